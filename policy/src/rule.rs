@@ -1,0 +1,182 @@
+//! A row of the rule table as a hospital writes it, parsed. Compiled to Cedar by `compile`.
+
+use std::time::Duration;
+
+use crate::{
+    Action, AppId, Assurance, DeviceClass, Durability, Path, PathProblem, Revision, RoleId, RuleId, UtcOffset, Weekday,
+    ZoneId,
+};
+
+/// Everything a [`Policy`](crate::Policy) is made from.
+#[derive(Clone, Debug)]
+pub struct PolicySource {
+    /// The name of this version.
+    pub revision: Revision,
+    /// The apps that can be asked for.
+    pub apps: Vec<AppFacts>,
+    /// The rows of the table, in the order written.
+    pub rules: Vec<Rule>,
+    /// `.cedar` files beside the configuration.
+    pub cedar: Vec<CedarFile>,
+    /// The hospital's clock, for hours in rules.
+    pub offset: UtcOffset,
+}
+
+/// What the policy must know of an app.
+#[derive(Clone, Debug)]
+pub struct AppFacts {
+    /// The app.
+    pub id: AppId,
+    /// How reads are recorded.
+    pub reads: Durability,
+    /// How writes, deletes and connections are recorded.
+    pub writes: Durability,
+    /// Whether the app is a part of the gateway itself (`login`, `portal`): then only built-in rules apply.
+    pub built_in: bool,
+}
+
+/// A file of Cedar policies.
+#[derive(Clone, Debug)]
+pub struct CedarFile {
+    /// Its name, for messages.
+    pub name: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One row of the table: whoever and whatever fits all its columns is allowed, or forbidden.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its name, shown to whom it refuses.
+    pub id: RuleId,
+    /// Allows or forbids.
+    pub effect: Effect,
+    /// Whom it is about.
+    pub subjects: Subjects,
+    /// Which apps.
+    pub apps: Apps,
+    /// Which actions; never empty. [`Action::Write`] covers [`Action::Delete`].
+    pub actions: Vec<Action>,
+    /// Which paths; empty for all.
+    pub paths: Vec<PathPattern>,
+    /// From which devices.
+    pub devices: Devices,
+    /// In which zones; empty for all.
+    pub zones: Vec<ZoneId>,
+    /// On which days and hours; `None` for always.
+    pub hours: Option<Hours>,
+    /// How surely the person must have been recognised.
+    pub assurance: Option<Assurance>,
+    /// How long ago the person may have proven who they are.
+    pub authenticated_within: Option<Duration>,
+}
+
+/// Whether a rule allows or forbids.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Effect {
+    /// Allows what fits it.
+    Permit,
+    /// Forbids what fits it, whatever other rules allow.
+    Forbid,
+}
+
+/// Whom a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subjects {
+    /// Everyone, signed in or not.
+    Anyone,
+    /// Everyone who is signed in.
+    SignedIn,
+    /// Who has one of these roles; never empty.
+    Roles(Vec<RoleId>),
+}
+
+/// Which apps a rule is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Apps {
+    /// Every app that is not built in.
+    All,
+    /// These; never empty.
+    Only(Vec<AppId>),
+}
+
+/// From which devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Devices {
+    /// Any, known or not.
+    Any,
+    /// Any device of the ledger.
+    Known,
+    /// Devices of the ledger of these classes; never empty.
+    Classes(Vec<DeviceClass>),
+}
+
+/// Days and a daily span, on the hospital's clock. A span whose end is not after its start runs past midnight
+/// and belongs to the day it starts on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// The days; never empty.
+    pub days: Vec<Weekday>,
+    /// The first minute of the day, 0 to 1,439.
+    pub from_minute: u16,
+    /// The minute it ends before, 1 to 1,440.
+    pub to_minute: u16,
+}
+
+/// A path with `*` for any run of characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PathPattern(String);
+
+impl PathPattern {
+    /// Reads a pattern; its text between the stars is canonicalised as paths are.
+    ///
+    /// # Errors
+    /// [`PathProblem`] where the text could not stand in a path.
+    pub fn parse(text: &str) -> Result<Self, PathProblem> {
+        Path::parse(text).map(|path| Self(path.as_str().to_owned()))
+    }
+
+    /// The pattern as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the path fits.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
+        let mut parts = self.0.split('*');
+        let first = parts.next().unwrap_or_default();
+        let Some(mut rest) = path.as_str().strip_prefix(first) else { return false };
+        let mut parts = parts.peekable();
+        if parts.peek().is_none() {
+            return rest.is_empty();
+        }
+        while let Some(part) = parts.next() {
+            if parts.peek().is_none() {
+                return rest.ends_with(part);
+            }
+            let Some(at) = rest.find(part) else { return false };
+            rest = rest.get(at + part.len()..).unwrap_or_default();
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stars_stand_for_any_run() {
+        let check =
+            |pattern: &str, path: &str| PathPattern::parse(pattern).unwrap().matches(&Path::parse(path).unwrap());
+        assert!(check("/fhir/*", "/fhir/Patient/1"));
+        assert!(!check("/fhir/*", "/fhir"));
+        assert!(check("/fhir/*/history", "/fhir/Patient/1/history"));
+        assert!(!check("/fhir/*/history", "/fhir/Patient/1/historyx"));
+        assert!(check("/a*b*c", "/a-b-b-c"));
+        assert!(!check("/a", "/ab"));
+        assert!(check("/*", "/"));
+    }
+}

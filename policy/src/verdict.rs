@@ -1,0 +1,224 @@
+//! The answer of the policy, and the proof that it was yes.
+//!
+//! [`Authorized`] is made by [`Judge::judge`](crate::Judge::judge) alone and opened by `audit` alone, so nothing can
+//! be forwarded that was not judged. Forging, copying and reusing do not compile:
+//!
+//! ```compile_fail
+//! let forged = policy::Authorized { permit: todo!(), act: () };
+//! ```
+//! ```compile_fail
+//! fn copy(one: &policy::Authorized<()>) -> policy::Authorized<()> { one.clone() }
+//! ```
+//! ```compile_fail
+//! fn reuse(one: policy::Authorized<()>) { let _ = one.open(); let _ = one.open(); }
+//! ```
+//! ```compile_fail
+//! fn lengthen(permit: &mut policy::Permit) { permit.until = policy::Timestamp::MAX; }
+//! ```
+
+use std::fmt;
+
+use crate::{Access, Assurance, Revision, RuleId, Timestamp};
+
+/// What the policy says to one access. `T` is the act that was asked for: a request, a socket, a tunnel.
+#[derive(Debug)]
+pub enum Verdict<T> {
+    /// Yes.
+    Allow(Authorized<T>),
+    /// Not yet: the person can do something about it.
+    Challenge(Refused<T>, Challenge),
+    /// No.
+    Deny(Refused<T>),
+}
+
+/// What a person can do to be allowed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Challenge {
+    /// Sign in.
+    SignIn,
+    /// Prove again who they are, at least this surely.
+    StepUp(Assurance),
+}
+
+/// An act that the policy allowed. Only `audit` opens it.
+#[derive(Debug)]
+#[must_use = "an authorized act that is dropped was neither recorded nor done"]
+pub struct Authorized<T> {
+    permit: Permit,
+    act: T,
+}
+
+impl<T> Authorized<T> {
+    pub(crate) fn new(permit: Permit, act: T) -> Self {
+        Self { permit, act }
+    }
+
+    /// What was allowed.
+    #[must_use]
+    pub fn permit(&self) -> &Permit {
+        &self.permit
+    }
+
+    /// Takes it apart. For `audit`, which records before it lets go; clippy refuses it elsewhere.
+    #[must_use]
+    pub fn open(self) -> (Permit, T) {
+        (self.permit, self.act)
+    }
+}
+
+/// What was allowed, by which rule, until when, and how its record must be kept.
+#[derive(Debug)]
+pub struct Permit {
+    access: Access,
+    rule: RuleId,
+    revision: Revision,
+    until: Timestamp,
+    durability: Durability,
+}
+
+impl Permit {
+    pub(crate) fn new(
+        access: Access,
+        rule: RuleId,
+        revision: Revision,
+        until: Timestamp,
+        durability: Durability,
+    ) -> Self {
+        Self { access, rule, revision, until, durability }
+    }
+
+    /// The facts it was judged on.
+    #[must_use]
+    pub fn access(&self) -> &Access {
+        &self.access
+    }
+
+    /// The rule that allowed it.
+    #[must_use]
+    pub fn rule(&self) -> &RuleId {
+        &self.rule
+    }
+
+    /// The version of configuration and policy that judged.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    /// The next moment at which time alone may change the answer.
+    #[must_use]
+    pub fn until(&self) -> Timestamp {
+        self.until
+    }
+
+    /// How its record must be kept.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        self.durability
+    }
+}
+
+/// How surely a record is kept before the act goes on.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Durability {
+    /// In the kernel's hands: survives the program, synced to disk within 50 ms.
+    Written,
+    /// On disk: survives a power cut.
+    Synced,
+}
+
+/// An act that was refused, with everything a record and a page need.
+#[derive(Debug)]
+pub struct Refused<T> {
+    /// The facts it was judged on.
+    pub access: Access,
+    /// Why.
+    pub reasons: Reasons,
+    /// The version of configuration and policy that judged.
+    pub revision: Revision,
+    /// What was asked for, handed back.
+    pub act: T,
+}
+
+/// Why an access was refused: one main reason, then others that also stood in the way.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reasons {
+    /// The reason to tell first.
+    pub main: Reason,
+    /// The rule that decided, or came nearest to allowing.
+    pub rule: RuleId,
+    /// What else stood in the way.
+    pub others: Vec<Reason>,
+}
+
+/// A closed vocabulary: every reason has a code in the log and a sentence in both languages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Reason {
+    /// Nobody is signed in.
+    SignInRequired,
+    /// The person must prove again, or more surely, who they are.
+    StepUpRequired,
+    /// The session was opened on another device.
+    OtherDevice,
+    /// No rule gives any of the person's roles this app.
+    RoleNotAllowed,
+    /// The roles may use the app, but not for this action.
+    ActionNotAllowed,
+    /// The roles may do this in the app, but not at this path.
+    PathNotAllowed,
+    /// The rule asks for a device of the ledger, and none was shown.
+    DeviceRequired,
+    /// The device is known but not of a class the rule allows.
+    DeviceClassNotAllowed,
+    /// Not from this zone.
+    ZoneNotAllowed,
+    /// Not at this hour.
+    OutsideHours,
+    /// A rule forbids it, whatever others allow.
+    Forbidden,
+    /// A rule could not be evaluated; that denies.
+    PolicyError,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::SignInRequired,
+        Self::StepUpRequired,
+        Self::OtherDevice,
+        Self::RoleNotAllowed,
+        Self::ActionNotAllowed,
+        Self::PathNotAllowed,
+        Self::DeviceRequired,
+        Self::DeviceClassNotAllowed,
+        Self::ZoneNotAllowed,
+        Self::OutsideHours,
+        Self::Forbidden,
+        Self::PolicyError,
+    ];
+
+    /// Its code in log, API and page.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SignInRequired => "sign-in-required",
+            Self::StepUpRequired => "step-up-required",
+            Self::OtherDevice => "other-device",
+            Self::RoleNotAllowed => "role-not-allowed",
+            Self::ActionNotAllowed => "action-not-allowed",
+            Self::PathNotAllowed => "path-not-allowed",
+            Self::DeviceRequired => "device-required",
+            Self::DeviceClassNotAllowed => "device-class-not-allowed",
+            Self::ZoneNotAllowed => "zone-not-allowed",
+            Self::OutsideHours => "outside-hours",
+            Self::Forbidden => "forbidden",
+            Self::PolicyError => "policy-error",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
