@@ -1,1 +1,31 @@
-//! Being built.
+//! What people see: sign-in, portal, refusals, errors, sign-out, in Japanese and English.
+//!
+//! Every page is a row of one table ([`route`]) and is reached through the gateway's own door, so it is judged and
+//! recorded like any app. Deliberately not here: sockets, the policy's judgment (gateway asks it), OpenID itself
+//! (identity), and anything inside an app's own pages.
+
+mod arrive;
+mod asset;
+mod challenge;
+mod cookie;
+mod headers;
+mod language;
+mod origin;
+mod portal;
+mod refusal;
+mod request;
+mod route;
+mod sign_in;
+mod sign_out;
+mod site;
+mod texts;
+mod view;
+
+pub use asset::Asset;
+pub use challenge::Challenged;
+pub use cookie::{SESSION_COOKIE, is_own_cookie, session_token};
+pub use language::{Language, language, wants_page};
+pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
+pub use request::PageRequest;
+pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, route};
+pub use site::{Site, SiteParts};

@@ -1,0 +1,193 @@
+//! What is answered instead of an app: the page or problem document of a refusal, from a closed vocabulary.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use policy::{Challenge, Host, Path, Reasons, RequestId, Timestamp, Who};
+
+use crate::Language;
+
+/// Why a request is not served by an app.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Why.
+    pub why: Why,
+    /// The request's id; the help desk's code is made from it.
+    pub request: RequestId,
+    /// When it came.
+    pub at: Timestamp,
+    /// The host it was addressed to, where that could be read and is ours.
+    pub host: Option<Host>,
+    /// Path and query of a plain navigation (`GET`), for coming back after switching the language; else `None`.
+    pub target: Option<(Path, String)>,
+    /// Who asked, where someone is signed in.
+    pub who: Option<Arc<Who>>,
+    /// The app it was for, where that is known.
+    pub app: Option<policy::AppId>,
+}
+
+/// Whether the policy said no, or something went wrong.
+#[derive(Clone, Debug)]
+pub enum Why {
+    /// The policy said no.
+    Policy(Reasons),
+    /// The policy said not yet.
+    Challenge(Reasons, Challenge),
+    /// Something went wrong before or after the policy.
+    Fault(Fault),
+}
+
+/// What went wrong. A closed vocabulary like [`policy::Reason`]: a code in the log, a sentence in both languages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Fault {
+    /// The request could be read in two ways (400).
+    BadRequest,
+    /// A form that did not come from our own page (403).
+    ForeignForm,
+    /// There is no such page or app (404).
+    NotFound,
+    /// The request took too long to arrive (408).
+    RequestTimeout,
+    /// The body is too large (413).
+    BodyTooLarge,
+    /// The request head is too large (431).
+    HeadTooLarge,
+    /// The host does not belong to this connection (421).
+    Misdirected,
+    /// Too many requests; may come back after so long (429).
+    TooManyRequests(Duration),
+    /// Our own fault (500).
+    Internal,
+    /// The app could not be reached, or broke off (502).
+    AppUnreachable,
+    /// The access could not be recorded, so it was not made (503).
+    NotRecorded,
+    /// Sessions or devices could not be looked up (503).
+    StoreUnavailable,
+    /// Too much is going on at once (503).
+    Overloaded,
+    /// The gateway is stopping (503).
+    Stopping,
+    /// The app did not answer in time (504).
+    AppTimeout,
+    /// The sign-in was not started in this browser, was used already, or took too long (400).
+    SignInExpired,
+    /// The provider says that the sign-in failed, or its answer did not hold (403).
+    SignInRefused,
+    /// The provider could not be reached (502).
+    ProviderUnreachable,
+    /// The person signed in, but none of their groups gives a role (403).
+    NoRole,
+}
+
+impl Fault {
+    /// Every one, with an example span where it carries one.
+    pub const ALL: [Self; 19] = [
+        Self::BadRequest,
+        Self::ForeignForm,
+        Self::NotFound,
+        Self::RequestTimeout,
+        Self::BodyTooLarge,
+        Self::HeadTooLarge,
+        Self::Misdirected,
+        Self::TooManyRequests(Duration::from_secs(10)),
+        Self::Internal,
+        Self::AppUnreachable,
+        Self::NotRecorded,
+        Self::StoreUnavailable,
+        Self::Overloaded,
+        Self::Stopping,
+        Self::AppTimeout,
+        Self::SignInExpired,
+        Self::SignInRefused,
+        Self::ProviderUnreachable,
+        Self::NoRole,
+    ];
+
+    /// Its code in log, API and page.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::ForeignForm => "foreign-form",
+            Self::NotFound => "not-found",
+            Self::RequestTimeout => "request-timeout",
+            Self::BodyTooLarge => "body-too-large",
+            Self::HeadTooLarge => "head-too-large",
+            Self::Misdirected => "misdirected",
+            Self::TooManyRequests(_) => "too-many-requests",
+            Self::Internal => "internal",
+            Self::AppUnreachable => "app-unreachable",
+            Self::NotRecorded => "not-recorded",
+            Self::StoreUnavailable => "store-unavailable",
+            Self::Overloaded => "overloaded",
+            Self::Stopping => "stopping",
+            Self::AppTimeout => "app-timeout",
+            Self::SignInExpired => "sign-in-expired",
+            Self::SignInRefused => "sign-in-refused",
+            Self::ProviderUnreachable => "provider-unreachable",
+            Self::NoRole => "no-role",
+        }
+    }
+
+    /// Its HTTP status.
+    #[must_use]
+    pub fn status(self) -> StatusCode {
+        match self {
+            Self::BadRequest | Self::SignInExpired => StatusCode::BAD_REQUEST,
+            Self::ForeignForm | Self::SignInRefused | Self::NoRole => StatusCode::FORBIDDEN,
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+            Self::TooManyRequests(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::AppUnreachable | Self::ProviderUnreachable => StatusCode::BAD_GATEWAY,
+            Self::NotRecorded | Self::StoreUnavailable | Self::Overloaded | Self::Stopping => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
+            Self::AppTimeout => StatusCode::GATEWAY_TIMEOUT,
+        }
+    }
+}
+
+impl Refusal {
+    /// The HTTP status it is answered with.
+    #[must_use]
+    pub fn status(&self) -> StatusCode {
+        match &self.why {
+            Why::Policy(_) => StatusCode::FORBIDDEN,
+            Why::Challenge(..) => StatusCode::UNAUTHORIZED,
+            Why::Fault(fault) => fault.status(),
+        }
+    }
+
+    /// Its code: that of the main reason, or of the fault.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match &self.why {
+            Why::Policy(reasons) | Why::Challenge(reasons, _) => reasons.main.code(),
+            Why::Fault(fault) => fault.code(),
+        }
+    }
+}
+
+/// For whom a refusal is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AnswerForm {
+    /// A person.
+    Page(Language),
+    /// A program: `application/problem+json` (RFC 9457).
+    Problem,
+}
+
+/// The code that a person reads to the help desk: the last eight digits of the request's id, which find its record.
+#[must_use]
+pub fn help_code(request: RequestId) -> String {
+    let id = request.to_string();
+    let tail: String = id.chars().skip(id.len().saturating_sub(8)).collect();
+    let (first, second) = tail.split_at_checked(4).unwrap_or((tail.as_str(), ""));
+    format!("{first} {second}")
+}

@@ -1,0 +1,149 @@
+//! The table of our own pages: which host, which method, which path. What is not a row does not exist.
+
+use policy::{Method, Path};
+
+use crate::Asset;
+
+/// Everything below this path belongs to the gateway, on every host; nothing of it reaches an app.
+pub const RESERVED_PREFIX: &str = "/.sekimori";
+
+/// What a host is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum HostKind {
+    /// The sign-in host.
+    Login,
+    /// The portal.
+    Portal,
+    /// A host of an app.
+    App,
+}
+
+impl HostKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Login, Self::Portal, Self::App];
+}
+
+/// The parts of the gateway that the policy knows as apps.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum BuiltIn {
+    /// Sign-in, sign-out and what belongs to them: open to everyone.
+    Login,
+    /// The portal: for whoever is signed in.
+    Portal,
+}
+
+impl BuiltIn {
+    /// The app's id in policy and log.
+    #[must_use]
+    pub fn app_id(self) -> &'static str {
+        match self {
+            Self::Login => "login",
+            Self::Portal => "portal",
+        }
+    }
+}
+
+/// One of our own pages.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Page {
+    /// The login host's `/`: on to the portal.
+    LoginHome,
+    /// Which provider to sign in with.
+    SignIn,
+    /// On to the chosen provider.
+    Begin,
+    /// Back from the provider.
+    Callback,
+    /// The keys that sign assertions to apps.
+    Jwks,
+    /// The apps one may open.
+    Portal,
+    /// Starts a sign-in that comes back to this host.
+    StartSignIn,
+    /// Back from the login host with a one-time code.
+    Arrive,
+    /// Signed in; the page that was kept waits in another tab.
+    SignedIn,
+    /// Asks whether to sign out.
+    AskSignOut,
+    /// Signs out.
+    SignOut,
+    /// Signed out.
+    SignedOut,
+    /// Chooses the language of our pages.
+    ChooseLanguage,
+    /// A style sheet or picture.
+    Asset(Asset),
+}
+
+impl Page {
+    /// The app that the policy judges this page as.
+    #[must_use]
+    pub fn built_in(self) -> BuiltIn {
+        match self {
+            Self::Portal => BuiltIn::Portal,
+            Self::LoginHome
+            | Self::SignIn
+            | Self::Begin
+            | Self::Callback
+            | Self::Jwks
+            | Self::StartSignIn
+            | Self::Arrive
+            | Self::SignedIn
+            | Self::AskSignOut
+            | Self::SignOut
+            | Self::SignedOut
+            | Self::ChooseLanguage
+            | Self::Asset(_) => BuiltIn::Login,
+        }
+    }
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// The hosts it exists on.
+    pub hosts: &'static [HostKind],
+    /// Its method; a `GET` row answers `HEAD` too.
+    pub method: &'static str,
+    /// Its path, exactly.
+    pub path: &'static str,
+    /// What it shows.
+    pub page: Page,
+}
+
+const LOGIN: &[HostKind] = &[HostKind::Login];
+const PORTAL: &[HostKind] = &[HostKind::Portal];
+const EVERY: &[HostKind] = &HostKind::ALL;
+
+const fn row(hosts: &'static [HostKind], method: &'static str, path: &'static str, page: Page) -> Row {
+    Row { hosts, method, path, page }
+}
+
+/// Every page there is.
+pub const TABLE: &[Row] = &[
+    row(LOGIN, "GET", "/", Page::LoginHome),
+    row(LOGIN, "GET", "/sign-in", Page::SignIn),
+    row(LOGIN, "GET", "/begin", Page::Begin),
+    row(LOGIN, "GET", "/callback", Page::Callback),
+    row(LOGIN, "GET", "/signed-out", Page::SignedOut),
+    row(LOGIN, "GET", "/.well-known/jwks.json", Page::Jwks),
+    row(PORTAL, "GET", "/", Page::Portal),
+    row(EVERY, "GET", "/.sekimori/sign-in", Page::StartSignIn),
+    row(EVERY, "GET", "/.sekimori/arrive", Page::Arrive),
+    row(EVERY, "GET", "/.sekimori/signed-in", Page::SignedIn),
+    row(EVERY, "GET", "/.sekimori/sign-out", Page::AskSignOut),
+    row(EVERY, "POST", "/.sekimori/sign-out", Page::SignOut),
+    row(EVERY, "POST", "/.sekimori/language", Page::ChooseLanguage),
+    row(EVERY, "GET", Asset::Style.path(), Page::Asset(Asset::Style)),
+    row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
+];
+
+/// Finds the page of a request, if it is one of ours. On the login and portal hosts, and below
+/// [`RESERVED_PREFIX`] on any host, what is not found does not exist: answer 404, never forward.
+#[must_use]
+pub fn route(kind: HostKind, method: &Method, path: &Path) -> Option<Page> {
+    let method = if method.as_str() == "HEAD" { "GET" } else { method.as_str() };
+    let fits = |row: &&Row| row.hosts.contains(&kind) && row.method == method && row.path == path.as_str();
+    TABLE.iter().find(fits).map(|row| row.page)
+}
