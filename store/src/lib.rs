@@ -3,6 +3,9 @@
 //! One trait, one conformance suite, SQLite embedded by default. Deliberately not here: the access log (audit), and
 //! any judgment about what a row means (identity).
 
+pub mod conformance;
 mod model;
+mod sqlite;
 
 pub use model::*;
+pub use sqlite::Sqlite;

@@ -1,0 +1,276 @@
+//! What only this back end can get wrong: files, processes, bounds, damage.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Waker};
+
+use super::*;
+use crate::{Change, conformance};
+
+/// A folder of its own for one test, removed afterwards.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicU64 = AtomicU64::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("sekimori-store-{}-{number}", std::process::id()));
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("store.db")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        fs::remove_dir_all(&self.0).unwrap();
+    }
+}
+
+fn ceremony() -> Ceremony {
+    Ceremony { kind: "oidc", state: "state".to_owned(), expires_at: Timestamp::MAX }
+}
+
+fn token(number: u8) -> TokenHash {
+    TokenHash([number; 32])
+}
+
+#[tokio::test]
+async fn a_file_keeps_every_promise() {
+    let folder = Folder::new();
+    conformance::all(Arc::new(Sqlite::open(folder.file()).unwrap())).await;
+}
+
+#[tokio::test]
+async fn memory_keeps_every_promise() {
+    conformance::all(Arc::new(Sqlite::in_memory().unwrap())).await;
+}
+
+#[tokio::test]
+async fn what_was_answered_is_there_after_reopening_and_for_other_processes() {
+    let folder = Folder::new();
+    let one = Sqlite::open(folder.file()).unwrap();
+    let other = Sqlite::open(folder.file()).unwrap();
+    one.set_note("cursor", "7".to_owned()).await.unwrap();
+    assert_eq!(other.note("cursor").await.unwrap(), Some("7".to_owned()));
+    other.set_note("cursor", "8".to_owned()).await.unwrap();
+    drop((one, other));
+    let again = Sqlite::open(folder.file()).unwrap();
+    assert_eq!(again.note("cursor").await.unwrap(), Some("8".to_owned()));
+}
+
+#[tokio::test]
+async fn two_processes_that_write_at_once_lose_nothing() {
+    let folder = Folder::new();
+    let stores = [Sqlite::open(folder.file()).unwrap(), Sqlite::open(folder.file()).unwrap()];
+    let mut writes = Vec::new();
+    for number in 0..200 {
+        let key = format!("note-{number}");
+        let store = &stores[number % 2];
+        // Asking queues at once; waiting comes later, so that both writers are busy together.
+        let queued = store.write(move |c| statements::set_note(c, &key, "kept"));
+        writes.push(queued);
+    }
+    for write in writes {
+        write.await.unwrap();
+    }
+    let number: i64 =
+        stores[0].read(|c| Ok(c.query_row("select count(*) from notes", [], |row| row.get(0))?)).await.unwrap();
+    assert_eq!(number, 200);
+}
+
+#[tokio::test]
+async fn one_failed_change_does_not_take_its_group_along() {
+    let store = Sqlite::in_memory().unwrap();
+    let before = store.write(|c| statements::set_note(c, "before", "kept"));
+    let failed = store.write(|c| {
+        statements::set_note(c, "half", "undone")?;
+        Err::<(), _>(StoreProblem::Exists("it".to_owned()))
+    });
+    let after = store.write(|c| statements::set_note(c, "after", "kept"));
+    before.await.unwrap();
+    assert!(matches!(failed.await, Err(StoreProblem::Exists(_))));
+    after.await.unwrap();
+    assert_eq!(store.note("before").await.unwrap().as_deref(), Some("kept"));
+    assert_eq!(store.note("half").await.unwrap(), None, "a refused change leaves nothing");
+    assert_eq!(store.note("after").await.unwrap().as_deref(), Some("kept"));
+}
+
+#[tokio::test]
+async fn a_change_whose_asker_went_away_is_done_all_the_same() {
+    let store = Sqlite::in_memory().unwrap();
+    drop(store.set_note("cursor", "1".to_owned()));
+    assert_eq!(store.note("cursor").await.unwrap().as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn readers_cannot_write() {
+    let folder = Folder::new();
+    let store = Sqlite::open(folder.file()).unwrap();
+    assert!(store.read(|c| statements::set_note(c, "cursor", "1")).await.is_err());
+}
+
+#[tokio::test]
+async fn the_bound_on_ceremonies_holds_and_taking_or_pruning_makes_room() {
+    let store = Sqlite { ceremonies_max: 2, ..Sqlite::in_memory().unwrap() };
+    store.start_ceremony(token(1), ceremony()).await.unwrap();
+    let short = Ceremony { expires_at: Timestamp::from_unix_micros(5), ..ceremony() };
+    store.start_ceremony(token(2), short).await.unwrap();
+    assert!(matches!(store.start_ceremony(token(3), ceremony()).await, Err(StoreProblem::Full)));
+    let at = Timestamp::from_unix_micros(5);
+    assert!(store.take_ceremony(token(1), "oidc", at).await.unwrap().is_some());
+    store.start_ceremony(token(3), ceremony()).await.unwrap();
+    assert!(matches!(store.start_ceremony(token(4), ceremony()).await, Err(StoreProblem::Full)));
+    store.prune(at).await.unwrap();
+    store.start_ceremony(token(4), ceremony()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_instead_of_growing() {
+    let store = Sqlite::in_memory().unwrap();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (started, running) = std::sync::mpsc::channel::<()>();
+    let slow = store.write(move |_| {
+        started.send(()).unwrap();
+        wait.recv().unwrap_err();
+        Ok(())
+    });
+    running.recv().unwrap();
+    let mut waiting = Vec::new();
+    for _ in 0..lane::WAITING_MAX {
+        waiting.push(store.write(|_| Ok(())));
+    }
+    let mut refused = store.write(|_| Ok(()));
+    let answer = refused.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(matches!(answer, std::task::Poll::Ready(Err(StoreProblem::Unavailable(_)))));
+    drop(go);
+    slow.await.unwrap();
+    for answer in waiting {
+        answer.await.unwrap();
+    }
+}
+
+#[test]
+fn the_file_is_for_the_gateway_alone() {
+    let folder = Folder::new();
+    let mode = || fs::metadata(folder.file()).unwrap().permissions().mode() & 0o777;
+    drop(Sqlite::open(folder.file()).unwrap());
+    assert_eq!(mode(), 0o600);
+    fs::set_permissions(folder.file(), Permissions::from_mode(0o644)).unwrap();
+    let store = Sqlite::open(folder.file()).unwrap();
+    assert_eq!(mode(), 0o600, "a file that was opened to others is closed again");
+    let log = folder.0.join("store.db-wal");
+    assert_eq!(fs::metadata(log).unwrap().permissions().mode() & 0o777, 0o600);
+    drop(store);
+}
+
+#[test]
+fn what_is_no_store_is_refused_by_name() {
+    let folder = Folder::new();
+    let refused = Sqlite::open(folder.0.join("no-such-folder/store.db")).unwrap_err();
+    assert!(refused.to_string().contains("no-such-folder/store.db"), "{refused}");
+    assert!(matches!(Sqlite::open(&folder.0), Err(StoreProblem::Unavailable(_))), "a folder");
+    fs::write(folder.file(), "電子カルテ ".repeat(2_000)).unwrap();
+    let refused = Sqlite::open(folder.file()).unwrap_err();
+    assert!(matches!(refused, StoreProblem::Corrupt(_)), "{refused}");
+    assert!(refused.to_string().contains("store.db"), "{refused}");
+}
+
+#[test]
+fn a_store_of_a_later_version_is_left_alone() {
+    let folder = Folder::new();
+    drop(Sqlite::open(folder.file()).unwrap());
+    let raw = Connection::open(folder.file()).unwrap();
+    raw.execute("update schema_version set version = 99", []).unwrap();
+    let refused = Sqlite::open(folder.file()).unwrap_err();
+    assert!(matches!(&refused, StoreProblem::Corrupt(text) if text.contains("99")), "{refused}");
+    let version: i64 = raw.query_row("select version from schema_version", [], |row| row.get(0)).unwrap();
+    assert_eq!(version, 99);
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_an_error_and_not_a_guess() {
+    let store = Sqlite::in_memory().unwrap();
+    store
+        .write(|c| {
+            c.execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-lost', 'd')", [])?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert!(matches!(store.events_after(0, 10).await, Err(StoreProblem::Corrupt(_))));
+    store
+        .write(|c| {
+            c.execute("update events set change = 'device-added', subject = 'NOT A NAME'", [])?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let refused = store.events_after(0, 10).await.unwrap_err();
+    assert!(matches!(&refused, StoreProblem::Corrupt(text) if !text.contains("NOT A NAME")), "{refused}");
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_answer_and_the_store_goes_on_afterwards() {
+    let store = Sqlite::in_memory().unwrap();
+    let limit = |pages: i64| {
+        store.write(move |c| {
+            c.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?;
+            Ok(())
+        })
+    };
+    limit(1).await.unwrap();
+    let big = "x".repeat(1_000_000);
+    let refused = store.set_note("big", big.clone()).await.unwrap_err();
+    assert!(matches!(refused, StoreProblem::Unavailable(_)), "{refused}");
+    limit(1_000_000).await.unwrap();
+    store.set_note("big", big).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_store_held_by_another_process_is_unavailable_not_lost() {
+    let folder = Folder::new();
+    let store = Sqlite::open(folder.file()).unwrap();
+    store
+        .write(|c| {
+            c.busy_timeout(Duration::from_millis(1))?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let holder = Connection::open(folder.file()).unwrap();
+    holder.execute_batch("begin immediate").unwrap();
+    let refused = store.set_note("cursor", "1".to_owned()).await.unwrap_err();
+    assert!(matches!(refused, StoreProblem::Unavailable(_)), "{refused}");
+    assert_eq!(store.note("cursor").await.unwrap(), None, "reading goes on meanwhile");
+    holder.execute_batch("rollback").unwrap();
+    store.set_note("cursor", "2".to_owned()).await.unwrap();
+    assert_eq!(store.note("cursor").await.unwrap().as_deref(), Some("2"));
+}
+
+#[tokio::test]
+async fn events_never_reuse_a_number() {
+    let store = Sqlite::in_memory().unwrap();
+    let tell = || {
+        store.write(|c| {
+            c.execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-added', 'd')", [])?;
+            Ok(())
+        })
+    };
+    tell().await.unwrap();
+    store
+        .write(|c| {
+            c.execute("delete from events", [])?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    tell().await.unwrap();
+    let events = store.events_after(0, 10).await.unwrap();
+    assert_eq!(events[0].sequence, 2);
+    assert!(matches!(events[0].change, Change::DeviceAdded(_)));
+}
