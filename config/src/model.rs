@@ -2,7 +2,6 @@
 //! that holds a secret or a policy read. Nothing here can be wrong any more.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +11,8 @@ use policy::{
     AppId, Assurance, DeviceClass, Durability, Host, Path, PathPattern, PolicySource, ProviderId, Revision, RoleId,
     UtcOffset, ZoneId,
 };
+
+use crate::Secret;
 
 /// One loaded configuration.
 #[derive(Clone, Debug)]
@@ -38,6 +39,9 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Device certificates.
     pub devices: DeviceTrust,
+    /// Networks where no upstream may stand, such as that of オンライン資格確認; checked here for addresses, and to be
+    /// checked wherever a name is resolved.
+    pub forbidden_upstreams: Vec<IpNet>,
     /// The apps behind the gateway.
     pub apps: Vec<App>,
     /// The roles that rules and providers may name, with how people read them.
@@ -151,30 +155,6 @@ pub struct Provider {
     pub assurance: Vec<(String, Assurance)>,
     /// CA of the provider's own certificate; the system's roots where absent.
     pub ca_file: Option<PathBuf>,
-}
-
-/// A text that is never shown: prints as `(..)`, wiped when dropped.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Wraps a secret.
-    #[must_use]
-    pub fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The secret itself; hand it to nothing that prints.
-    #[must_use]
-    pub fn expose(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("(..)")
-    }
 }
 
 /// Device certificates.

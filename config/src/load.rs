@@ -1,0 +1,146 @@
+//! From the text of a configuration, through all of its sections, to a [`Config`].
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use aws_lc_rs::digest::{Context, SHA256};
+use policy::{CedarFile, PolicySource, Revision, UtcOffset};
+use toml::de::DeTable;
+
+use crate::declared::Declared;
+use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
+use crate::section::{
+    app, audit, certificate, devices, facility, gateway, limits, listener, operations, policy as cedar, provider,
+    roles, rule, sessions, upstream,
+};
+use crate::walk::{Report, Table};
+use crate::{Config, Problem, Problems};
+
+/// Half a SHA-256: short enough for every record, long enough that nobody makes two alike.
+const REVISION_BYTES: usize = 16;
+
+/// Reads a configuration and every file it names.
+///
+/// # Errors
+/// Every problem at once; nothing is to be started or replaced then.
+pub fn read(path: &Path) -> Result<Config, Problems> {
+    let file_name = path.display().to_string();
+    let whole_file = |(reason, remedy): (String, &str)| {
+        let file = file_name.clone();
+        Problems(vec![Problem { file, line: 0, column: 0, key: String::new(), reason, remedy: remedy.to_owned() }])
+    };
+    let absolute = std::path::absolute(path)
+        .map_err(|error| whole_file((format!("cannot be found: {error}"), "name the file by its whole path")))?;
+    let text = open_file(&absolute).and_then(|file| read_text(file, TEXT_BYTES_MAX)).map_err(whole_file)?;
+    let mut config = parse(&text, &file_name, absolute.parent().unwrap_or(Path::new("/")))?;
+    config.files.insert(0, absolute);
+    Ok(config)
+}
+
+/// Reads the text of a configuration and every file it names. Relative paths start at `base`; `file_name` is for
+/// messages. The file itself is not among [`Config::files`], as only [`read`] knows it.
+///
+/// # Errors
+/// Every problem at once.
+pub fn parse(text: &str, file_name: &str, base: &Path) -> Result<Config, Problems> {
+    let mut report = Report::new(file_name, text);
+    let (document, errors) = DeTable::parse_recoverable(text);
+    errors.iter().for_each(|error| report.broken(error));
+    let files = Files::new(base);
+    let config = sections(text, document.get_ref(), &files, &report);
+    if config.is_none() && report.is_empty() {
+        report.absence(0, "", "cannot be taken as written", "tell the makers of sekimori: no problem was found in it");
+    }
+    let problems = report.finish();
+    match config {
+        Some(config) if problems.is_empty() => Ok(Config { files: files.into_named(), ..config }),
+        Some(_) | None => Err(Problems(problems)),
+    }
+}
+
+pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, report: &Report<'_>) -> Option<Config> {
+    let root = Table::new(report, String::new(), 0, document);
+    let declared = Declared::new(document);
+
+    let facility = root.section("facility").and_then(|table| facility::read(&table));
+    let gateway = root.section("gateway").map(|table| gateway::read(&table, files)).unwrap_or_default();
+    let listeners = listener::read(&root);
+    let certificates = certificate::read(&root, files);
+    let providers = provider::read(&root, files, &declared);
+    let roles = root.section("roles").and_then(|table| roles::read(&table));
+    let devices = root.section("devices").and_then(|table| devices::read(&table, files));
+    let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
+    let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
+
+    let around = audit::Around {
+        files,
+        state_dir: gateway.state_dir.as_deref().unwrap_or(Path::new("/")),
+        login_host: gateway.login_host.as_ref(),
+    };
+    let audit = root.section("audit").and_then(|table| audit::read(&table, &around));
+    let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();
+    let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
+    let around = app::Around {
+        files,
+        own_hosts: [(gateway.login_host.as_ref(), "login_host"), (gateway.portal_host.as_ref(), "portal_host")],
+        no_upstream: upstream::NoUpstream {
+            forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
+            listeners: &addresses,
+        },
+        has_spool: audit.as_ref().is_none_or(|audit| audit.emergency_spool.is_some()),
+    };
+    let apps = app::read(&root, &around);
+    let rules = rule::read(&root, &declared);
+    let cedar = root.section("policy").and_then(|table| cedar::read(&table, files));
+    root.finish();
+
+    let policy = PolicySource {
+        revision: revision(text, cedar.as_deref().unwrap_or_default())?,
+        apps: cedar::facts(apps.as_deref().unwrap_or_default(), declared.apps()),
+        rules: rules.rules,
+        cedar: cedar.clone().unwrap_or_default(),
+        offset: gateway.offset.unwrap_or(UtcOffset::JAPAN),
+    };
+    cedar::check(&policy, &rules.lines, report);
+    cedar?;
+
+    Some(Config {
+        revision: policy.revision.clone(),
+        facility: facility?,
+        state_dir: gateway.state_dir?,
+        offset: gateway.offset?,
+        public_port: gateway.public_port?,
+        listeners: listeners?,
+        certificates: certificates?,
+        login_host: gateway.login_host?,
+        portal_host: gateway.portal_host?,
+        providers: providers?,
+        devices: devices?,
+        forbidden_upstreams: gateway.forbidden_upstreams?,
+        apps: apps?,
+        roles: roles?,
+        sessions: sessions?,
+        policy,
+        audit: audit?,
+        limits: limits?,
+        operations: operations?,
+        files: Vec::new(),
+    })
+}
+
+/// Names a version by its contents: the same texts give the same revision on every node, wherever they lie.
+fn revision(text: &str, cedar: &[CedarFile]) -> Option<Revision> {
+    let mut digest = Context::new(&SHA256);
+    for text in std::iter::once(text).chain(cedar.iter().map(|file| file.text.as_str())) {
+        // The length first, so that moving text between files is another version.
+        digest.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
+        digest.update(text.as_bytes());
+    }
+    let mut name = String::with_capacity(REVISION_BYTES * 2);
+    for byte in digest.finish().as_ref().iter().take(REVISION_BYTES) {
+        // Writing into a `String` cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    Revision::parse(&name).ok()
+}

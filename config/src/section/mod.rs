@@ -1,0 +1,20 @@
+//! One file for each section of `sekimori.toml`: its keys, their bounds and their defaults.
+//! Each asks for all of its keys before it gives up on any, so that every problem is found.
+
+pub(crate) mod app;
+pub(crate) mod audit;
+pub(crate) mod certificate;
+pub(crate) mod devices;
+pub(crate) mod facility;
+pub(crate) mod gateway;
+pub(crate) mod header;
+pub(crate) mod limits;
+pub(crate) mod listener;
+pub(crate) mod names;
+pub(crate) mod operations;
+pub(crate) mod policy;
+pub(crate) mod provider;
+pub(crate) mod roles;
+pub(crate) mod rule;
+pub(crate) mod sessions;
+pub(crate) mod upstream;

@@ -1,0 +1,350 @@
+//! The very words that are said about one mistake each.
+
+use super::{only_problem, short_and, short_with};
+
+/// The replaced text, what replaces it, and what is said.
+const SAID: &[(&str, &str, &str)] = &[
+    // hosts
+    (
+        "portal.sakura",
+        "login.sakura",
+        "gateway.portal_host: `login.sakura.example` is the login host too; give the portal a host of its own",
+    ),
+    (
+        "emr.sakura",
+        "portal.sakura",
+        "app[emr].host: `portal.sakura.example` is the `portal_host` of the gateway; give the app a host of its own",
+    ),
+    // listeners
+    (
+        "0.0.0.0:443",
+        "443",
+        "listener[#1].address: invalid socket address syntax; write an address and port such as `0.0.0.0:443` or `[::]:443`",
+    ),
+    (
+        "zone = \"inside\"",
+        "zone = \"inside\", tls = \"hihg\"",
+        "listener[#1].tls: `hihg` is not one of `high`, `high-compat`; write `high`",
+    ),
+    (
+        "zone = \"inside\"",
+        "zone = \"inside\", client_certificates = true",
+        "listener[#1].client_certificates: holds true or false where a text belongs; write it in quotes, such as `\"text\"`",
+    ),
+    (
+        "zone = \"inside\"",
+        "zone = \"inside\", sources = [\"10.0.0.7/8\"]",
+        "listener[#1].sources: `10.0.0.7/8` has digits after its network part; write `10.0.0.0/8`, or one address alone",
+    ),
+    (
+        "zone = \"inside\"",
+        "zone = \"inside\", sources = [\"office\"]",
+        "listener[#1].sources: `office` is not a network; write an address and the length of its network part, such as `10.1.0.0/16` or `fd00::/8`",
+    ),
+    (
+        "zone = \"inside\"",
+        "zone = \"inside\", sources = [\"::ffff:10.0.0.0/104\"]",
+        "listener[#1].sources: `::ffff:10.0.0.0/104` is IPv4 written as IPv6; write the IPv4 network itself",
+    ),
+    (
+        "zone = \"inside\" }",
+        "zone = \"inside\" }, { address = \"0.0.0.0:443\", zone = \"outside\" }",
+        "listener[#2].address: `0.0.0.0:443` is already used on line 3; give each listener its own address or port",
+    ),
+    (
+        "zone = \"inside\" }",
+        "zone = \"inside\" }, { address = \"0.0.0.0:444\", zone = \"inside\" }",
+        "listener[#2].zone: `inside` is already used on line 3; give each listener its own `name`",
+    ),
+    (
+        "listener = [{ address = \"0.0.0.0:443\", zone = \"inside\" }]",
+        "listener = []",
+        "listener: is an empty list; name at least one",
+    ),
+    // providers
+    (
+        "https://idp.sakura.example",
+        "http://idp.sakura.example",
+        "provider[idp].issuer: `http://idp.sakura.example` is not reached by https; use https; http is for this machine only",
+    ),
+    (
+        "https://idp.sakura.example",
+        "https://idp.sakura.example/?x=1",
+        "provider[idp].issuer: `https://idp.sakura.example/?x=1` has more than host and path; write the `issuer` that the provider's `/.well-known/openid-configuration` shows",
+    ),
+    (
+        "\"nurse\" }\n[[app",
+        "\"nurses\" }\n[[app",
+        "provider[idp].roles.nurses: role `nurses` is not defined; write `nurse`, or add it to `[roles]`",
+    ),
+    (
+        "\"groups\"",
+        "\"a..b\"",
+        "provider[idp].roles_claim: `a..b` has an empty part; write `roles`, or a path such as `realm_access.roles`",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\nscopes = [\"profile email\"]",
+        "provider[idp].scopes: `profile email` is not a scope; write one scope an item, such as `[\"profile\", \"groups\"]`",
+    ),
+    (
+        "http://10.0.0.5:8080",
+        "ftp://10.0.0.5",
+        "app[emr].upstreams: `ftp://10.0.0.5` is neither http nor https; write scheme, host and port, such as `https://10.0.0.5:8443`",
+    ),
+    (
+        "http://10.0.0.5:8080",
+        "http://10.0.0.5:8080/emr",
+        "app[emr].upstreams: `http://10.0.0.5:8080/emr` has more than scheme, host and port; leave the rest out; paths are sent on as they come",
+    ),
+    (
+        "http://10.0.0.5:8080",
+        "https://127.0.0.1",
+        "app[emr].upstreams: `127.0.0.1:443` is the gateway itself; name the server behind the gateway",
+    ),
+    ("[\"http://10.0.0.5:8080\"]", "[]", "app[emr].upstreams: is an empty list; name at least one"),
+    ("id = \"emr\"", "id = \"emr\"\nprefix = \"/emr/\"", "app[emr].prefix: `/emr/` ends with `/`; write `/emr`"),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nprefix = \"/%65mr\"",
+        "app[emr].prefix: is not written as requests will have it; write `/emr`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nprefix = \"/emr/*\"",
+        "app[emr].prefix: `/emr/*` is a pattern; write the beginning of the path alone, without `*`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nprefix = \"/.sekimori/x\"",
+        "app[emr].prefix: `/.sekimori` belongs to the gateway; choose another prefix",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nprefix = \"emr\"",
+        "app[emr].prefix: the path does not begin with `/`; write it like `/fhir`, without query",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nprefix = \"/emr\"\nportal_path = \"/start\"",
+        "app[emr].portal_path: `/start` is not below the app's prefix; begin it with `/emr`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nbody_max = \"1GB\"",
+        "app[emr].body_max: `1GB` is not a size; write a number and a unit, such as `\"512B\"`, `\"32KiB\"`, `\"16MiB\"` or `\"1GiB\"`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nresponse_timeout = 30",
+        "app[emr].response_timeout: holds a whole number where a span of time belongs; write a number and a unit, such as `\"50ms\"`, `\"30s\"`, `\"5m\"`, `\"12h\"` or `\"30d\"`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nresponse_timeout = \"2d\"",
+        "app[emr].response_timeout: `2d` is out of bounds; write a span from 1s to 1h",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nassertion = \"yes\"",
+        "app[emr].assertion: holds a text where true or false belongs; write `true` or `false`, without quotes",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\non_log_failure = \"spool\"",
+        "app[emr].on_log_failure: there is no emergency spool; add `emergency_spool = \"/other-disk/spool\"` to `[audit]`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nidentity_headers = { Cookie = \"login\" }",
+        "app[emr].identity_headers.Cookie: `Cookie` means something else; choose a name such as `x-remote-user`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nidentity_headers = { X-Forwarded-User = \"login\" }",
+        "app[emr].identity_headers.X-Forwarded-User: `X-Forwarded-User` means something else; choose a name such as `x-remote-user`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nidentity_headers = { x_user = \"login\" }",
+        "app[emr].identity_headers.x_user: `x_user` is not a header name; use letters, digits and `-`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nidentity_headers = { x-user = \"login\", X-User = \"name\" }",
+        "app[emr].identity_headers.X-User: `X-User` is already used; case makes no difference; name each header once",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nupstream_tls = { server_name = \"emr\" }",
+        "app[emr].upstream_tls: no upstream of this app is reached by TLS; write `https://` in `upstreams`, or remove this",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\nupstream_tls = { client_certificate = \"tls/chain.pem\" }",
+        "app[emr].upstream_tls: has a `client_certificate` without its key; add `client_key`",
+    ),
+    // rules
+    (
+        "roles = [\"nurse\"]",
+        "roles = \"everyone\"",
+        "rule[nurses-use-emr].roles: `everyone` is not one of `anyone`, `signed-in`; write one of these",
+    ),
+    ("roles = [\"nurse\"]", "roles = []", "rule[nurses-use-emr].roles: is an empty list; name at least one"),
+    (
+        "apps = [\"emr\"]",
+        "apps = [\"erm\"]",
+        "rule[nurses-use-emr].apps: app `erm` is not defined; write `emr`, or define it with `[[app]]`",
+    ),
+    (
+        "apps = [\"emr\"]",
+        "apps = [\"portal\"]",
+        "rule[nurses-use-emr].apps: `portal` is a part of the gateway, with rules of its own; remove it",
+    ),
+    (
+        "\"write\"]",
+        "\"wirte\"]",
+        "rule[nurses-use-emr].actions: `wirte` is not one of `read`, `write`, `delete`, `connect`; write `write`",
+    ),
+    (
+        "nurses-use-emr",
+        "builtin-x",
+        "rule[builtin-x].id: `builtin-x` is the name of a built-in rule; give the rule another id",
+    ),
+];
+
+fn said_about(text: &str) -> String {
+    let problem = only_problem(text);
+    format!("{}: {}; {}", problem.key, problem.reason, problem.remedy)
+}
+
+#[test]
+fn each_mistake_is_told_in_words_one_can_act_on() {
+    for (from, to, said) in SAID {
+        assert_eq!(said_about(&short_with(from, to)), *said);
+    }
+}
+
+/// Lines at the end, and what is said.
+const SAID_AT_THE_END: &[(&str, &str)] = &[
+    (
+        "zones = [\"internet\"]",
+        "rule[nurses-use-emr].zones: zone `internet` is not defined; give it to a `[[listener]]`",
+    ),
+    ("devices = \"all\"", "rule[nurses-use-emr].devices: `all` is not one of `any`, `known`; write one of these"),
+    (
+        "devices = [\"tablets\"]",
+        "rule[nurses-use-emr].devices: `tablets` is not one of `fixed`, `ward-shared`, `tablet`, `dedicated-remote`, `byod`, `vendor`; write `tablet`",
+    ),
+    (
+        "days = [\"monday\"]",
+        "rule[nurses-use-emr].days: `monday` is not one of `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`; write one of these",
+    ),
+    ("hours = \"8-18\"", "rule[nurses-use-emr].hours: `8-18` is not a span of hours; write it like `08:00-18:00`"),
+    (
+        "hours = \"08:00-08:00\"",
+        "rule[nurses-use-emr].hours: `08:00-08:00` begins and ends at the same minute; leave it out for the whole day",
+    ),
+    (
+        "hours = \"08:00-25:00\"",
+        "rule[nurses-use-emr].hours: `08:00-25:00` is not a span of hours; write it like `08:00-18:00`",
+    ),
+    (
+        "assurance = \"aal4\"",
+        "rule[nurses-use-emr].assurance: `aal4` is not one of `aal1`, `aal2`, `aal3`; write `aal1`",
+    ),
+    (
+        "paths = [\"/a b\"]",
+        "rule[nurses-use-emr].paths: the path has a byte that may not stand in a path; write it like `/fhir/*`, where `*` stands for anything",
+    ),
+    (
+        "[sessions]\nidle = \"9h\"\nabsolute = \"8h\"",
+        "sessions: `idle` is longer than `absolute`; make `idle` the shorter one",
+    ),
+    (
+        "[sessions.byod]\nidle = \"9h\"\nabsolute = \"8h\"",
+        "sessions.byod: `idle` is longer than `absolute`; make `idle` the shorter one",
+    ),
+    ("[sessions.fixd]\nidle = \"9m\"", "sessions.fixd: is not a key we know; write `fixed`"),
+    (
+        "[audit]\norigin = \"a b\"",
+        "audit.origin: `a b` cannot name a log; write it like an address without `https://`, such as `sekimori.hospital.example.jp/gw01`",
+    ),
+    (
+        "[audit]\ndirectory = \"log\"\nemergency_spool = \"log/spool\"",
+        "audit.emergency_spool: lies in the log's own folder, so it would fail together with it; name a path on another disk",
+    ),
+    ("[limits]\nheaders_max = 5", "limits.headers_max: `5` is out of bounds; write a number from 16 to 1000"),
+    ("[limits]\nheaders_max = -5", "limits.headers_max: `-5` is out of bounds; write a number from 16 to 1000"),
+    (
+        "[limits]\nhead_bytes_max = \"1B\"",
+        "limits.head_bytes_max: `1B` is out of bounds; write a size from 8KiB to 256KiB",
+    ),
+    (
+        "[operations]\naddress = \"0.0.0.0:443\"",
+        "operations.address: `0.0.0.0:443` is the address of a listener; give it a port of its own",
+    ),
+    ("[operations]\nlog = \"\"", "operations.log: is empty; write a text, or leave the key out"),
+    (
+        "[operations]\nlog = \"a\\nb\"",
+        "operations.log: holds a line break or control character; write plain text on one line",
+    ),
+    ("[rules]", "rules: is not a key we know; write `rule`"),
+];
+
+#[test]
+fn each_mistake_at_the_end_is_told_in_words_one_can_act_on() {
+    for (lines, said) in SAID_AT_THE_END {
+        assert_eq!(said_about(&short_and(lines)), *said);
+    }
+}
+
+#[test]
+fn a_list_written_as_one_table_is_told_with_double_brackets() {
+    let problem = only_problem(&short_with("[[provider]]", "[provider]"));
+    assert_eq!(
+        problem.to_string(),
+        "sekimori.toml:6: provider: holds a table where a list of tables belongs; write `[[provider]]` with double brackets"
+    );
+    assert_eq!(problem.column, 1);
+}
+
+#[test]
+fn an_upstream_in_the_network_of_online_eligibility_checks_is_refused() {
+    let text = short_with("gateway = {", "gateway = { forbidden_upstreams = [\"10.0.0.0/24\", \"fd00::/8\"],");
+    assert_eq!(
+        only_problem(&text).to_string(),
+        "sekimori.toml:15: app[emr].upstreams: `10.0.0.5` lies in `10.0.0.0/24`, where `forbidden_upstreams` allows no \
+         upstream; name a server elsewhere; the network of オンライン資格確認 is never bridged"
+    );
+    let disguised = text.replace("http://10.0.0.5:8080", "http://[::ffff:10.0.0.5]:8080");
+    assert!(only_problem(&disguised).reason.contains("lies in `10.0.0.0/24`"));
+}
+
+#[test]
+fn two_apps_at_the_same_place_are_refused_and_one_below_another_is_not() {
+    let second = |prefix: &str| {
+        short_and(&format!(
+            "[[app]]\nid = \"b\"\nhost = \"EMR.sakura.example\"\nprefix = \"{prefix}\"\nupstreams = [\"http://h\"]"
+        ))
+    };
+    let problem = only_problem(&second("/"));
+    assert_eq!(problem.key, "app[b].prefix");
+    assert_eq!(problem.reason, "`https://emr.sakura.example` is already used on line 14");
+    assert!(super::Folder::new().parse(&second("/fhir")).is_ok());
+}
+
+#[test]
+fn a_rule_that_the_policy_refuses_is_told_at_its_line() {
+    let text = short_and(
+        "[[rule]]\nid = \"no\"\neffect = \"forbid\"\nroles = \"anyone\"\napps = \"all\"\nactions = \"all\"\nassurance = \"aal2\"",
+    );
+    let problem = only_problem(&text);
+    assert_eq!((problem.line, problem.key.as_str()), (21, "rule[no]"));
+}
+
+#[test]
+fn the_gateways_own_apps_are_not_the_hospitals() {
+    let app = "[[app]]\nid = \"login\"\nhost = \"x.sakura.example\"\nupstreams = [\"http://h\"]";
+    assert_eq!(said_about(&short_and(app)), "app[login].id: `login` is a part of the gateway; give the app another id");
+}

@@ -1,0 +1,135 @@
+//! What sound configurations mean.
+
+use std::time::Duration;
+
+use policy::{Action, Apps, DeviceClass, Devices, Durability, Subjects, Weekday};
+
+use super::{Folder, SHORT, short_and, short_with};
+use crate::{ClientCertificates, Config, IdentityField, OnLogFailure, Scheme, TlsProfile};
+
+fn config(text: &str) -> Config {
+    match Folder::new().parse(text) {
+        Ok(config) => config,
+        Err(problems) => panic!("{problems}"),
+    }
+}
+
+#[test]
+fn twenty_lines_are_a_whole_gateway_with_safe_defaults() {
+    assert_eq!(SHORT.lines().count(), 20);
+    let config = config(SHORT);
+    assert_eq!(config.state_dir.to_str(), Some("/var/lib/sekimori"));
+    assert_eq!(config.audit.directory.to_str(), Some("/var/lib/sekimori/audit"));
+    assert_eq!(config.audit.origin, "login.sakura.example/gw01");
+    assert_eq!(config.offset.to_string(), "+09:00");
+    let listener = &config.listeners[0];
+    assert_eq!((listener.name.as_str(), listener.tls_profile), ("inside", TlsProfile::High));
+    assert_eq!(listener.client_certificates, ClientCertificates::Optional);
+    let app = &config.apps[0];
+    assert_eq!(
+        (app.reads, app.writes, app.on_log_failure),
+        (Durability::Written, Durability::Synced, OnLogFailure::Refuse)
+    );
+    assert_eq!((app.name.ja.as_str(), app.prefix.as_str(), app.portal_path.as_str()), ("emr", "/", "/"));
+    assert!(app.assertion && app.in_portal && app.identity_headers.is_empty());
+    assert!(config.operations.address.unwrap().ip().is_loopback());
+    assert!(config.limits.workers > 0);
+    assert_eq!(config.roles.values().next().unwrap().en, "看護師", "one text serves both languages");
+}
+
+#[test]
+fn a_rule_says_what_its_columns_say() {
+    let config = config(&short_and(
+        "devices = [\"tablet\"]\nzones = [\"inside\"]\ndays = [\"mon\"]\nhours = \"22:00-00:00\"\nassurance = \"aal2\"\n\
+         authenticated_within = \"15m\"\npaths = [\"/fhir/*\"]",
+    ));
+    let rule = &config.policy.rules[0];
+    assert_eq!(rule.subjects, Subjects::Roles(vec!["nurse".parse().unwrap()]));
+    assert_eq!(rule.apps, Apps::Only(vec!["emr".parse().unwrap()]));
+    assert_eq!(rule.actions, [Action::Read, Action::Write]);
+    assert_eq!(rule.devices, Devices::Classes(vec![DeviceClass::Tablet]));
+    let hours = rule.hours.as_ref().unwrap();
+    assert_eq!((&hours.days[..], hours.from_minute, hours.to_minute), (&[Weekday::Monday][..], 22 * 60, 24 * 60));
+    assert_eq!(rule.authenticated_within, Some(Duration::from_secs(900)));
+}
+
+#[test]
+fn a_column_left_out_sets_no_condition() {
+    let config = config(
+        &short_with("roles = [\"nurse\"]", "roles = \"signed-in\"").replace("apps = [\"emr\"]", "apps = \"all\""),
+    );
+    let rule = &config.policy.rules[0];
+    assert_eq!((&rule.subjects, &rule.apps, &rule.devices), (&Subjects::SignedIn, &Apps::All, &Devices::Any));
+    assert!(rule.paths.is_empty() && rule.zones.is_empty() && rule.hours.is_none() && rule.assurance.is_none());
+}
+
+#[test]
+fn days_alone_mean_whole_days_and_hours_alone_mean_every_day() {
+    let days = config(&short_and("days = [\"sat\", \"sun\"]")).policy.rules[0].hours.clone().unwrap();
+    assert_eq!((days.days.len(), days.from_minute, days.to_minute), (2, 0, 1_440));
+    let hours = config(&short_and("hours = \"08:00-18:30\"")).policy.rules[0].hours.clone().unwrap();
+    assert_eq!((hours.days.len(), hours.from_minute, hours.to_minute), (7, 480, 1_110));
+}
+
+#[test]
+fn the_policy_knows_the_gateways_own_apps_as_built_in() {
+    let facts = config(SHORT).policy.apps;
+    let built_in: Vec<_> = facts.iter().filter(|app| app.built_in).map(|app| app.id.as_str()).collect();
+    assert_eq!(built_in, ["login", "portal", "console"]);
+    assert!(facts.iter().any(|app| app.id.as_str() == "emr" && !app.built_in));
+}
+
+#[test]
+fn listeners_on_the_internet_ask_for_device_certificates_unless_told_otherwise() {
+    let internet = short_with("zone = \"inside\"", "zone = \"internet\"");
+    assert_eq!(config(&internet).listeners[0].client_certificates, ClientCertificates::Required);
+    let told = short_with("zone = \"inside\"", "zone = \"internet\", client_certificates = \"optional\"");
+    assert_eq!(config(&told).listeners[0].client_certificates, ClientCertificates::Optional);
+}
+
+#[test]
+fn several_listeners_of_a_zone_have_names_and_a_free_port_may_be_asked_for_twice() {
+    let two = "listener = [{ name = \"a\", address = \"[::1]:0\", zone = \"inside\" }, { address = \"[::1]:0\", zone = \"inside\", sources = [\"10.0.0.7\"] }]";
+    let config = config(&short_with("listener = [{ address = \"0.0.0.0:443\", zone = \"inside\" }]", two));
+    assert_eq!(config.listeners[1].name, "inside");
+    assert_eq!(config.listeners[1].sources[0].to_string(), "10.0.0.7/32");
+}
+
+#[test]
+fn sessions_follow_their_class_then_the_general_then_the_defaults() {
+    let spans = config(&short_and("[sessions]\nidle = \"10m\"\n[sessions.vendor]\nabsolute = \"5m\"")).sessions;
+    let of = |class| spans.of(class);
+    assert_eq!(of(Some(DeviceClass::Fixed)).idle, Duration::from_secs(600));
+    assert_eq!(of(Some(DeviceClass::Fixed)).absolute, Duration::from_secs(12 * 3_600));
+    assert_eq!(of(None).idle, Duration::from_secs(600));
+    let spans = config(&short_and("[sessions.vendor]\nabsolute = \"5m\"")).sessions;
+    let vendor = spans.of(Some(DeviceClass::Vendor));
+    assert_eq!((vendor.idle, vendor.absolute), (Duration::from_secs(300), Duration::from_secs(300)));
+    assert_eq!(spans.of(Some(DeviceClass::Fixed)).idle, Duration::from_secs(1_800));
+}
+
+#[test]
+fn an_app_says_what_its_keys_say() {
+    let config = config(&short_with(
+        "upstreams = [\"http://10.0.0.5:8080\"]",
+        "upstreams = [\"https://emr.inside\", \"https://[fd00::1]:8443/\"]\nidentity_headers = { X-Remote-User = \"login\" }\n\
+         body_max = \"any\"\nname = { en = \"Charts\" }\nprefix = \"/emr\"\non_log_failure = \"spool\"\n\
+         upstream_tls = { ca_file = \"tls/chain.pem\", client_certificate = \"tls/chain.pem\", client_key = \"tls/key.pem\" }",
+    )
+    .replace("facility.name", "audit.emergency_spool = \"/mnt/spool\"\nfacility.name"));
+    let app = &config.apps[0];
+    let upstreams: Vec<_> = app.upstreams.iter().map(|one| (one.scheme, one.host.as_str(), one.port)).collect();
+    assert_eq!(upstreams, [(Scheme::Https, "emr.inside", 443), (Scheme::Https, "fd00::1", 8443)]);
+    assert_eq!(app.identity_headers, [("x-remote-user".to_owned(), IdentityField::Login)]);
+    assert_eq!((app.body_bytes_max, app.on_log_failure, app.portal_path.as_str()), (None, OnLogFailure::Spool, "/emr"));
+    assert!(app.upstream_tls.client_certificate.is_some() && app.upstream_tls.ca_file.is_some());
+}
+
+#[test]
+fn providers_on_this_machine_may_be_plain_and_a_dotted_claim_is_a_path() {
+    let text = short_with("https://idp.sakura.example", "http://127.0.0.1:3000/realms/x")
+        .replace("\"groups\"", "\"realm_access.roles\"");
+    let config = config(&text);
+    assert_eq!(config.providers[0].issuer, "http://127.0.0.1:3000/realms/x");
+    assert_eq!(config.providers[0].roles[0].1.as_str(), "nurse");
+}
