@@ -5,21 +5,44 @@
 //! about it (gateway).
 
 mod access;
+mod answer;
+mod built_in;
+mod cedar_file;
+mod check;
+mod compile;
+mod explain;
+mod facts;
+mod fit;
+#[cfg(test)]
+mod fixtures;
 mod host;
 mod id;
+mod index;
+mod judge;
+mod memo;
 mod name;
 mod path;
+mod policy;
+mod problem;
+#[cfg(test)]
+mod properties;
 mod rule;
+mod schema;
 mod time;
 mod verdict;
+#[cfg(test)]
+mod verdicts;
 
 pub use access::{Access, Action, Assurance, Device, DeviceClass, Fingerprint, From, Method, Who};
 pub use host::{Host, HostProblem};
 pub use id::{RequestId, SessionId};
+pub use judge::Judge;
 pub use name::{
     AppId, DeviceId, GrantId, NAME_BYTES_MAX, NameProblem, ProviderId, Revision, RoleId, RuleId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};
+pub use policy::Policy;
+pub use problem::{PolicyPlace, PolicyProblem};
 pub use rule::{AppFacts, Apps, CedarFile, Devices, Effect, Hours, PathPattern, PolicySource, Rule, Subjects};
 pub use time::{Clock, LocalTime, Timestamp, UtcOffset, Weekday};
 pub use verdict::{Authorized, Challenge, Durability, Permit, Reason, Reasons, Refused, Verdict};

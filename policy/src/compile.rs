@@ -1,0 +1,148 @@
+//! A row of the table as Cedar text. What is written here is what judges: `fit` only explains refusals.
+//!
+//! Where Cedar's scope can say it (one role, one app), the scope says it; lists become conditions. No text needs
+//! escaping: names and canonical paths hold neither quotes nor backslashes.
+
+use std::fmt::Display;
+use std::fmt::Write as _;
+
+use crate::facts::{Fact, Reads};
+use crate::{Apps, Devices, Effect, Hours, Rule, Subjects};
+
+/// The rule as one Cedar policy.
+pub(crate) fn cedar_text(rule: &Rule) -> String {
+    let mut conditions = Vec::new();
+    let principal = match &rule.subjects {
+        Subjects::Anyone => "principal".to_owned(),
+        Subjects::SignedIn => "principal is Sekimori::User".to_owned(),
+        Subjects::Roles(roles) => match roles.as_slice() {
+            [role] => format!(r#"principal in Sekimori::Role::"{role}""#),
+            roles => {
+                conditions.push(format!("principal in {}", list(roles, "Sekimori::Role::")));
+                "principal is Sekimori::User".to_owned()
+            }
+        },
+    };
+    let resource = match &rule.apps {
+        Apps::All => "resource".to_owned(),
+        Apps::Only(apps) => match apps.as_slice() {
+            [app] => format!(r#"resource == Sekimori::App::"{app}""#),
+            apps => {
+                conditions.push(format!("{}.contains(resource)", list(apps, "Sekimori::App::")));
+                "resource is Sekimori::App".to_owned()
+            }
+        },
+    };
+    let actions = list(rule.actions.iter().map(|action| action.as_str()), "Sekimori::Action::");
+    conditions.extend(situation(rule));
+
+    let effect = match rule.effect {
+        Effect::Permit => "permit",
+        Effect::Forbid => "forbid",
+    };
+    let mut text = format!("@id(\"{}\")\n{effect} ({principal}, action in {actions}, {resource})", rule.id);
+    for condition in conditions {
+        write!(text, "\nwhen {{ {condition} }}").expect("writing to a string does not fail");
+    }
+    text.push(';');
+    text
+}
+
+/// The columns about how, from where and when, each as a condition.
+fn situation(rule: &Rule) -> impl Iterator<Item = String> {
+    let paths = (!rule.paths.is_empty()).then(|| {
+        let like: Vec<_> =
+            rule.paths.iter().map(|pattern| format!(r#"context.path like "{}""#, pattern.as_str())).collect();
+        like.join(" || ")
+    });
+    let device = match &rule.devices {
+        Devices::Any => None,
+        Devices::Known => Some("context.device.known".to_owned()),
+        Devices::Classes(classes) => {
+            let classes = list(classes.iter().map(|class| class.as_str()), "");
+            Some(format!("context.device.known && {classes}.contains(context.device.class)"))
+        }
+    };
+    let zone = (!rule.zones.is_empty()).then(|| format!("{}.contains(context.zone)", list(&rule.zones, "")));
+    let assurance = rule.assurance.map(|level| format!("context.assurance >= {}", level.level()));
+    let fresh = rule.authenticated_within.map(|span| format!("context.auth_age_seconds < {}", span.as_secs()));
+    [paths, device, zone, rule.hours.as_ref().map(hours), assurance, fresh].into_iter().flatten()
+}
+
+fn hours(hours: &Hours) -> String {
+    let (from, to) = (hours.from_minute, hours.to_minute);
+    let days = list(hours.days.iter().map(|day| day.as_str()), "");
+    if from < to {
+        return format!("{days}.contains(context.weekday) && context.minute >= {from} && context.minute < {to}");
+    }
+    let days_after = list(hours.days.iter().map(|day| day.next().as_str()), "");
+    format!(
+        "({days}.contains(context.weekday) && context.minute >= {from}) || \
+         ({days_after}.contains(context.weekday) && context.minute < {to})"
+    )
+}
+
+/// A set in Cedar: each item in quotes, after its type.
+fn list(items: impl IntoIterator<Item = impl Display>, kind: &str) -> String {
+    let items: Vec<_> = items.into_iter().map(|item| format!(r#"{kind}"{item}""#)).collect();
+    format!("[{}]", items.join(", "))
+}
+
+/// Which facts the conditions of the rule read.
+pub(crate) fn reads(rule: &Rule) -> Reads {
+    let when = |reads: Reads, condition: bool, fact: Fact| if condition { reads.with(fact) } else { reads };
+    let mut reads = Reads::none();
+    reads = when(reads, !rule.paths.is_empty(), Fact::Path);
+    reads = when(reads, rule.devices != Devices::Any, Fact::Device);
+    reads = when(reads, !rule.zones.is_empty(), Fact::Zone);
+    reads = when(reads, rule.hours.is_some(), Fact::Minute);
+    reads = when(reads, rule.hours.is_some(), Fact::Weekday);
+    reads = when(reads, rule.assurance.is_some(), Fact::Assurance);
+    when(reads, rule.authenticated_within.is_some(), Fact::AuthAge)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixtures::{rule, rule_with};
+
+    #[test]
+    fn a_simple_row_is_all_scope() {
+        assert_eq!(
+            cedar_text(&rule("nurse-reads", "nurse", "emr")),
+            "@id(\"nurse-reads\")\npermit (principal in Sekimori::Role::\"nurse\", \
+             action in [Sekimori::Action::\"read\"], resource == Sekimori::App::\"emr\");"
+        );
+    }
+
+    #[test]
+    fn every_column_becomes_a_condition() {
+        let full = rule_with("full", |rule| {
+            rule.effect = Effect::Forbid;
+            rule.subjects = Subjects::Roles(vec!["nurse".parse().unwrap(), "doctor".parse().unwrap()]);
+            rule.apps = Apps::Only(vec!["emr".parse().unwrap(), "pacs".parse().unwrap()]);
+            rule.paths = vec![crate::PathPattern::parse("/fhir/*").unwrap()];
+            rule.devices = Devices::Classes(vec![crate::DeviceClass::Tablet]);
+            rule.zones = vec!["ward".parse().unwrap()];
+            rule.hours = Some(Hours { days: vec![crate::Weekday::Sunday], from_minute: 22 * 60, to_minute: 6 * 60 });
+            rule.assurance = Some(crate::Assurance::Aal2);
+            rule.authenticated_within = Some(std::time::Duration::from_secs(900));
+        });
+        let expected = r#"@id("full")
+forbid (principal is Sekimori::User, action in [Sekimori::Action::"read"], resource is Sekimori::App)
+when { principal in [Sekimori::Role::"nurse", Sekimori::Role::"doctor"] }
+when { [Sekimori::App::"emr", Sekimori::App::"pacs"].contains(resource) }
+when { context.path like "/fhir/*" }
+when { context.device.known && ["tablet"].contains(context.device.class) }
+when { ["ward"].contains(context.zone) }
+when { (["sun"].contains(context.weekday) && context.minute >= 1320) || (["mon"].contains(context.weekday) && context.minute < 360) }
+when { context.assurance >= 2 }
+when { context.auth_age_seconds < 900 };"#;
+        assert_eq!(cedar_text(&full), expected);
+        for fact in [Fact::Path, Fact::Device, Fact::Zone, Fact::Minute, Fact::Weekday, Fact::Assurance, Fact::AuthAge]
+        {
+            assert!(reads(&full).has(fact), "{fact:?}");
+        }
+        assert_eq!(reads(&rule("plain", "nurse", "emr")), Reads::none());
+    }
+}

@@ -1,0 +1,145 @@
+//! One loaded version of the policy: table and files, compiled, checked and indexed.
+
+use std::collections::HashSet;
+
+use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
+
+use crate::facts::Reads;
+use crate::index::{AppEntry, Index, Scope};
+use crate::schema::{self, Words};
+use crate::{
+    AppFacts, AppId, CedarFile, PolicyPlace, PolicyProblem, PolicySource, Revision, Rule, RuleId, UtcOffset,
+    cedar_file, check, compile,
+};
+
+/// One loaded version of the policy: immutable, shared by every worker.
+#[derive(Debug)]
+pub struct Policy {
+    revision: Revision,
+    pub(crate) offset: UtcOffset,
+    pub(crate) words: Words,
+    /// The table's rows, then the files' policies, each in the order written.
+    pub(crate) statements: Vec<Statement>,
+    index: Index,
+}
+
+/// One policy as Cedar judges it.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    pub(crate) rule: RuleId,
+    pub(crate) cedar: cedar_policy::Policy,
+    pub(crate) scope: Scope,
+    pub(crate) reads: Reads,
+    /// The row it was compiled from; `None` if it was written in Cedar.
+    pub(crate) row: Option<Rule>,
+}
+
+impl Policy {
+    /// Compiles the table, reads the Cedar files and checks all of it.
+    ///
+    /// # Errors
+    /// Every problem at once; nothing may be served by such a policy.
+    pub fn load(source: &PolicySource) -> Result<Self, Vec<PolicyProblem>> {
+        let mut problems = check::check(&source.rules, &source.apps);
+        let schema = schema::schema(&source.apps);
+        let validator = Validator::new(schema.clone());
+        let mut statements = Vec::new();
+        if problems.is_empty() {
+            for rule in &source.rules {
+                compile_row(rule, &validator).map_or_else(|found| problems.push(found), |row| statements.push(row));
+            }
+        }
+        let mut names: HashSet<_> = source.rules.iter().map(|rule| rule.id.clone()).collect();
+        for file in &source.cedar {
+            match cedar_file::read(file, &validator) {
+                Ok(policies) => {
+                    for (rule, policy) in policies {
+                        if !names.insert(rule.clone()) {
+                            problems.push(taken(file, &policy, &rule));
+                        }
+                        statements.push(Statement::written(rule, &policy));
+                    }
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        if problems.is_empty() { Ok(Self::of(source, &schema, statements)) } else { Err(problems) }
+    }
+
+    fn of(source: &PolicySource, schema: &Schema, statements: Vec<Statement>) -> Self {
+        Self {
+            revision: source.revision.clone(),
+            offset: source.offset,
+            words: Words::of(schema),
+            index: index(&source.apps, &statements),
+            statements,
+        }
+    }
+
+    /// The name of this version.
+    #[must_use]
+    pub fn revision(&self) -> &Revision {
+        &self.revision
+    }
+
+    pub(crate) fn app(&self, app: &AppId) -> Option<&AppEntry> {
+        self.index.app(app)
+    }
+
+    /// The statements at these positions, in order.
+    pub(crate) fn at<'a>(&'a self, positions: &'a [usize]) -> impl Iterator<Item = &'a Statement> + Clone {
+        positions.iter().filter_map(|position| self.statements.get(*position))
+    }
+}
+
+impl Statement {
+    fn written(rule: RuleId, policy: &cedar_policy::Policy) -> Self {
+        Self {
+            cedar: policy.new_id(PolicyId::new(rule.as_str())),
+            scope: Scope::of_policy(policy),
+            reads: cedar_file::reads(policy),
+            row: None,
+            rule,
+        }
+    }
+
+    pub(crate) fn permits(&self) -> bool {
+        self.cedar.effect() == cedar_policy::Effect::Permit
+    }
+}
+
+fn index(apps: &[AppFacts], statements: &[Statement]) -> Index {
+    let configured = statements.iter().map(|statement| (&statement.scope, statement.reads));
+    Index::of(apps, configured)
+}
+
+fn compile_row(rule: &Rule, validator: &Validator) -> Result<Statement, PolicyProblem> {
+    let problem = |reason: String| PolicyProblem {
+        place: PolicyPlace::Rule(rule.id.clone()),
+        reason,
+        remedy: "correct the rule".to_owned(),
+    };
+    let cedar = cedar_policy::Policy::parse(Some(PolicyId::new(rule.id.as_str())), compile::cedar_text(rule))
+        .map_err(|errors| problem(errors.to_string()))?;
+    let alone = cedar_policy::PolicySet::from_policies([cedar.clone()]).map_err(|error| problem(error.to_string()))?;
+    let checked = validator.validate(&alone, ValidationMode::Strict);
+    match checked.validation_errors().next() {
+        Some(error) => Err(problem(error.to_string())),
+        None => Ok(Statement {
+            rule: rule.id.clone(),
+            cedar,
+            scope: Scope::of_rule(rule),
+            reads: compile::reads(rule),
+            row: Some(rule.clone()),
+        }),
+    }
+}
+
+fn taken(file: &CedarFile, policy: &cedar_policy::Policy, rule: &RuleId) -> PolicyProblem {
+    let start = policy.to_cedar().and_then(|text| file.text.find(&text)).unwrap_or(0);
+    PolicyProblem {
+        place: PolicyPlace::in_file(&file.name, &file.text, start),
+        reason: format!("`{rule}` is the name of an earlier rule"),
+        remedy: "give each rule its own name".to_owned(),
+    }
+}

@@ -1,0 +1,265 @@
+//! Two promises, tried on random policies and accesses: the index gives the same answer as the full scan, and the
+//! table as it is explained is the table as Cedar judges it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use cedar_policy::{Authorizer, Decision, PolicySet, Request};
+use proptest::prelude::*;
+use proptest::sample::{select, subsequence};
+
+use crate::facts::{Facts, Reads, signed_in};
+use crate::fit::{self, Unmet};
+use crate::fixtures::{moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
+use crate::{
+    Access, Action, AppId, Apps, Assurance, Device, DeviceClass, Devices, Effect, Hours, Judge, Path, PathPattern,
+    Policy, Reason, RoleId, Rule, Subjects, Timestamp, Verdict, Weekday, Who, ZoneId, schema,
+};
+
+const ROLES: [&str; 3] = ["nurse", "doctor", "vendor"];
+const APPS: [&str; 2] = ["emr", "pacs"];
+const ZONES: [&str; 2] = ["ward", "internet"];
+const PATHS: [&str; 4] = ["/", "/fhir/Patient/1", "/fhir/Observation", "/admin/x"];
+const PATTERNS: [&str; 4] = ["/*", "/fhir/*", "/*/x", "/fhir/Observation"];
+const CEDAR: [&str; 16] = [
+    r#"permit (principal in Sekimori::Role::"nurse", action, resource == Sekimori::App::"emr");"#,
+    r#"permit (principal is Sekimori::User in Sekimori::Role::"vendor", action == Sekimori::Action::"connect", resource);"#,
+    r#"permit (principal == Sekimori::User::"u-1", action in Sekimori::Action::"write", resource in Sekimori::App::"pacs");"#,
+    r#"permit (principal is Sekimori::User, action in [Sekimori::Action::"read", Sekimori::Action::"connect"], resource is Sekimori::App);"#,
+    r#"permit (principal == Sekimori::Visitor::"anonymous", action == Sekimori::Action::"write", resource == Sekimori::App::"emr");"#,
+    r#"permit (principal is Sekimori::Visitor, action, resource) when { context.zone == "ward" };"#,
+    r#"permit (principal in Sekimori::User::"u-1", action, resource is Sekimori::App in Sekimori::App::"emr") when { context.path like "/fhir/*" };"#,
+    r#"permit (principal, action, resource) when { principal in Sekimori::Role::"doctor" && context.assurance >= 2 };"#,
+    r#"forbid (principal, action == Sekimori::Action::"delete", resource) unless { context.same_device && context.signed_in };"#,
+    r#"forbid (principal in Sekimori::Role::"vendor", action, resource) when { context.minute + context.auth_age_seconds > 900 };"#,
+    r#"forbid (principal, action, resource) when { context.device.class == "byod" || context.host like "*.evil" };"#,
+    r#"forbid (principal, action in Sekimori::Action::"write", resource == Sekimori::App::"pacs") unless { context.address.isInRange(ip("10.0.0.0/8")) };"#,
+    r#"permit (principal, action, resource) when { context.minute + 9223372036854775000 > 0 };"#,
+    r#"forbid (principal in Sekimori::Role::"doctor", action, resource) when { context.auth_age_seconds * 9223372036854775807 > 0 };"#,
+    r#"permit (principal, action, resource == Sekimori::App::"pacs") when { {"c": context.weekday} == {"c": "fri"} };"#,
+    r#"forbid (principal, action, resource) when { context.method == "TRACE" };"#,
+];
+
+fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(names: &[&str]) -> Vec<T> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
+}
+
+fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<Value = Vec<T>> {
+    let count = all.len();
+    subsequence(all, 1..=count)
+}
+
+fn hours() -> impl Strategy<Value = Hours> {
+    let days = some_of(Weekday::ALL.to_vec());
+    (days, 0..1_440u16, 1..=1_440u16).prop_map(|(days, from_minute, to_minute)| Hours { days, from_minute, to_minute })
+}
+
+fn any_rule() -> impl Strategy<Value = Rule> {
+    let subjects = prop_oneof![
+        Just(Subjects::Anyone),
+        Just(Subjects::SignedIn),
+        some_of(parsed::<RoleId>(&ROLES)).prop_map(Subjects::Roles),
+    ];
+    let apps = prop_oneof![Just(Apps::All), some_of(parsed::<AppId>(&APPS)).prop_map(Apps::Only)];
+    let devices = prop_oneof![
+        3 => Just(Devices::Any),
+        1 => Just(Devices::Known),
+        1 => some_of(DeviceClass::ALL.to_vec()).prop_map(Devices::Classes),
+    ];
+    let paths = subsequence(PATTERNS.map(|text| PathPattern::parse(text).unwrap()).to_vec(), 0..=2);
+    let zones = subsequence(parsed::<ZoneId>(&ZONES), 0..=1);
+    let hours = prop::option::of(hours());
+    let sure = prop::option::of(select(Assurance::ALL.to_vec()));
+    let fresh = prop::option::of((1..7_200u64).prop_map(Duration::from_secs));
+    let forbids = prop::bool::weighted(0.2);
+    (subjects, apps, some_of(Action::ALL.to_vec()), paths, devices, zones, hours, sure, fresh, forbids).prop_map(
+        |(subjects, apps, actions, paths, devices, zones, hours, assurance, authenticated_within, forbids)| Rule {
+            effect: if forbids { Effect::Forbid } else { Effect::Permit },
+            subjects,
+            apps,
+            actions,
+            paths,
+            devices,
+            zones,
+            hours,
+            assurance: assurance.filter(|_| !forbids),
+            authenticated_within: authenticated_within.filter(|_| !forbids),
+            ..rule("unnamed", "nurse", "emr")
+        },
+    )
+}
+
+fn table() -> impl Strategy<Value = Vec<Rule>> {
+    prop::collection::vec(any_rule(), 0..12).prop_map(|mut rules| {
+        for (number, rule) in rules.iter_mut().enumerate() {
+            rule.id = format!("row-{number}").parse().unwrap();
+        }
+        rules
+    })
+}
+
+fn files() -> impl Strategy<Value = String> {
+    subsequence(CEDAR.to_vec(), 0..=4).prop_map(|policies| {
+        let named = |(number, text): (usize, &&str)| format!("@id(\"file-{number}\") {text}\n");
+        policies.iter().enumerate().map(named).collect()
+    })
+}
+
+fn person() -> impl Strategy<Value = Who> {
+    let device = prop::option::weighted(0.8, Just("ward-3".parse().unwrap()));
+    let roles = subsequence(parsed::<RoleId>(&ROLES), 0..=2);
+    let (users, sure) = (select(vec!["u-1", "u-2"]), select(Assurance::ALL.to_vec()));
+    (users, roles, sure, 0..8_000i64, device).prop_map(|(user, roles, assurance, age, bound_to)| Who {
+        user: user.parse().unwrap(),
+        roles: Arc::from(roles),
+        assurance,
+        authenticated_at: Timestamp::from_unix_micros(moment("2026-11-20T10:00:00").unix_micros() - age * 1_000_000),
+        bound_to,
+        ends_at: Timestamp::MAX,
+        ..nurse()
+    })
+}
+
+fn any_access() -> impl Strategy<Value = Access> {
+    let device = prop::option::weighted(
+        0.8,
+        select(DeviceClass::ALL.to_vec()).prop_map(|class| Arc::new(Device { class, ..ward_terminal() })),
+    );
+    let place = (select(parsed::<ZoneId>(&ZONES)), select(vec!["10.1.2.3", "192.0.2.1", "2001:db8::1"]));
+    let what = (select(parsed::<AppId>(&APPS)), select(Action::ALL.to_vec()), select(PATHS.to_vec()));
+    let seconds = 0..7 * 86_400i64;
+    (prop::option::weighted(0.8, person()), device, place, what, seconds).prop_map(
+        |(who, device, (zone, address), (app, action, path), seconds)| {
+            let at = Timestamp::from_unix_micros(moment("2026-11-20T10:00:00").unix_micros() + seconds * 1_000_000);
+            Access {
+                at,
+                app,
+                action,
+                path: Path::parse(path).unwrap(),
+                who: who.map(Arc::new),
+                device,
+                from: crate::From { address: address.parse().unwrap(), zone },
+                ..nurse_reads_emr()
+            }
+        },
+    )
+}
+
+/// What Cedar says of all policies with the whole context, by Cedar's own schema-checked way.
+#[derive(Debug, PartialEq)]
+enum Scanned {
+    Failed,
+    Allowed,
+    Forbidden,
+    Silent,
+}
+
+fn full_scan(policy: &Policy, access: &Access) -> Scanned {
+    let facts = Facts::of(access, policy.offset);
+    let principal = policy.words.principal(facts.who);
+    let context = schema::context(&facts, Reads::all()).unwrap();
+    let (action, app) = (policy.words.action(access.action).clone(), policy.words.app(&access.app));
+    let schema = schema::schema(&crate::fixtures::apps());
+    let request = Request::new(principal.uid, action, app, context, Some(&schema)).unwrap();
+    let all = policy.statements.iter().map(|statement| statement.cedar.clone());
+    let set = PolicySet::from_policies(all).unwrap();
+    let response = Authorizer::new().is_authorized(&request, &set, &principal.entities);
+    let decided = response.diagnostics().reason().next().is_some();
+    match response.decision() {
+        _ if response.diagnostics().errors().next().is_some() => Scanned::Failed,
+        Decision::Allow => Scanned::Allowed,
+        Decision::Deny if decided => Scanned::Forbidden,
+        Decision::Deny => Scanned::Silent,
+    }
+}
+
+/// The verdict in the same words. A challenge can stand for a forbid that would not apply after it.
+fn agrees(scanned: &Scanned, verdict: &Verdict<()>) -> bool {
+    match verdict {
+        Verdict::Allow(_) => *scanned == Scanned::Allowed,
+        Verdict::Challenge(..) => matches!(scanned, Scanned::Forbidden | Scanned::Silent),
+        Verdict::Deny(refused) => match refused.reasons.main {
+            Reason::PolicyError => *scanned == Scanned::Failed,
+            Reason::Forbidden => *scanned == Scanned::Forbidden,
+            Reason::OtherDevice => true,
+            Reason::SignInRequired
+            | Reason::StepUpRequired
+            | Reason::RoleNotAllowed
+            | Reason::ActionNotAllowed
+            | Reason::PathNotAllowed
+            | Reason::DeviceRequired
+            | Reason::DeviceClassNotAllowed
+            | Reason::ZoneNotAllowed
+            | Reason::OutsideHours => *scanned == Scanned::Silent,
+        },
+    }
+}
+
+fn fits(rule: &Rule, access: &Access) -> bool {
+    let facts = Facts::of(access, crate::UtcOffset::JAPAN);
+    let app_named = match &rule.apps {
+        Apps::All => true,
+        Apps::Only(apps) => apps.contains(&access.app),
+    };
+    app_named
+        && fit::is_about(rule, facts.who)
+        && fit::covers(&rule.actions, access.action)
+        && Unmet::of(rule, &facts).reasons.is_empty()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn index_and_memory_answer_as_the_full_scan(
+        rules in table(),
+        cedar in files(),
+        accesses in prop::collection::vec(any_access(), 1..16),
+    ) {
+        let policy = Arc::new(Policy::load(&source(rules, &cedar)).unwrap());
+        let mut judge = Judge::new(Arc::clone(&policy));
+        for access in accesses.iter().chain(&accesses) {
+            let verdict = judge.judge(access.clone(), ());
+            let same_device = signed_in(access).is_none() || access.session_is_on_its_device();
+            if same_device {
+                let scanned = full_scan(&policy, access);
+                prop_assert!(agrees(&scanned, &verdict), "{scanned:?} {verdict:?}");
+            } else {
+                prop_assert!(matches!(&verdict, Verdict::Deny(refused) if refused.reasons.main == Reason::OtherDevice));
+            }
+        }
+    }
+
+    #[test]
+    fn the_table_as_explained_is_the_table_as_judged(
+        rules in table(),
+        accesses in prop::collection::vec(any_access(), 1..16),
+    ) {
+        let policy = Policy::load(&source(rules.clone(), "")).unwrap();
+        for access in &accesses {
+            let fitting = |effect| rules.iter().any(|rule| rule.effect == effect && fits(rule, access));
+            let native = match (fitting(Effect::Forbid), fitting(Effect::Permit)) {
+                (true, _) => Scanned::Forbidden,
+                (false, true) => Scanned::Allowed,
+                (false, false) => Scanned::Silent,
+            };
+            prop_assert_eq!(native, full_scan(&policy, access));
+        }
+    }
+
+    #[test]
+    fn nothing_changes_before_a_permit_ends(
+        rules in table(),
+        access in any_access(),
+        later in 0.0..1.0f64,
+    ) {
+        let policy = Arc::new(Policy::load(&source(rules, "")).unwrap());
+        let Verdict::Allow(allowed) = Judge::new(Arc::clone(&policy)).judge(access.clone(), ()) else { return Ok(()) };
+        let (from, until) = (access.at.unix_micros(), allowed.permit().until().unix_micros());
+        prop_assert!(until > from);
+        let span = (until - from).min(8 * 86_400_000_000);
+        let at = Timestamp::from_unix_micros(from + (((span - 1) as f64) * later) as i64);
+        let verdict = Judge::new(policy).judge(Access { at, ..access }, ());
+        prop_assert!(matches!(verdict, Verdict::Allow(_)), "{verdict:?}");
+    }
+}
