@@ -1,1 +1,35 @@
-//! Being built.
+//! The gateway: listen, TLS, HTTP, route, serve, upstreams; assembly; the command line.
+//!
+//! The request's way stands in one function, [`serve::serve`]; start there. Deliberately not here: who may do what
+//! (policy), who is asking (identity), what is kept of it (audit), what people see (web).
+
+mod assembly;
+mod body;
+pub mod cli;
+mod clock;
+mod connection;
+mod demo;
+mod exchange;
+mod failure;
+mod fetch;
+mod gate;
+mod head;
+mod headers;
+mod http;
+mod inbound;
+mod limit;
+mod listen;
+mod metrics;
+mod operations;
+mod pages;
+mod refuse;
+mod reload;
+mod route;
+mod serve;
+mod slots;
+mod snapshot;
+mod tls;
+mod upkeep;
+mod upstream;
+mod vitals;
+mod worker;

@@ -1,0 +1,362 @@
+//! Putting the gateway together: open what must not be lost, bind before anything starts, then workers, control
+//! plane, and the orderly end.
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use audit::{Event, Log, Note, Recovery};
+use certs::{DeviceCa, DeviceRoots, ServerCertificates};
+use config::{Config, Problems};
+use identity::{Assertions, Devices, HandOffs, Sessions};
+use policy::Clock;
+use store::{Sqlite, Store};
+use tokio::sync::watch;
+use tokio::task::{LocalSet, spawn_local};
+use tokio_rustls::TlsAcceptor;
+
+use crate::clock::RequestIds;
+use crate::failure::Failure;
+use crate::gate::Gate;
+use crate::limit::Limiter;
+use crate::listen::{self, Door};
+use crate::metrics::Metrics;
+use crate::reload::Reloader;
+use crate::slots::Slots;
+use crate::snapshot::{Snapshot, UpstreamIds};
+use crate::worker::Worker;
+use crate::{clock, operations, reload, upkeep};
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A file, watched while the gateway runs.
+    File(PathBuf),
+    /// A text in memory: the demo's.
+    Text {
+        /// The text.
+        text: String,
+        /// The folder that relative paths in it start from.
+        base: PathBuf,
+    },
+}
+
+impl Source {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// Every problem at once.
+    pub fn read(&self) -> Result<Config, Problems> {
+        match self {
+            Self::File(path) => config::read(path),
+            Self::Text { text, base } => config::parse(text, "demo", base),
+        }
+    }
+}
+
+/// What snapshots are built from, besides configuration.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Open sessions.
+    pub sessions: Arc<Sessions>,
+    /// Signs who asks.
+    pub assertions: Arc<Assertions>,
+    /// The clock.
+    pub clock: Clock,
+    /// The log.
+    pub log: Log,
+    /// Numbers for upstreams.
+    pub upstream_ids: UpstreamIds,
+}
+
+/// The file of the store in the state directory.
+pub fn store_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("store.sqlite")
+}
+
+/// The folder of the device CA in the state directory.
+pub fn device_ca_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("device-ca")
+}
+
+/// Serves until told to stop.
+///
+/// # Errors
+/// [`Failure`] where it cannot start; nothing is bound then.
+pub fn serve(source: Source, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+    let config = source.read().map_err(|problems| Failure::input(problems.to_string()))?;
+    install_crypto();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::unavailable(format!("the system gives no event queue: {error}")))?;
+    runtime.block_on(run(source, config, on_ready))
+}
+
+/// Makes aws-lc the one provider of cryptography. A second call changes nothing.
+fn install_crypto() {
+    // It is already installed when the demo or a test starts a second gateway in one process.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+async fn run(source: Source, config: Config, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+    let clock = clock::real();
+    let config = Arc::new(config);
+    let at = clock.now();
+
+    let device_ca = DeviceCa::open_or_create(&device_ca_dir(&config.state_dir), &config.facility.name, at)
+        .map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let certificates = ServerCertificates::load(&config.certificates, at).map_err(list)?;
+    uncovered_hosts(&config, &certificates)?;
+    let roots = DeviceRoots::load(&device_ca, &config.devices.ca_files, at).map_err(list)?;
+    let doors = doors(&config, &certificates, &roots)?;
+    let sockets = bind(&config)?;
+    let operations = bind_operations(&config)?;
+
+    let store: Arc<dyn Store> = Arc::new(
+        Sqlite::open(store_file(&config.state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))?,
+    );
+    let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
+    let devices = Arc::new(Devices::load(Arc::clone(&store)).await.map_err(unavailable)?);
+    let sessions = Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&devices), config.sessions.clone()));
+    let assertions = Assertions::open_or_create(&config.state_dir, &config.origin(&config.login_host))
+        .map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let (log, recovery) = Log::open(&config.audit, &config.facility, &config.state_dir, clock.clone())
+        .map_err(|problem| Failure::unavailable(problem.to_string()))?;
+
+    let parts = Parts {
+        store: Arc::clone(&store),
+        sessions: Arc::clone(&sessions),
+        assertions: Arc::new(assertions),
+        clock: clock.clone(),
+        log: log.clone(),
+        upstream_ids: UpstreamIds::default(),
+    };
+    let snapshot = snapshot(Arc::clone(&config), &parts).map_err(|problems| Failure::input(problems.join("\n")))?;
+    let gate = Arc::new(Gate {
+        clock: clock.clone(),
+        ids: RequestIds::new().map_err(Failure::unavailable)?,
+        snapshot: ArcSwap::from_pointee(snapshot),
+        sessions: Arc::clone(&sessions),
+        devices: Arc::clone(&devices),
+        assertions: Arc::clone(&parts.assertions),
+        log: log.clone(),
+        limiter: Limiter::new(&config.limits),
+        metrics: Metrics::new(),
+        certificates,
+        changed: watch::Sender::new(0),
+        stopping: std::sync::atomic::AtomicBool::new(false),
+    });
+    note_start(&gate, recovery).await?;
+
+    let (stop_workers, stopped) = watch::channel(false);
+    let workers = start_workers(&gate, &doors, sockets, &stopped)?;
+    let mut control = tokio::task::JoinSet::new();
+    let from = upkeep::recorded_up_to(&*store).await.map_err(unavailable)?;
+    control.spawn(upkeep::follow_events(Arc::clone(&gate), Arc::clone(&store), Arc::clone(&sessions), from));
+    control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
+    control.spawn(upkeep::watch_log(Arc::clone(&gate)));
+    if let Some(listener) = operations {
+        control.spawn(operations::serve(Arc::clone(&gate), listener));
+    }
+    let reloader = Reloader { source, gate: Arc::clone(&gate), parts, device_ca, roots };
+    control.spawn(reload::watch_files(reloader));
+
+    on_ready(&config);
+    tell_systemd(sd_notify::NotifyState::Ready);
+    wait_for_end(&mut control).await;
+
+    tell_systemd(sd_notify::NotifyState::Stopping);
+    gate.stopping.store(true, Ordering::Relaxed);
+    stop_workers.send_replace(true);
+    let ended = tokio::task::spawn_blocking(move || workers.into_iter().for_each(join)).await;
+    if let Err(error) = ended {
+        tracing::error!(%error, "a worker did not end in order");
+    }
+    control.shutdown().await;
+    let recorder = log.recorder();
+    if let Err(problem) = recorder.note(Note::new(Event::Stopped, clock.now())).await {
+        tracing::error!(%problem, "the stop could not be recorded");
+    }
+    log.stop();
+    Ok(())
+}
+
+/// Builds a snapshot of a configuration.
+///
+/// # Errors
+/// What cannot be used, in words.
+pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<String>> {
+    let policy = policy::Policy::load(&config.policy).map_err(|problems| {
+        problems.iter().map(|problem| format!("{}; {}", problem.reason, problem.remedy)).collect::<Vec<_>>()
+    })?;
+    let routes = crate::snapshot::Routes::build(&config, &parts.upstream_ids)?;
+    let fetch = crate::fetch::client(&config.providers).map_err(|problem| vec![problem])?;
+    let oidc = identity::Oidc::new(&config.providers, Arc::clone(&parts.store), fetch, parts.clock.clone());
+    let site = web::Site::new(web::SiteParts {
+        config: Arc::clone(&config),
+        sessions: Arc::clone(&parts.sessions),
+        oidc: Arc::new(oidc),
+        hand_offs: Arc::new(HandOffs::new(Arc::clone(&parts.store), Arc::clone(&parts.sessions))),
+        assertions: Arc::clone(&parts.assertions),
+        store: Arc::clone(&parts.store),
+        recorder: parts.log.recorder(),
+    });
+    Ok(Snapshot { config, policy: Arc::new(policy), routes, site })
+}
+
+/// Every host must be served by a certificate: else its handshakes would fail for no visible reason.
+pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Result<(), Failure> {
+    let hosts = [&config.login_host, &config.portal_host].into_iter().chain(config.apps.iter().map(|app| &app.host));
+    let uncovered: Vec<&str> = hosts.filter(|host| !certificates.covers(host)).map(policy::Host::as_str).collect();
+    if uncovered.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::input(format!(
+        "no certificate covers `{}`; add a [[certificate]] whose names include it",
+        uncovered.join("`, `")
+    )))
+}
+
+fn doors(
+    config: &Config,
+    certificates: &Arc<ServerCertificates>,
+    roots: &Arc<DeviceRoots>,
+) -> Result<Vec<Door>, Failure> {
+    let slots = Slots::new(config.limits.connections_max, config.limits.connections_per_address_max);
+    let door = |listener: &config::Listener| {
+        let tls = certs::server_config(listener, Arc::clone(certificates), Arc::clone(roots))
+            .map_err(|problem| Failure::input(problem.to_string()))?;
+        let acceptor = TlsAcceptor::from(Arc::new(tls));
+        Ok(Door { listener: Arc::new(listener.clone()), acceptor, slots: Arc::clone(&slots) })
+    };
+    config.listeners.iter().map(door).collect()
+}
+
+/// Binds every listener once for every worker; nothing is accepted yet. By worker, then by listener.
+fn bind(config: &Config) -> Result<Vec<Vec<TcpListener>>, Failure> {
+    let bind_all = |_worker| {
+        config
+            .listeners
+            .iter()
+            .map(|listener| {
+                listen::bind(listener.address).map_err(|error| {
+                    Failure::unavailable(format!(
+                        "listener `{}`: cannot bind {}: {error}",
+                        listener.name, listener.address
+                    ))
+                })
+            })
+            .collect()
+    };
+    (0..config.limits.workers.max(1)).map(bind_all).collect()
+}
+
+fn bind_operations(config: &Config) -> Result<Option<tokio::net::TcpListener>, Failure> {
+    let Some(address) = config.operations.address else { return Ok(None) };
+    let in_words = |error| Failure::unavailable(format!("the operations listener cannot bind {address}: {error}"));
+    let socket = listen::bind(address).map_err(in_words)?;
+    tokio::net::TcpListener::from_std(socket).map(Some).map_err(in_words)
+}
+
+async fn note_start(gate: &Gate, recovery: Recovery) -> Result<(), Failure> {
+    let recorder = gate.log.recorder();
+    let unrecorded = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
+    if recovery != Recovery::default() {
+        tracing::warn!(
+            unknown = recovery.unknown,
+            torn_bytes = recovery.torn_bytes,
+            merged = recovery.merged,
+            "the access log was put in order after a crash"
+        );
+    }
+    recorder.note(Note::new(Event::Started, gate.clock.now())).await.map_err(unrecorded)?;
+    let mut activated = Note::new(Event::ConfigActivated, gate.clock.now());
+    activated.revision = Some(gate.snapshot.load().config.revision.clone());
+    recorder.note(activated).await.map_err(unrecorded)
+}
+
+fn start_workers(
+    gate: &Arc<Gate>,
+    doors: &[Door],
+    sockets: Vec<Vec<TcpListener>>,
+    stopped: &watch::Receiver<bool>,
+) -> Result<Vec<JoinHandle<()>>, Failure> {
+    sockets
+        .into_iter()
+        .enumerate()
+        .map(|(number, sockets)| {
+            let (gate, stopped) = (Arc::clone(gate), stopped.clone());
+            let doors: Vec<(Door, TcpListener)> = doors.iter().cloned().zip(sockets).collect();
+            std::thread::Builder::new()
+                .name(format!("worker-{number}"))
+                .spawn(move || work(gate, doors, stopped))
+                .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))
+        })
+        .collect()
+}
+
+/// One worker's thread, from start to end.
+fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Receiver<bool>) {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "a worker could not start");
+            return;
+        }
+    };
+    LocalSet::new().block_on(&runtime, async move {
+        let worker = Rc::new(Worker::new(gate));
+        let mut tasks = Vec::new();
+        for (door, socket) in doors {
+            match tokio::net::TcpListener::from_std(socket) {
+                Ok(socket) => tasks.push(spawn_local(listen::accept(Rc::clone(&worker), door, socket))),
+                Err(error) => tracing::error!(%error, ?door, "a listener could not start"),
+            }
+        }
+        let care = spawn_local(Rc::clone(&worker).look_after());
+        // An error means that the sender is gone, which is the end as well.
+        let _told = stopped.changed().await;
+        tasks.iter().for_each(tokio::task::JoinHandle::abort);
+        let drain = worker.gate.snapshot.load().config.limits.drain_timeout;
+        worker.drain(drain).await;
+        care.abort();
+    });
+}
+
+/// Waits for SIGTERM, SIGINT, or a control task that ended, which none does while all is well.
+async fn wait_for_end(control: &mut tokio::task::JoinSet<()>) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("signals cannot be received");
+        return;
+    };
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("stopping"),
+        _ = interrupt.recv() => tracing::info!("stopping"),
+        ended = control.join_next() => tracing::error!(?ended, "a part of the control plane ended; stopping"),
+    }
+}
+
+fn tell_systemd(state: sd_notify::NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}
+
+fn join(worker: JoinHandle<()>) {
+    if worker.join().is_err() {
+        tracing::error!("a worker panicked");
+    }
+}
+
+fn list(problems: Vec<certs::CertProblem>) -> Failure {
+    Failure::input(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}

@@ -1,0 +1,316 @@
+//! Bodies on their way: counted, streamed with back-pressure, never held. The answer's body carries the receipt of its
+//! record, so that the last byte, a hang-up or a revocation closes the record.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+
+use audit::{End, Outcome, Receipt};
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+
+use crate::exchange::{Ended, Exchange, Half, InBook};
+use crate::upstream::pool::Lease;
+use crate::vitals::OpenExchange;
+
+/// Why a body ended before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyProblem {
+    /// The peer or the upstream broke off.
+    #[error("the body broke off: {0}")]
+    Broken(hyper::Error),
+    /// The access was ended.
+    #[error("the access was ended")]
+    Ended,
+    /// The body is larger than the app takes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+}
+
+/// A request body on its way to an upstream.
+#[derive(Debug)]
+pub struct RequestBody {
+    inner: Option<Incoming>,
+    exchange: Rc<Exchange>,
+    bytes_max: Option<u64>,
+}
+
+impl RequestBody {
+    /// Wraps a client's body; more than `bytes_max` breaks it off.
+    pub fn new(inner: Incoming, exchange: Rc<Exchange>, bytes_max: Option<u64>) -> Self {
+        if inner.is_end_stream() {
+            exchange.request_done.set(true);
+        }
+        Self { inner: Some(inner), exchange, bytes_max }
+    }
+
+    /// No body at all.
+    pub fn empty(exchange: Rc<Exchange>) -> Self {
+        exchange.request_done.set(true);
+        Self { inner: None, exchange, bytes_max: None }
+    }
+}
+
+impl Body for RequestBody {
+    type Data = Bytes;
+    type Error = BodyProblem;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        if self.exchange.ended().is_some() {
+            return Poll::Ready(Some(Err(BodyProblem::Ended)));
+        }
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let polled = Pin::new(inner).poll_frame(cx);
+        if polled.is_pending() {
+            self.exchange.waits(Half::Request, cx);
+            return Poll::Pending;
+        }
+        self.exchange.request_moved();
+        match ready!(polled) {
+            Some(Ok(frame)) => {
+                let arrived = frame.data_ref().map_or(0, |data| data.len() as u64);
+                let total = self.exchange.bytes_in.get().saturating_add(arrived);
+                self.exchange.bytes_in.set(total);
+                match self.bytes_max {
+                    Some(most) if total > most => Poll::Ready(Some(Err(BodyProblem::TooLarge(most)))),
+                    Some(_) | None => Poll::Ready(Some(Ok(frame))),
+                }
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(BodyProblem::Broken(error)))),
+            None => {
+                self.exchange.request_done.set(true);
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.as_ref().is_none_or(|inner| {
+            let ended = inner.is_end_stream();
+            if ended {
+                self.exchange.request_done.set(true);
+            }
+            ended
+        })
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.as_ref().map_or_else(|| SizeHint::with_exact(0), Body::size_hint)
+    }
+}
+
+/// An answer's body on its way to the client.
+#[derive(Debug)]
+pub struct ResponseBody {
+    source: Source,
+    record: Option<Record>,
+    /// Counts the exchange on its connection until the body is gone. Last field: dropped after the record is closed.
+    open: Option<OpenExchange>,
+}
+
+#[derive(Debug)]
+enum Source {
+    /// Made here.
+    Own(Option<Bytes>),
+    /// From an upstream.
+    Upstream { body: Incoming, lease: Option<Lease>, ends_cleanly: bool },
+}
+
+/// What closes the record when the body ends.
+#[derive(Debug)]
+pub struct Record {
+    /// The proof that the access was recorded.
+    pub receipt: Receipt,
+    /// The exchange.
+    pub exchange: Rc<Exchange>,
+    /// The status that was answered.
+    pub status: u16,
+    /// Its place in the book of long exchanges.
+    pub in_book: Option<InBook>,
+    /// Enters it in the book when it turns out to take long.
+    pub enter: Option<Enter>,
+}
+
+/// Enters an exchange in the worker's book, on first need.
+pub struct Enter(pub Box<dyn FnOnce(&Receipt) -> InBook>);
+
+impl std::fmt::Debug for Enter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Enter(..)")
+    }
+}
+
+impl Record {
+    fn close(self, end: End) {
+        let outcome = Outcome {
+            status: Some(self.status),
+            end: match self.exchange.ended() {
+                Some(Ended::Judged(reason) | Ended::Gone(reason)) => End::Revoked(reason),
+                Some(Ended::Stalled) => End::ClientGone,
+                None => end,
+            },
+            bytes_in: self.exchange.bytes_in.get(),
+            bytes_out: self.exchange.bytes_out.get(),
+            duration: self.exchange.started.elapsed(),
+        };
+        self.receipt.close(outcome);
+    }
+}
+
+impl ResponseBody {
+    /// A body made here, without a record of its own.
+    pub fn own(bytes: Bytes) -> Self {
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), record: None, open: None }
+    }
+
+    /// A body made here whose end closes a record.
+    pub fn own_recorded(bytes: Bytes, record: Record) -> Self {
+        let mut body = Self::own(bytes);
+        body.record = Some(record);
+        body.close_if_over();
+        body
+    }
+
+    /// An upstream's body. `lease` is the connection it comes by; `ends_cleanly` says that ending it early is an
+    /// orderly end (event streams).
+    pub fn upstream(body: Incoming, lease: Option<Lease>, ends_cleanly: bool, record: Record) -> Self {
+        let mut body =
+            Self { source: Source::Upstream { body, lease, ends_cleanly }, record: Some(record), open: None };
+        body.close_if_over();
+        body
+    }
+
+    /// Counts the body as an open exchange of its connection.
+    pub fn counted(mut self, open: OpenExchange) -> Self {
+        self.open = Some(open);
+        self
+    }
+
+    /// The bytes of a body made here, without a record.
+    pub fn into_own(mut self) -> Option<Bytes> {
+        match &mut self.source {
+            Source::Own(bytes) => bytes.take(),
+            Source::Upstream { .. } => None,
+        }
+    }
+
+    /// Whether it was made here.
+    pub fn is_own(&self) -> bool {
+        matches!(self.source, Source::Own(_))
+    }
+
+    fn close_if_over(&mut self) {
+        if self.is_end_stream() {
+            self.finish();
+        }
+    }
+
+    fn finish(&mut self) {
+        let Some(record) = self.record.take() else { return };
+        if let Source::Upstream { lease, .. } = &mut self.source
+            && let Some(lease) = lease.take()
+            && record.exchange.request_done.get()
+        {
+            lease.give_back();
+        }
+        record.close(End::Served);
+    }
+
+    fn break_off(&mut self, end: End) {
+        if let Source::Upstream { lease, .. } = &mut self.source {
+            lease.take();
+        }
+        if let Some(record) = self.record.take() {
+            record.close(end);
+        }
+    }
+
+    /// Enters the exchange in the book of those that take long, once.
+    fn takes_long(&mut self) {
+        if let Some(record) = &mut self.record
+            && let Some(enter) = record.enter.take()
+        {
+            record.in_book = Some((enter.0)(&record.receipt));
+        }
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.takes_long();
+        if let Some(record) = &self.record {
+            record.exchange.waits(Half::Response, cx);
+        }
+    }
+}
+
+impl Body for ResponseBody {
+    type Data = Bytes;
+    type Error = BodyProblem;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        let this = &mut *self;
+        let ended = this.record.as_ref().is_some_and(|record| record.exchange.ended().is_some());
+        let (body, ends_cleanly) = match &mut this.source {
+            Source::Own(bytes) => {
+                let Some(bytes) = bytes.take() else { return Poll::Ready(None) };
+                if let Some(record) = &this.record {
+                    record.exchange.bytes_out.set(bytes.len() as u64);
+                }
+                this.finish();
+                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+            }
+            Source::Upstream { body, ends_cleanly, .. } => (body, *ends_cleanly),
+        };
+        if ended {
+            this.break_off(End::Served);
+            return Poll::Ready((!ends_cleanly).then_some(Err(BodyProblem::Ended)));
+        }
+        let polled = Pin::new(body).poll_frame(cx);
+        if polled.is_pending() {
+            this.wait(cx);
+            return Poll::Pending;
+        }
+        match ready!(polled) {
+            Some(Ok(frame)) => {
+                if let (Some(record), Some(data)) = (&this.record, frame.data_ref()) {
+                    let sent = &record.exchange.bytes_out;
+                    sent.set(sent.get().saturating_add(data.len() as u64));
+                }
+                if this.is_end_stream() {
+                    this.finish();
+                } else {
+                    this.takes_long();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                this.break_off(End::UpstreamFailed);
+                Poll::Ready(Some(Err(BodyProblem::Broken(error))))
+            }
+            None => {
+                this.finish();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.source {
+            Source::Own(bytes) => bytes.is_none(),
+            Source::Upstream { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.source {
+            Source::Own(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Source::Upstream { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+impl Drop for ResponseBody {
+    fn drop(&mut self) {
+        self.break_off(End::ClientGone);
+    }
+}

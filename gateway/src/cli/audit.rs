@@ -1,0 +1,141 @@
+//! `sekimori audit`: reading and checking the access log, also a copy of it on another machine.
+
+use std::io::{BufWriter, Write as _};
+use std::path::PathBuf;
+
+use serde_json::json;
+
+use crate::cli::{ConfigArg, Format, out};
+use crate::failure::Failure;
+
+/// What can be done with the log.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Shows the last lines.
+    Tail {
+        #[command(flatten)]
+        place: Place,
+        /// How many.
+        #[arg(short, long, default_value_t = 20)]
+        lines: usize,
+    },
+    /// Checks every line against the signed tree, offline.
+    Verify {
+        #[command(flatten)]
+        place: Place,
+        /// The verifier key, kept apart from the log; without it the key beside the log is used, which proves less.
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
+        /// How to write.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Writes every line to standard output.
+    Export {
+        #[command(flatten)]
+        place: Place,
+        /// The form.
+        #[arg(long, value_enum, default_value = "jsonl")]
+        format: ExportFormat,
+    },
+}
+
+/// Where the log is.
+#[derive(clap::Args, Debug)]
+pub struct Place {
+    /// The log's directory, such as a copy; by default the one that the configuration names.
+    #[arg(long, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+/// The form of an export.
+#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+pub enum ExportFormat {
+    /// One JSON object a line, as it was written.
+    Jsonl,
+}
+
+impl Place {
+    fn directory(&self) -> Result<PathBuf, Failure> {
+        match &self.dir {
+            Some(dir) => Ok(dir.clone()),
+            None => Ok(self.config.read()?.audit.directory),
+        }
+    }
+}
+
+/// Runs the command.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
+    match command {
+        Command::Tail { place, lines } => {
+            for line in audit::tail(&place.directory()?, *lines).map_err(unavailable)? {
+                out::say(&line);
+            }
+            Ok(())
+        }
+        Command::Export { place, format: ExportFormat::Jsonl } => {
+            let mut stdout = BufWriter::new(std::io::stdout().lock());
+            audit::export_jsonl(&place.directory()?, &mut stdout).map_err(unavailable)?;
+            stdout.flush().map_err(|error| Failure::unavailable(format!("standard output: {error}")))
+        }
+        Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),
+    }
+}
+
+fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failure> {
+    match audit::verify(&place.directory()?, key) {
+        Ok(good) => {
+            out::say(&match format {
+                Format::Json => json!({
+                    "good": true,
+                    "origin": good.origin,
+                    "lines": good.lines,
+                    "lines_signed": good.lines_signed,
+                    "checkpoints": good.checkpoints,
+                    "segments": good.segments,
+                    "root": good.root,
+                    "public_key": good.public_key,
+                    "key_was_given": good.key_was_given,
+                })
+                .to_string(),
+                Format::Text => format!(
+                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\nroot {}\nkey  {}{}",
+                    good.lines,
+                    good.origin,
+                    good.segments,
+                    good.lines_signed,
+                    good.checkpoints,
+                    good.root,
+                    good.public_key,
+                    if good.key_was_given {
+                        ""
+                    } else {
+                        " (found beside the log; give the one you keep apart with --key)"
+                    },
+                ),
+            });
+            Ok(())
+        }
+        Err(findings) => {
+            for finding in &findings {
+                match format {
+                    Format::Json => out::say(
+                        &json!({
+                            "good": false,
+                            "file": finding.file.display().to_string(),
+                            "line": finding.line,
+                            "bytes": finding.bytes.as_ref().map(|bytes| [bytes.start, bytes.end]),
+                            "what": finding.what,
+                        })
+                        .to_string(),
+                    ),
+                    Format::Text => out::say(&finding.to_string()),
+                }
+            }
+            Err(Failure::no(format!("the log is not as it was signed: {} findings", findings.len())))
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The command line: one vocabulary, used in the README, the tests and the packages.
+
+mod audit;
+mod check;
+mod demo;
+mod device;
+mod doctor;
+mod init;
+mod log;
+mod out;
+mod serve;
+mod session;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::failure::Failure;
+
+/// The configuration file where none is named.
+const CONFIG_FILE: &str = "sekimori.toml";
+
+/// Sekimori: the zero-trust access gateway for hospitals and clinics.
+#[derive(Parser, Debug)]
+#[command(name = "sekimori", version, arg_required_else_help = true)]
+struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// A whole little hospital on this machine, to try in a browser: no file, no network, nothing to set up.
+    Demo(demo::Args),
+    /// Writes a commented sekimori.toml and its folders.
+    Init(init::Args),
+    /// Shows every problem of a configuration at once, with line, reason and remedy.
+    Check(ConfigArg),
+    /// Serves.
+    Serve(ConfigArg),
+    /// Shows what a careful engineer would look at: clock, certificates, disk, provider, upstreams, exposure.
+    Doctor(doctor::Args),
+    /// The device ledger.
+    #[command(subcommand)]
+    Device(device::Command),
+    /// Open sessions.
+    #[command(subcommand)]
+    Session(session::Command),
+    /// The access log.
+    #[command(subcommand)]
+    Audit(audit::Command),
+}
+
+/// Which configuration.
+#[derive(clap::Args, Debug, Clone)]
+struct ConfigArg {
+    /// The configuration file.
+    #[arg(long, value_name = "FILE", default_value = CONFIG_FILE)]
+    config: PathBuf,
+}
+
+impl ConfigArg {
+    fn read(&self) -> Result<config::Config, Failure> {
+        config::read(&self.config).map_err(|problems| Failure::input(problems.to_string()))
+    }
+}
+
+/// For whom a command writes.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Format {
+    /// For people.
+    #[default]
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Runs the command line. Exit codes: 0 done, 1 the answer is no, 64 the input is wrong, 69 something needed is
+/// unavailable, 70 our fault.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Help and version are answers; anything else is wrong input. A closed terminal changes neither.
+            let _printed = error.print();
+            return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+        }
+    };
+    let done = match args.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Init(args) => init::run(&args),
+        Command::Check(config) => check::run(&config),
+        Command::Serve(config) => serve::run(&config),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Device(command) => device::run(&command),
+        Command::Session(command) => session::run(&command),
+        Command::Audit(command) => audit::run(&command),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            out::complain(&failure.to_string());
+            failure.code()
+        }
+    }
+}
+
+/// A runtime for commands that ask the store.
+fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::fault(format!("the system gives no event queue: {error}")))?
+        .block_on(work)
+}
+
+/// Opens the store of a configuration. The gateway may be running on it: several processes share the file.
+fn open_store(config: &config::Config) -> Result<store::Sqlite, Failure> {
+    let file = crate::assembly::store_file(&config.state_dir);
+    std::fs::create_dir_all(&config.state_dir)
+        .map_err(|error| Failure::unavailable(format!("`{}`: {error}", config.state_dir.display())))?;
+    store::Sqlite::open(file).map_err(|problem| Failure::unavailable(problem.to_string()))
+}
+
+/// Who works at this machine, as the log names them: `cli:NAME`.
+fn actor() -> String {
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok());
+    let name = named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
+    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(32).collect();
+    format!("cli:{plain}")
+}
+
+/// Rows of text under headings, aligned for people.
+fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        cells.chain(headings.get(column).map(|heading| heading.chars().count())).max().unwrap_or(0)
+    };
+    let line = |cells: Vec<&str>| {
+        let padded = cells.iter().enumerate().map(|(column, cell)| format!("{cell:<width$}", width = width(column)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    let mut lines = vec![line(headings.to_vec())];
+    lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
+    lines.join("\n")
+}

@@ -1,0 +1,277 @@
+//! One request and its answer while they are under way, and the worker's book of those that take long: uploads,
+//! downloads, event streams, tunnels. Whoever is in the book is judged again when a fact changes.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use policy::{Access, Reason, Timestamp};
+use tokio::sync::Notify;
+
+/// How a connection is asked to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum How {
+    /// Finish what is open, take nothing more.
+    Gracefully,
+    /// At once.
+    Now,
+}
+
+/// A handle that ends one connection from outside its task.
+#[derive(Debug, Default)]
+pub struct Cut {
+    how: Cell<Option<How>>,
+    rung: Notify,
+}
+
+impl Cut {
+    /// Asks the connection to end.
+    pub fn end(&self, how: How) {
+        if self.how.get() != Some(How::Now) {
+            self.how.set(Some(how));
+        }
+        self.rung.notify_one();
+    }
+
+    /// Waits until the connection is asked to end.
+    pub async fn asked(&self) -> How {
+        loop {
+            self.rung.notified().await;
+            if let Some(how) = self.how.get() {
+                return how;
+            }
+        }
+    }
+}
+
+/// Why an exchange was ended before it was done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// The answer of the policy changed.
+    Judged(Reason),
+    /// The session is over or the device revoked.
+    Gone(Reason),
+    /// The request body stood still.
+    Stalled,
+}
+
+/// One request and its answer.
+#[derive(Debug)]
+pub struct Exchange {
+    /// When it began.
+    pub started: Instant,
+    /// Bytes of the request body so far.
+    pub bytes_in: Cell<u64>,
+    /// Bytes of the answer so far.
+    pub bytes_out: Cell<u64>,
+    /// Whether the request body was read to its end.
+    pub request_done: Cell<bool>,
+    /// Since when the request body stands still.
+    request_waits_since: Cell<Option<Instant>>,
+    ended: Cell<Option<(Ended, Instant)>>,
+    wakers: RefCell<[Option<Waker>; 2]>,
+    rung: Notify,
+    cut: Rc<Cut>,
+}
+
+/// Which half of an exchange waits.
+#[derive(Clone, Copy, Debug)]
+pub enum Half {
+    /// The request body.
+    Request,
+    /// The answer's body.
+    Response,
+}
+
+impl Exchange {
+    /// An exchange that begins on the connection of `cut`.
+    pub fn new(started: Instant, cut: Rc<Cut>) -> Self {
+        Self {
+            started,
+            bytes_in: Cell::new(0),
+            bytes_out: Cell::new(0),
+            request_done: Cell::new(false),
+            request_waits_since: Cell::new(None),
+            ended: Cell::new(None),
+            wakers: RefCell::new([None, None]),
+            rung: Notify::new(),
+            cut,
+        }
+    }
+
+    /// Why it was ended, if it was.
+    pub fn ended(&self) -> Option<Ended> {
+        self.ended.get().map(|(why, _)| why)
+    }
+
+    /// Waits until it is ended from outside.
+    pub async fn until_ended(&self) -> Ended {
+        loop {
+            if let Some(why) = self.ended() {
+                return why;
+            }
+            self.rung.notified().await;
+        }
+    }
+
+    /// Notes who to wake when it is ended, and since when the request body waits.
+    pub fn waits(&self, half: Half, cx: &Context<'_>) {
+        let mut wakers = self.wakers.borrow_mut();
+        let [request, response] = &mut *wakers;
+        let slot = match half {
+            Half::Request => {
+                if self.request_waits_since.get().is_none() {
+                    self.request_waits_since.set(Some(Instant::now()));
+                }
+                request
+            }
+            Half::Response => response,
+        };
+        match slot {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            Some(_) | None => *slot = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Notes that the request body moved.
+    pub fn request_moved(&self) {
+        self.request_waits_since.set(None);
+    }
+
+    fn end(&self, why: Ended, now: Instant) {
+        if self.ended.get().is_some() {
+            return;
+        }
+        self.ended.set(Some((why, now)));
+        self.rung.notify_waiters();
+        self.rung.notify_one();
+        for waker in self.wakers.borrow_mut().iter_mut().filter_map(Option::take) {
+            waker.wake();
+        }
+    }
+}
+
+/// The worker's book of exchanges that take long.
+#[derive(Debug, Default)]
+pub struct OpenBook {
+    next: Cell<u64>,
+    entries: RefCell<HashMap<u64, Entry>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    exchange: Rc<Exchange>,
+    access: Access,
+    until: Timestamp,
+}
+
+/// Keeps an exchange in the book until dropped.
+#[derive(Debug)]
+pub struct InBook {
+    book: Rc<OpenBook>,
+    key: u64,
+}
+
+impl Drop for InBook {
+    fn drop(&mut self) {
+        self.book.entries.borrow_mut().remove(&self.key);
+    }
+}
+
+/// How long an ended exchange may take to close by itself before its connection is cut.
+const ENDED_GRACE: Duration = Duration::from_millis(500);
+
+impl OpenBook {
+    /// Enters an exchange.
+    pub fn enter(self: &Rc<Self>, exchange: Rc<Exchange>, access: Access, until: Timestamp) -> InBook {
+        let key = self.next.get();
+        self.next.set(key.wrapping_add(1));
+        self.entries.borrow_mut().insert(key, Entry { exchange, access, until });
+        InBook { book: Rc::clone(self), key }
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Judges exchanges again: all of them when a fact changed, else those whose time is up. `judge` answers until
+    /// when it may go on, or why not.
+    pub fn judge_again(&self, all: bool, at: Timestamp, mut judge: impl FnMut(&Access) -> Result<Timestamp, Ended>) {
+        let now = Instant::now();
+        for entry in self.entries.borrow_mut().values_mut() {
+            if !(all || entry.until <= at) || entry.exchange.ended.get().is_some() {
+                continue;
+            }
+            match judge(&entry.access) {
+                Ok(until) => entry.until = until,
+                Err(why) => entry.exchange.end(why, now),
+            }
+        }
+    }
+
+    /// Ends request bodies that stand still, and cuts connections that do not let go of an ended exchange.
+    pub fn sweep(&self, now: Instant, body_idle_timeout: Duration) {
+        for entry in self.entries.borrow().values() {
+            let exchange = &entry.exchange;
+            if exchange
+                .request_waits_since
+                .get()
+                .is_some_and(|since| now.saturating_duration_since(since) > body_idle_timeout)
+            {
+                exchange.end(Ended::Stalled, now);
+            }
+            if exchange.ended.get().is_some_and(|(_, since)| now.saturating_duration_since(since) > ENDED_GRACE) {
+                exchange.cut.end(How::Now);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy::{Action, AppId, From, Host, Method, Path, RequestId};
+
+    fn access() -> Access {
+        Access {
+            request: RequestId::new(Timestamp::from_unix_micros(0), 0),
+            at: Timestamp::from_unix_micros(0),
+            app: AppId::parse("emr").unwrap(),
+            action: Action::Read,
+            method: Method::parse("GET").unwrap(),
+            host: Host::parse("emr.example.jp").unwrap(),
+            path: Path::parse("/").unwrap(),
+            who: None,
+            device: None,
+            from: From { address: "127.0.0.1".parse().unwrap(), zone: policy::ZoneId::parse("inside").unwrap() },
+            grant: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_answer_ends_what_is_open() {
+        let book = Rc::new(OpenBook::default());
+        let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
+        let entered = book.enter(Rc::clone(&exchange), access(), Timestamp::MAX);
+        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
+        assert_eq!(exchange.ended(), None, "its time is not up and nothing changed");
+        book.judge_again(true, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
+        assert_eq!(exchange.until_ended().await, Ended::Judged(Reason::Forbidden));
+        drop(entered);
+        assert_eq!(book.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_does_not_let_go_is_cut() {
+        let book = Rc::new(OpenBook::default());
+        let cut = Rc::new(Cut::default());
+        let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&cut)));
+        let _entered = book.enter(exchange, access(), Timestamp::from_unix_micros(5));
+        book.judge_again(false, Timestamp::from_unix_micros(6), |_| Err(Ended::Gone(Reason::SignInRequired)));
+        book.sweep(Instant::now() + ENDED_GRACE * 2, Duration::from_secs(60));
+        assert_eq!(cut.asked().await, How::Now);
+    }
+}

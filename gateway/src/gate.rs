@@ -1,0 +1,58 @@
+//! What all workers share: the snapshot in force, who and what is known, the log, the limits. Everything in it is
+//! either read-only or made to be shared; nothing waits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use arc_swap::ArcSwap;
+use audit::Log;
+use certs::ServerCertificates;
+use identity::{Assertions, Devices, Sessions};
+use policy::Clock;
+use tokio::sync::watch;
+
+use crate::clock::RequestIds;
+use crate::limit::Limiter;
+use crate::metrics::Metrics;
+use crate::snapshot::Snapshot;
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Gate {
+    /// The clock.
+    pub clock: Clock,
+    /// Numbers for requests.
+    pub ids: RequestIds,
+    /// The configuration in force.
+    pub snapshot: ArcSwap<Snapshot>,
+    /// Open sessions.
+    pub sessions: Arc<Sessions>,
+    /// The device ledger.
+    pub devices: Arc<Devices>,
+    /// Signs who asks, for apps.
+    pub assertions: Arc<Assertions>,
+    /// The access log.
+    pub log: Log,
+    /// How often one may ask.
+    pub limiter: Limiter,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Server certificates.
+    pub certificates: Arc<ServerCertificates>,
+    /// Rings when sessions, devices or the policy changed.
+    pub changed: watch::Sender<u64>,
+    /// Set when the gateway stops: nothing new is taken.
+    pub stopping: AtomicBool,
+}
+
+impl Gate {
+    /// Tells every worker that a fact changed.
+    pub fn ring(&self) {
+        self.changed.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Whether the gateway stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

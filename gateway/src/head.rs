@@ -1,0 +1,136 @@
+//! Whether the head of an HTTP/1 request can be read in one way only. hyper is lenient where RFC 9112 lets a recipient
+//! be; a checkpoint is not: what another server in the chain could read differently is refused with 400
+//! (RFC 9112 sections 2.2, 5.2, 6.3 and 11.2).
+
+use std::fmt;
+
+/// Why a head is refused.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum HeadProblem {
+    /// The head came behind another request before that was answered, or was not seen from its first byte.
+    Pipelined,
+    /// A line ends without carriage return, or has a stray one.
+    BareLineEnd,
+    /// A field goes on in a second line.
+    FoldedField,
+    /// More than one `Content-Length`, `Transfer-Encoding` or `Host`.
+    RepeatedField,
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
+    /// A transfer coding other than `chunked`.
+    OddCoding,
+}
+
+impl HeadProblem {
+    /// Its code in the log.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Pipelined => "head-pipelined",
+            Self::BareLineEnd => "head-bare-line-end",
+            Self::FoldedField => "head-folded-field",
+            Self::RepeatedField => "head-repeated-field",
+            Self::TwoLengths => "head-two-lengths",
+            Self::OddCoding => "head-odd-coding",
+        }
+    }
+}
+
+impl fmt::Display for HeadProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+const HEAD_END: &[u8] = b"\r\n\r\n";
+
+/// Whether the bytes hold a whole head.
+pub fn is_complete(bytes: &[u8]) -> bool {
+    end_of(bytes).is_some()
+}
+
+fn end_of(bytes: &[u8]) -> Option<usize> {
+    bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END)
+}
+
+/// Checks the head at the start of `bytes`; what follows it is not looked at.
+///
+/// # Errors
+/// [`HeadProblem`]; answer 400 and close.
+pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
+    if bytes.is_empty() {
+        return Err(HeadProblem::Pipelined);
+    }
+    let end = end_of(bytes).ok_or(HeadProblem::BareLineEnd)?;
+    let head = bytes.get(..end).unwrap_or_default();
+    let (mut lengths, mut codings, mut hosts) = (0, 0, 0);
+    let mut lines = head.split(|byte| *byte == b'\n').enumerate().peekable();
+    while let Some((number, raw)) = lines.next() {
+        let ends_here = lines.peek().is_none();
+        let line = if ends_here { raw } else { raw.strip_suffix(b"\r").ok_or(HeadProblem::BareLineEnd)? };
+        if line.contains(&b'\r') {
+            return Err(HeadProblem::BareLineEnd);
+        }
+        if number == 0 {
+            continue;
+        }
+        if matches!(line.first(), Some(b' ' | b'\t')) {
+            return Err(HeadProblem::FoldedField);
+        }
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = line.split_at(colon);
+        if name.eq_ignore_ascii_case(b"content-length") {
+            lengths += 1;
+        } else if name.eq_ignore_ascii_case(b"host") {
+            hosts += 1;
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            codings += 1;
+            let coding = value.get(1..).unwrap_or_default().trim_ascii();
+            if !coding.eq_ignore_ascii_case(b"chunked") {
+                return Err(HeadProblem::OddCoding);
+            }
+        }
+    }
+    match (lengths, codings, hosts) {
+        (0 | 1, 0, 0 | 1) | (0, 1, 0 | 1) => Ok(()),
+        (1.., 1.., _) => Err(HeadProblem::TwoLengths),
+        _ => Err(HeadProblem::RepeatedField),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ordinary_heads_pass() {
+        for head in [
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "GET / HTTP/1.0\r\n\r\n",
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb",
+            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+        ] {
+            assert_eq!(check(head.as_bytes()), Ok(()), "{head:?}");
+        }
+    }
+
+    #[test]
+    fn heads_that_could_be_read_twice_are_refused() {
+        use HeadProblem::{BareLineEnd, FoldedField, OddCoding, RepeatedField, TwoLengths};
+        for (head, problem) in [
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", TwoLengths),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", TwoLengths),
+            ("POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", RepeatedField),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", RepeatedField),
+            ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", RepeatedField),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", OddCoding),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", OddCoding),
+            ("GET / HTTP/1.1\nHost: a\r\n\r\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\nHost: a\n\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", FoldedField),
+        ] {
+            assert_eq!(check(head.as_bytes()), Err(problem), "{head:?}");
+        }
+    }
+}

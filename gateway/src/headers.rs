@@ -1,0 +1,293 @@
+//! What may pass between client and upstream: hop-by-hop fields, forwarded fields, identity fields and the gateway's
+//! own cookies (RFC 9110 sections 7.6 and 17; peers.md rules 3, 4 and 10).
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use policy::{Host, RequestId};
+
+/// Every name the gateway's own cookies begin with.
+pub const COOKIE_PREFIX: &str = "__Host-sekimori";
+/// The header that carries the signed assertion of who asks.
+pub const ASSERTION: HeaderName = HeaderName::from_static("sekimori-assertion");
+
+/// Fields that speak about one connection only.
+const HOP_BY_HOP: [&str; 8] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "te",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Fields that say where a request came from, or who sent it: only the gateway writes them.
+const VOUCHED: [&str; 11] = [
+    "forwarded",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "x-forwarded-port",
+    "x-forwarded-server",
+    "x-forwarded-prefix",
+    "x-real-ip",
+    "x-request-id",
+    "x-original-url",
+    "x-rewrite-url",
+];
+
+/// What the gateway tells an upstream about a request.
+#[derive(Debug)]
+pub struct Told<'a> {
+    /// The request.
+    pub id: RequestId,
+    /// The peer.
+    pub address: IpAddr,
+    /// The host people used.
+    pub host: &'a Host,
+    /// The signed assertion, where the app wants one.
+    pub assertion: Option<&'a str>,
+    /// Identity headers of the app: all names it declares, with a value where there is one.
+    pub identity: &'a [(HeaderName, Option<HeaderValue>)],
+    /// Whether the client says it takes trailers.
+    pub trailers: bool,
+}
+
+/// Whether the client declared that it takes trailers (`TE: trailers`).
+pub fn takes_trailers(headers: &HeaderMap) -> bool {
+    headers.get_all(header::TE).iter().any(|value| {
+        value.to_str().is_ok_and(|text| text.split(',').any(|part| part.trim().eq_ignore_ascii_case("trailers")))
+    })
+}
+
+/// Turns a client's headers into the upstream's, in place.
+pub fn towards_upstream(headers: &mut HeaderMap, told: &Told<'_>) {
+    remove_hop_by_hop(headers);
+    remove_vouched(headers, told.identity);
+    remove_own_cookies(headers);
+    if told.trailers {
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    }
+    insert_text(headers, HeaderName::from_static("x-request-id"), &told.id.to_string());
+    insert_text(headers, HeaderName::from_static("x-forwarded-for"), &told.address.to_string());
+    insert_text(headers, HeaderName::from_static("x-forwarded-host"), told.host.as_str());
+    headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
+    let mut forwarded = String::with_capacity(96);
+    // Writing to a String cannot fail.
+    let _written = match told.address {
+        IpAddr::V4(v4) => write!(forwarded, "for={v4};host={};proto=https", told.host),
+        IpAddr::V6(v6) => write!(forwarded, "for=\"[{v6}]\";host={};proto=https", told.host),
+    };
+    insert_text(headers, header::FORWARDED, &forwarded);
+    if let Some(assertion) = told.assertion {
+        insert_text(headers, ASSERTION, assertion);
+    }
+    for (name, value) in told.identity {
+        if let Some(value) = value {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Turns an upstream's headers into the client's, in place.
+pub fn towards_client(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    // An alternative service would lead around the checkpoint.
+    headers.remove(header::ALT_SVC);
+    if headers.contains_key(header::SET_COOKIE) {
+        let kept: Vec<HeaderValue> =
+            headers.get_all(header::SET_COOKIE).iter().filter(|value| !sets_own_cookie(value)).cloned().collect();
+        headers.remove(header::SET_COOKIE);
+        for value in kept {
+            headers.append(header::SET_COOKIE, value);
+        }
+    }
+    if !headers.contains_key(header::STRICT_TRANSPORT_SECURITY) {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
+    }
+}
+
+/// Removes what `Connection` names, then the fixed list. `Connection` may not name fields that travel end to end and
+/// that the gateway or the app relies on; those stay (a client must not switch off what we add, or smuggle by removal).
+fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    if headers.contains_key(header::CONNECTION) {
+        let named: Vec<HeaderName> = headers
+            .get_all(header::CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|text| text.split(','))
+            .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
+            .filter(|name| {
+                !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::COOKIE | header::AUTHORIZATION)
+            })
+            .collect();
+        for name in named {
+            headers.remove(name);
+        }
+    }
+    for name in HOP_BY_HOP {
+        headers.remove(name);
+    }
+}
+
+/// Removes every spelling of a field that only the gateway may write: servers differ on `_` and `-`.
+fn remove_vouched(headers: &mut HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) {
+    let vouched = |name: &HeaderName| {
+        let text = name.as_str();
+        let is = |other: &str| same_spelling(text, other);
+        // Nearly every header begins with a letter no vouched field begins with: decide on that first.
+        match text.as_bytes().first() {
+            Some(b'f') if is("forwarded") => true,
+            Some(b'x') if VOUCHED.iter().any(|name| is(name)) || begins(text, "x-sekimori-") => true,
+            Some(b's') if begins(text, "sekimori-") => true,
+            _ => identity.iter().any(|(own, _)| is(own.as_str())),
+        }
+    };
+    let found: Vec<HeaderName> = headers.keys().filter(|name| vouched(name)).cloned().collect();
+    for name in found {
+        headers.remove(name);
+    }
+}
+
+fn same_spelling(one: &str, other: &str) -> bool {
+    one.len() == other.len() && begins(one, other)
+}
+
+/// Whether `text` begins with `prefix`, where `_` and `-` count as one character.
+fn begins(text: &str, prefix: &str) -> bool {
+    let fold = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    text.len() >= prefix.len() && text.bytes().zip(prefix.bytes()).all(|(a, b)| fold(a) == fold(b))
+}
+
+fn remove_own_cookies(headers: &mut HeaderMap) {
+    let has_own = |value: &HeaderValue| {
+        value
+            .as_bytes()
+            .windows(COOKIE_PREFIX.len())
+            .any(|window| window.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
+    };
+    if !headers.get_all(header::COOKIE).iter().any(has_own) {
+        return;
+    }
+    let mut kept = Vec::new();
+    for value in headers.get_all(header::COOKIE) {
+        for pair in value.as_bytes().split(|byte| *byte == b';') {
+            let pair = pair.trim_ascii();
+            if !pair.is_empty() && !is_own_cookie(pair) {
+                kept.push(pair.to_vec());
+            }
+        }
+    }
+    headers.remove(header::COOKIE);
+    if let Ok(value) = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
+        && !kept.is_empty()
+    {
+        headers.insert(header::COOKIE, value);
+    }
+}
+
+fn is_own_cookie(pair: &[u8]) -> bool {
+    pair.get(..COOKIE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
+}
+
+fn sets_own_cookie(value: &HeaderValue) -> bool {
+    is_own_cookie(value.as_bytes().trim_ascii_start())
+}
+
+fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    if let Ok(value) = HeaderValue::from_str(text) {
+        headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use policy::Timestamp;
+
+    fn sent(pairs: &[(&str, &str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs {
+            headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let identity = [
+            (HeaderName::from_static("x-user"), Some(HeaderValue::from_static("n.sato"))),
+            (HeaderName::from_static("x-device"), None),
+        ];
+        let host = Host::parse("emr.example.jp").unwrap();
+        let told = Told {
+            id: RequestId::new(Timestamp::from_unix_micros(0), 1),
+            address: "2001:db8::1".parse().unwrap(),
+            host: &host,
+            assertion: Some("signed"),
+            identity: &identity,
+            trailers: takes_trailers(&headers),
+        };
+        towards_upstream(&mut headers, &told);
+        headers
+    }
+
+    #[test]
+    fn clients_cannot_say_who_they_are() {
+        let headers = sent(&[
+            ("X-User", "root"),
+            ("x_user", "root"),
+            ("X-Device", "tablet-1"),
+            ("x_DEVICE", "tablet-1"),
+            ("Sekimori-Assertion", "forged"),
+            ("sekimori_assertion", "forged"),
+            ("X-Sekimori-Roles", "doctor"),
+            ("X-Forwarded-For", "10.0.0.1"),
+            ("X_Forwarded_For", "10.0.0.1"),
+            ("Forwarded", "for=10.0.0.1"),
+            ("X-Real-IP", "10.0.0.1"),
+        ]);
+        assert_eq!(headers.get("x-user").unwrap(), "n.sato");
+        assert_eq!(headers.get_all("x-user").iter().count(), 1);
+        assert_eq!(headers.get("sekimori-assertion").unwrap(), "signed");
+        assert_eq!(headers.get("x-forwarded-for").unwrap(), "2001:db8::1");
+        assert_eq!(headers.get("forwarded").unwrap(), "for=\"[2001:db8::1]\";host=emr.example.jp;proto=https");
+        for gone in
+            ["x_user", "x-device", "x_device", "sekimori_assertion", "x-sekimori-roles", "x_forwarded_for", "x-real-ip"]
+        {
+            assert!(headers.get(gone).is_none(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn connection_tokens_are_processed_before_ours_are_added() {
+        let headers = sent(&[
+            ("Connection", "close, X-Private, X-User, Sekimori-Assertion"),
+            ("X-Private", "1"),
+            ("Keep-Alive", "5"),
+            ("TE", "trailers, deflate"),
+            ("Upgrade", "h2c"),
+            ("Proxy-Authorization", "Basic x"),
+        ]);
+        assert_eq!(headers.get("x-user").unwrap(), "n.sato");
+        assert_eq!(headers.get("sekimori-assertion").unwrap(), "signed");
+        assert_eq!(headers.get("te").unwrap(), "trailers");
+        for gone in ["connection", "x-private", "keep-alive", "upgrade", "proxy-authorization"] {
+            assert!(headers.get(gone).is_none(), "{gone}");
+        }
+    }
+
+    #[test]
+    fn the_gateways_cookies_stay_at_the_gateway() {
+        let headers = sent(&[("Cookie", "a=1; __Host-sekimori=secret; b=2"), ("Cookie", "__host-Sekimori-lang=ja")]);
+        assert_eq!(headers.get("cookie").unwrap(), "a=1; b=2");
+        assert!(sent(&[("Cookie", "__Host-sekimori=secret")]).get("cookie").is_none());
+
+        let mut answer = HeaderMap::new();
+        for cookie in ["JSESSIONID=1; Path=/", "__Host-sekimori=x; Path=/; Secure", "__HOST-SEKIMORI-x=1"] {
+            answer.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
+        }
+        answer.insert(header::ALT_SVC, HeaderValue::from_static("h3=\":443\""));
+        towards_client(&mut answer);
+        assert_eq!(answer.get_all(header::SET_COOKIE).iter().collect::<Vec<_>>(), ["JSESSIONID=1; Path=/"]);
+        assert!(answer.get(header::ALT_SVC).is_none());
+    }
+}

@@ -1,0 +1,127 @@
+//! How often one address and one account may ask (governor). Keys are bounded: past the bound a new key is refused,
+//! so that a flood of addresses cannot fill the memory.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use config::Limits;
+use governor::clock::{Clock as _, DefaultClock};
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use policy::UserId;
+
+/// The most keys remembered at once, of each kind.
+const KEYS_MAX: usize = 100_000;
+/// A burst may be so many times the rate of a second.
+const BURST_SECONDS: u32 = 10;
+/// What a refused caller is told to wait where nothing better is known.
+const WAIT_WHEN_FULL: Duration = Duration::from_secs(10);
+
+/// The limiters, shared by all workers.
+#[derive(Debug)]
+pub struct Limiter {
+    addresses: DefaultKeyedRateLimiter<IpAddr>,
+    accounts: DefaultKeyedRateLimiter<UserId>,
+    sign_ins: DefaultKeyedRateLimiter<IpAddr>,
+    clock: DefaultClock,
+}
+
+impl Limiter {
+    /// Makes the limiters.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            addresses: RateLimiter::keyed(per_second(limits.requests_per_second_address)),
+            accounts: RateLimiter::keyed(per_second(limits.requests_per_second_account)),
+            sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.sign_ins_per_minute_address))),
+            clock: DefaultClock::default(),
+        }
+    }
+
+    /// Counts a request of an address.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn address(&self, address: IpAddr) -> Result<(), Duration> {
+        self.check(&self.addresses, &network_of(address))
+    }
+
+    /// Counts a request of an account.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn account(&self, user: &UserId) -> Result<(), Duration> {
+        self.check(&self.accounts, user)
+    }
+
+    /// Counts a sign-in attempt of an address.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn sign_in(&self, address: IpAddr) -> Result<(), Duration> {
+        self.check(&self.sign_ins, &network_of(address))
+    }
+
+    fn check<K: std::hash::Hash + Eq + Clone>(
+        &self,
+        limiter: &DefaultKeyedRateLimiter<K>,
+        key: &K,
+    ) -> Result<(), Duration> {
+        match limiter.check_key(key) {
+            Ok(()) => Ok(()),
+            Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
+        }
+    }
+
+    /// Whether no new caller can be counted until the next [`Limiter::prune`].
+    pub fn is_full(&self) -> bool {
+        self.addresses.len() > KEYS_MAX
+    }
+
+    /// What a caller is told to wait while [`Limiter::is_full`].
+    pub fn wait_when_full() -> Duration {
+        WAIT_WHEN_FULL
+    }
+
+    /// Forgets whoever has not asked lately. Called every second by the control plane.
+    pub fn prune(&self) {
+        for limiter in [&self.addresses, &self.sign_ins] {
+            limiter.retain_recent();
+            limiter.shrink_to_fit();
+        }
+        self.accounts.retain_recent();
+        self.accounts.shrink_to_fit();
+    }
+}
+
+fn per_second(rate: u32) -> Quota {
+    Quota::per_second(at_least_one(rate)).allow_burst(at_least_one(rate.saturating_mul(BURST_SECONDS)))
+}
+
+fn at_least_one(count: u32) -> NonZeroU32 {
+    NonZeroU32::new(count).unwrap_or(NonZeroU32::MIN)
+}
+
+/// The address itself; of IPv6 the /64, because one host owns all of it.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(v6) => v6
+            .to_ipv4_mapped()
+            .map_or_else(|| IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))), IpAddr::V4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_ipv6_network_is_one_caller() {
+        let near: IpAddr = "2001:db8::1".parse().unwrap();
+        let same: IpAddr = "2001:db8::ffff:1".parse().unwrap();
+        let other: IpAddr = "2001:db8:0:1::1".parse().unwrap();
+        assert_eq!(network_of(near), network_of(same));
+        assert_ne!(network_of(near), network_of(other));
+        assert_eq!(network_of("::ffff:10.0.0.1".parse().unwrap()), "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+}

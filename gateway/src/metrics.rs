@@ -1,0 +1,141 @@
+//! What the gateway counts, for Prometheus. Every counter is made once; counting is one atomic addition.
+
+use std::sync::atomic::AtomicU64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct Of {
+    result: &'static str,
+}
+
+/// The counters.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Connections that were accepted.
+    pub connections: Counter,
+    /// Connections that were closed at once: too many, or from a source that is not listed.
+    pub connections_refused: Counter,
+    /// TLS handshakes that failed.
+    pub handshakes_failed: Counter,
+    /// Connections cut because a head took too long or nothing was asked.
+    pub connections_swept: Counter,
+    /// Accesses that were allowed and recorded.
+    pub allowed: Counter,
+    /// Accesses that the policy denied.
+    pub denied: Counter,
+    /// Accesses that were answered with a demand to sign in.
+    pub challenged: Counter,
+    /// Requests that were refused before judgment.
+    pub bad: Counter,
+    /// Requests over a limit.
+    pub limited: Counter,
+    /// Requests that failed after admission.
+    pub failed: Counter,
+    /// Accesses refused because they could not be recorded.
+    pub unrecorded: Counter,
+    /// Streams ended because a fact changed.
+    pub revoked: Counter,
+    /// Configurations that were refused on reload.
+    pub reloads_refused: Counter,
+    /// Open connections.
+    pub open_connections: Gauge,
+    /// Whether the log can be written, 0 or 1.
+    pub log_writable: Gauge,
+    /// Open accesses.
+    pub open_accesses: Gauge,
+    /// Bytes free on the log's disk.
+    pub log_free_bytes: Gauge,
+    /// Bytes in the emergency spool.
+    pub log_spool_bytes: Gauge,
+    /// Upstreams that do not answer.
+    pub upstreams_down: Gauge,
+    /// Seconds until the first server certificate ends.
+    pub certificate_seconds_left: Gauge<i64>,
+    /// Whether a reload was refused since the last good one, 0 or 1.
+    pub config_alarm: Gauge,
+}
+
+impl Metrics {
+    /// Makes and registers all counters.
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("sekimori");
+        let requests = Family::<Of, Counter>::default();
+        registry.register("requests", "Requests by how they ended", requests.clone());
+        let of = |result: &'static str| requests.get_or_create_owned(&Of { result });
+        let mut counter = |name: &'static str, help: &'static str| {
+            let counter = Counter::<u64, AtomicU64>::default();
+            registry.register(name, help, counter.clone());
+            counter
+        };
+        let connections = counter("connections", "Connections accepted");
+        let connections_refused = counter("connections_refused", "Connections closed at once: too many or not listed");
+        let handshakes_failed = counter("handshakes_failed", "TLS handshakes that failed");
+        let connections_swept = counter("connections_swept", "Connections cut for a slow head or for standing idle");
+        let revoked = counter("streams_revoked", "Streams ended because a fact changed");
+        let reloads_refused = counter("reloads_refused", "Configurations refused on reload");
+        let mut gauge = |name: &'static str, help: &'static str| {
+            let gauge = Gauge::default();
+            registry.register(name, help, gauge.clone());
+            gauge
+        };
+        Self {
+            connections,
+            connections_refused,
+            handshakes_failed,
+            connections_swept,
+            allowed: of("allowed"),
+            denied: of("denied"),
+            challenged: of("challenged"),
+            bad: of("bad"),
+            limited: of("limited"),
+            failed: of("failed"),
+            unrecorded: of("unrecorded"),
+            revoked,
+            reloads_refused,
+            open_connections: gauge("open_connections", "Open connections"),
+            log_writable: gauge("log_writable", "Whether the access log can be written"),
+            open_accesses: gauge("open_accesses", "Accesses under way"),
+            log_free_bytes: gauge("log_free_bytes", "Bytes free on the disk of the access log"),
+            log_spool_bytes: gauge("log_spool_bytes", "Bytes waiting in the emergency spool"),
+            upstreams_down: gauge("upstreams_down", "Upstreams that do not answer"),
+            certificate_seconds_left: gauge(
+                "certificate_seconds_left",
+                "Seconds until the first server certificate ends",
+            ),
+            config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),
+            registry,
+        }
+    }
+
+    /// The exposition text.
+    pub fn text(&self) -> String {
+        let mut text = String::new();
+        match encode(&mut text, &self.registry) {
+            Ok(()) => text,
+            // Writing to a String cannot fail.
+            Err(std::fmt::Error) => String::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counters_show_in_the_text() {
+        let metrics = Metrics::new();
+        metrics.denied.inc();
+        metrics.log_writable.set(1);
+        let text = metrics.text();
+        assert!(text.contains("sekimori_requests_total{result=\"denied\"} 1"), "{text}");
+        assert!(text.contains("sekimori_log_writable 1"), "{text}");
+    }
+}

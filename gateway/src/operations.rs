@@ -1,0 +1,108 @@
+//! Health and metrics, on a listener of their own.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+
+use crate::gate::Gate;
+
+/// Connections served at once; a scraper needs one.
+const CONNECTIONS_MAX: usize = 16;
+/// The whole life of a connection.
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Serves `/health/live`, `/health/ready` and `/metrics` until the program ends.
+pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
+    let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "the operations listener paused");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let gate = Arc::clone(&gate);
+        // Owned by its slot and its deadline.
+        drop(tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let gate = Arc::clone(&gate);
+                async move { Ok::<_, Infallible>(answer(&gate, &request)) }
+            });
+            let serving = http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(5))
+                .serve_connection(TokioIo::new(stream), service);
+            match tokio::time::timeout(CONNECTION_TIMEOUT, serving).await {
+                Ok(Ok(())) | Err(_) => {}
+                Ok(Err(error)) => tracing::debug!(%error, "operations connection ended"),
+            }
+            drop(slot);
+        }));
+    }
+}
+
+fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+    match (request.method().as_str(), request.uri().path()) {
+        ("GET", "/health/live") => text(StatusCode::OK, "live\n".to_owned()),
+        ("GET", "/health/ready") => readiness(gate),
+        ("GET", "/metrics") => {
+            refresh(gate);
+            let mut response = text(StatusCode::OK, gate.metrics.text());
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            response
+        }
+        _ => text(StatusCode::NOT_FOUND, "not found: try /health/live, /health/ready or /metrics\n".to_owned()),
+    }
+}
+
+/// Ready means: requests can be judged and recorded.
+fn readiness(gate: &Gate) -> Response<Full<Bytes>> {
+    if gate.is_stopping() {
+        return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+    }
+    let log = gate.log.health();
+    match (log.writable, log.problem) {
+        (true, _) => text(StatusCode::OK, "ready\n".to_owned()),
+        (false, problem) => {
+            let reason = problem.unwrap_or_else(|| "the access log cannot be written".to_owned());
+            text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
+        }
+    }
+}
+
+/// Brings the gauges up to date.
+fn refresh(gate: &Gate) {
+    let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
+    let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    metrics.log_writable.set(i64::from(log.writable));
+    metrics.open_accesses.set(gauge(log.open_accesses as u64));
+    metrics.log_free_bytes.set(gauge(log.free_bytes));
+    metrics.log_spool_bytes.set(gauge(log.spool_bytes));
+    let down = snapshot.routes.apps().flat_map(|route| &route.servers).filter(|server| !server.answers.yes()).count();
+    metrics.upstreams_down.set(gauge(down as u64));
+    if let Some(first) = gate.certificates.expiries().into_iter().map(|(_, ends_at)| ends_at).min() {
+        metrics.certificate_seconds_left.set(first.unix_seconds().saturating_sub(gate.clock.now().unix_seconds()));
+    }
+}
+
+fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,126 @@
+//! Our own pages, reached through the same door as every app: judged, recorded, then answered by `web`.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use audit::{End, Outcome, Receipt};
+use bytes::Bytes;
+use http::Response;
+use http_body_util::{BodyExt, Limited};
+use identity::Session;
+use policy::{Access, Action, AppId, Method, Verdict};
+use web::{Fault, Page, PageRequest, Why};
+
+use crate::body::{Record, ResponseBody};
+use crate::exchange::Exchange;
+use crate::inbound::Inbound;
+use crate::refuse::{Asked, Refuser};
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+
+/// The largest body of a request for a page, in bytes.
+const PAGE_BODY_BYTES_MAX: usize = 256 * 1024;
+
+/// Answers an admitted request for a page.
+pub async fn answer(
+    worker: &Rc<Worker>,
+    snapshot: &Arc<Snapshot>,
+    page: Page,
+    inbound: Inbound,
+    session: Option<Arc<Session>>,
+    receipt: Receipt,
+) -> Response<ResponseBody> {
+    let exchange = Rc::new(Exchange::new(std::time::Instant::now(), Rc::clone(&inbound.connection.cut)));
+    let access = receipt.permit().access().clone();
+    let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
+    let refuse = |fault| Refuser { worker, snapshot }.page(Why::Fault(fault), asked.clone());
+    let is_head = inbound.method.as_str() == "HEAD";
+    let response = match read(worker, snapshot, page, inbound, session, &access).await {
+        Err(fault) => refuse(fault),
+        Ok(request) => {
+            let may_open = |app: &config::App| may_open(worker, snapshot, &access, app);
+            snapshot.site.answer(page, request, may_open).await.map(ResponseBody::own)
+        }
+    };
+    // The answer to HEAD has no body to send, so its record closes at once.
+    let response = if is_head { response.map(|_| ResponseBody::own(Bytes::new())) } else { response };
+    recorded(response, exchange, receipt)
+}
+
+/// Reads the request of a page to its end, within bounds.
+async fn read(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    page: Page,
+    inbound: Inbound,
+    session: Option<Arc<Session>>,
+    access: &Access,
+) -> Result<PageRequest, Fault> {
+    if matches!(page, Page::Begin | Page::Callback) {
+        worker.gate.limiter.sign_in(access.from.address).map_err(Fault::TooManyRequests)?;
+    }
+    let (parts, body) = inbound.request.into_parts();
+    let within = snapshot.config.limits.body_idle_timeout;
+    let read = tokio::time::timeout(within, Limited::new(body, PAGE_BODY_BYTES_MAX).collect()).await;
+    let body = match read {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(_)) => return Err(Fault::BodyTooLarge),
+        Err(_) => return Err(Fault::RequestTimeout),
+    };
+    Ok(PageRequest {
+        request: inbound.id,
+        at: inbound.at,
+        method: inbound.method,
+        host: inbound.host,
+        path: inbound.path,
+        query: inbound.query.unwrap_or_default(),
+        headers: parts.headers,
+        body,
+        from: access.from.clone(),
+        device: access.device.clone(),
+        session,
+    })
+}
+
+/// Whether the policy would let this person open the app's first page from here, now.
+fn may_open(worker: &Worker, snapshot: &Snapshot, access: &Access, app: &config::App) -> bool {
+    let Some(method) = Method::parse("GET") else { return false };
+    let question = Access {
+        app: AppId::clone(&app.id),
+        action: Action::Read,
+        method,
+        host: app.host.clone(),
+        path: app.portal_path.clone(),
+        ..access.clone()
+    };
+    matches!(worker.judge(snapshot, question, ()), Verdict::Allow(_))
+}
+
+/// Ties an answer made here to its record.
+pub fn recorded(response: Response<ResponseBody>, exchange: Rc<Exchange>, receipt: Receipt) -> Response<ResponseBody> {
+    let status = response.status().as_u16();
+    let (parts, body) = response.into_parts();
+    let bytes = body.into_own().unwrap_or_else(Bytes::new);
+    let record = Record { receipt, exchange, status, in_book: None, enter: None };
+    Response::from_parts(parts, ResponseBody::own_recorded(bytes, record))
+}
+
+/// Closes the record of an access that did not come about, and answers why.
+pub fn failed(
+    refuse: Refuser<'_>,
+    fault: Fault,
+    end: End,
+    asked: Asked,
+    exchange: &Exchange,
+    receipt: Receipt,
+) -> Response<ResponseBody> {
+    refuse.worker.gate.metrics.failed.inc();
+    receipt.close(Outcome {
+        status: Some(fault.status().as_u16()),
+        end,
+        bytes_in: exchange.bytes_in.get(),
+        bytes_out: 0,
+        duration: exchange.started.elapsed(),
+    });
+    refuse.page(Why::Fault(fault), asked)
+}

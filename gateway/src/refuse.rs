@@ -1,0 +1,194 @@
+//! The one door by which refusals leave: each is counted, recorded where it is about an access or an attack, and
+//! answered in the form and language of whoever asked.
+
+use std::sync::Arc;
+
+use audit::{Event, Note, Unrecorded};
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, ORIGIN};
+use http::{HeaderMap, Response};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Who};
+use web::{AnswerForm, Challenged, Fault, Refusal, Why};
+
+use crate::body::ResponseBody;
+use crate::inbound::{Inbound, Unread};
+use crate::route::Routed;
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+
+/// How much of a form is kept in the browser when its session ran out, in bytes.
+const KEPT_FORM_BYTES_MAX: usize = 256 * 1024;
+
+/// Writes refusals for one request.
+#[derive(Clone, Copy, Debug)]
+pub struct Refuser<'a> {
+    /// The worker.
+    pub worker: &'a Worker,
+    /// The snapshot the request is served by.
+    pub snapshot: &'a Snapshot,
+}
+
+/// What a refusal page needs of a request, kept apart because the request itself may be on its way already.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// Its id.
+    pub id: RequestId,
+    /// When it came.
+    pub at: Timestamp,
+    /// The host.
+    pub host: Option<Host>,
+    /// Path and query of a plain navigation.
+    pub target: Option<(Path, String)>,
+    /// Who asked.
+    pub who: Option<Arc<Who>>,
+    /// The app.
+    pub app: Option<AppId>,
+    /// For whom it is written.
+    pub form: AnswerForm,
+}
+
+impl Asked {
+    /// What a refusal of this request would need.
+    pub fn of(inbound: &Inbound, who: Option<Arc<Who>>, app: Option<AppId>) -> Self {
+        let navigates = inbound.method.as_str() == "GET" && matches!(inbound.form, AnswerForm::Page(_));
+        let target = navigates.then(|| (inbound.path.clone(), inbound.query.clone().unwrap_or_default()));
+        Self { id: inbound.id, at: inbound.at, host: Some(inbound.host.clone()), target, who, app, form: inbound.form }
+    }
+}
+
+impl Refuser<'_> {
+    /// Answers a request that could not be read, and records it.
+    pub async fn unread(self, unread: Unread) -> Response<ResponseBody> {
+        let Unread { fault, code, id, at, host, form } = unread;
+        self.note_bad(Note::new(Event::BadRequest, at).request(id).code(code), fault, host.clone()).await;
+        self.page(Why::Fault(fault), Asked { id, at, host, target: None, who: None, app: None, form })
+    }
+
+    /// Answers a request that is for nothing we have, and records it.
+    pub async fn unrouted(self, fault: Fault, code: &'static str, inbound: &Inbound) -> Response<ResponseBody> {
+        let mut note = Note::new(Event::BadRequest, inbound.at).request(inbound.id).code(code);
+        note.address = Some(inbound.connection.address);
+        note.zone = Some(inbound.connection.zone.clone());
+        self.note_bad(note, fault, Some(inbound.host.clone())).await;
+        self.page(Why::Fault(fault), Asked::of(inbound, None, None))
+    }
+
+    async fn note_bad(self, mut note: Note, fault: Fault, host: Option<Host>) {
+        self.worker.gate.metrics.bad.inc();
+        note.status = Some(fault.status().as_u16());
+        note.host = host;
+        if let Err(problem) = self.worker.recorder.note(note).await {
+            tracing::error!(%problem, "a refused request could not be recorded");
+        }
+    }
+
+    /// Answers a request that is over a limit, or for which nothing can be looked up. Counted, not recorded: a flood
+    /// must not fill the log, and nothing was asked of any app.
+    pub fn fault(self, fault: Fault, inbound: &Inbound) -> Response<ResponseBody> {
+        let metrics = &self.worker.gate.metrics;
+        if matches!(fault, Fault::TooManyRequests(_)) {
+            metrics.limited.inc()
+        } else {
+            metrics.failed.inc()
+        };
+        tracing::debug!(request = %inbound.id, code = fault.code(), "refused");
+        self.page(Why::Fault(fault), Asked::of(inbound, None, None))
+    }
+
+    /// Answers an access that the policy denied, and records it.
+    pub async fn deny(self, refused: Refused<Routed>) -> Response<ResponseBody> {
+        self.worker.gate.metrics.denied.inc();
+        let asked = self.asked(&refused);
+        let response = self.page(Why::Policy(refused.reasons.clone()), asked);
+        self.record(&refused, response.status().as_u16()).await;
+        response
+    }
+
+    /// Answers an access whose person must sign in or step up first, and records it: a browser is sent there, a form
+    /// is kept for its person, a program gets 401.
+    pub async fn challenge(self, refused: Refused<Routed>, challenge: Challenge) -> Response<ResponseBody> {
+        self.worker.gate.metrics.challenged.inc();
+        let asked = self.asked(&refused);
+        let Refused { access, reasons, revision, act } = refused;
+        let inbound = act.inbound;
+        let (parts, body) = inbound.request.into_parts();
+        let challenged = Challenged {
+            challenge,
+            reasons: reasons.clone(),
+            request: access.request,
+            at: access.at,
+            host: access.host.clone(),
+            app: access.app.clone(),
+            path: access.path.clone(),
+            query: inbound.query.unwrap_or_default(),
+            headers: parts.headers,
+        };
+        let response = match (asked.form, access.method.as_str()) {
+            (AnswerForm::Page(_), "GET" | "HEAD") => own(self.snapshot.site.sign_in_redirect(&challenged).await),
+            (AnswerForm::Page(_), "POST") => {
+                let kept = self.kept_form(&challenged.headers, &challenged.host, body).await;
+                own(self.snapshot.site.session_over_form(&challenged, kept.as_ref()))
+            }
+            (AnswerForm::Page(_) | AnswerForm::Problem, _) => {
+                self.page(Why::Challenge(reasons.clone(), challenge), asked)
+            }
+        };
+        self.record(&Refused { access, reasons, revision, act: () }, response.status().as_u16()).await;
+        response
+    }
+
+    /// Reads a posted form whose session ran out, so that its page can keep it in the browser: only from our own
+    /// host's page, only with a cookie of ours, only up to a bound. Nothing is buffered for a stranger.
+    async fn kept_form(self, headers: &HeaderMap, host: &Host, body: Incoming) -> Option<Bytes> {
+        let is_form = headers
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+        let origin = self.snapshot.config.origin(host);
+        let from_here = headers.get(ORIGIN).is_some_and(|value| value.as_bytes() == origin.as_bytes());
+        if !is_form || !from_here || web::session_token(headers).is_none() {
+            return None;
+        }
+        let within = self.snapshot.config.limits.body_idle_timeout;
+        let read = tokio::time::timeout(within, Limited::new(body, KEPT_FORM_BYTES_MAX).collect()).await;
+        read.ok()?.ok().map(http_body_util::Collected::to_bytes)
+    }
+
+    /// Answers an access that could not be recorded, and therefore was not made.
+    pub fn unrecorded(self, unrecorded: &Unrecorded<Routed>) -> Response<ResponseBody> {
+        self.worker.gate.metrics.unrecorded.inc();
+        let access = unrecorded.permit.access();
+        tracing::error!(request = %access.request, app = %access.app, problem = %unrecorded.problem, "access not recorded, so not made");
+        let asked = Asked::of(&unrecorded.act.inbound, access.who.clone(), Some(access.app.clone()));
+        self.page(Why::Fault(Fault::NotRecorded), asked)
+    }
+
+    async fn record<T>(self, refused: &Refused<T>, status: u16) {
+        if let Err(problem) = self.worker.recorder.refuse(refused, status).await {
+            tracing::error!(request = %refused.access.request, %problem, "a refusal could not be recorded");
+        }
+    }
+
+    fn asked(self, refused: &Refused<Routed>) -> Asked {
+        Asked::of(&refused.act.inbound, refused.access.who.clone(), Some(refused.access.app.clone()))
+    }
+
+    /// Writes a refusal.
+    pub fn page(self, why: Why, asked: Asked) -> Response<ResponseBody> {
+        let Asked { id, at, host, target, who, app, form } = asked;
+        let refusal = Refusal { why, request: id, at, host, target, who, app };
+        own(self.snapshot.site.refusal(&refusal, form))
+    }
+
+    /// The reasons of an access that was ended while it was under way.
+    pub fn ended(self, reason: policy::Reason, permit: &policy::Permit, asked: Asked) -> Response<ResponseBody> {
+        let reasons = Reasons { main: reason, rule: permit.rule().clone(), others: Vec::new() };
+        self.page(Why::Policy(reasons), asked)
+    }
+}
+
+/// An answer made here.
+pub fn own(response: Response<Bytes>) -> Response<ResponseBody> {
+    response.map(ResponseBody::own)
+}

@@ -1,0 +1,99 @@
+//! Which app or page a request is for, and what it would do there. The path matched here is the path judged and sent.
+
+use std::sync::Arc;
+
+use identity::Session;
+use policy::{Access, Action, AppId, Device, From, Path};
+use web::{Fault, HostKind, Page, RESERVED_PREFIX};
+
+use crate::inbound::Inbound;
+use crate::snapshot::{AppRoute, Snapshot};
+
+/// A request that has a target.
+#[derive(Debug)]
+pub struct Routed {
+    /// What it is for.
+    pub target: Target,
+    /// The request.
+    pub inbound: Inbound,
+    /// The session it carries, once that was looked up.
+    pub session: Option<Arc<Session>>,
+}
+
+/// What a request is for.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// An app behind the gateway.
+    App(Arc<AppRoute>),
+    /// A page of our own.
+    Page(Page, AppId),
+}
+
+/// Finds the target of a request.
+///
+/// # Errors
+/// [`Fault::Misdirected`] for a host that is not ours, [`Fault::NotFound`] where there is no app or page.
+pub fn route(snapshot: &Snapshot, inbound: Inbound) -> Result<Routed, (Fault, &'static str, Box<Inbound>)> {
+    let Some(kind) = snapshot.routes.kind(&inbound.host) else {
+        return Err((Fault::Misdirected, "host-unknown", Box::new(inbound)));
+    };
+    if let Some(page) = web::route(kind, &inbound.method, &inbound.path) {
+        return match AppId::parse(page.built_in().app_id()) {
+            Ok(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
+            Err(_) => Err((Fault::Internal, "app-id", Box::new(inbound))),
+        };
+    }
+    let app = match kind {
+        HostKind::Login | HostKind::Portal => None,
+        HostKind::App if is_reserved(&inbound.path) => None,
+        HostKind::App => snapshot.routes.app(&inbound.host, &inbound.path),
+    };
+    match app {
+        Some(app) => Ok(Routed { target: Target::App(Arc::clone(app)), inbound, session: None }),
+        None => Err((Fault::NotFound, "no-such-app-or-page", Box::new(inbound))),
+    }
+}
+
+/// Whether a path belongs to the gateway on every host.
+fn is_reserved(path: &Path) -> bool {
+    path.as_str().strip_prefix(RESERVED_PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Routed {
+    /// Every fact of the question.
+    pub fn access(&self, device: Option<Arc<Device>>) -> Access {
+        let inbound = &self.inbound;
+        let connection = &inbound.connection;
+        Access {
+            request: inbound.id,
+            at: inbound.at,
+            app: self.app_id().clone(),
+            action: self.action(),
+            method: inbound.method.clone(),
+            host: inbound.host.clone(),
+            path: inbound.path.clone(),
+            who: self.session.as_ref().map(|session| Arc::clone(&session.who)),
+            device,
+            from: From { address: connection.address, zone: connection.zone.clone() },
+            grant: None,
+        }
+    }
+
+    /// The app, as policy and log name it.
+    pub fn app_id(&self) -> &AppId {
+        match &self.target {
+            Target::App(route) => &route.app.id,
+            Target::Page(_, app) => app,
+        }
+    }
+
+    /// What it would do: by method, but where the app says that POST only reads.
+    fn action(&self) -> Action {
+        let action = self.inbound.action();
+        let Target::App(route) = &self.target else { return action };
+        let reads_by_post = action == Action::Write
+            && self.inbound.method.as_str() == "POST"
+            && route.app.reads_by_post.iter().any(|pattern| pattern.matches(&self.inbound.path));
+        if reads_by_post { Action::Read } else { action }
+    }
+}

@@ -1,0 +1,101 @@
+//! The request's way, from the first byte to the last: read, route, who, from what device, may it, recorded, done.
+//! The order is the product, so it stands here in one function; the types keep it: only what `judge` allowed can be
+//! admitted, and only what was admitted can be forwarded.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use audit::Admitted;
+use config::OnLogFailure;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use identity::Session;
+use policy::{Device, Verdict};
+use store::StoreProblem;
+use web::Fault;
+
+use crate::body::ResponseBody;
+use crate::connection::Connection;
+use crate::inbound::Inbound;
+use crate::limit::Limiter;
+use crate::refuse::Refuser;
+use crate::route::{Routed, Target, route};
+use crate::snapshot::Snapshot;
+use crate::worker::Worker;
+use crate::{pages, upstream};
+
+/// Answers one request.
+pub async fn serve(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    request: Request<Incoming>,
+) -> Response<ResponseBody> {
+    let gate = &worker.gate;
+    let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
+    let refuse = Refuser { worker, snapshot: &snapshot };
+
+    let inbound = match Inbound::read(request, connection, gate.ids.next(at), at) {
+        Ok(inbound) => inbound,
+        Err(unread) => return refuse.unread(unread).await,
+    };
+    if let Err(wait) = gate.limiter.address(connection.address) {
+        return refuse.fault(Fault::TooManyRequests(wait), &inbound);
+    }
+    if gate.limiter.is_full() {
+        return refuse.fault(Fault::TooManyRequests(Limiter::wait_when_full()), &inbound);
+    }
+    let mut routed = match route(&snapshot, inbound) {
+        Ok(routed) => routed,
+        Err((fault, code, inbound)) => return refuse.unrouted(fault, code, &inbound).await,
+    };
+    let device = connection.device(&gate.devices, at);
+    routed.session = match find_session(worker, &routed, device.as_deref()).await {
+        Ok(session) => session,
+        Err(_) => return refuse.fault(Fault::StoreUnavailable, &routed.inbound),
+    };
+    if let Some(session) = &routed.session
+        && let Err(wait) = gate.limiter.account(&session.who.user)
+    {
+        return refuse.fault(Fault::TooManyRequests(wait), &routed.inbound);
+    }
+    let on_failure = on_log_failure(&routed);
+    let access = routed.access(device);
+    let authorized = match worker.judge(&snapshot, access, routed) {
+        Verdict::Allow(authorized) => authorized,
+        Verdict::Challenge(refused, challenge) => return refuse.challenge(refused, challenge).await,
+        Verdict::Deny(refused) => return refuse.deny(refused).await,
+    };
+    match worker.recorder.admit(authorized, on_failure).await {
+        Ok(admitted) => act(worker, &snapshot, admitted).await,
+        Err(unrecorded) => refuse.unrecorded(&unrecorded),
+    }
+}
+
+/// Does what was admitted: the one place that opens it.
+async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<Routed>) -> Response<ResponseBody> {
+    worker.gate.metrics.allowed.inc();
+    let (Routed { target, inbound, session }, receipt) = admitted.open();
+    match target {
+        Target::Page(page, _) => pages::answer(worker, snapshot, page, inbound, session, receipt).await,
+        Target::App(route) => upstream::forward(worker, snapshot, route, inbound, receipt).await,
+    }
+}
+
+/// The session of the request's cookie, if it is open and for this host.
+async fn find_session(
+    worker: &Worker,
+    routed: &Routed,
+    device: Option<&Device>,
+) -> Result<Option<Arc<Session>>, StoreProblem> {
+    let inbound = &routed.inbound;
+    let Some(token) = web::session_token(inbound.request.headers()) else { return Ok(None) };
+    worker.gate.sessions.find(token, &inbound.host, device, inbound.at).await
+}
+
+/// What the app of this request does when the log cannot be written. Our own pages never go on unrecorded.
+fn on_log_failure(routed: &Routed) -> OnLogFailure {
+    match &routed.target {
+        Target::App(route) => route.app.on_log_failure,
+        Target::Page(..) => OnLogFailure::Refuse,
+    }
+}

@@ -1,0 +1,97 @@
+//! The handshake: from a socket to a peer whose name and device are known.
+
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+use audit::{Event, Note};
+use policy::{Host, ZoneId};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+
+use crate::connection::Connection;
+use crate::exchange::Cut;
+use crate::vitals::Vitals;
+use crate::worker::Worker;
+
+/// A connection whose handshake is done.
+#[derive(Debug)]
+pub struct Shaken {
+    /// Who is at the other end.
+    pub connection: Rc<Connection>,
+    /// The decrypted stream.
+    pub stream: TlsStream<TcpStream>,
+    /// Whether HTTP/2 was agreed on.
+    pub is_http2: bool,
+}
+
+/// Does the handshake within its deadline. A failure is counted, recorded where it tells something, and ends the
+/// connection.
+pub async fn handshake(
+    worker: &Worker,
+    acceptor: &TlsAcceptor,
+    stream: TcpStream,
+    address: IpAddr,
+    zone: &ZoneId,
+) -> Option<Shaken> {
+    let (within, head_bytes_max) = {
+        let snapshot = worker.gate.snapshot.load();
+        (snapshot.config.limits.handshake_timeout, snapshot.config.limits.head_bytes_max)
+    };
+    let stream = match tokio::time::timeout(within, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            note_failure(worker, address, zone, &error).await;
+            return None;
+        }
+        Err(_) => {
+            worker.gate.metrics.handshakes_failed.inc();
+            return None;
+        }
+    };
+    let (_, tls) = stream.get_ref();
+    // A handshake without a name does not come this far; the resolver refuses it.
+    let server_name = Host::parse(tls.server_name()?).ok()?;
+    let certificate = tls.peer_certificates().and_then(|chain| chain.first()).map(certs::fingerprint);
+    let is_http2 = tls.alpn_protocol() == Some(b"h2");
+    let connection = Connection {
+        address,
+        zone: zone.clone(),
+        server_name,
+        certificate,
+        vitals: Vitals::new(head_bytes_max, Instant::now()),
+        cut: Rc::new(Cut::default()),
+    };
+    Some(Shaken { connection: Rc::new(connection), stream, is_http2 })
+}
+
+async fn note_failure(worker: &Worker, address: IpAddr, zone: &ZoneId, error: &std::io::Error) {
+    worker.gate.metrics.handshakes_failed.inc();
+    // Hang-ups and noise say nothing; and a flood must not fill the log.
+    let Some(code) = failure_code(error) else { return };
+    if worker.gate.limiter.address(address).is_err() {
+        return;
+    }
+    let mut note = Note::new(Event::TlsRefused, worker.gate.clock.now()).code(code);
+    note.address = Some(address);
+    note.zone = Some(zone.clone());
+    if let Err(problem) = worker.recorder.note(note).await {
+        tracing::error!(%problem, "a refused handshake could not be recorded");
+    }
+}
+
+/// The reason's code in the log; `None` for a peer that only hung up.
+fn failure_code(error: &std::io::Error) -> Option<&'static str> {
+    let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is another crate's and grows")]
+    Some(match tls {
+        rustls::Error::InvalidCertificate(_) => "client-certificate-refused",
+        rustls::Error::NoCertificatesPresented => "client-certificate-missing",
+        rustls::Error::PeerIncompatible(_) => "tls-incompatible",
+        rustls::Error::PeerMisbehaved(_) => "tls-misbehaved",
+        rustls::Error::AlertReceived(_) => "tls-alert-received",
+        rustls::Error::InvalidMessage(_) => "not-tls",
+        _ => "tls-failed",
+    })
+}

@@ -1,0 +1,96 @@
+//! What the control plane does beside serving: follows the store's events, asks upstreams how they are, watches the
+//! log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use audit::{Event, Note};
+use identity::{Sessions, Watch};
+use store::{Change, Store, StoreProblem};
+
+use crate::gate::Gate;
+use crate::upstream::health;
+
+/// Where the store keeps how far events were recorded.
+const RECORDED_UP_TO: &str = "events-recorded-up-to";
+/// How often the log is looked at.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The last event that the log has.
+///
+/// # Errors
+/// [`StoreProblem`]; do not serve without it.
+pub async fn recorded_up_to(store: &dyn Store) -> Result<u64, StoreProblem> {
+    Ok(store.note(RECORDED_UP_TO).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
+/// Applies and records what happens in the store: revocations, ended sessions, added devices.
+pub async fn follow_events(gate: Arc<Gate>, store: Arc<dyn Store>, sessions: Arc<Sessions>, from: u64) {
+    let mut watch = Watch::new(Arc::clone(&store), sessions, Arc::clone(&gate.devices), gate.clock.clone(), from);
+    let recorder = gate.log.recorder();
+    let mut alarmed = false;
+    loop {
+        let events = match watch.next().await {
+            Ok(events) => events,
+            Err(problem) => {
+                if !alarmed {
+                    tracing::error!(%problem, "the store does not answer; changes made elsewhere are not in force here");
+                }
+                alarmed = true;
+                continue;
+            }
+        };
+        alarmed = false;
+        // First in force, then on record.
+        gate.ring();
+        for event in events {
+            let sequence = event.sequence;
+            let note = note_of(&event);
+            while let Err(problem) = recorder.note(note.clone()).await {
+                tracing::error!(%problem, "a change could not be recorded yet");
+                tokio::time::sleep(LOG_INTERVAL).await;
+            }
+            if let Err(problem) = store.set_note(RECORDED_UP_TO, sequence.to_string()).await {
+                tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
+            }
+        }
+    }
+}
+
+fn note_of(event: &store::Event) -> Note {
+    let note = |kind| Note { actor: Some(event.actor.clone()), ..Note::new(kind, event.at) };
+    match &event.change {
+        Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
+        Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
+        Change::SessionEnded(id) => note(Event::SessionEnded).session(*id),
+    }
+}
+
+/// Asks every upstream again and again.
+pub async fn probe_upstreams(gate: Arc<Gate>) {
+    loop {
+        let snapshot = gate.snapshot.load_full();
+        for route in snapshot.routes.apps() {
+            health::probe_app(route, snapshot.config.limits.connect_timeout).await;
+        }
+        tokio::time::sleep(health::PROBE_INTERVAL).await;
+    }
+}
+
+/// Raises the alarm when the log cannot be written, and forgets idle callers.
+pub async fn watch_log(gate: Arc<Gate>) {
+    let mut was_writable = true;
+    loop {
+        tokio::time::sleep(LOG_INTERVAL).await;
+        gate.limiter.prune();
+        let log = gate.log.health();
+        if log.writable != was_writable {
+            if log.writable {
+                tracing::info!("the access log can be written again");
+            } else {
+                tracing::error!(problem = log.problem, "the access log cannot be written");
+            }
+        }
+        was_writable = log.writable;
+    }
+}

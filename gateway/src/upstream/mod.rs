@@ -1,0 +1,228 @@
+//! From an admitted request to an upstream's answer: choose a server, send, stream back. Only what was admitted comes
+//! here, with the receipt that its end closes.
+
+pub mod dial;
+mod frames;
+pub mod health;
+pub mod pool;
+pub mod probe;
+mod send;
+mod websocket;
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::{End, Outcome, Receipt};
+use config::IdentityField;
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::{Request, Response};
+use hyper::body::{Body, Incoming};
+use policy::{Access, Host};
+use web::Fault;
+
+use crate::body::{Enter, Record, RequestBody, ResponseBody};
+use crate::exchange::{Ended, Exchange};
+use crate::headers::{self, Told};
+use crate::inbound::{Inbound, Switch};
+use crate::pages::failed;
+use crate::refuse::{Asked, Refuser};
+use crate::snapshot::{AppRoute, Snapshot};
+use crate::upstream::pool::Lease;
+use crate::worker::Worker;
+
+/// One admitted request on its way to an app.
+pub(crate) struct Forward<'a> {
+    worker: &'a Rc<Worker>,
+    snapshot: &'a Arc<Snapshot>,
+    route: &'a AppRoute,
+    asked: Asked,
+    exchange: Rc<Exchange>,
+    receipt: Receipt,
+}
+
+/// Sends an admitted request to its app and streams the answer back.
+pub async fn forward(
+    worker: &Rc<Worker>,
+    snapshot: &Arc<Snapshot>,
+    route: Arc<AppRoute>,
+    inbound: Inbound,
+    receipt: Receipt,
+) -> Response<ResponseBody> {
+    let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&inbound.connection.cut)));
+    let access = receipt.permit().access();
+    let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
+    let forward = Forward { worker, snapshot, route: &route, asked, exchange, receipt };
+    let Inbound { connection: _, open, switch, host, path, query, request, .. } = inbound;
+    let (mut parts, body) = request.into_parts();
+    if let Some(most) = forward.body_too_large(&parts.headers) {
+        tracing::debug!(request = %forward.asked.id, most, "body too large");
+        return forward.fail(Fault::BodyTooLarge, End::Refused);
+    }
+    if forward.tell(&mut parts.headers, &host).is_err() {
+        return forward.fail(Fault::Internal, End::Refused);
+    }
+    let target = match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path.to_string(),
+    };
+    let request = Request::from_parts(parts, body);
+    let response = match switch {
+        Switch::No => forward.exchange(request, &target, &host).await,
+        Switch::WebSocket | Switch::WebSocketOverHttp2 => {
+            websocket::open(forward, request, &target, &host, switch).await
+        }
+    };
+    match open {
+        Some(open) => response.map(|body| body.counted(open)),
+        None => response,
+    }
+}
+
+impl Forward<'_> {
+    /// Turns the client's headers into the upstream's.
+    fn tell(&self, fields: &mut HeaderMap, host: &Host) -> Result<(), identity::AssertionProblem> {
+        let access = self.receipt.permit().access();
+        let app = &self.route.app;
+        let assertion = match &access.who {
+            Some(who) if app.assertion => {
+                let device = access.device.as_deref();
+                Some(self.worker.gate.assertions.for_app(&app.id, &self.route.origin, who, device, access.at)?)
+            }
+            Some(_) | None => None,
+        };
+        let identity: Vec<(HeaderName, Option<HeaderValue>)> = self
+            .route
+            .identity_headers
+            .iter()
+            .map(|(name, field)| (name.clone(), identity_value(access, *field)))
+            .collect();
+        let told = Told {
+            id: access.request,
+            address: access.from.address,
+            host,
+            assertion: assertion.as_deref(),
+            identity: &identity,
+            trailers: headers::takes_trailers(fields),
+        };
+        headers::towards_upstream(fields, &told);
+        Ok(())
+    }
+
+    /// The bound that the announced length of the body breaks.
+    fn body_too_large(&self, fields: &HeaderMap) -> Option<u64> {
+        let most = self.route.app.body_bytes_max?;
+        let announced = fields.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<u64>().ok()?;
+        (announced > most).then_some(most)
+    }
+
+    /// An ordinary request and its answer.
+    async fn exchange(self, request: Request<Incoming>, target: &str, host: &Host) -> Response<ResponseBody> {
+        let (parts, body) = request.into_parts();
+        let has_body = !body.is_end_stream();
+        let body = RequestBody::new(body, Rc::clone(&self.exchange), self.route.app.body_bytes_max);
+        let request = Request::from_parts(parts, body);
+        // An upload can take long before there is an answer: it is judged again from its start.
+        let in_book = has_body.then(|| self.enter().0(&self.receipt));
+        let sent = tokio::select! {
+            sent = send::to_any(&self, request, target, host) => sent,
+            _ended = self.exchange.until_ended(), if has_body => Err(send::Failed::Ended),
+            () = self.too_slow() => Err(send::Failed::TimedOut),
+        };
+        match sent {
+            Ok((response, lease)) => self.stream_back(response, lease, in_book),
+            Err(failure) => self.fail_with(failure),
+        }
+    }
+
+    /// Resolves when the upstream took too long to begin its answer, counted from the end of the request.
+    async fn too_slow(&self) {
+        let within = self.route.app.response_timeout;
+        tokio::time::sleep(within).await;
+        while !self.exchange.request_done.get() {
+            tokio::time::sleep(within.min(Duration::from_secs(1))).await;
+        }
+    }
+
+    fn stream_back(
+        self,
+        response: Response<Incoming>,
+        lease: Option<Lease>,
+        in_book: Option<crate::exchange::InBook>,
+    ) -> Response<ResponseBody> {
+        let (mut parts, body) = response.into_parts();
+        headers::towards_client(&mut parts.headers);
+        parts.extensions.clear();
+        let is_event_stream = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        let enter = if in_book.is_some() { None } else { Some(self.enter()) };
+        let record =
+            Record { status: parts.status.as_u16(), receipt: self.receipt, exchange: self.exchange, in_book, enter };
+        Response::from_parts(parts, ResponseBody::upstream(body, lease, is_event_stream, record))
+    }
+
+    /// Enters the exchange in the worker's book.
+    fn enter(&self) -> Enter {
+        let (book, exchange) = (Rc::clone(&self.worker.open), Rc::clone(&self.exchange));
+        Enter(Box::new(move |receipt: &Receipt| {
+            let permit = receipt.permit();
+            book.enter(exchange, permit.access().clone(), permit.until())
+        }))
+    }
+
+    fn refuser(&self) -> Refuser<'_> {
+        Refuser { worker: self.worker, snapshot: self.snapshot }
+    }
+
+    fn fail(self, fault: Fault, end: End) -> Response<ResponseBody> {
+        let refuse = Refuser { worker: self.worker, snapshot: self.snapshot };
+        failed(refuse, fault, end, self.asked, &self.exchange, self.receipt)
+    }
+
+    fn fail_with(self, failure: send::Failed) -> Response<ResponseBody> {
+        match failure {
+            send::Failed::Unreachable => self.fail(Fault::AppUnreachable, End::UpstreamFailed),
+            send::Failed::TimedOut => self.fail(Fault::AppTimeout, End::UpstreamTimeout),
+            send::Failed::BodyTooLarge => self.fail(Fault::BodyTooLarge, End::Refused),
+            send::Failed::ClientGone => self.fail(Fault::RequestTimeout, End::ClientGone),
+            send::Failed::Ended => self.ended(),
+        }
+    }
+
+    /// Answers an access that was ended before its answer began.
+    fn ended(self) -> Response<ResponseBody> {
+        let reason = match self.exchange.ended() {
+            Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
+            Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
+        };
+        let response = self.refuser().ended(reason, self.receipt.permit(), self.asked.clone());
+        self.receipt.close(Outcome {
+            status: Some(response.status().as_u16()),
+            end: End::Revoked(reason),
+            bytes_in: self.exchange.bytes_in.get(),
+            bytes_out: 0,
+            duration: self.exchange.started.elapsed(),
+        });
+        response
+    }
+}
+
+/// What an identity header carries; nothing where nobody is signed in or no device is known.
+fn identity_value(access: &Access, field: IdentityField) -> Option<HeaderValue> {
+    let who = access.who.as_ref();
+    let text = match field {
+        IdentityField::Login => who?.login.to_string(),
+        IdentityField::Name => percent_encoded(&who?.name),
+        IdentityField::User => who?.user.to_string(),
+        IdentityField::Roles => who?.roles.iter().map(policy::RoleId::as_str).collect::<Vec<_>>().join(","),
+        IdentityField::Device => access.device.as_ref()?.id.to_string(),
+    };
+    HeaderValue::from_str(&text).ok()
+}
+
+/// UTF-8 in percent escapes, for names in header values (RFC 3986 section 2.1).
+fn percent_encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+}

@@ -1,0 +1,132 @@
+//! One thread that serves: its runtime, its accept loops, its pools and books. Workers share nothing on the way of a
+//! request but read-only snapshots.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::Recorder;
+use policy::{Access, Judge, Reason, Timestamp, Verdict};
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::connection::ConnectionBook;
+use crate::exchange::{Ended, How, OpenBook};
+use crate::gate::Gate;
+use crate::snapshot::Snapshot;
+use crate::upstream::pool::Pool;
+
+/// How often a worker looks over its connections and open exchanges.
+const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+
+/// One thread's share of the gateway.
+#[derive(Debug)]
+pub struct Worker {
+    /// What all workers share.
+    pub gate: Arc<Gate>,
+    /// Writes records.
+    pub recorder: Recorder,
+    /// Waiting connections to upstreams.
+    pub pool: Rc<Pool>,
+    /// Exchanges that take long.
+    pub open: Rc<OpenBook>,
+    /// Client connections.
+    pub connections: Rc<ConnectionBook>,
+    judge: RefCell<Judge>,
+}
+
+impl Worker {
+    /// A worker of this gateway.
+    pub fn new(gate: Arc<Gate>) -> Self {
+        let judge = RefCell::new(Judge::new(Arc::clone(&gate.snapshot.load().policy)));
+        Self {
+            recorder: gate.log.recorder(),
+            gate,
+            pool: Rc::new(Pool::default()),
+            open: Rc::new(OpenBook::default()),
+            connections: Rc::new(ConnectionBook::default()),
+            judge,
+        }
+    }
+
+    /// Judges an access by the snapshot's policy.
+    pub fn judge<T>(&self, snapshot: &Snapshot, access: Access, act: T) -> Verdict<T> {
+        let mut judge = self.judge.borrow_mut();
+        if !Arc::ptr_eq(judge.policy(), &snapshot.policy) {
+            *judge = Judge::new(Arc::clone(&snapshot.policy));
+        }
+        judge.judge(access, act)
+    }
+
+    /// Whether an access that is under way may go on, and until when.
+    fn judge_again(&self, snapshot: &Snapshot, access: &Access, at: Timestamp) -> Result<Timestamp, Ended> {
+        if let Some(who) = &access.who
+            && !self.gate.sessions.cached_still_open(who.session, at)
+        {
+            return Err(Ended::Gone(Reason::SignInRequired));
+        }
+        if let Some(device) = &access.device {
+            match self.gate.devices.find(&device.certificate, at) {
+                identity::DeviceState::Known(_) => {}
+                identity::DeviceState::Revoked(_)
+                | identity::DeviceState::Expired(_)
+                | identity::DeviceState::Unknown => return Err(Ended::Gone(Reason::DeviceRequired)),
+            }
+        }
+        match self.judge(snapshot, Access { at, ..access.clone() }, ()) {
+            Verdict::Allow(authorized) => Ok(authorized.permit().until()),
+            Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),
+        }
+    }
+
+    /// Looks after what is open until the worker ends: judges again what is under way when a fact changed or its time
+    /// is up, and ends what takes too long.
+    pub async fn look_after(self: Rc<Self>) {
+        let mut changed = self.gate.changed.subscribe();
+        let mut ticks = interval(SWEEP_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let all = tokio::select! {
+                rung = changed.changed() => {
+                    if rung.is_err() {
+                        return;
+                    }
+                    true
+                }
+                _ = ticks.tick() => false,
+            };
+            self.look_over(all);
+        }
+    }
+
+    fn look_over(&self, all: bool) {
+        let (snapshot, at, now) = (self.gate.snapshot.load_full(), self.gate.clock.now(), Instant::now());
+        let limits = &snapshot.config.limits;
+        self.open.judge_again(all, at, |access| {
+            let judged = self.judge_again(&snapshot, access, at);
+            if judged.is_err() {
+                self.gate.metrics.revoked.inc();
+            }
+            judged
+        });
+        self.open.sweep(now, limits.body_idle_timeout);
+        self.connections.sweep(now, limits, &self.gate.metrics);
+        if all {
+            self.connections.close_revoked(&self.gate.devices, at);
+            let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));
+            self.pool.sweep(in_force, now);
+        }
+    }
+
+    /// Ends: takes nothing new, lets open exchanges finish within `drain`, then cuts what is left.
+    pub async fn drain(&self, drain: Duration) {
+        self.connections.end_all(How::Gracefully);
+        let until = Instant::now() + drain;
+        while self.connections.len() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        self.connections.end_all(How::Now);
+        // One more turn for the tasks to see it and to close their records.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
