@@ -1,6 +1,13 @@
-//! Style sheets and pictures, compiled in. Their paths carry a version, so that browsers may keep them for ever.
+//! Style sheet and picture, compiled in. Their paths carry a digest of what they hold, so that browsers may keep
+//! them for ever and still never show an old one.
 
 use bytes::Bytes;
+
+const STYLE: &str = concat!(include_str!("../assets/tokens.css"), include_str!("../assets/base.css"));
+const LOGO: &str = include_str!("../assets/logo.svg");
+
+const STYLE_PATH: [u8; 37] = path(*b"/.sekimori/style-****************.css", STYLE);
+const LOGO_PATH: [u8; 37] = path(*b"/.sekimori/logo--****************.svg", LOGO);
 
 /// A file that pages refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -19,8 +26,8 @@ impl Asset {
     #[must_use]
     pub const fn path(self) -> &'static str {
         match self {
-            Self::Style => "/.sekimori/style-1.css",
-            Self::Logo => "/.sekimori/logo-1.svg",
+            Self::Style => text(&STYLE_PATH),
+            Self::Logo => text(&LOGO_PATH),
         }
     }
 
@@ -33,11 +40,58 @@ impl Asset {
 
     pub(crate) fn bytes(self) -> Bytes {
         match self {
-            Self::Style => {
-                const STYLE: &str = concat!(include_str!("../assets/tokens.css"), include_str!("../assets/base.css"));
-                Bytes::from_static(STYLE.as_bytes())
-            }
-            Self::Logo => Bytes::from_static(include_bytes!("../assets/logo.svg")),
+            Self::Style => Bytes::from_static(STYLE.as_bytes()),
+            Self::Logo => Bytes::from_static(LOGO.as_bytes()),
         }
+    }
+}
+
+/// Puts a digest of the content (FNV-1a) in place of the stars. It tells versions apart; it protects nothing.
+#[expect(clippy::indexing_slicing, reason = "evaluated while compiling, where an index out of bounds is an error")]
+const fn path(mut pattern: [u8; 37], content: &str) -> [u8; 37] {
+    let content = content.as_bytes();
+    let mut digest: u64 = 0xcbf2_9ce4_8422_2325;
+    let mut at = 0;
+    while at < content.len() {
+        digest = (digest ^ content[at] as u64).wrapping_mul(0x0100_0000_01b3);
+        at += 1;
+    }
+    let mut star = 0;
+    while star < pattern.len() {
+        if pattern[star] == b'*' {
+            pattern[star] = b"0123456789abcdef"[(digest >> 60) as usize];
+            digest <<= 4;
+        }
+        star += 1;
+    }
+    pattern
+}
+
+const fn text(bytes: &'static [u8]) -> &'static str {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(_) => "",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_the_content() {
+        for asset in Asset::ALL {
+            let path = policy::Path::parse(asset.path()).unwrap();
+            assert!(crate::is_reserved(&path) && !asset.path().contains('*'), "{path}");
+        }
+        assert_ne!(path(STYLE_PATH, "a"), path(*b"/.sekimori/style-****************.css", "b"));
+    }
+
+    #[test]
+    fn the_style_sheet_refers_to_nothing_outside() {
+        for word in ["url(", "@import", "http:", "https:", "//"] {
+            assert!(!STYLE.contains(word), "{word}");
+        }
+        assert!(!LOGO.contains("<script") && !LOGO.contains("href") && !LOGO.contains("style="));
     }
 }

@@ -1,1 +1,67 @@
-//! Being written.
+//! What every answer of ours carries: security headers, and how long it may be kept.
+
+use bytes::Bytes;
+use http::header::{self, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+/// Nothing but our own style sheet and pictures; forms go to this host alone; no frame anywhere.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
+     frame-ancestors 'none'; base-uri 'none'";
+
+const SECURITY: [(HeaderName, HeaderValue); 8] = [
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    // Not `no-referrer`: that would turn the `Origin` of our own forms into `null`.
+    (header::REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    (
+        HeaderName::from_static("permissions-policy"),
+        HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
+    ),
+    (HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000")),
+];
+
+/// A page. Never kept by the browser: the next person at the terminal must not find it.
+pub(crate) fn page(status: StatusCode, html: String) -> Response<Bytes> {
+    answer(status, "text/html; charset=utf-8", "no-store", Bytes::from(html))
+}
+
+/// A document for programs.
+pub(crate) fn document(status: StatusCode, kind: &'static str, keep: &'static str, body: Bytes) -> Response<Bytes> {
+    answer(status, kind, keep, body)
+}
+
+/// Sends the browser elsewhere. A place that cannot stand in a header is our own fault and goes nowhere.
+pub(crate) fn redirect(status: StatusCode, to: &str) -> Response<Bytes> {
+    let mut response = answer(status, "text/plain; charset=utf-8", "no-store", Bytes::new());
+    match HeaderValue::from_str(to) {
+        Ok(place) => set(&mut response, header::LOCATION, place),
+        Err(_) => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+    }
+    response
+}
+
+/// Sets a header field, replacing any of the same name.
+pub(crate) fn set(response: &mut Response<Bytes>, name: HeaderName, value: HeaderValue) {
+    response.headers_mut().insert(name, value);
+}
+
+/// Adds cookies.
+pub(crate) fn add_cookies(response: &mut Response<Bytes>, cookies: impl IntoIterator<Item = HeaderValue>) {
+    for cookie in cookies {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}
+
+fn answer(status: StatusCode, kind: &'static str, keep: &'static str, body: Bytes) -> Response<Bytes> {
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    for (name, value) in SECURITY {
+        set(&mut response, name, value);
+    }
+    set(&mut response, header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    set(&mut response, header::CACHE_CONTROL, HeaderValue::from_static(keep));
+    response
+}

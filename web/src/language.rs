@@ -28,6 +28,22 @@ impl Language {
         }
     }
 
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Japanese => Self::English,
+            Self::English => Self::Japanese,
+        }
+    }
+
+    /// Its name in itself.
+    pub(crate) fn own_name(self) -> &'static str {
+        match self {
+            Self::Japanese => "日本語",
+            Self::English => "English",
+        }
+    }
+
     /// Reads a tag such as `en` or `en-GB`.
     #[must_use]
     pub fn parse(tag: &str) -> Option<Self> {
@@ -75,5 +91,58 @@ pub fn wants_page(headers: &HeaderMap, method: &Method) -> bool {
     match headers.get("sec-fetch-mode").map(http::HeaderValue::as_bytes) {
         Some(mode) => mode == b"navigate",
         None => headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|it| it.contains("text/html"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http::HeaderValue;
+    use http::header::COOKIE;
+
+    fn headers(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for (name, value) in fields {
+            headers.append(*name, HeaderValue::from_static(value));
+        }
+        headers
+    }
+
+    #[test]
+    fn japanese_unless_the_browser_or_the_person_says_otherwise() {
+        use Language::{English, Japanese};
+        for (accepted, expected) in [
+            ("", Japanese),
+            ("fr", Japanese),
+            ("en", English),
+            ("en-GB,en;q=0.9", English),
+            ("ja,en;q=0.9", Japanese),
+            ("en;q=0.3, ja;q=0.8", Japanese),
+            ("en;q=0", Japanese),
+            ("en;q=nonsense", Japanese),
+            ("*", Japanese),
+            ("fr, EN-us;q=0.5", English),
+        ] {
+            assert_eq!(language(&headers(&[("accept-language", accepted)])), expected, "{accepted}");
+        }
+        assert_eq!(language(&HeaderMap::new()), Japanese);
+        let chosen = headers(&[("accept-language", "en"), (COOKIE.as_str(), "__Host-sekimori-lang=ja")]);
+        assert_eq!(language(&chosen), Japanese);
+        let odd = headers(&[("accept-language", "en"), (COOKIE.as_str(), "__Host-sekimori-lang=<x>")]);
+        assert_eq!(language(&odd), English);
+    }
+
+    #[test]
+    fn pages_are_for_navigations_only() {
+        let check = |method: &str, fields: &[(&'static str, &'static str)]| {
+            wants_page(&headers(fields), &Method::parse(method).unwrap())
+        };
+        assert!(check("GET", &[("accept", "text/html,application/xhtml+xml,*/*;q=0.8")]));
+        assert!(check("POST", &[("sec-fetch-mode", "navigate"), ("accept", "*/*")]));
+        assert!(!check("GET", &[("accept", "*/*")]), "curl and API clients");
+        assert!(!check("GET", &[]));
+        assert!(!check("GET", &[("sec-fetch-mode", "cors"), ("accept", "text/html")]));
+        assert!(!check("GET", &[("accept", "text/html"), ("x-requested-with", "XMLHttpRequest")]));
+        assert!(!check("DELETE", &[("accept", "text/html")]));
     }
 }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
-use policy::{Challenge, Host, Path, Reasons, RequestId, Timestamp, Who};
+use bytes::Bytes;
+use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use policy::{Challenge, Host, Path, Reason, Reasons, RequestId, Timestamp, Who};
 
-use crate::Language;
+use crate::view::{NoticeView, show};
+use crate::{Language, Site, headers, notice, problem, query};
 
 /// Why a request is not served by an app.
 #[derive(Clone, Debug)]
@@ -77,13 +80,11 @@ pub enum Fault {
     SignInRefused,
     /// The provider could not be reached (502).
     ProviderUnreachable,
-    /// The person signed in, but none of their groups gives a role (403).
-    NoRole,
 }
 
 impl Fault {
     /// Every one, with an example span where it carries one.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 18] = [
         Self::BadRequest,
         Self::ForeignForm,
         Self::NotFound,
@@ -102,7 +103,6 @@ impl Fault {
         Self::SignInExpired,
         Self::SignInRefused,
         Self::ProviderUnreachable,
-        Self::NoRole,
     ];
 
     /// Its code in log, API and page.
@@ -127,7 +127,30 @@ impl Fault {
             Self::SignInExpired => "sign-in-expired",
             Self::SignInRefused => "sign-in-refused",
             Self::ProviderUnreachable => "provider-unreachable",
-            Self::NoRole => "no-role",
+        }
+    }
+
+    /// Whether the same request may succeed a little later.
+    pub(crate) fn may_pass(self) -> bool {
+        match self {
+            Self::RequestTimeout
+            | Self::Misdirected
+            | Self::TooManyRequests(_)
+            | Self::Internal
+            | Self::AppUnreachable
+            | Self::NotRecorded
+            | Self::StoreUnavailable
+            | Self::Overloaded
+            | Self::Stopping
+            | Self::AppTimeout
+            | Self::ProviderUnreachable => true,
+            Self::BadRequest
+            | Self::ForeignForm
+            | Self::NotFound
+            | Self::BodyTooLarge
+            | Self::HeadTooLarge
+            | Self::SignInExpired
+            | Self::SignInRefused => false,
         }
     }
 
@@ -136,7 +159,7 @@ impl Fault {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::SignInExpired => StatusCode::BAD_REQUEST,
-            Self::ForeignForm | Self::SignInRefused | Self::NoRole => StatusCode::FORBIDDEN,
+            Self::ForeignForm | Self::SignInRefused => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -171,6 +194,79 @@ impl Refusal {
             Why::Policy(reasons) | Why::Challenge(reasons, _) => reasons.main.code(),
             Why::Fault(fault) => fault.code(),
         }
+    }
+
+    pub(crate) fn reasons(&self) -> Option<&Reasons> {
+        match &self.why {
+            Why::Policy(reasons) | Why::Challenge(reasons, _) => Some(reasons),
+            Why::Fault(_) => None,
+        }
+    }
+
+    /// Where its texts begin.
+    pub(crate) fn key(&self) -> String {
+        let has_no_role = self.who.as_ref().is_some_and(|who| who.roles.is_empty());
+        match &self.why {
+            Why::Policy(reasons) if reasons.main == Reason::RoleNotAllowed && has_no_role => {
+                "reason-no-role".to_owned()
+            }
+            Why::Policy(reasons) | Why::Challenge(reasons, _) => format!("reason-{}", reasons.main.code()),
+            Why::Fault(fault) => format!("fault-{}", fault.code()),
+        }
+    }
+
+    /// When it makes sense to come back, in seconds.
+    fn retry_after(&self) -> Option<u64> {
+        match &self.why {
+            Why::Fault(Fault::TooManyRequests(span)) => Some(span.as_secs().saturating_add(1)),
+            Why::Fault(fault) if fault.status() == StatusCode::SERVICE_UNAVAILABLE => Some(RETRY_SECONDS),
+            Why::Fault(_) | Why::Policy(_) | Why::Challenge(..) => None,
+        }
+    }
+}
+
+/// When to come back after a 503, in seconds.
+const RETRY_SECONDS: u64 = 5;
+
+impl Site {
+    /// Writes a refusal, for a person or for a program.
+    #[must_use]
+    pub fn refusal(&self, refusal: &Refusal, form: AnswerForm) -> Response<Bytes> {
+        let mut response = match form {
+            AnswerForm::Page(language) => {
+                let voice = self.voice(language);
+                let back = refusal.target.as_ref().map(|(path, query)| query::target(path, query));
+                let notice = notice::of(self, refusal, voice);
+                show(refusal.status(), &NoticeView { frame: self.frame(language, back), notice })
+            }
+            AnswerForm::Problem => problem::write(self, refusal, self.voice(Language::English)),
+        };
+        if let Some(seconds) = refusal.retry_after() {
+            headers::set(&mut response, RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(refusal.why, Why::Challenge(..)) {
+            self.add_challenge(&mut response, refusal);
+        }
+        response
+    }
+
+    /// RFC 9110 section 15.5.2: a 401 says how to authenticate. Browsers ignore schemes they do not know.
+    fn add_challenge(&self, response: &mut Response<Bytes>, refusal: &Refusal) {
+        let challenge = format!("Sekimori sign-in=\"{}\"", self.sign_in_address(refusal));
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            headers::set(response, WWW_AUTHENTICATE, challenge);
+        }
+    }
+
+    /// Where the person behind a refused program can sign in, or prove it again.
+    pub(crate) fn sign_in_address(&self, refusal: &Refusal) -> String {
+        let again = match refusal.why {
+            Why::Challenge(_, Challenge::StepUp(level)) => Some(level),
+            Why::Challenge(_, Challenge::SignIn) | Why::Policy(_) | Why::Fault(_) => None,
+        };
+        let place = query::Ask { again, ..query::Ask::default() }.address(notice::START_SIGN_IN);
+        let host = refusal.host.as_ref().unwrap_or(&self.config().portal_host);
+        format!("{}{place}", self.config().origin(host))
     }
 }
 

@@ -1,14 +1,15 @@
 //! A request for one of our own pages, after routing and admission.
 
-use std::net::IpAddr;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use policy::{Device, Host, Method, Path, RequestId, Timestamp, Who, ZoneId};
+use identity::Session;
+use policy::{Device, From, Host, Method, Path, RequestId, Timestamp};
 
 /// A request for one of our own pages.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct PageRequest {
     /// The request's id.
     pub request: RequestId,
@@ -26,12 +27,25 @@ pub struct PageRequest {
     pub headers: HeaderMap,
     /// Its body, at most 256 KiB, read after admission; empty for none.
     pub body: Bytes,
-    /// The peer's address.
-    pub address: IpAddr,
-    /// The zone of the listener it came in by.
-    pub zone: ZoneId,
+    /// Where it came from.
+    pub from: From,
     /// The device whose certificate the connection proved.
     pub device: Option<Arc<Device>>,
-    /// Who is signed in on this host; nobody before sign-in.
-    pub who: Option<Arc<Who>>,
+    /// The session whose token for this host came along; nobody before sign-in.
+    pub session: Option<Arc<Session>>,
+}
+
+impl PageRequest {
+    /// The session, unless it was opened on another device: that one opens nothing here.
+    pub(crate) fn usable_session(&self) -> Option<&Arc<Session>> {
+        let device = self.device.as_ref().map(|device| &device.id);
+        self.session.as_ref().filter(|session| session.who.bound_to.as_ref() == device)
+    }
+}
+
+/// Header fields, query and body hold secrets and names of patients, so a debug print shows only which request.
+impl fmt::Debug for PageRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PageRequest").field("request", &self.request).field("host", &self.host).finish_non_exhaustive()
+    }
 }

@@ -106,7 +106,7 @@ pub struct Row {
     pub hosts: &'static [HostKind],
     /// Its method; a `GET` row answers `HEAD` too.
     pub method: &'static str,
-    /// Its path, exactly.
+    /// Its path, exactly; a last segment in braces stands for any one segment.
     pub path: &'static str,
     /// What it shows.
     pub page: Page,
@@ -125,7 +125,7 @@ pub const TABLE: &[Row] = &[
     row(LOGIN, "GET", "/", Page::LoginHome),
     row(LOGIN, "GET", "/sign-in", Page::SignIn),
     row(LOGIN, "GET", "/begin", Page::Begin),
-    row(LOGIN, "GET", "/callback", Page::Callback),
+    row(LOGIN, "GET", "/callback/{provider}", Page::Callback),
     row(LOGIN, "GET", "/signed-out", Page::SignedOut),
     row(LOGIN, "GET", "/.well-known/jwks.json", Page::Jwks),
     row(PORTAL, "GET", "/", Page::Portal),
@@ -144,6 +144,103 @@ pub const TABLE: &[Row] = &[
 #[must_use]
 pub fn route(kind: HostKind, method: &Method, path: &Path) -> Option<Page> {
     let method = if method.as_str() == "HEAD" { "GET" } else { method.as_str() };
-    let fits = |row: &&Row| row.hosts.contains(&kind) && row.method == method && row.path == path.as_str();
+    let fits = |row: &&Row| row.hosts.contains(&kind) && row.method == method && row.covers(path);
     TABLE.iter().find(fits).map(|row| row.page)
+}
+
+/// Whether a path belongs to the gateway on every host: nothing of it may reach an app.
+#[must_use]
+pub fn is_reserved(path: &Path) -> bool {
+    let Some(start) = path.as_str().get(..RESERVED_PREFIX.len()) else { return false };
+    let rest = path.as_str().get(RESERVED_PREFIX.len()..).unwrap_or_default();
+    start.eq_ignore_ascii_case(RESERVED_PREFIX) && (rest.is_empty() || rest.starts_with('/'))
+}
+
+impl Row {
+    fn covers(&self, path: &Path) -> bool {
+        match self.path.split_once('{') {
+            None => self.path == path.as_str(),
+            Some((start, _)) => {
+                path.as_str().strip_prefix(start).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn find(kind: HostKind, method: &str, path: &str) -> Option<Page> {
+        route(kind, &Method::parse(method).unwrap(), &Path::parse(path).unwrap())
+    }
+
+    #[test]
+    fn every_row_is_reachable_on_its_hosts_and_nowhere_else() {
+        for row in TABLE {
+            let path = row.path.replace("{provider}", "city-idp");
+            for kind in HostKind::ALL {
+                let expected = row.hosts.contains(&kind).then_some(row.page);
+                let shared = TABLE.iter().find(|other| other.path == row.path && other.hosts.contains(&kind));
+                assert_eq!(find(kind, row.method, &path), expected.or(shared.map(|row| row.page)), "{kind:?} {path}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_two_rows_answer_the_same_request() {
+        let mut seen = BTreeSet::new();
+        for row in TABLE {
+            for host in row.hosts {
+                assert!(seen.insert((format!("{host:?}"), row.method, row.path)), "{}", row.path);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_row_does_not_exist() {
+        for (kind, method, path) in [
+            (HostKind::App, "GET", "/"),
+            (HostKind::App, "GET", "/sign-in"),
+            (HostKind::App, "GET", "/callback/city-idp"),
+            (HostKind::Portal, "GET", "/.well-known/jwks.json"),
+            (HostKind::Portal, "POST", "/"),
+            (HostKind::Login, "GET", "/callback"),
+            (HostKind::Login, "GET", "/callback/"),
+            (HostKind::Login, "GET", "/callback/a/b"),
+            (HostKind::Login, "POST", "/callback/a"),
+            (HostKind::Login, "GET", "/sign-in/"),
+            (HostKind::App, "GET", "/.sekimori"),
+            (HostKind::App, "GET", "/.sekimori/"),
+            (HostKind::App, "GET", "/.sekimori/nothing"),
+            (HostKind::App, "DELETE", "/.sekimori/sign-out"),
+            (HostKind::App, "GET", "/.sekimori/language"),
+        ] {
+            assert_eq!(find(kind, method, path), None, "{kind:?} {method} {path}");
+        }
+        assert_eq!(find(HostKind::Portal, "HEAD", "/"), Some(Page::Portal));
+    }
+
+    #[test]
+    fn only_the_portal_asks_for_a_session() {
+        for row in TABLE {
+            let expected = if row.page == Page::Portal { "portal" } else { "login" };
+            assert_eq!(row.page.built_in().app_id(), expected);
+        }
+    }
+
+    #[test]
+    fn the_reserved_prefix_ends_at_a_segment_in_any_case() {
+        for (path, expected) in [
+            ("/.sekimori", true),
+            ("/.sekimori/x", true),
+            ("/.SEKIMORI/x", true),
+            ("/.sekimorix", false),
+            ("/a/.sekimori", false),
+            ("/", false),
+        ] {
+            assert_eq!(is_reserved(&Path::parse(path).unwrap()), expected, "{path}");
+        }
+    }
 }

@@ -1,32 +1,58 @@
-//! The site: every page's answer.
+//! The site: which function answers which page.
 
 use std::future::Future;
 use std::sync::Arc;
 
+use audit::Recorder;
 use bytes::Bytes;
-use config::{App, Config};
-use http::Response;
+use config::{App, Config, Names};
+use http::header::HeaderValue;
+use http::{Response, StatusCode};
+use identity::{Assertions, HandOffs, Oidc, Sessions};
+use policy::AppId;
+use store::{Store, StoreProblem};
 
-use crate::{AnswerForm, Page, PageRequest, Refusal};
+use crate::texts::{Texts, Voice};
+use crate::view::{Frame, Notice, NoticeView, show};
+use crate::{
+    AnswerForm, Asset, Fault, HostKind, Language, Page, PageRequest, Refusal, Why, cookie, headers, language, origin,
+    query, wants_page,
+};
 
 /// What the site is made from; one site belongs to one loaded configuration and one worker.
 #[derive(Debug)]
 pub struct SiteParts {
     /// The configuration that is in force.
     pub config: Arc<Config>,
+    /// Open sessions.
+    pub sessions: Arc<Sessions>,
+    /// Sign-in at the providers.
+    pub oidc: Arc<Oidc>,
+    /// Hand-offs between hosts.
+    pub hand_offs: Arc<HandOffs>,
+    /// The keys that sign assertions to apps.
+    pub assertions: Arc<Assertions>,
+    /// Where sessions are kept, for signing out of all that belong together.
+    pub store: Arc<dyn Store>,
+    /// Where sign-ins and sign-outs are recorded.
+    pub recorder: Recorder,
 }
 
 /// Our own pages. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Site {
-    parts: Arc<SiteParts>,
+    pub(crate) parts: Arc<SiteParts>,
+    texts: Arc<Texts>,
 }
 
+/// What a page answers, or what went wrong.
+pub(crate) type Answer = Result<Response<Bytes>, Fault>;
+
 impl Site {
-    /// Makes the site.
+    /// Makes the site and reads its texts.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        Self { parts: Arc::new(parts) }
+        Self { parts: Arc::new(parts), texts: Arc::new(Texts::new()) }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
@@ -37,17 +63,130 @@ impl Site {
         request: PageRequest,
         may_open: impl FnMut(&App) -> bool,
     ) -> impl Future<Output = Response<Bytes>> {
-        let _ = (may_open, &self.parts.config);
+        let apps = if page == Page::Portal { self.portal_apps(may_open) } else { Vec::new() };
         async move {
-            let _ = (page, request);
-            todo!()
+            let answer = match page {
+                Page::Portal => Ok(self.portal(&request, &apps)),
+                Page::LoginHome => Ok(headers::redirect(StatusCode::FOUND, &self.portal_address())),
+                Page::SignIn => self.sign_in(&request).await,
+                Page::Begin => self.begin(&request).await,
+                Page::Callback => self.callback(&request).await,
+                Page::Jwks => Ok(self.jwks()),
+                Page::StartSignIn => self.start_sign_in(&request).await,
+                Page::Arrive => self.arrive(&request).await,
+                Page::SignedIn => Ok(self.signed_in(&request)),
+                Page::AskSignOut => Ok(self.ask_sign_out(&request)),
+                Page::SignOut => self.sign_out(&request).await,
+                Page::SignedOut => Ok(self.signed_out(&request)),
+                Page::ChooseLanguage => self.choose_language(&request),
+                Page::Asset(asset) => Ok(file(asset)),
+            };
+            answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
         }
     }
 
-    /// Writes a refusal, for a person or for a program.
-    #[must_use]
-    pub fn refusal(&self, refusal: &Refusal, form: AnswerForm) -> Response<Bytes> {
-        let _ = (refusal, form);
-        todo!()
+    pub(crate) fn config(&self) -> &Config {
+        &self.parts.config
     }
+
+    pub(crate) fn voice(&self, language: Language) -> Voice<'_> {
+        self.texts.voice(language)
+    }
+
+    /// What a page has around it. `back` is where the language switch comes back to.
+    pub(crate) fn frame(&self, language: Language, back: Option<String>) -> Frame<'_> {
+        Frame { voice: self.voice(language), facility: &self.config().facility.name, back }
+    }
+
+    /// What a page has around it, coming back to itself.
+    pub(crate) fn frame_of(&self, request: &PageRequest) -> Frame<'_> {
+        let back = (request.method.as_str() != "POST").then(|| query::target(&request.path, &request.query));
+        self.frame(language(&request.headers), back)
+    }
+
+    pub(crate) fn notice(&self, request: &PageRequest, notice: Notice) -> Response<Bytes> {
+        show(StatusCode::OK, &NoticeView { frame: self.frame_of(request), notice })
+    }
+
+    pub(crate) fn portal_address(&self) -> String {
+        format!("{}/", self.config().origin(&self.config().portal_host))
+    }
+
+    pub(crate) fn login_origin(&self) -> String {
+        self.config().origin(&self.config().login_host)
+    }
+
+    /// What a host of ours is for.
+    pub(crate) fn kind_of(&self, request: &PageRequest) -> HostKind {
+        match &request.host {
+            host if *host == self.config().login_host => HostKind::Login,
+            host if *host == self.config().portal_host => HostKind::Portal,
+            _ => HostKind::App,
+        }
+    }
+
+    /// The name of an app as people read it.
+    pub(crate) fn app_name(&self, id: &AppId, language: Language) -> String {
+        let app = self.config().apps.iter().find(|app| app.id == *id);
+        app.map_or_else(|| id.to_string(), |app| said(&app.name, language).to_owned())
+    }
+
+    /// Refuses a form that another site posted.
+    pub(crate) fn check_origin(&self, request: &PageRequest) -> Result<(), Fault> {
+        let origin = self.config().origin(&request.host);
+        if origin::is_same_origin(&request.headers, &origin) { Ok(()) } else { Err(Fault::ForeignForm) }
+    }
+
+    fn fault(&self, page: Page, request: &PageRequest, fault: Fault) -> Response<Bytes> {
+        let once_only = matches!(page, Page::Callback | Page::Arrive) || request.method.as_str() == "POST";
+        let refusal = Refusal {
+            why: Why::Fault(fault),
+            request: request.request,
+            at: request.at,
+            host: Some(request.host.clone()),
+            target: (!once_only).then(|| (request.path.clone(), request.query.clone())),
+            who: request.session.as_ref().map(|session| session.who.clone()),
+            app: None,
+        };
+        let is_page = wants_page(&request.headers, &request.method);
+        self.refusal(&refusal, if is_page { AnswerForm::Page(language(&request.headers)) } else { AnswerForm::Problem })
+    }
+
+    fn choose_language(&self, request: &PageRequest) -> Answer {
+        self.check_origin(request)?;
+        let chosen = query::field(&request.body, "language").and_then(|tag| Language::parse(&tag));
+        let chosen = chosen.ok_or(Fault::BadRequest)?;
+        let back = query::field(&request.body, "back").and_then(|back| query::place_here(&back));
+        let mut response = headers::redirect(StatusCode::SEE_OTHER, back.as_deref().unwrap_or("/"));
+        headers::add_cookies(&mut response, cookie::language(chosen.tag()));
+        Ok(response)
+    }
+
+    fn jwks(&self) -> Response<Bytes> {
+        let keys = Bytes::copy_from_slice(self.parts.assertions.jwks().as_bytes());
+        headers::document(StatusCode::OK, "application/json", "public, max-age=300", keys)
+    }
+}
+
+/// A name in one language.
+pub(crate) fn said(names: &Names, language: Language) -> &str {
+    match language {
+        Language::Japanese => &names.ja,
+        Language::English => &names.en,
+    }
+}
+
+/// Why the store's answer ends a page.
+pub(crate) fn store_fault(problem: &StoreProblem) -> Fault {
+    match problem {
+        StoreProblem::Full => Fault::Overloaded,
+        StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) | StoreProblem::Exists(_) => Fault::StoreUnavailable,
+    }
+}
+
+fn file(asset: Asset) -> Response<Bytes> {
+    let keep = "public, max-age=31536000, immutable";
+    let mut response = headers::document(StatusCode::OK, asset.content_type(), keep, asset.bytes());
+    headers::set(&mut response, http::header::VARY, HeaderValue::from_static("Accept-Encoding"));
+    response
 }

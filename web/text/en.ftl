@@ -1,0 +1,187 @@
+# The words of our pages: what a ward nurse in a hurry understands at first reading.
+# Key names are shared with ja.ftl; a test compares the two.
+
+skip = Skip to content
+language-switch = Language
+brand-sub = Sekimori access checkpoint
+footer = Sekimori 関守
+
+# Sign-in
+sign-in-title = Sign in
+sign-in-lead = Choose how to sign in.
+sign-in-with = Sign in with { $name }
+sign-in-none = No way to sign in has been set up yet. Please tell your IT team.
+sign-in-note = On a shared device, always sign out before you leave it.
+step-up-title = Please confirm that it is you
+step-up-lead = This is a sensitive step, so please confirm who you are before going on.
+step-up-aal2 = You may be asked for a second proof, such as an authenticator app or a card.
+step-up-aal3 = Have your security key or staff card ready.
+sign-in-signed-in = You are signed in as { $name }.
+
+# Portal
+portal-title = Your apps
+portal-lead = The apps you can open from this device right now.
+portal-none = There is no app you can open from this device right now.
+portal-none-do = Try a registered device. If an app is missing that you should have, please tell your IT team.
+portal-no-role-do = Ask your IT team to set up your role.
+portal-who = Signed in
+portal-roles = Roles
+portal-device = Device
+portal-device-none = Not a registered device
+portal-until = Signed in until
+portal-sign-out = Sign out
+device-fixed = personal desktop
+device-ward-shared = shared ward terminal
+device-tablet = tablet
+device-dedicated-remote = remote-work device on loan
+device-byod = own device
+device-vendor = vendor's device
+
+# Sign-out
+ask-sign-out-title = Sign out?
+ask-sign-out-what = You will be signed out of every app on this device. Save unfinished work first.
+ask-sign-out-nobody = Nobody is signed in on this device.
+signed-out-title = You are signed out
+signed-out-what = Your sign-in on this device has ended. The next person should sign in under their own name.
+signed-out-do = Please close any app pages that are still open.
+signed-out-onward = Sign out of the sign-in service too
+signed-out-onward-do = Next, you will be signed out of the sign-in service too. If this page does not change, press the button below.
+signed-in-title = You are signed in
+signed-in-what = Close this page, go back to the page you came from, and press “Send” again.
+
+# The sign-in ran out while a form was being sent
+kept-title = Your sign-in ran out
+kept-what = What you entered has not been sent yet. This page is keeping it for you. Do not close this page.
+kept-step-1 = Sign in on a new page.
+kept-step-2 = Come back here and press “Send”.
+kept-sign-in = Sign in on a new page
+kept-send = Send
+kept-own = Only send this if you entered it yourself.
+kept-count = Fields kept: { $count }
+kept-not-title = Not sent yet
+kept-not-what = Your sign-in ran out, so nothing was sent.
+kept-not-do = Sign in on a new page, come back here, reload this page (F5) and choose “Resend”. If that does not work, go back and enter it again.
+kept-foreign-do = This was sent from another site, so it is not kept here. Sign in, then enter it again in the app itself.
+kept-step-up-title = Confirm it is you before sending
+kept-step-up-what = What you entered has not been sent yet. This page is keeping it for you. Do not close this page.
+kept-step-up-step-1 = Confirm who you are on a new page.
+kept-step-up-sign-in = Confirm on a new page
+
+# Shared parts
+do-title = What to do
+urgent-title = If it is urgent
+urgent = If a patient cannot wait, do not wait for this page: switch to your hospital's emergency procedure.
+help-title = Help code
+help = Read this code to the help desk.
+details = Details
+detail-app = App
+detail-who = Signed in
+detail-rule = Rule
+detail-reason = Reason
+detail-others = Also
+detail-time = Time
+detail-request = Record
+action-sign-in = Sign in
+action-step-up = Confirm it is you
+action-again = Sign in again
+action-retry = Try again
+action-portal = Go to your apps
+action-sign-out = Sign out
+action-stay = Go back without signing out
+
+# Why it was refused
+reason-sign-in-required-title = Please sign in
+reason-sign-in-required-what = You need to sign in to open this page.
+reason-sign-in-required-do = Sign in with the button below.
+reason-step-up-required-title = Please confirm that it is you
+reason-step-up-required-what = This is a sensitive step, so we ask you to confirm who you are again.
+reason-step-up-required-do = Confirm with the button below, then do the same thing once more.
+reason-other-device-title = This sign-in is from another device
+reason-other-device-what = You signed in on another device, so that sign-in cannot be used here.
+reason-other-device-do = Sign in again on this device. If you do not recognise this, tell your IT team at once.
+reason-role-not-allowed-title = Your role cannot use this
+reason-role-not-allowed-what = None of your roles is allowed to use this app.
+reason-role-not-allowed-do = If you need it for your work, give the code below to your manager or IT team and ask for access.
+reason-action-not-allowed-title = You cannot do this here
+reason-action-not-allowed-what = You can use this app, but your role is not allowed to do what you just tried.
+reason-action-not-allowed-do = Ask a colleague who is allowed to, or give the code below to your manager or IT team.
+reason-path-not-allowed-title = You cannot open this page
+reason-path-not-allowed-what = You can use this app, but your role is not allowed to open this page.
+reason-path-not-allowed-do = Go back to the page before. If you need this page, give the code below to your IT team.
+reason-device-required-title = This device cannot be used
+reason-device-required-what = This app only opens on devices that the hospital has registered. We could not confirm that this is one.
+reason-device-required-do = Use a registered device. If this one should be registered, close every browser window, open it again, and choose the certificate when asked.
+reason-device-class-not-allowed-title = This kind of device cannot be used
+reason-device-class-not-allowed-what = This device is registered, but it is not a kind that may use this app.
+reason-device-class-not-allowed-do = Use a device meant for this app, such as a ward terminal. If unsure, give the code below to your IT team.
+reason-zone-not-allowed-title = Not from this place
+reason-zone-not-allowed-what = This app cannot be used from the network you are on.
+reason-zone-not-allowed-do = Open it where it is meant to be used inside the hospital. On Wi-Fi, check which network you are on.
+reason-outside-hours-title = Not at this hour
+reason-outside-hours-what = This app cannot be used on this day or at this hour.
+reason-outside-hours-do = Open it during its hours. If you need it now, give the code below to the person in charge or your IT team.
+reason-forbidden-title = This is not allowed
+reason-forbidden-what = The hospital's rules stop this for everyone it concerns.
+reason-forbidden-do = If you need it, give the code below to your IT team and talk to them.
+reason-policy-error-title = Stopped to be safe
+reason-policy-error-what = We could not decide whether this is allowed. It is not your fault.
+reason-policy-error-do = Give the code below to your IT team.
+
+# Faults
+fault-bad-request-title = This request cannot be read
+fault-bad-request-what = The request was not written correctly, so it was not passed to the app.
+fault-bad-request-do = Check the address, or open the app from your list.
+fault-foreign-form-title = This was not accepted
+fault-foreign-form-what = We could not confirm that this was sent from our own page.
+fault-foreign-form-do = Open the page again and press the button once more.
+fault-not-found-title = Not found
+fault-not-found-what = There is no page or app at this address.
+fault-not-found-do = Check the address, or open the app from your list.
+fault-request-timeout-title = Sending took too long
+fault-request-timeout-what = The request did not arrive completely, so nothing was done.
+fault-request-timeout-do = Check your network connection and try again.
+fault-body-too-large-title = Too large to send
+fault-body-too-large-what = What you sent is larger than allowed, so it did not arrive.
+fault-body-too-large-do = Make the file smaller, or send it in parts.
+fault-head-too-large-title = The request is too large
+fault-head-too-large-what = The address or the cookies are too large, so nothing was done.
+fault-head-too-large-do = Close the browser and open it again. If it happens again, tell your IT team.
+fault-misdirected-title = Please connect again
+fault-misdirected-what = This connection is not meant for this app.
+fault-misdirected-do = Try again. If it happens again, close the browser and open it again.
+fault-too-many-requests-title = Please wait a moment
+fault-too-many-requests-what = There were too many requests in a short time, so we paused.
+fault-too-many-requests-do = Wait a little, then try again.
+fault-internal-title = A fault in the checkpoint
+fault-internal-what = Something unexpected went wrong. It is not your fault.
+fault-internal-do = Try again. If it happens again, give the code below to your IT team.
+fault-app-unreachable-title = The app cannot be reached
+fault-app-unreachable-what = The checkpoint is working, but the app's server is not answering.
+fault-app-unreachable-do = Wait a little and try again. If it lasts, give the code below to your IT team.
+fault-not-recorded-title = Stopped: it cannot be recorded
+fault-not-recorded-what = While we cannot record who sees what, apps stay closed.
+fault-not-recorded-do = Please give the code below to your IT team right away.
+fault-store-unavailable-title = We cannot check your sign-in
+fault-store-unavailable-what = The checkpoint's own records are not answering right now.
+fault-store-unavailable-do = Wait a little and try again. If it lasts, give the code below to your IT team.
+fault-overloaded-title = Very busy right now
+fault-overloaded-what = Too many people are using this at once.
+fault-overloaded-do = Wait a little, then try again.
+fault-stopping-title = Back in a moment
+fault-stopping-what = The checkpoint is being restarted.
+fault-stopping-do = Wait a little, then try again.
+fault-app-timeout-title = The app did not answer
+fault-app-timeout-what = The app's server did not answer in time. We cannot tell whether what you sent arrived.
+fault-app-timeout-do = If you were saving something, check in the app first whether it was saved. Then try again.
+fault-sign-in-expired-title = Please start signing in again
+fault-sign-in-expired-what = This sign-in took too long, was used already, or was started in another browser.
+fault-sign-in-expired-do = Start again with the button below. If it keeps happening, check that the browser allows cookies.
+fault-sign-in-refused-title = You could not be signed in
+fault-sign-in-refused-what = The sign-in service said no, or its answer could not be confirmed.
+fault-sign-in-refused-do = Try again. If it happens again, give the code below to your IT team.
+fault-provider-unreachable-title = The sign-in service cannot be reached
+fault-provider-unreachable-what = The server that confirms who you are is not answering. The apps themselves are fine.
+fault-provider-unreachable-do = Wait a little and try again. Apps that are already open go on working.
+reason-no-role-title = You have no role yet
+reason-no-role-what = We know who you are, but no role in the hospital has been set up for you.
+reason-no-role-do = Give the code below to your IT team and ask for your role to be set up.

@@ -1,0 +1,187 @@
+# 画面の言葉。急いでいる病棟の職員が、一度読んで分かること。
+# Key names are shared with en.ftl; a test compares the two.
+
+skip = 本文へ
+language-switch = 表示の言葉
+brand-sub = 関守 アクセスの関所
+footer = 関守 Sekimori
+
+# サインイン
+sign-in-title = サインイン
+sign-in-lead = サインインの方法を選んでください。
+sign-in-with = { $name } でサインイン
+sign-in-none = サインインの方法がまだ設定されていません。情報システム担当に知らせてください。
+sign-in-note = 共用の端末では、席を離れる前に必ずサインアウトしてください。
+step-up-title = もう一度、本人確認をお願いします
+step-up-lead = 大切な操作のため、続ける前にあらためて本人確認をします。
+step-up-aal2 = 2つ目の確認(認証アプリ、カードなど)を求められることがあります。
+step-up-aal3 = セキュリティキーや職員カードを手元に用意してください。
+sign-in-signed-in = 今は { $name } さんとしてサインインしています。
+
+# ポータル
+portal-title = 使えるアプリ
+portal-lead = この端末から、今あなたが開けるアプリです。
+portal-none = この端末から今開けるアプリはありません。
+portal-none-do = 登録された端末から開いてください。使えるはずのアプリが出ないときは、情報システム担当に知らせてください。
+portal-no-role-do = 情報システム担当に、役割の登録を頼んでください。
+portal-who = サインイン中の人
+portal-roles = 役割
+portal-device = 端末
+portal-device-none = 登録されていない端末
+portal-until = サインインの期限
+portal-sign-out = サインアウト
+device-fixed = 個人用の固定端末
+device-ward-shared = 病棟の共用端末
+device-tablet = タブレット
+device-dedicated-remote = 院外用の貸出端末
+device-byod = 私物の端末
+device-vendor = 業者の端末
+
+# サインアウト
+ask-sign-out-title = サインアウトしますか
+ask-sign-out-what = この端末で開いているすべてのアプリからサインアウトします。書きかけの内容は、先に保存してください。
+ask-sign-out-nobody = この端末では、だれもサインインしていません。
+signed-out-title = サインアウトしました
+signed-out-what = この端末でのサインインを終えました。次の人は、自分の名前でサインインしてください。
+signed-out-do = 開いたままのアプリの画面は閉じてください。
+signed-out-onward = サインイン先でもサインアウトする
+signed-out-onward-do = 続けて、サインイン先でもサインアウトします。画面が変わらないときは、下のボタンを押してください。
+signed-in-title = サインインできました
+signed-in-what = この画面は閉じて、元の画面に戻り、もう一度「送信する」を押してください。
+
+# 送信の途中でサインインが切れたとき
+kept-title = サインインの時間が切れました
+kept-what = 入力した内容はまだ送られていません。この画面で預かっています。この画面を閉じないでください。
+kept-step-1 = 新しい画面でサインインします。
+kept-step-2 = この画面に戻り、「送信する」を押します。
+kept-sign-in = 新しい画面でサインイン
+kept-send = 送信する
+kept-own = あなた自身が入力した内容のときだけ送ってください。
+kept-count = 預かっている項目: { $count }
+kept-not-title = まだ送信されていません
+kept-not-what = サインインの時間が切れたため、送信は届いていません。
+kept-not-do = 新しい画面でサインインしてから、この画面に戻って再読み込み(F5)し、「再送信」を選んでください。再読み込みできないときは、前の画面に戻って入力し直してください。
+kept-foreign-do = 別のサイトから送られた内容なので、ここでは預かれません。サインインしてから、アプリの画面で入力し直してください。
+kept-step-up-title = 送信の前に本人確認が必要です
+kept-step-up-what = 入力した内容はまだ送られていません。この画面で預かっています。この画面を閉じないでください。
+kept-step-up-step-1 = 新しい画面で本人確認をします。
+kept-step-up-sign-in = 新しい画面で本人確認
+
+# 共通の部品
+do-title = どうすればよいか
+urgent-title = 急ぎのとき
+urgent = 患者さんの対応が急ぐときは、この画面を待たず、院内の緊急時の手順に切り替えてください。
+help-title = 問い合わせ番号
+help = サポート窓口に、この番号を伝えてください。
+details = 詳しい情報
+detail-app = アプリ
+detail-who = サインイン中の人
+detail-rule = 規則
+detail-reason = 理由
+detail-others = ほかの理由
+detail-time = 日時
+detail-request = 記録の番号
+action-sign-in = サインインする
+action-step-up = 本人確認をする
+action-again = サインインし直す
+action-retry = もう一度開く
+action-portal = 使えるアプリの一覧へ
+action-sign-out = サインアウトする
+action-stay = サインアウトせずに戻る
+
+# 断った理由
+reason-sign-in-required-title = サインインしてください
+reason-sign-in-required-what = この画面を開くには、サインインが必要です。
+reason-sign-in-required-do = 下のボタンからサインインしてください。
+reason-step-up-required-title = もう一度、本人確認が必要です
+reason-step-up-required-what = 大切な操作のため、あらためて本人確認をお願いしています。
+reason-step-up-required-do = 下のボタンから本人確認をして、もう一度同じ操作をしてください。
+reason-other-device-title = 別の端末のサインインです
+reason-other-device-what = このサインインは別の端末で始められたものなので、この端末では使えません。
+reason-other-device-do = この端末でサインインし直してください。身に覚えがないときは、すぐに情報システム担当へ知らせてください。
+reason-role-not-allowed-title = あなたの役割では使えません
+reason-role-not-allowed-what = あなたの役割には、このアプリを使う許可がありません。
+reason-role-not-allowed-do = 仕事で必要なときは、上司か情報システム担当に下の番号を伝えて、許可を頼んでください。
+reason-action-not-allowed-title = この操作は許可されていません
+reason-action-not-allowed-what = このアプリは使えますが、今の操作はあなたの役割に許可されていません。
+reason-action-not-allowed-do = 許可のある職員に頼むか、上司か情報システム担当に下の番号を伝えてください。
+reason-path-not-allowed-title = この画面は許可されていません
+reason-path-not-allowed-what = このアプリは使えますが、この画面はあなたの役割に許可されていません。
+reason-path-not-allowed-do = ブラウザーの「戻る」で前の画面に戻ってください。必要なときは、情報システム担当に下の番号を伝えてください。
+reason-device-required-title = この端末では使えません
+reason-device-required-what = このアプリは、病院に登録された端末からだけ使えます。この端末は、登録された端末と確かめられませんでした。
+reason-device-required-do = 登録された端末から開いてください。登録済みのはずのときは、ブラウザーをすべて閉じて開き直し、証明書を選ぶ画面が出たら選んでください。
+reason-device-class-not-allowed-title = この種類の端末では使えません
+reason-device-class-not-allowed-what = この端末は登録されていますが、このアプリを使える種類の端末ではありません。
+reason-device-class-not-allowed-do = 病棟の端末など、このアプリのための端末から開いてください。分からないときは、情報システム担当に下の番号を伝えてください。
+reason-zone-not-allowed-title = この場所からは使えません
+reason-zone-not-allowed-what = 今つながっているネットワークからは、このアプリを使えません。
+reason-zone-not-allowed-do = 院内の決められた場所で開いてください。Wi-Fi を使っているときは、つなぎ先を確かめてください。
+reason-outside-hours-title = 今の時間は使えません
+reason-outside-hours-what = このアプリを使える曜日や時間の外です。
+reason-outside-hours-do = 使える時間に開いてください。今必要なときは、当直の責任者か情報システム担当に下の番号を伝えてください。
+reason-forbidden-title = 禁止されている操作です
+reason-forbidden-what = 病院の決まりで、この操作は止められています。
+reason-forbidden-do = 必要なときは、情報システム担当に下の番号を伝えて相談してください。
+reason-policy-error-title = 安全のため止めました
+reason-policy-error-what = 許可してよいかどうかを判断できませんでした。あなたのせいではありません。
+reason-policy-error-do = 情報システム担当に下の番号を伝えてください。
+
+# 不具合など
+fault-bad-request-title = 読み取れない要求です
+fault-bad-request-what = 届いた要求の書き方が正しくないため、アプリには渡していません。
+fault-bad-request-do = アドレスを確かめるか、アプリの一覧から開き直してください。
+fault-foreign-form-title = この送信は受け付けられません
+fault-foreign-form-what = 送信が、この画面から出たものと確かめられませんでした。
+fault-foreign-form-do = 画面を開き直して、もう一度ボタンを押してください。
+fault-not-found-title = 見つかりません
+fault-not-found-what = このアドレスの画面やアプリはありません。
+fault-not-found-do = アドレスを確かめるか、アプリの一覧から開いてください。
+fault-request-timeout-title = 送信に時間がかかりすぎました
+fault-request-timeout-what = 要求が最後まで届かなかったため、処理していません。
+fault-request-timeout-do = ネットワークのつながりを確かめて、もう一度試してください。
+fault-body-too-large-title = 送るデータが大きすぎます
+fault-body-too-large-what = 決められた大きさを超えたため、送信は届いていません。
+fault-body-too-large-do = ファイルを小さくするか、分けて送ってください。
+fault-head-too-large-title = 要求が大きすぎます
+fault-head-too-large-what = アドレスかクッキーが大きすぎるため、処理していません。
+fault-head-too-large-do = ブラウザーを閉じて開き直してください。続くときは、情報システム担当に知らせてください。
+fault-misdirected-title = つなぎ直してください
+fault-misdirected-what = この接続は、このアプリのためのものではありません。
+fault-misdirected-do = もう一度開いてください。続くときは、ブラウザーを閉じて開き直してください。
+fault-too-many-requests-title = 少し待ってください
+fault-too-many-requests-what = 短い間に操作が多すぎたため、いったん止めました。
+fault-too-many-requests-do = 少し待ってから、もう一度開いてください。
+fault-internal-title = 関所の不具合です
+fault-internal-what = 思わぬ不具合が起きました。あなたのせいではありません。
+fault-internal-do = もう一度試してください。続くときは、情報システム担当に下の番号を伝えてください。
+fault-app-unreachable-title = アプリにつながりません
+fault-app-unreachable-what = 関所は動いていますが、アプリのサーバーが応答していません。
+fault-app-unreachable-do = 少し待って、もう一度開いてください。続くときは、情報システム担当に下の番号を伝えてください。
+fault-not-recorded-title = 記録できないため止めました
+fault-not-recorded-what = だれが何を見たかを記録できない間は、アプリを開けないきまりです。
+fault-not-recorded-do = 情報システム担当に、すぐに下の番号を伝えてください。
+fault-store-unavailable-title = サインインを確かめられません
+fault-store-unavailable-what = 関所の内部の台帳が、今応答していません。
+fault-store-unavailable-do = 少し待って、もう一度開いてください。続くときは、情報システム担当に下の番号を伝えてください。
+fault-overloaded-title = 混み合っています
+fault-overloaded-what = 同時に使っている人が多く、今は受け付けられません。
+fault-overloaded-do = 少し待って、もう一度開いてください。
+fault-stopping-title = まもなく再開します
+fault-stopping-what = 関所を入れ替えています。
+fault-stopping-do = 少し待って、もう一度開いてください。
+fault-app-timeout-title = アプリの応答がありません
+fault-app-timeout-what = アプリのサーバーが、決められた時間内に応答しませんでした。送信した内容が届いたかどうかは分かりません。
+fault-app-timeout-do = 登録や変更をしたときは、先にアプリで結果を確かめてください。それから、もう一度開いてください。
+fault-sign-in-expired-title = サインインをやり直してください
+fault-sign-in-expired-what = このサインインは、時間が切れたか、すでに使われたか、別のブラウザーで始められたものです。
+fault-sign-in-expired-do = 下のボタンから、もう一度始めてください。続くときは、ブラウザーのクッキーが許可されているか確かめてください。
+fault-sign-in-refused-title = サインインできませんでした
+fault-sign-in-refused-what = サインイン先がサインインを断ったか、その答えを確かめられませんでした。
+fault-sign-in-refused-do = もう一度試してください。続くときは、情報システム担当に下の番号を伝えてください。
+fault-provider-unreachable-title = サインイン先につながりません
+fault-provider-unreachable-what = 本人を確かめるサーバーが、今応答していません。アプリの不具合ではありません。
+fault-provider-unreachable-do = 少し待って、もう一度試してください。すでに開いているアプリは、そのまま使えます。
+reason-no-role-title = 役割がまだありません
+reason-no-role-what = 本人と確かめられましたが、病院での役割が登録されていません。
+reason-no-role-do = 情報システム担当に下の番号を伝えて、役割の登録を頼んでください。
