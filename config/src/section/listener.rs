@@ -1,6 +1,6 @@
 //! `[[listener]]`: where connections are accepted.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use policy::ZoneId;
@@ -38,8 +38,7 @@ pub(crate) fn read(root: &Table<'_>) -> Option<Vec<Listener>> {
 
 fn read_one(table: &Table<'_>, taken: &mut Taken) -> Option<Listener> {
     let address = table.needed("address", "`address = \"0.0.0.0:443\"`", |value| {
-        let address =
-            value.parse(str::parse::<SocketAddr>, "write an address and port such as `0.0.0.0:443` or `[::]:443`")?;
+        let address = value.address()?;
         if address.port() != 0 {
             taken.addresses.claim(&value, &address.to_string(), "give each listener its own address or port")?;
         }

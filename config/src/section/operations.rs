@@ -19,8 +19,7 @@ fn address(value: &Value<'_>, taken: &[SocketAddr]) -> Option<Option<SocketAddr>
     if value.text()? == "off" {
         return Some(None);
     }
-    let remedy = "write an address and port such as `127.0.0.1:9464`, or `off`";
-    let address: SocketAddr = value.parse(str::parse::<SocketAddr>, remedy)?;
+    let address = value.address()?;
     if address.port() != 0 && taken.contains(&address) {
         return value.wrong(format!("`{address}` is the address of a listener"), "give it a port of its own");
     }

@@ -41,11 +41,11 @@ pub(crate) fn read(table: &Table<'_>) -> Option<SessionSpans> {
         general = General { idle: None, absolute: None };
     }
     let classes: Vec<_> =
-        DeviceClass::ALL.into_iter().map(|class| (class, span(&table, class.as_str(), Some(class), general))).collect();
-    let unknown = span(&table, "unknown-device", None, general);
+        DeviceClass::ALL.into_iter().map(|class| (class, span(table, class.as_str(), Some(class), general))).collect();
+    let unknown = span(table, "unknown-device", None, general);
     table.finish();
     let by_class: Option<BTreeMap<_, _>> = classes.into_iter().map(|(class, span)| Some((class, span?))).collect();
-    (idle?, absolute?);
+    idle.and(absolute)?;
     Some(SessionSpans { by_class: by_class?, unknown_device: unknown? })
 }
 

@@ -1,6 +1,7 @@
 //! One value of the document, read as what a key asks for.
 
 use std::fmt::Display;
+use std::net::SocketAddr;
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
 
@@ -80,6 +81,12 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// An address with its port.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        let parse = |text: &str| text.parse().map_err(|_| format!("`{text}` is not an address and port"));
+        self.parse(parse, "write it like `0.0.0.0:443`, `127.0.0.1:9464` or `[::]:443`")
+    }
+
     /// One of a few words.
     pub(crate) fn word<T: Clone>(&self, words: &[(&str, T)]) -> Option<T> {
         let text = self.text()?;
@@ -103,10 +110,7 @@ impl<'t> Value<'t> {
     }
 
     /// A whole number within bounds.
-    pub(crate) fn count<T: TryFrom<u64> + Display>(&self, bounds: RangeInclusive<T>) -> Option<T>
-    where
-        T: PartialOrd,
-    {
+    pub(crate) fn count<T: TryFrom<u64> + PartialOrd + Display>(&self, bounds: RangeInclusive<T>) -> Option<T> {
         let DeValue::Integer(number) = self.inner else {
             return self.wrong_kind("a whole number", "write digits without quotes");
         };
