@@ -1,1 +1,56 @@
-//! Being built.
+//! The harness of the tests across crates: a whole little hospital with the real gateway in the middle.
+//!
+//! [`Hospital`] starts the program as an operator would, from a file; [`Upstream`] stands for the apps behind it,
+//! [`Caller`] for the devices in front of it, [`Idp`] is a real OpenID provider, [`Browser`] a real browser and [`Pacs`]
+//! a real picture archive. Deliberately not here: any test, and anything that reaches into the gateway's memory.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "a harness fails loudly, and dials the gateway from outside"
+)]
+
+mod answer;
+mod authority;
+mod body;
+mod browser;
+mod caller;
+mod device;
+mod folder;
+mod gauge;
+mod hospital;
+mod idp;
+mod jar;
+pub mod pacs;
+mod person;
+mod plan;
+mod program;
+mod raw;
+mod record;
+mod session;
+mod upstream;
+mod wait;
+mod websocket;
+
+pub use answer::Answer;
+pub use authority::{Authority, chain_and_key};
+pub use body::{Payload, empty, fed, filled, full};
+pub use browser::Browser;
+pub use caller::{Ask, Caller, Http1, Http2};
+pub use device::Device;
+pub use folder::Folder;
+pub use gauge::resident_bytes;
+pub use hospital::Hospital;
+pub use idp::Idp;
+pub use jar::Jar;
+pub use pacs::Pacs;
+pub use person::Person;
+pub use plan::Plan;
+pub use program::{Run, run, sekimori};
+pub use raw::RawUpstream;
+pub use record::Records;
+pub use session::Session;
+pub use upstream::{FORM, Seen, Upstream};
+pub use wait::{eventually, within};
+pub use websocket::{Frame, WebSocket, accept_key};

@@ -1,0 +1,143 @@
+//! Nothing is forgotten: every page of the route table is reached and refused here, every reason is one that a test
+//! of this suite provokes, and every kind of event has a test that looks for it.
+
+use std::collections::BTreeSet;
+
+use policy::Reason;
+use tests::{Ask, Session};
+use web::{HostKind, TABLE};
+
+use crate::ward::Ward;
+
+/// Where a test of this suite provokes each reason.
+const REASONS: [(Reason, &str); 12] = [
+    (Reason::SignInRequired, "admission.rs"),
+    (Reason::StepUpRequired, "coverage.rs"),
+    (Reason::OtherDevice, "admission.rs"),
+    (Reason::RoleNotAllowed, "admission.rs"),
+    (Reason::ActionNotAllowed, "admission.rs"),
+    (Reason::PathNotAllowed, "coverage.rs"),
+    (Reason::DeviceRequired, "admission.rs"),
+    (Reason::DeviceClassNotAllowed, "coverage.rs"),
+    (Reason::ZoneNotAllowed, "coverage.rs"),
+    (Reason::OutsideHours, "coverage.rs"),
+    (Reason::Forbidden, "admission.rs"),
+    (Reason::PolicyError, "coverage.rs"),
+];
+
+#[test]
+fn every_reason_has_a_test_that_provokes_it() {
+    let named: BTreeSet<Reason> = REASONS.iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(named, Reason::ALL.into_iter().collect());
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
+    for (reason, file) in REASONS {
+        let text = std::fs::read_to_string(here.join(file)).unwrap();
+        assert!(text.contains(&format!("\"{}\"", reason.code())), "{file} does not mention {}", reason.code());
+    }
+}
+
+/// One rule for doctors, with one more condition.
+fn only(condition: &str) -> String {
+    format!(
+        "[roles]\ndoctor = {{ ja = \"医師\", en = \"Doctor\" }}\n[[rule]]\nid = \"only\"\neffect = \"permit\"\n\
+         roles = [\"doctor\"]\napps = \"all\"\nactions = [\"read\"]\n{condition}\n"
+    )
+}
+
+#[tokio::test]
+async fn each_condition_of_a_rule_refuses_with_its_own_reason() {
+    for (condition, status, code) in [
+        ("devices = \"known\"\nassurance = \"aal2\"", 401, "step-up-required"),
+        ("devices = \"any\"\npaths = [\"/b/*\"]", 403, "path-not-allowed"),
+        ("devices = [\"tablet\"]", 403, "device-class-not-allowed"),
+        ("devices = \"known\"\nzones = [\"remote\"]", 403, "zone-not-allowed"),
+        ("devices = \"known\"\ndays = [\"mon\"]\nhours = \"00:00-00:01\"", 403, "outside-hours"),
+    ] {
+        // The zone must exist somewhere; nobody connects there.
+        let far = "[[listener]]\nname = \"far\"\naddress = \"127.0.0.1:0\"\nzone = \"remote\"";
+        let far = if condition.contains("remote") { far } else { "" };
+        let ward = Ward::open_with(|plan| plan.rules(&only(condition)).block(far)).await;
+        let answer = ward.caller.ask(ward.get("/a")).await.expect_problem(status, code);
+        assert_eq!(answer.json()["rule"], "only");
+        assert!(ward.emr.seen().is_empty());
+        let record = ward.hospital.records().with("ev", "refused").with("path", "/a").only().clone();
+        assert_eq!((&record["why"], &record["rule"]), (&code.into(), &"only".into()));
+    }
+}
+
+#[tokio::test]
+async fn a_policy_that_errors_denies() {
+    let cedar = "forbid (principal, action, resource) when { context.minute * 9223372036854775807 > 0 };\n";
+    let emr = tests::Upstream::http1();
+    let mut hospital =
+        tests::Hospital::build(tests::Plan::with_emr(emr.address()).block("[policy]\nfiles = [\"extra.cedar\"]"));
+    hospital.folder().write("extra.cedar", cedar);
+    hospital.start();
+    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed");
+    let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
+    let answer = hospital.caller(&terminal).ask(Ask::get("emr", "/a").signed_in(&doctor)).await;
+    answer.expect_problem(403, "policy-error");
+    assert!(emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn every_page_of_ours_answers_on_its_host_and_nowhere_else_and_none_reaches_an_app() {
+    let ward = Ward::open().await;
+    let host = |kind: HostKind| match kind {
+        HostKind::Login => "login",
+        HostKind::Portal => "portal",
+        HostKind::App => "emr",
+    };
+    for row in TABLE {
+        for kind in HostKind::ALL {
+            let answer = ward.caller.ask(Ask::new(row.method, host(kind), row.path).as_browser()).await;
+            let exists = row.hosts.contains(&kind);
+            let is_gone = answer.status == 404;
+            // On an app's host, what is not ours is the app's business: a stranger is asked to sign in.
+            let is_apps = kind == HostKind::App && !row.path.starts_with(web::RESERVED_PREFIX);
+            let shared = TABLE.iter().any(|other| other.path == row.path && other.hosts.contains(&kind));
+            assert!(
+                exists != is_gone || is_apps || shared,
+                "{} {} on {kind:?}: {}",
+                row.method,
+                row.path,
+                answer.status
+            );
+            assert!(answer.status < 500, "{} {} on {kind:?}: {}", row.method, row.path, answer.status);
+            if answer.header("content-type").starts_with("text/html") {
+                let fence = answer.header("content-security-policy");
+                assert!(
+                    fence.contains("default-src 'none'") && !fence.contains("unsafe-inline"),
+                    "{}: {fence}",
+                    row.path
+                );
+                assert!(fence.contains("frame-ancestors 'none'"), "{}: {fence}", row.path);
+            }
+        }
+    }
+    assert!(ward.emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_reserved_never_reaches_an_app_whoever_asks() {
+    let ward = Ward::open().await;
+    for path in ["/.sekimori", "/.sekimori/", "/.sekimori/nothing", "/%2Esekimori/x", "/.%73ekimori/x"] {
+        let answer = ward.caller.ask(ward.get(path)).await;
+        assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+    }
+    assert!(ward.emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn the_portal_is_for_who_has_signed_in_and_shows_what_they_may_open() {
+    let emr = tests::Upstream::http1();
+    let plan = tests::Plan::with_emr(emr.address()).app("labs", emr.address(), "");
+    let ward = Ward::around(emr, plan).await;
+    ward.caller.ask(Ask::get("portal", "/").as_browser()).await.expect(302);
+    let nurse = Session::open(&ward.hospital, "nurse", Some(&ward.terminal), &["portal"]).await;
+    let page = ward.caller.ask(Ask::get("portal", "/").as_browser().signed_in(&nurse)).await.expect(200).text();
+    assert!(page.contains("emr.hospital.test") && page.contains("labs.hospital.test"), "{page}");
+    let vendor = Session::open(&ward.hospital, "vendor", Some(&ward.terminal), &["portal"]).await;
+    let page = ward.caller.ask(Ask::get("portal", "/").as_browser().signed_in(&vendor)).await.expect(200).text();
+    assert!(!page.contains("emr.hospital.test"), "{page}");
+}

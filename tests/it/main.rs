@@ -1,0 +1,30 @@
+//! The real gateway, started from a file as an operator starts it, with real parts around it. One module a theme; each
+//! test is a sentence about what must hold, what must fail first.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests fail loudly, helpers outside of test functions too"
+)]
+
+mod admission;
+mod assertion;
+mod audit_log;
+mod browser;
+mod bulk;
+mod certificate;
+mod check;
+mod cookie;
+mod coverage;
+mod crash;
+mod deadline;
+mod header;
+mod operations;
+mod pacs;
+mod reload;
+mod revocation;
+mod sign_in;
+mod smuggling;
+mod stream;
+mod upstream;
+mod ward;

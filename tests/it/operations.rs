@@ -1,0 +1,89 @@
+//! What an operator looks at: health, metrics, the diagnostic log, `doctor`.
+
+use http::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tests::{Answer, Ask, Hospital, empty};
+use tokio::net::TcpStream;
+
+use crate::ward::Ward;
+
+async fn operations(hospital: &Hospital, target: &str) -> Answer {
+    let stream = TcpStream::connect(hospital.operations()).await.unwrap();
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get(target).header("host", hospital.operations().to_string()).body(empty()).unwrap();
+    Answer::read(sender.send_request(request).await.unwrap()).await.unwrap()
+}
+
+#[tokio::test]
+async fn health_and_metrics_have_a_listener_of_their_own() {
+    let ward = Ward::open().await;
+    ward.caller.ask(ward.get("/a")).await.expect(200);
+    ward.caller.ask(Ask::get("emr", "/a")).await.expect(401);
+    assert_eq!(operations(&ward.hospital, "/health").await.status, 200);
+    assert_eq!(operations(&ward.hospital, "/ready").await.status, 200);
+    let metrics = operations(&ward.hospital, "/metrics").await.expect(200).text();
+    assert!(metrics.contains("sekimori_"), "{metrics}");
+    for secret in ["doctor", "ward-pc-1", "hospital.test", ward.doctor.token("emr")] {
+        assert!(!metrics.contains(secret), "{secret} is in the metrics");
+    }
+    for path in ["/metrics", "/health", "/ready"] {
+        ward.caller.ask(Ask::get("login", path)).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn the_log_is_json_and_names_requests() {
+    let ward = Ward::open_with(|plan| plan.set("operations", "log = \"debug\"")).await;
+    ward.caller.ask(ward.get("/status/500")).await.expect(500);
+    let id = ward.hospital.records().opened("/status/500").only()["id"].as_str().unwrap().to_owned();
+    assert!(ward.hospital.log().iter().any(|line| line.to_string().contains(&id)), "{}", ward.hospital.log_text());
+}
+
+#[tokio::test]
+async fn doctor_says_what_a_careful_engineer_would_see() {
+    let ward = Ward::open().await;
+    let told = ward.hospital.run(&["doctor", "--format", "json"]);
+    assert!(matches!(told.code, Some(0 | 1)), "{} {}", told.out, told.err);
+    let said = told.json().to_string();
+    for word in ["certificate", "disk", "upstream"] {
+        assert!(said.contains(word), "{word}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_gateway_on_the_same_log_does_not_start() {
+    let ward = Ward::open().await;
+    let plan = ward.hospital.plan().text().replace(":8443\"", ":8543\"").replace(":9464\"", ":9564\"");
+    ward.hospital.folder().write("second.toml", plan);
+    let told = tests::run(ward.hospital.folder().path(), &["serve", "--config", "second.toml"]);
+    assert_eq!(told.code, Some(69), "{} {}", told.out, told.err);
+    ward.caller.ask(ward.get("/a")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_locked_store_is_no_reason_to_let_anyone_in() {
+    let ward = Ward::open().await;
+    let file = ward.hospital.folder().join("state/sekimori.db");
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let cookie = "__Host-sekimori=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+    let answer = ward.caller.ask(Ask::get("emr", "/a").header("cookie", cookie)).await;
+    assert!(matches!(answer.status, 401 | 503), "{}", answer.status);
+    assert!(ward.emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn commands_say_no_with_one_and_wrong_words_with_sixty_four() {
+    let ward = Ward::open().await;
+    let run = |words: &[&str]| ward.hospital.run(words).code;
+    assert_eq!(run(&["device", "revoke", "no-such-device"]), Some(1));
+    assert_eq!(run(&["session", "revoke", "0000000000000000"]), Some(1));
+    assert_eq!(run(&["session", "revoke", "not-a-session"]), Some(64));
+    assert_eq!(run(&["device", "add", "ward-pc-1", "--class", "toaster"]), Some(64));
+    assert_eq!(run(&["frobnicate"]), Some(64));
+    let sessions = ward.hospital.run(&["session", "list", "--format", "json"]).ok().json();
+    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
+    assert!(!sessions.to_string().contains(ward.doctor.token("emr")));
+}

@@ -1,0 +1,134 @@
+//! A revocation ends what is already open, within one second, in good order.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::BodyExt;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tests::{Ask, Frame, WebSocket, eventually, within};
+
+use crate::stream::handshake;
+use crate::ward::Ward;
+
+const ONE_SECOND: Duration = Duration::from_secs(1);
+/// What the command itself may take to start and write, which is not the gateway's delay.
+const COMMAND: Duration = Duration::from_millis(500);
+
+async fn socket(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
+    let mut connection = ward.caller.http1("emr").await;
+    let response = connection.send(handshake(ward.get("/socket/ward"))).await.unwrap();
+    assert_eq!(response.status(), 101);
+    let mut socket = WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    socket.send("still here").await.unwrap();
+    assert_eq!(socket.next().await, Some(Frame::Text("still here".to_owned())));
+    socket
+}
+
+/// Opens a WebSocket and a download, revokes, and sees both end in time.
+async fn ends_what_is_open(revoke: impl AsyncFnOnce(&Ward), why: &str) {
+    let ward = Ward::open().await;
+    let mut socket = socket(&ward).await;
+    let mut connection = ward.caller.http1("emr").await;
+    let mut download = connection.send(ward.get("/trickle/film")).await.unwrap().into_body();
+    download.frame().await.unwrap().unwrap();
+
+    let begin = Instant::now();
+    revoke(&ward).await;
+    let close = within(ONE_SECOND + COMMAND, "the end of the WebSocket", async {
+        loop {
+            match socket.next().await {
+                Some(Frame::Close(code)) => return code,
+                Some(_) => {}
+                None => panic!("the WebSocket broke off without a close frame"),
+            }
+        }
+    });
+    assert_eq!(close.await, Some(1008), "1008 says: policy (RFC 6455 section 7.4.1)");
+    let cut = within(ONE_SECOND + COMMAND, "the end of the download", async {
+        loop {
+            match download.frame().await {
+                Some(Ok(_)) => {}
+                Some(Err(_)) => return true,
+                None => return false,
+            }
+        }
+    });
+    assert!(cut.await, "a download that was cut must not look whole");
+    assert!(begin.elapsed() < ONE_SECOND + COMMAND, "{:?}", begin.elapsed());
+
+    for path in ["/socket/ward", "/trickle/film"] {
+        let opening = ward.hospital.records().opened(path).only().clone();
+        let closing = closing(&ward, &opening).await;
+        assert_eq!((&closing["end"], &closing["why"]), (&"revoked".into(), &why.into()), "{closing}");
+    }
+}
+
+async fn closing(ward: &Ward, opening: &Value) -> Value {
+    eventually("the closing line", async || ward.hospital.records().closing(opening).cloned()).await
+}
+
+#[tokio::test]
+async fn revoking_a_session_ends_its_websocket_and_its_download() {
+    let revoke = async |ward: &Ward| {
+        let _told = ward.hospital.run(&["session", "revoke", &ward.doctor.id]).ok();
+    };
+    ends_what_is_open(revoke, "sign-in-required").await;
+}
+
+#[tokio::test]
+async fn revoking_a_device_ends_what_is_open_on_it() {
+    let revoke = async |ward: &Ward| {
+        let _told = ward.hospital.run(&["device", "revoke", "ward-pc-1"]).ok();
+    };
+    ends_what_is_open(revoke, "sign-in-required").await;
+}
+
+#[tokio::test]
+async fn a_revoked_session_is_no_session_and_its_end_is_recorded() {
+    let ward = Ward::open().await;
+    ward.caller.ask(ward.get("/a")).await.expect(200);
+    let _told = ward.hospital.run(&["session", "revoke", &ward.doctor.id]).ok();
+    eventually("the session is over", async || (ward.caller.ask(ward.get("/a")).await.status == 401).then_some(()))
+        .await;
+    let record =
+        eventually("the record", async || ward.hospital.records().with("ev", "session-ended").all().last().cloned());
+    assert_eq!(record.await["sid"], ward.doctor.id.as_str());
+    let again = ward.hospital.run(&["session", "revoke", &ward.doctor.id]);
+    assert_eq!(again.code, Some(1), "the answer is no: {} {}", again.out, again.err);
+}
+
+#[tokio::test]
+async fn a_revoked_device_is_unknown_on_a_new_connection_and_on_a_resumed_one() {
+    let ward = Ward::open().await;
+    let nurse = ward.sign_in("nurse").await;
+    let ask = || Ask::get("emr", "/a").signed_in(&nurse);
+    let mut open = ward.caller.http1("emr").await;
+    open.answer(ask()).await.expect(200);
+    let _told = ward.hospital.run(&["device", "revoke", "ward-pc-1"]).ok();
+    eventually("the device is out", async || (ward.caller.ask(ask()).await.status != 200).then_some(())).await;
+    if let Ok(response) = open.send(ask()).await {
+        assert_ne!(response.status(), 200, "a connection from before");
+    }
+    let record =
+        eventually("the record", async || ward.hospital.records().with("ev", "device-revoked").all().last().cloned());
+    assert_eq!(record.await["dev"], "ward-pc-1");
+    let list = ward.hospital.run(&["device", "list", "--format", "json"]).ok().json();
+    let device = list.as_array().unwrap().iter().find(|one| one["id"] == "ward-pc-1").unwrap().clone();
+    assert!(!device["revoked_at"].is_null(), "{device}");
+}
+
+#[tokio::test]
+async fn what_another_person_has_open_goes_on() {
+    let ward = Ward::open().await;
+    let mut socket = socket(&ward).await;
+    let nurse = ward.sign_in("nurse").await;
+    let _told = ward.hospital.run(&["session", "revoke", &nurse.id]).ok();
+    let nurse_is_out = async || {
+        let ask = Ask::get("emr", "/a").signed_in(&nurse);
+        (ward.caller.ask(ask).await.status == 401).then_some(())
+    };
+    eventually("the nurse is out", nurse_is_out).await;
+    socket.send("and on").await.unwrap();
+    assert_eq!(within(ONE_SECOND, "an echo", socket.next()).await, Some(Frame::Text("and on".to_owned())));
+}

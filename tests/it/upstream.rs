@@ -1,0 +1,150 @@
+//! What stands behind the gateway: several servers, servers that are gone, slow or speak TLS.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::ServerConfig;
+use rustls::server::WebPkiClientVerifier;
+use tests::{Authority, Folder, Hospital, Plan, Upstream, eventually};
+
+use crate::ward::Ward;
+
+/// An address where nobody listens.
+fn nobody() -> String {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("http://{}", socket.local_addr().unwrap())
+}
+
+#[tokio::test]
+async fn the_next_server_answers_when_the_first_is_gone() {
+    let emr = Upstream::http1();
+    let servers = [nobody(), format!("http://{}", emr.address())];
+    let ward = Ward::around(emr, Plan::new().app_at("emr", &servers, "health_path = \"/healthy\"")).await;
+    for _ in 0..5 {
+        ward.caller.ask(ward.get("/a")).await.expect(200);
+    }
+    ward.caller.ask(ward.ask("POST", "/a")).await.expect(200);
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_is_used_again() {
+    let first = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = first.local_addr().unwrap();
+    drop(first);
+    let second = Upstream::http1();
+    let servers = [format!("http://{address}"), format!("http://{}", second.address())];
+    let plan = Plan::new().app_at("emr", &servers, "health_path = \"/healthy\"");
+    let ward = Ward::around(second, plan).await;
+    ward.caller.ask(ward.get("/a")).await.expect(200);
+    let back = Upstream::http1_at(address);
+    eventually("the first server is used", async || {
+        ward.caller.ask(ward.get("/a")).await.expect(200);
+        (!back.seen().is_empty()).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn when_no_server_answers_the_person_is_told_and_it_is_recorded() {
+    let ward = Ward::around(Upstream::http1(), Plan::new().app_at("emr", &[nobody(), nobody()], "")).await;
+    ward.caller.ask(ward.get("/a")).await.expect_problem(502, "app-unreachable");
+    let records = ward.hospital.records();
+    let closing = records.closing(records.opened("/a").only()).expect("the access is closed");
+    assert_eq!((&closing["end"], &closing["st"]), (&"upstream-failed".into(), &502.into()));
+}
+
+#[tokio::test]
+async fn a_write_is_never_sent_twice() {
+    // The server takes the request and hangs up without a word: it may or may not have been done.
+    let broken = tests::RawUpstream::answering("");
+    let emr = Upstream::http1();
+    let servers = [format!("http://{}", broken.address()), format!("http://{}", emr.address())];
+    let ward = Ward::around(emr, Plan::new().app_at("emr", &servers, "")).await;
+    ward.caller.ask(ward.ask("POST", "/notes")).await.expect(502);
+    assert_eq!(broken.heads().len(), 1);
+    assert!(ward.emr.seen().is_empty(), "{:?}", ward.emr.seen());
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_in_time_is_given_up() {
+    let emr = Upstream::http1();
+    let ward = Ward::around(emr.clone(), Plan::new().app("emr", emr.address(), "response_timeout = \"1s\"")).await;
+    let begin = Instant::now();
+    ward.caller.ask(ward.get("/hold/1")).await.expect_problem(504, "app-timeout");
+    assert!(begin.elapsed() < Duration::from_secs(4));
+    let records = ward.hospital.records();
+    assert_eq!(records.closing(records.opened("/hold/1").only()).unwrap()["end"], "upstream-timeout");
+}
+
+#[tokio::test]
+async fn an_answer_that_breaks_off_does_not_look_whole() {
+    let app = tests::RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
+    let ward = Ward::around(Upstream::http1(), Plan::with_emr(app.address())).await;
+    let mut connection = ward.caller.http1("emr").await;
+    let response = connection.send(ward.get("/a")).await.unwrap();
+    assert!(tests::Answer::read(response).await.is_err());
+    let opening = ward.hospital.records().opened("/a").only().clone();
+    let closing = eventually("the closing line", async || ward.hospital.records().closing(&opening).cloned()).await;
+    assert_eq!(closing["end"], "upstream-failed");
+}
+
+/// TLS of an app: its own certificate from this CA, and a demand for a client certificate where `clients` is given.
+fn app_tls(folder: &Folder, authority: &Authority, clients: Option<&Authority>) -> ServerConfig {
+    let files = authority.issue(folder.path(), "app", &["emr.inside.test"]);
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
+    let builder = builder.unwrap();
+    let builder = match clients {
+        None => builder.with_no_client_auth(),
+        Some(clients) => builder.with_client_cert_verifier(
+            WebPkiClientVerifier::builder_with_provider(clients.roots(), provider).build().unwrap(),
+        ),
+    };
+    let (chain, key) = tests::chain_and_key(&files);
+    builder.with_single_cert(chain, key).unwrap()
+}
+
+/// The answer's status through an app whose TLS settings are `tls`.
+async fn status_through(tls: ServerConfig, more: &str, files: impl FnOnce(&Folder)) -> u16 {
+    let app = Upstream::https(tls);
+    let server = [format!("https://{}", app.address())];
+    let mut hospital = Hospital::build(Plan::new());
+    files(hospital.folder());
+    let plan = hospital.plan().clone().app_at("emr", &server, more);
+    hospital.folder().write("sekimori.toml", plan.text());
+    hospital.start();
+    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed");
+    let doctor = tests::Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
+    hospital.caller(&terminal).ask(tests::Ask::get("emr", "/a").signed_in(&doctor)).await.status
+}
+
+#[tokio::test]
+async fn an_app_is_reached_by_tls_only_with_the_certificate_the_settings_name() {
+    let (folder, inside, other) = (Folder::new(), Authority::new(), Authority::new());
+    let tls = || app_tls(&folder, &inside, None);
+    let named = "[app.upstream_tls]\nca_file = \"inside.pem\"\nserver_name = \"emr.inside.test\"";
+    assert_eq!(status_through(tls(), named, |folder| inside.save(&folder.join("inside.pem"))).await, 200);
+    assert_eq!(status_through(tls(), named, |folder| other.save(&folder.join("inside.pem"))).await, 502, "another CA");
+    let misnamed = named.replace("emr.inside", "labs.inside");
+    assert_eq!(
+        status_through(tls(), &misnamed, |folder| inside.save(&folder.join("inside.pem"))).await,
+        502,
+        "another name"
+    );
+}
+
+#[tokio::test]
+async fn an_app_that_demands_a_certificate_of_the_gateway_gets_it() {
+    let (folder, inside) = (Folder::new(), Authority::new());
+    let tls = || app_tls(&folder, &inside, Some(&inside));
+    let with = "[app.upstream_tls]\nca_file = \"inside.pem\"\nserver_name = \"emr.inside.test\"\n\
+                client_certificate = \"own.pem\"\nclient_key = \"own.key\"";
+    let files = |folder: &Folder| {
+        inside.save(&folder.join("inside.pem"));
+        inside.issue(folder.path(), "own", &["gateway.inside.test"]);
+    };
+    assert_eq!(status_through(tls(), with, files).await, 200);
+    let without = with.split("\nclient_certificate").next().unwrap();
+    assert_eq!(status_through(tls(), without, files).await, 502);
+}

@@ -1,0 +1,229 @@
+//! A real browser: headless Chromium, driven through ChromeDriver by W3C WebDriver.
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use http::Request;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+use x509_parser::parse_x509_certificate;
+
+use crate::{Answer, Folder, Hospital, eventually, full};
+
+/// How an element is named on the wire.
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// For a closed network, as root, without anything the test did not ask for.
+const FLAGS: [&str; 10] = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1000,800",
+];
+
+/// One browser with one window.
+#[derive(Debug)]
+pub struct Browser {
+    driver: Child,
+    address: SocketAddr,
+    session: String,
+    _profile: Folder,
+}
+
+impl Browser {
+    /// Opens a browser that finds the hospital's hosts and trusts its certificates, in a language such as `ja`.
+    pub async fn open(hospital: &Hospital, language: &str) -> Self {
+        let (driver, address) = start_driver();
+        let profile = Folder::new();
+        let trusted: Vec<String> = ["wild.pem", "annex.pem", "idp.pem"]
+            .iter()
+            .map(|name| hospital.folder().join(name))
+            .filter(|file| file.exists())
+            .map(|file| key_digest(&file))
+            .collect();
+        let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
+        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        flags.push(format!("--host-resolver-rules=MAP *.hospital.test {}", hospital.address().ip()));
+        flags.push(format!("--ignore-certificate-errors-spki-list={}", trusted.join(",")));
+        flags.push(format!("--lang={language}"));
+        let options = json!({ "args": flags, "prefs": { "intl.accept_languages": language } });
+        let wanted = json!({ "capabilities": { "alwaysMatch": {
+            "browserName": "chrome", "goog:chromeOptions": options, "pageLoadStrategy": "normal",
+        } } });
+        let mut browser = Self { driver, address, session: String::new(), _profile: profile };
+        let told = browser.call("POST", "/session", &wanted).await;
+        browser.session = told["sessionId"].as_str().expect("a session begins").to_owned();
+        browser
+    }
+
+    /// Opens an address, as typed.
+    pub async fn go(&self, url: &str) {
+        self.post("url", &json!({ "url": url })).await;
+    }
+
+    /// The address of the page shown.
+    pub async fn url(&self) -> String {
+        self.get("url").await.as_str().expect("an address is text").to_owned()
+    }
+
+    /// Waits until the address begins so.
+    pub async fn arrives_at(&self, start: &str) {
+        eventually(&format!("the browser arrives at {start}"), async || {
+            self.url().await.starts_with(start).then_some(())
+        })
+        .await;
+    }
+
+    /// The text of the page as a person sees it.
+    pub async fn text(&self) -> String {
+        self.script("return document.body.innerText").await.as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Waits for an element and gives its handle.
+    pub async fn find(&self, css: &str) -> String {
+        let query = json!({ "using": "css selector", "value": css });
+        eventually(&format!("{css} on the page"), async || {
+            let found = self.post("elements", &query).await;
+            found.as_array().and_then(|all| all.first()).and_then(|one| one[ELEMENT].as_str()).map(str::to_owned)
+        })
+        .await
+    }
+
+    /// Clicks on an element.
+    pub async fn click(&self, css: &str) {
+        let element = self.find(css).await;
+        self.post(&format!("element/{element}/click"), &json!({})).await;
+    }
+
+    /// Types into an element.
+    pub async fn fill(&self, css: &str, text: &str) {
+        let element = self.find(css).await;
+        self.post(&format!("element/{element}/value"), &json!({ "text": text })).await;
+    }
+
+    /// Presses keys as a person does, wherever the focus is.
+    pub async fn press(&self, key: char) {
+        let presses =
+            json!([{ "type": "keyDown", "value": key.to_string() }, { "type": "keyUp", "value": key.to_string() }]);
+        let actions = json!({ "actions": [{ "type": "key", "id": "keyboard", "actions": presses }] });
+        self.post("actions", &actions).await;
+    }
+
+    /// Runs a script in the page and gives what it returns.
+    pub async fn script(&self, script: &str) -> Value {
+        self.post("execute/sync", &json!({ "script": script, "args": [] })).await
+    }
+
+    /// Opens a new tab and goes there; gives its handle.
+    pub async fn new_tab(&self) -> String {
+        let told = self.post("window/new", &json!({ "type": "tab" })).await;
+        let handle = told["handle"].as_str().expect("a tab has a handle").to_owned();
+        self.switch_to(&handle).await;
+        handle
+    }
+
+    /// The handle of the tab shown.
+    pub async fn tab(&self) -> String {
+        self.get("window").await.as_str().expect("a tab has a handle").to_owned()
+    }
+
+    /// The handles of all tabs.
+    pub async fn tabs(&self) -> Vec<String> {
+        let told = self.get("window/handles").await;
+        told.as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect()
+    }
+
+    /// Shows another tab.
+    pub async fn switch_to(&self, handle: &str) {
+        self.post("window", &json!({ "handle": handle })).await;
+    }
+
+    /// Gives the page the width of a phone.
+    pub async fn narrow_to(&self, width: u32) {
+        let metrics = json!({ "width": width, "height": 740, "deviceScaleFactor": 1, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.post("goog/cdp/execute", &command).await;
+    }
+
+    /// A picture of the page, as PNG.
+    pub async fn picture(&self) -> Vec<u8> {
+        let told = self.get("screenshot").await;
+        STANDARD.decode(told.as_str().expect("a picture is text")).expect("a picture is base64")
+    }
+
+    async fn get(&self, what: &str) -> Value {
+        self.call("GET", &format!("/session/{}/{what}", self.session), &Value::Null).await
+    }
+
+    async fn post(&self, what: &str, body: &Value) -> Value {
+        self.call("POST", &format!("/session/{}/{what}", self.session), body).await
+    }
+
+    async fn call(&self, method: &str, target: &str, body: &Value) -> Value {
+        let stream = TcpStream::connect(self.address).await.expect("ChromeDriver accepts");
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1 begins");
+        tokio::spawn(connection);
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = Request::builder().method(method).uri(target).header("host", self.address.to_string());
+        let request = request.body(full(body)).expect("a call is a request");
+        let response = sender.send_request(request).await.expect("ChromeDriver answers");
+        let answer = Answer::read(response).await.expect("ChromeDriver's answer has an end");
+        let told = answer.json();
+        assert_eq!(answer.status, 200, "{method} {target}: {told}");
+        told["value"].clone()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        // ChromeDriver ends its browser when it is asked to; killed, it would leave it running.
+        let address = self.address;
+        let target =
+            format!("DELETE /session/{} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n", self.session);
+        if let Ok(mut stream) = std::net::TcpStream::connect(address) {
+            use std::io::{Read, Write};
+            stream.write_all(target.as_bytes()).ok();
+            stream.read_to_end(&mut Vec::new()).ok();
+        }
+        self.driver.kill().ok();
+        self.driver.wait().ok();
+    }
+}
+
+fn start_driver() -> (Child, SocketAddr) {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("ChromeDriver is installed: see tests/run");
+    let output = driver.stdout.take().expect("the output was asked for");
+    let port = BufReader::new(output)
+        .lines()
+        .map_while(Result::ok)
+        .find_map(|line| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
+    let port: u16 = port.expect("ChromeDriver says its port");
+    (driver, SocketAddr::from(([127, 0, 0, 1], port)))
+}
+
+/// SHA-256 of the public key of a certificate, as Chromium names keys.
+fn key_digest(file: &Path) -> String {
+    let certificate = CertificateDer::from_pem_file(file).expect("the certificate can be read");
+    let (_, parsed) = parse_x509_certificate(&certificate).expect("the certificate is a certificate");
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, parsed.tbs_certificate.subject_pki.raw);
+    STANDARD.encode(digest)
+}

@@ -1,0 +1,256 @@
+//! One hospital: a folder with certificates and `sekimori.toml`, and the gateway running on it.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use config::CertificateFiles;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::program::run;
+use crate::{Authority, Caller, Device, Folder, Idp, Plan, Records, Run, sekimori};
+
+/// The port people use. Each hospital has a loopback address of its own, so all have the same port.
+pub const PORT: u16 = 8443;
+const OPERATIONS_PORT: u16 = 9464;
+const START_PATIENCE: Duration = Duration::from_secs(20);
+const STOP_PATIENCE: Duration = Duration::from_secs(40);
+
+static NEXT: AtomicU8 = AtomicU8::new(0);
+
+/// The whole name of a short host, such as `emr.hospital.test`.
+pub fn host_name(short: &str) -> String {
+    if short.contains('.') || short == "localhost" { short.to_owned() } else { format!("{short}.hospital.test") }
+}
+
+/// A hospital with its gateway.
+#[derive(Debug)]
+pub struct Hospital {
+    folder: Folder,
+    authority: Authority,
+    ip: Ipv4Addr,
+    plan: Plan,
+    gateway: Option<Child>,
+}
+
+impl Hospital {
+    /// Builds the hospital and opens it.
+    #[must_use]
+    pub fn open(plan: Plan) -> Self {
+        let mut hospital = Self::build(plan);
+        hospital.start();
+        hospital
+    }
+
+    /// Builds the hospital with the real OpenID provider, and opens it. Keep the provider as long.
+    #[must_use]
+    pub fn open_with_provider(plan: Plan) -> (Self, Idp) {
+        let mut hospital = Self::build(plan);
+        let idp = Idp::start(&hospital.folder, &hospital.authority);
+        hospital.plan = hospital.plan.clone().block(&idp.settings());
+        hospital.write_settings();
+        hospital.start();
+        (hospital, idp)
+    }
+
+    /// Builds the hospital and leaves it closed.
+    #[must_use]
+    pub fn build(plan: Plan) -> Self {
+        let (folder, authority, ip) = (Folder::new(), Authority::new(), own_address());
+        authority.save(&folder.join("ca.pem"));
+        authority.issue(folder.path(), "wild", &["*.hospital.test"]);
+        authority.issue(folder.path(), "annex", &["annex.test"]);
+        let listener =
+            format!("[[listener]]\naddress = \"{ip}:{PORT}\"\nzone = \"ward\"\nclient_certificates = \"optional\"");
+        let plan = plan
+            .set("operations", &format!("address = \"{ip}:{OPERATIONS_PORT}\""))
+            .block(&listener)
+            .block("[[certificate]]\ncertificate = \"wild.pem\"\nkey = \"wild.key\"")
+            .block("[[certificate]]\ncertificate = \"annex.pem\"\nkey = \"annex.key\"");
+        let hospital = Self { folder, authority, ip, plan, gateway: None };
+        hospital.write_settings();
+        hospital
+    }
+
+    fn write_settings(&self) {
+        self.folder.write("sekimori.toml", self.plan.text());
+    }
+
+    /// Its folder, with `sekimori.toml`, `ca.pem` and `state`.
+    #[must_use]
+    pub fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Its plan as it is now.
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    /// The CA of its servers.
+    #[must_use]
+    pub fn authority(&self) -> &Authority {
+        &self.authority
+    }
+
+    /// The gateway's address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(self.ip), PORT)
+    }
+
+    /// The address of health and metrics.
+    #[must_use]
+    pub fn operations(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(self.ip), OPERATIONS_PORT)
+    }
+
+    /// An address such as a person types it.
+    #[must_use]
+    pub fn url(&self, host: &str, target: &str) -> String {
+        format!("https://{}:{PORT}{target}", host_name(host))
+    }
+
+    /// A device without a certificate.
+    #[must_use]
+    pub fn stranger(&self) -> Caller {
+        Caller::new(self.address(), self.authority.roots(), None)
+    }
+
+    /// A device of the ledger.
+    #[must_use]
+    pub fn caller(&self, device: &Device) -> Caller {
+        Caller::new(self.address(), self.authority.roots(), Some(device))
+    }
+
+    /// Starts the gateway and waits until it accepts.
+    pub fn start(&mut self) {
+        assert!(self.gateway.is_none(), "the gateway runs already");
+        let log = File::options().create(true).append(true).open(self.folder.join("gateway.log"));
+        let log = log.expect("the gateway's log can be opened");
+        let child = Command::new(sekimori())
+            .args(["serve", "--config", "sekimori.toml"])
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a file can be shared"))
+            .stderr(log)
+            .spawn()
+            .expect("the gateway starts");
+        self.gateway = Some(child);
+        let begin = Instant::now();
+        while TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_err() {
+            let ended = self.gateway.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
+            assert!(ended.is_none(), "the gateway ended at once with {ended:?}:\n{}", self.log_text());
+            assert!(begin.elapsed() < START_PATIENCE, "the gateway does not accept:\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The gateway's process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.gateway.as_ref().expect("the gateway runs").id()
+    }
+
+    /// Sends the gateway a signal.
+    pub fn signal(&self, signal: Signal) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id is a process id");
+        kill_process(pid, signal).expect("the gateway can be signalled");
+    }
+
+    /// Writes other settings and has the gateway read them.
+    pub fn reload(&mut self, plan: Plan) {
+        self.plan = plan;
+        self.write_settings();
+        self.signal(Signal::HUP);
+    }
+
+    /// Asks the gateway to stop and waits until it has.
+    pub fn stop(&mut self) -> ExitStatus {
+        self.signal(Signal::TERM);
+        self.wait()
+    }
+
+    /// Waits for the gateway's end.
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.gateway.take().expect("the gateway runs");
+        let begin = Instant::now();
+        loop {
+            if let Some(status) = child.try_wait().expect("a child can be asked") {
+                return status;
+            }
+            assert!(begin.elapsed() < STOP_PATIENCE, "the gateway does not stop:\n{}", self.log_text());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Kills the gateway as `kill -9` does.
+    pub fn kill(&mut self) {
+        let mut child = self.gateway.take().expect("the gateway runs");
+        child.kill().expect("a child can be killed");
+        child.wait().expect("a killed child ends");
+    }
+
+    /// Runs `sekimori` with these words, in the hospital's folder and on its configuration.
+    #[must_use]
+    pub fn run(&self, words: &[&str]) -> Run {
+        let words: Vec<&str> = words.iter().copied().chain(["--config", "sekimori.toml"]).collect();
+        run(self.folder.path(), &words)
+    }
+
+    /// The records so far.
+    #[must_use]
+    pub fn records(&self) -> Records {
+        Records::read(&self.run(&["audit", "export", "--format", "jsonl"]).ok().out)
+    }
+
+    /// What the gateway printed.
+    #[must_use]
+    pub fn log_text(&self) -> String {
+        let mut text = String::new();
+        File::open(self.folder.join("gateway.log"))
+            .and_then(|mut file| file.read_to_string(&mut text))
+            .expect("the gateway's log can be read");
+        text
+    }
+
+    /// What the gateway logged, line by line. Every line must be JSON.
+    #[must_use]
+    pub fn log(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|problem| panic!("{problem}: {line}"));
+        self.log_text().lines().map(line).collect()
+    }
+
+    /// The server certificate of a name, issued again.
+    pub fn renew(&self, name: &str, hosts: &[&str]) -> CertificateFiles {
+        self.authority.issue(self.folder.path(), name, hosts)
+    }
+}
+
+impl Drop for Hospital {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = std::fs::read_to_string(self.folder.join("gateway.log")).unwrap_or_default();
+            let last: Vec<&str> = log.lines().rev().take(30).collect();
+            eprintln!("the gateway's last words:");
+            last.iter().rev().for_each(|line| eprintln!("{line}"));
+        }
+        if let Some(mut child) = self.gateway.take() {
+            // It may have ended by itself.
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// A loopback address that no other test uses at the same time: made from the process and a count.
+fn own_address() -> Ipv4Addr {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    let count = NEXT.fetch_add(1, Ordering::Relaxed);
+    Ipv4Addr::new(127, 16 + count % 200, high, low.clamp(1, 254))
+}

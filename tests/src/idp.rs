@@ -1,0 +1,120 @@
+//! A real OpenID provider: `oidc-provider` on Node.js (see `tests/idp`), with a certificate of the test's CA.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use serde_json::json;
+
+use crate::hospital::{PORT, host_name};
+use crate::{Authority, Folder};
+
+const CLIENT: &str = "sekimori";
+const SECRET: &str = "a-secret-that-only-the-two-of-them-know";
+
+/// A running provider; ends with this value.
+#[derive(Debug)]
+pub struct Idp {
+    process: Child,
+    issuer: String,
+}
+
+impl Idp {
+    /// Starts one that knows the gateway of the hospital.
+    #[must_use]
+    pub fn start(folder: &Folder, authority: &Authority) -> Self {
+        let files = authority.issue(folder.path(), "idp", &["localhost"]);
+        secret_file(folder);
+        let login = format!("https://{}:{PORT}", host_name("login"));
+        let wanted = json!({
+            "certificate": files.certificate,
+            "key": files.key,
+            "client_id": CLIENT,
+            "client_secret": SECRET,
+            "redirect_uris": [format!("{login}/callback")],
+            "post_logout_redirect_uris": [format!("{login}/signed-out")],
+        });
+        let program = program();
+        let mut process = Command::new("node")
+            .arg(&program)
+            .arg(wanted.to_string())
+            .env("NODE_NO_WARNINGS", "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("Node.js is installed: see tests/run");
+        let mut line = String::new();
+        let output = process.stdout.take().expect("the output was asked for");
+        BufReader::new(output).read_line(&mut line).expect("the provider's output can be read");
+        let issuer = line.trim().strip_prefix("issuer ").map(str::to_owned);
+        Self { process, issuer: issuer.expect("the provider starts: see tests/run") }
+    }
+
+    /// Its issuer identifier.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The gateway's settings for it.
+    #[must_use]
+    pub fn settings(&self) -> String {
+        settings(&self.issuer)
+    }
+
+    /// Stops it, as when the provider is down.
+    pub fn stop(&mut self) {
+        // It may have ended by itself.
+        self.process.kill().ok();
+        self.process.wait().ok();
+    }
+}
+
+impl Drop for Idp {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Settings for a provider at this issuer.
+#[must_use]
+pub fn settings(issuer: &str) -> String {
+    format!(
+        r#"[[provider]]
+id = "staff"
+name = {{ ja = "職員", en = "Staff" }}
+issuer = "{issuer}"
+client_id = "{CLIENT}"
+client_secret_file = "client.secret"
+scopes = ["profile", "groups"]
+roles_claim = "groups"
+ca_file = "ca.pem"
+
+[provider.roles]
+"ward-nurses" = "nurse"
+"doctors" = "doctor"
+"clerks" = "clerk"
+"vendors" = "vendor"
+
+[provider.assurance]
+mfa = "aal2""#
+    )
+}
+
+/// Writes the secret that the settings name.
+pub fn secret_file(folder: &Folder) -> PathBuf {
+    private(folder.write("client.secret", SECRET))
+}
+
+fn private(file: PathBuf) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a file can be made private");
+    file
+}
+
+fn program() -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("idp");
+    assert!(folder.join("node_modules/oidc-provider").is_dir(), "run `npm ci` in {} first", folder.display());
+    folder.join("index.mjs")
+}

@@ -1,0 +1,133 @@
+//! A person with a browser made of plain HTTP: keeps cookies, follows redirects, fills in the provider's form.
+
+use std::net::SocketAddr;
+
+use url::Url;
+
+use crate::{Answer, Ask, Caller, Jar};
+
+/// More redirects than any sign-in has.
+const STEPS_MAX: usize = 20;
+
+/// A person at a device.
+#[derive(Clone, Debug)]
+pub struct Person {
+    caller: Caller,
+    login: String,
+    jar: Jar,
+    trail: Vec<Url>,
+}
+
+impl Person {
+    /// Someone who will sign in as `login`.
+    #[must_use]
+    pub fn new(caller: &Caller, login: &str) -> Self {
+        Self { caller: caller.clone(), login: login.to_owned(), jar: Jar::new(), trail: Vec::new() }
+    }
+
+    /// What the browser remembers.
+    #[must_use]
+    pub fn jar(&self) -> &Jar {
+        &self.jar
+    }
+
+    /// Every address visited so far.
+    #[must_use]
+    pub fn trail(&self) -> &[Url] {
+        &self.trail
+    }
+
+    /// Opens an address and goes wherever it leads, signing in on the way; gives the page at the end.
+    pub async fn open(&mut self, url: &str) -> Answer {
+        let start = Url::parse(url).expect("an address");
+        self.follow(start, |_| false).await.1
+    }
+
+    /// The same, up to the first address that `stops` says of, which is not opened.
+    pub async fn open_until(&mut self, url: &str, stops: impl Fn(&Url) -> bool) -> Url {
+        let start = Url::parse(url).expect("an address");
+        self.follow(start, stops).await.0
+    }
+
+    /// Opens an address and goes nowhere from there.
+    pub async fn step(&mut self, url: &Url) -> Answer {
+        self.send(url, Ask::get(host(url), &target(url)).as_browser()).await
+    }
+
+    /// Posts a form's fields as a page of `origin` does.
+    pub async fn post(&mut self, url: &Url, origin: &str, fields: &[(&str, &str)]) -> Answer {
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let ask = Ask::post(host(url), &target(url), body)
+            .header("content-type", "application/x-www-form-urlencoded")
+            .header("origin", origin)
+            .header("accept", "text/html")
+            .header("sec-fetch-mode", "navigate");
+        self.send(url, ask).await
+    }
+
+    async fn follow(&mut self, start: Url, stops: impl Fn(&Url) -> bool) -> (Url, Answer) {
+        let mut url = start;
+        for _ in 0..STEPS_MAX {
+            let answer = self.step(&url).await;
+            let answer = self.fill_in(&url, answer).await;
+            let next = if (300..400).contains(&answer.status) {
+                Some(answer.header("location").to_owned())
+            } else {
+                link(&answer, "/begin")
+            };
+            let Some(next) = next else { return (url, answer) };
+            url = url.join(&next).expect("a redirect leads somewhere");
+            if stops(&url) {
+                return (url, answer);
+            }
+        }
+        panic!("the redirects do not end: {:#?}", self.trail)
+    }
+
+    /// Fills in the provider's form where it is one.
+    async fn fill_in(&mut self, url: &Url, answer: Answer) -> Answer {
+        if answer.status != 200 || !url.path().starts_with("/interaction/") {
+            return answer;
+        }
+        let form = url.join(&format!("{}/login", url.path())).expect("an address");
+        let origin = url.origin().ascii_serialization();
+        let login = self.login.clone();
+        if login.is_empty() {
+            return self.post(&form, &origin, &[("cancel", "yes")]).await;
+        }
+        self.post(&form, &origin, &[("login", &login), ("remember", "on")]).await
+    }
+
+    async fn send(&mut self, url: &Url, ask: Ask) -> Answer {
+        self.trail.push(url.clone());
+        let port = url.port_or_known_default().expect("an address has a port");
+        let is_ours = host(url).ends_with(".test");
+        let caller =
+            if is_ours { self.caller.clone() } else { self.caller.at(SocketAddr::from(([127, 0, 0, 1], port))) };
+        let ask = ask.header("host", &format!("{}:{port}", host(url)));
+        let cookies = self.jar.field(host(url));
+        let ask = if cookies.is_empty() { ask } else { ask.header("cookie", &cookies) };
+        let answer = caller.ask(ask).await;
+        self.jar.take(host(url), &answer);
+        answer
+    }
+}
+
+fn host(url: &Url) -> &str {
+    url.host_str().expect("an address has a host")
+}
+
+fn target(url: &Url) -> String {
+    url.query().map_or_else(|| url.path().to_owned(), |query| format!("{}?{query}", url.path()))
+}
+
+/// The first link of a page that leads to a path beginning so.
+fn link(answer: &Answer, start: &str) -> Option<String> {
+    if !answer.header("content-type").starts_with("text/html") {
+        return None;
+    }
+    let page = answer.text();
+    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    let found = links.map(|link| link.replace("&amp;", "&").replace("&#38;", "&")).find(|link| link.contains(start));
+    found
+}

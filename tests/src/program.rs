@@ -1,0 +1,58 @@
+//! The program under test, run as an operator runs it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What one run of a command gave.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub out: String,
+    /// Standard error.
+    pub err: String,
+}
+
+impl Run {
+    /// The same, when it went well.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, Some(0), "out: {}\nerr: {}", self.out, self.err);
+        self
+    }
+
+    /// Standard output as one JSON value.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|problem| panic!("{problem}: {}", self.out))
+    }
+}
+
+/// Where the program lies: beside the folder of the test's own executable.
+#[must_use]
+pub fn sekimori() -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its own file");
+    let folder = own.ancestors().find(|one| one.join("deps").is_dir()).expect("tests lie in target/PROFILE/deps");
+    let program = folder.join("sekimori");
+    assert!(program.is_file(), "{} is missing: run `cargo build -p gateway` first", program.display());
+    program
+}
+
+/// Runs the program with these words and waits for its end.
+pub fn run(folder: &Path, words: &[&str]) -> Run {
+    let output = Command::new(sekimori())
+        .args(words)
+        .current_dir(folder)
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts");
+    Run {
+        code: output.status.code(),
+        out: String::from_utf8_lossy(&output.stdout).into_owned(),
+        err: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
