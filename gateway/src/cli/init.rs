@@ -36,7 +36,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Kind::Hospital => Template::Hospital,
     };
     let file = args.dir.join(CONFIG_FILE);
-    for folder in ["certs", "secrets", "state"] {
+    for folder in ["tls", "secrets", "state"] {
         make_folder(&args.dir.join(folder))?;
     }
     let in_words = |error: std::io::Error| {
@@ -55,7 +55,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
          sekimori check --config {0}\n  sekimori serve --config {0}\n\
          次に: サーバー証明書と鍵を {1} に置き、{0} を編集してから、上の二つのコマンドを実行してください。",
         file.display(),
-        args.dir.join("certs").display(),
+        args.dir.join("tls").display(),
     ));
     Ok(())
 }

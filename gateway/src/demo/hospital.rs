@@ -30,7 +30,7 @@ pub const STATE_FOLDER: &str = "state";
 /// Certificates of the demo devices.
 pub const DEVICES_FOLDER: &str = "devices";
 /// The password of the devices' PKCS#12 files.
-pub const PKCS12_PASSWORD: &str = "demo";
+pub const PKCS12_PASSWORD: &str = "sekimori-demo";
 
 /// The ports of everything, all on 127.0.0.1.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,3 +110,6 @@ impl DemoDevice {
         folder.join(DEVICES_FOLDER).join(format!("{}.p12", self.id))
     }
 }
+
+#[cfg(test)]
+mod decisions;

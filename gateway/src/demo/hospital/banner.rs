@@ -71,8 +71,8 @@ fn addresses(ports: &Ports, tongue: Tongue) -> String {
     text.push_str(&format!(
         "\n{}\n",
         tongue.say(
-            "ブラウザで開くには ca.pem を信頼するか、警告を進んでください。端末証明書は .p12 を取り込みます。",
-            "In a browser: trust ca.pem, or go past the warning. Import a .p12 to be an enrolled device.",
+            "ブラウザでは専用のプロファイルを使い、そこで ca.pem を信頼し、端末の .p12 を取り込んでください。",
+            "In a browser: use a profile of its own, trust ca.pem there, and import the .p12 of a device.",
         )
     ));
     text
