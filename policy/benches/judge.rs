@@ -120,7 +120,8 @@ fn source(rules: usize) -> PolicySource {
 /// Row `number`: every second with hours, every third with a zone, every fifth with assurance, and so on.
 fn rule(number: usize) -> Rule {
     let every = |step: usize| number.is_multiple_of(step);
-    let roles: Vec<RoleId> = (0..1 + number % 3).map(|step| name("role", (number * 7 + step * 13) % ROLES)).collect();
+    let roles: Vec<RoleId> =
+        (0..1 + number % 3).map(|step| name("role", (number * 7 + number / APPS * 11 + step * 13) % ROLES)).collect();
     let apps: Vec<AppId> = (0..1 + number % 4).map(|step| name("app", (number + step * 31) % APPS)).collect();
     Rule {
         id: name("row", number),

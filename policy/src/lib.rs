@@ -7,6 +7,7 @@
 mod access;
 mod answer;
 mod built_in;
+mod case;
 mod cedar_file;
 mod check;
 mod compile;

@@ -3,6 +3,8 @@
 //! Apps are enumerated, so a misspelt app is found when the policy is loaded; built-in apps are left out, so no
 //! policy can reach them.
 
+use std::collections::BTreeSet;
+
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::facts::{Fact, Facts, Reads};
@@ -10,8 +12,9 @@ use crate::{Action, AppFacts, AppId, Who};
 
 /// The schema for these apps.
 pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
-    let apps: Vec<_> = apps.iter().filter(|app| !app.built_in).map(|app| format!("\"{}\"", app.id)).collect();
-    let apps = if apps.is_empty() { String::new() } else { format!(" enum [{}]", apps.join(", ")) };
+    let configured = apps.iter().filter(|app| !app.built_in).map(|app| format!("\"{}\"", app.id));
+    let configured: Vec<_> = configured.collect::<BTreeSet<_>>().into_iter().collect();
+    let apps = if configured.is_empty() { String::new() } else { format!(" enum [{}]", configured.join(", ")) };
     let asked = "appliesTo { principal: [User, Visitor], resource: [App], context: Facts }";
     let text = format!(
         r#"namespace Sekimori {{
@@ -177,7 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_without_apps_still_has_a_schema() {
+    fn no_apps_and_an_app_twice_still_have_a_schema() {
         schema(&[]);
+        schema(&[fixtures::apps(), fixtures::apps()].concat());
     }
 }

@@ -191,6 +191,8 @@ fn a_rule_that_fails_denies_even_where_cedar_would_skip_it() {
     for effect in ["forbid", "permit"] {
         let cedar = format!(r#"@id("broken") {effect} (principal, action, resource) {overflow}"#);
         check(vec![nurse_reads()], &cedar, nurse_reads_emr(), "deny broken policy-error");
+        let twice = format!("{cedar} {}", cedar.replace("broken", "also-broken"));
+        check(vec![nurse_reads()], &twice, nurse_reads_emr(), "deny broken policy-error");
     }
 }
 
