@@ -33,3 +33,10 @@ pub use request::PageRequest;
 pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
 pub use sign_in::{post_logout_uri, redirect_uri};
 pub use site::{Site, SiteParts};
+
+#[cfg(test)]
+mod flow_tests;
+#[cfg(test)]
+mod page_tests;
+#[cfg(test)]
+mod testing;

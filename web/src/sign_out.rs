@@ -49,7 +49,7 @@ impl Site {
     /// would not do: browsers hold it against the `form-action` of the page that posted, which may be an app's.
     pub(crate) async fn sign_out(&self, request: &PageRequest) -> Answer {
         self.check_origin(request)?;
-        let Some(session) = &request.session else { return Ok(self.farewell(request, None)) };
+        let Some(session) = &request.session else { return Ok(self.signed_out(request)) };
         self.end_all_here(session, request.at).await?;
         // The session is over whether or not that can be recorded: refusing would keep it open on a shared terminal.
         // The store's event tells the log of it again later.

@@ -1,0 +1,353 @@
+//! Every page there is, in both languages: written correctly, guarded by its headers, deaf to hostile input.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{Response, StatusCode};
+use policy::{AppId, Assurance, Challenge, Host, Path, ProviderId, Reason, SessionId, Timestamp, UserId, Who};
+
+use crate::testing::{Browser, EMR, Hospital, LOGIN, PORTAL, challenged, reasons, request_id, text, ward_terminal};
+use crate::{AnswerForm, Asset, Fault, Language, Page, Refusal, TABLE, Why, help_code};
+
+const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
+
+fn who(name: &str, roles: &[&str]) -> Arc<Who> {
+    Arc::new(Who {
+        user: UserId::parse("u-1").unwrap(),
+        login: name.into(),
+        name: name.into(),
+        provider: ProviderId::parse("city").unwrap(),
+        issuer: "https://city.example".into(),
+        subject: name.into(),
+        roles: roles.iter().map(|role| policy::RoleId::parse(role).unwrap()).collect(),
+        session: SessionId::new(1),
+        assurance: Assurance::Aal1,
+        authenticated_at: Timestamp::from_unix_micros(0),
+        bound_to: None,
+        ends_at: Timestamp::MAX,
+    })
+}
+
+fn refusal(why: Why, who: Option<Arc<Who>>) -> Refusal {
+    Refusal {
+        why,
+        request: request_id(),
+        at: Timestamp::from_unix_micros(1_795_309_500_000_000),
+        host: Some(Host::parse(EMR).unwrap()),
+        target: Some((Path::parse("/chart").unwrap(), "q='\"<script>".to_owned())),
+        who,
+        app: Some(AppId::parse("emr").unwrap()),
+    }
+}
+
+fn every_refusal() -> Vec<(String, Refusal)> {
+    let nurse = || Some(who("佐藤 花子", &["nurse"]));
+    let denied = Reason::ALL
+        .iter()
+        .map(|reason| (format!("denied-{}", reason.code()), refusal(Why::Policy(reasons(*reason)), nurse())));
+    let faults = Fault::ALL.iter().map(|fault| (format!("fault-{}", fault.code()), refusal(Why::Fault(*fault), None)));
+    let sign_in = refusal(Why::Challenge(reasons(Reason::SignInRequired), Challenge::SignIn), None);
+    let step_up = Challenge::StepUp(Assurance::Aal2);
+    let step_up = refusal(Why::Challenge(reasons(Reason::StepUpRequired), step_up), nurse());
+    let no_role = refusal(Why::Policy(reasons(Reason::RoleNotAllowed)), Some(who("新人 太郎", &[])));
+    let others = [("challenge-sign-in", sign_in), ("challenge-step-up", step_up), ("denied-no-role", no_role)]
+        .map(|(n, r)| (n.to_owned(), r));
+    denied.chain(faults).chain(others).collect()
+}
+
+/// Every page, in one language, by name.
+async fn every_page(language: Language) -> Vec<(String, Response<Bytes>)> {
+    let hospital = Hospital::with_providers(2).await;
+    let mut pages: Vec<(String, Response<Bytes>)> = every_refusal()
+        .into_iter()
+        .map(|(name, refusal)| (name, hospital.site.refusal(&refusal, AnswerForm::Page(language))))
+        .collect();
+    let mut nobody = Browser { language: language.tag(), ..Browser::at(None) };
+    let mut nurse = Browser { language: language.tag(), ..Browser::at(Some(ward_terminal())) };
+    let begin = format!("https://{LOGIN}/begin?provider=city");
+    nurse.open(&hospital, &begin).await;
+    nurse.open(&hospital, &format!("https://{EMR}/")).await;
+    let mut stranger = Browser { language: language.tag(), ..Browser::at(None) };
+    hospital.provider.seat(HOSTILE, &["chess"]);
+    stranger.open(&hospital, &begin).await;
+    for (name, browser, url) in [
+        ("sign-in", &mut nobody.clone(), format!("https://{LOGIN}/sign-in?h={HOSTILE}&login_hint={HOSTILE}")),
+        ("step-up", &mut nurse.clone(), format!("https://{LOGIN}/sign-in?again=aal2&h=x")),
+        ("step-up-key", &mut stranger.clone(), format!("https://{LOGIN}/sign-in?again=aal3")),
+        ("portal", &mut nurse.clone(), format!("https://{PORTAL}/?q={HOSTILE}")),
+        ("portal-no-role", &mut stranger.clone(), format!("https://{PORTAL}/")),
+        ("ask-sign-out", &mut nurse.clone(), format!("https://{EMR}/.sekimori/sign-out?{HOSTILE}")),
+        ("ask-sign-out-nobody", &mut nobody.clone(), format!("https://{EMR}/.sekimori/sign-out")),
+        ("signed-out", &mut nobody.clone(), format!("https://{LOGIN}/signed-out?state={HOSTILE}")),
+        ("signed-in", &mut nurse.clone(), format!("https://{EMR}/.sekimori/signed-in")),
+        ("arrive-expired", &mut nobody.clone(), format!("https://{EMR}/.sekimori/arrive?h={HOSTILE}&code=1")),
+        ("callback-expired", &mut nobody.clone(), format!("https://{LOGIN}/callback/city?state={HOSTILE}&code=1")),
+    ] {
+        pages.push((name.to_owned(), browser.open(&hospital, &url).await.1));
+    }
+    let site = Hospital::with_providers(0).await;
+    pages.push(("sign-in-none".into(), nobody.get(&site, &format!("https://{LOGIN}/sign-in")).await));
+    let leaving = nurse.post(&hospital, &format!("https://{EMR}/.sekimori/sign-out"), "").await;
+    pages.push(("signed-out-onward".into(), leaving));
+    let mut headers = nobody.headers(EMR);
+    headers.insert("content-type", "application/x-www-form-urlencoded".parse().unwrap());
+    headers.insert("origin", "https://emr.hosp.example".parse().unwrap());
+    let form = Bytes::from(url::form_urlencoded::Serializer::new(String::new()).append_pair(HOSTILE, HOSTILE).finish());
+    for (name, challenge, origin, body) in [
+        ("kept", Challenge::SignIn, "https://emr.hosp.example", Some(&form)),
+        ("kept-step-up", Challenge::StepUp(Assurance::Aal2), "https://emr.hosp.example", Some(&form)),
+        ("kept-not", Challenge::SignIn, "https://emr.hosp.example", None),
+        ("kept-foreign", Challenge::SignIn, "https://evil.example", Some(&form)),
+    ] {
+        headers.insert("origin", origin.parse().unwrap());
+        let path = Path::parse("/notes").unwrap();
+        let challenged = challenged(challenge, EMR, path, HOSTILE.to_owned(), headers.clone(), hospital.now());
+        pages.push((name.into(), hospital.site.session_over_form(&challenged, body)));
+    }
+    pages
+}
+
+#[tokio::test]
+async fn every_page_is_whole_html_and_carries_its_guards() {
+    for language in Language::ALL {
+        for (name, response) in every_page(language).await {
+            let name = format!("{name} ({})", language.tag());
+            check_headers(&name, &response);
+            check_html(&name, &text(&response), language);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_hostile_gets_out_of_its_place() {
+    for (name, response) in every_page(Language::English).await {
+        let page = text(&response);
+        for bad in ["<script", "<img src=x", "alert(1)</", "'\"<"] {
+            assert!(!page.contains(bad), "{bad} in {name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_row_of_the_table_answers() {
+    let hospital = Hospital::with_providers(2).await;
+    for row in TABLE {
+        for kind in row.hosts {
+            let host = match kind {
+                crate::HostKind::Login => LOGIN,
+                crate::HostKind::Portal => PORTAL,
+                crate::HostKind::App => EMR,
+            };
+            let mut browser = Browser::at(None);
+            browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+            let url = format!("https://{host}{}", row.path.replace("{provider}", "city"));
+            let response = match row.method {
+                "POST" => browser.post(&hospital, &url, "language=en").await,
+                _ => browser.get(&hospital, &url).await,
+            };
+            let expected: &[u16] = match row.page {
+                Page::LoginHome | Page::SignIn | Page::Callback | Page::StartSignIn => &[302],
+                Page::Begin => &[404],
+                Page::Arrive if *kind == crate::HostKind::App => &[400],
+                Page::Arrive => &[302, 400],
+                Page::ChooseLanguage => &[303],
+                Page::Portal => &[200],
+                Page::Jwks | Page::SignedIn | Page::AskSignOut | Page::SignOut | Page::SignedOut | Page::Asset(_) => {
+                    &[200]
+                }
+            };
+            assert!(expected.contains(&response.status().as_u16()), "{url}: {}", response.status());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_refused_person_learns_why_what_to_do_and_which_code_to_read_out() {
+    let hospital = Hospital::open().await;
+    for language in Language::ALL {
+        for (name, refusal) in every_refusal() {
+            let page = text(&hospital.site.refusal(&refusal, AnswerForm::Page(language)));
+            let voice = hospital.site.voice(language);
+            for part in ["title", "what", "do"] {
+                let said = voice.say(&format!("{}-{part}", refusal.key())).replace('\'', "&#39;");
+                assert!(page.contains(&said), "{name} {part}");
+            }
+            assert!(page.contains(&help_code(refusal.request)) && page.contains(&refusal.request.to_string()));
+            assert!(page.contains(refusal.code()), "{name}");
+            if refusal.reasons().is_some() {
+                assert!(page.contains("nurses-read-charts"), "{name} names its rule");
+            }
+        }
+    }
+    assert_eq!(help_code(request_id()).len(), 9);
+    assert!(request_id().to_string().ends_with(&help_code(request_id()).replace(' ', "")));
+}
+
+#[tokio::test]
+async fn a_program_gets_a_problem_document() {
+    let hospital = Hospital::open().await;
+    for (name, refusal) in every_refusal() {
+        let response = hospital.site.refusal(&refusal, AnswerForm::Problem);
+        check_headers(&name, &response);
+        assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json", "{name}");
+        let document: serde_json::Value = serde_json::from_slice(response.body()).unwrap();
+        assert_eq!(document["code"], refusal.code());
+        assert_eq!(document["status"], response.status().as_u16());
+        assert_eq!(document["type"], format!("urn:sekimori:problem:{}", refusal.code()));
+        assert_eq!(document["request"], refusal.request.to_string());
+        assert_eq!(document.get("rule").is_some(), refusal.reasons().is_some());
+    }
+}
+
+#[tokio::test]
+async fn statuses_say_what_http_says() {
+    let hospital = Hospital::open().await;
+    let answer = |why| hospital.site.refusal(&refusal(why, None), AnswerForm::Problem);
+    assert_eq!(answer(Why::Policy(reasons(Reason::RoleNotAllowed))).status(), StatusCode::FORBIDDEN);
+    let step_up = Challenge::StepUp(Assurance::Aal2);
+    let challenged = answer(Why::Challenge(reasons(Reason::StepUpRequired), step_up));
+    assert_eq!(challenged.status(), StatusCode::UNAUTHORIZED);
+    let place = "Sekimori sign-in=\"https://emr.hosp.example/.sekimori/sign-in?again=aal2\"";
+    assert_eq!(challenged.headers()[WWW_AUTHENTICATE], place);
+    let busy = answer(Why::Fault(Fault::TooManyRequests(Duration::from_millis(2_500))));
+    assert_eq!((busy.status(), busy.headers()[RETRY_AFTER].to_str().unwrap()), (StatusCode::TOO_MANY_REQUESTS, "3"));
+    assert_eq!(answer(Why::Fault(Fault::Stopping)).headers()[RETRY_AFTER], "5");
+    let statuses: BTreeSet<u16> = Fault::ALL.iter().map(|fault| fault.status().as_u16()).collect();
+    assert_eq!(statuses, BTreeSet::from([400, 403, 404, 408, 413, 421, 429, 431, 500, 502, 503, 504]));
+}
+
+#[tokio::test]
+async fn assets_may_be_kept_for_ever_and_pages_never() {
+    let hospital = Hospital::open().await;
+    for asset in Asset::ALL {
+        let response = Browser::at(None).get(&hospital, &format!("https://{EMR}{}", asset.path())).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["cache-control"], "public, max-age=31536000, immutable");
+        assert_eq!(response.headers()["x-content-type-options"], "nosniff");
+    }
+}
+
+/// Writes every page where a person can look at it: `SEKIMORI_PAGES=/somewhere cargo nextest run -p web --run-ignored
+/// only written`.
+#[tokio::test]
+#[ignore = "for looking at, not for checking"]
+async fn every_page_is_written_down() {
+    let folder = std::path::PathBuf::from(std::env::var("SEKIMORI_PAGES").unwrap());
+    fs::create_dir_all(folder.join(".sekimori")).unwrap();
+    for asset in Asset::ALL {
+        fs::write(folder.join(asset.path().trim_start_matches('/')), asset.bytes()).unwrap();
+    }
+    for language in Language::ALL {
+        for (name, response) in every_page(language).await {
+            fs::write(folder.join(format!("{name}.{}.html", language.tag())), response.body()).unwrap();
+        }
+    }
+}
+
+fn check_headers(name: &str, response: &Response<Bytes>) {
+    let header = |field: &str| response.headers().get(field).map(|value| value.to_str().unwrap().to_owned());
+    let policy = header("content-security-policy").unwrap();
+    for part in
+        ["default-src 'none'", "style-src 'self'", "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"]
+    {
+        assert!(policy.contains(part), "{part} in {name}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("script-src"), "{name}");
+    assert_eq!(header("cache-control").as_deref(), Some("no-store"), "{name}");
+    assert_eq!(header("x-content-type-options").as_deref(), Some("nosniff"), "{name}");
+    assert_eq!(header("x-frame-options").as_deref(), Some("DENY"), "{name}");
+    assert_eq!(header("referrer-policy").as_deref(), Some("same-origin"), "{name}");
+    assert_eq!(header("cross-origin-opener-policy").as_deref(), Some("same-origin"), "{name}");
+    assert!(header("strict-transport-security").is_some(), "{name}");
+    assert!(header("server").is_none(), "{name}");
+}
+
+/// One element's start.
+struct Tag<'a> {
+    name: &'a str,
+    attributes: Vec<(&'a str, &'a str)>,
+}
+
+impl Tag<'_> {
+    fn value(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|(found, _)| *found == name).map(|(_, value)| *value)
+    }
+}
+
+/// Reads strictly: every element is closed in order, every attribute quoted and named once. Browsers forgive; we do not.
+fn read_strictly<'a>(page: &str, html: &'a str) -> Vec<Tag<'a>> {
+    const VOID: [&str; 4] = ["meta", "link", "img", "input"];
+    let (mut tags, mut open) = (Vec::new(), Vec::new());
+    let mut rest = html.strip_prefix("<!DOCTYPE html>").expect("begins with its type");
+    while let Some(start) = rest.find('<') {
+        let between = &rest[..start];
+        assert!(!between.contains('>') && !between.contains('⟨'), "{page}: stray text {between:?}");
+        let end = start + rest[start..].find('>').expect("closed");
+        let inside = &rest[start + 1..end];
+        rest = &rest[end + 1..];
+        if let Some(name) = inside.strip_prefix('/') {
+            assert_eq!(open.pop(), Some(name), "{page}: closed out of order");
+            continue;
+        }
+        let (inside, closes_itself) = inside.strip_suffix('/').map_or((inside, false), |inside| (inside, true));
+        let (name, mut left) = inside.split_once(char::is_whitespace).unwrap_or((inside, ""));
+        let mut attributes: Vec<(&str, &str)> = Vec::new();
+        while !left.trim().is_empty() {
+            let (key, after) = left.trim_start().split_once("=\"").unwrap_or_else(|| panic!("{page}: {inside}"));
+            let (value, after) = after.split_once('"').expect("quoted");
+            assert!(attributes.iter().all(|(other, _)| *other != key), "{page}: {key} twice in {inside}");
+            attributes.push((key, value));
+            left = after;
+        }
+        if !VOID.contains(&name) && !closes_itself {
+            open.push(name);
+        }
+        tags.push(Tag { name, attributes });
+    }
+    assert!(open.is_empty(), "{page}: never closed: {open:?}");
+    tags
+}
+
+fn check_html(page: &str, html: &str, language: Language) {
+    let tags = read_strictly(page, html);
+    let count = |name: &str| tags.iter().filter(|tag| tag.name == name).count();
+    for once in ["html", "head", "title", "body", "header", "main", "h1", "footer"] {
+        assert_eq!(count(once), 1, "{page}: <{once}>");
+    }
+    assert_eq!(tags[0].value("lang"), Some(language.tag()), "{page}");
+    let title = html.split("<title>").nth(1).unwrap().split("</title>").next().unwrap();
+    assert!(title.contains(" | さくら総合病院") && !title.starts_with(' '), "{page}: {title}");
+    let ids: Vec<&str> = tags.iter().filter_map(|tag| tag.value("id")).collect();
+    assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{page}: ids are unique");
+    for tag in &tags {
+        let link = tag.value("href").into_iter().chain(tag.value("src"));
+        for bad in tag.attributes.iter().map(|(key, _)| *key).filter(|key| key.starts_with("on") || *key == "style") {
+            panic!("{page}: {bad} on <{}>", tag.name);
+        }
+        assert!(!["script", "style", "iframe", "object", "base"].contains(&tag.name), "{page}: <{}>", tag.name);
+        if tag.name != "a" {
+            link.for_each(|place| assert!(place.starts_with("/.sekimori/"), "{page}: {place} from outside"));
+        }
+        if tag.name == "img" {
+            assert!(tag.value("alt").is_some() && tag.value("width").is_some(), "{page}: picture without words");
+        }
+        if tag.name == "input" {
+            assert_eq!(tag.value("type"), Some("hidden"), "{page}: a field a person sees needs a label");
+        }
+        if tag.name == "form" {
+            assert_eq!(tag.value("method"), Some("post"), "{page}");
+        }
+        for reference in
+            tag.value("aria-labelledby").into_iter().chain(tag.value("href").and_then(|h| h.strip_prefix('#')))
+        {
+            assert!(ids.contains(&reference), "{page}: #{reference}");
+        }
+        if tag.value("target") == Some("_blank") {
+            assert_eq!(tag.value("rel"), Some("noopener"), "{page}");
+        }
+    }
+}
