@@ -28,6 +28,7 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
+use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
 use crate::{clock, operations, reload, upkeep};
 
@@ -197,7 +198,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         problems.iter().map(|problem| format!("{}; {}", problem.reason, problem.remedy)).collect::<Vec<_>>()
     })?;
     let routes = crate::snapshot::Routes::build(&config, &parts.upstream_ids)?;
-    let fetch = crate::fetch::client(&config.providers).map_err(|problem| vec![problem])?;
+    let fetch =
+        crate::fetch::client(&config.providers, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let oidc = identity::Oidc::new(&config.providers, Arc::clone(&parts.store), fetch, parts.clock.clone());
     let site = web::Site::new(web::SiteParts {
         config: Arc::clone(&config),
@@ -208,7 +210,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         store: Arc::clone(&parts.store),
         recorder: parts.log.recorder(),
     });
-    Ok(Snapshot { config, policy: Arc::new(policy), routes, site })
+    let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
+    Ok(Snapshot { config, policy: Arc::new(policy), routes, site, dialer })
 }
 
 /// Every host must be served by a certificate: else its handshakes would fail for no visible reason.

@@ -192,11 +192,6 @@ impl OpenBook {
         InBook { book: Rc::clone(self), key }
     }
 
-    /// How many are open.
-    pub fn len(&self) -> usize {
-        self.entries.borrow().len()
-    }
-
     /// Judges exchanges again: all of them when a fact changed, else those whose time is up. `judge` answers until
     /// when it may go on, or why not.
     pub fn judge_again(&self, all: bool, at: Timestamp, mut judge: impl FnMut(&Access) -> Result<Timestamp, Ended>) {
@@ -261,7 +256,7 @@ mod tests {
         book.judge_again(true, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
         assert_eq!(exchange.until_ended().await, Ended::Judged(Reason::Forbidden));
         drop(entered);
-        assert_eq!(book.len(), 0);
+        assert!(book.entries.borrow().is_empty());
     }
 
     #[tokio::test]

@@ -12,11 +12,12 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use identity::{Fetch, FetchProblem};
+use ipnet::IpNet;
 use policy::ProviderId;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use crate::upstream::dial::{self, TlsTo};
+use crate::upstream::dial::{Dialer, TlsTo};
 
 /// From the first byte to the last of one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -27,7 +28,7 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// A CA that cannot be used, in words.
-pub fn client(providers: &[Provider]) -> Result<Fetch, String> {
+pub fn client(providers: &[Provider], forbidden: &[IpNet]) -> Result<Fetch, String> {
     let mut connectors = HashMap::new();
     for provider in providers {
         let tls = UpstreamTls { ca_file: provider.ca_file.clone(), ..UpstreamTls::default() };
@@ -35,11 +36,11 @@ pub fn client(providers: &[Provider]) -> Result<Fetch, String> {
             .map_err(|problem| format!("provider `{}`: {problem}", provider.id))?;
         connectors.insert(provider.id.clone(), TlsConnector::from(Arc::new(config)));
     }
-    let connectors = Arc::new(connectors);
+    let (connectors, dialer) = (Arc::new(connectors), Dialer::new(ANSWER_TIMEOUT, forbidden));
     Ok(Arc::new(move |request| {
-        let connectors = Arc::clone(&connectors);
+        let (connectors, dialer) = (Arc::clone(&connectors), dialer.clone());
         Box::pin(async move {
-            match tokio::time::timeout(ANSWER_TIMEOUT, fetch(&connectors, request)).await {
+            match tokio::time::timeout(ANSWER_TIMEOUT, fetch(&connectors, &dialer, request)).await {
                 Ok(answered) => answered,
                 Err(_) => Err(FetchProblem::TimedOut),
             }
@@ -49,6 +50,7 @@ pub fn client(providers: &[Provider]) -> Result<Fetch, String> {
 
 async fn fetch(
     connectors: &HashMap<ProviderId, TlsConnector>,
+    dialer: &Dialer,
     request: Request<Vec<u8>>,
 ) -> Result<Response<Vec<u8>>, FetchProblem> {
     let unreachable = |reason: String| FetchProblem::Unreachable(reason);
@@ -65,9 +67,8 @@ async fn fetch(
     } else {
         None
     };
-    let stream = dial::stream(bare_host, port, tls.as_ref(), ANSWER_TIMEOUT)
-        .await
-        .map_err(|problem| unreachable(problem.to_string()))?;
+    let stream =
+        dialer.stream(bare_host, port, tls.as_ref()).await.map_err(|problem| unreachable(problem.to_string()))?;
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     let driven = tokio::spawn(connection);

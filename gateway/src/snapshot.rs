@@ -11,7 +11,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use web::{HostKind, Site};
 
-use crate::upstream::dial::TlsTo;
+use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 
 /// One loaded configuration.
@@ -25,6 +25,8 @@ pub struct Snapshot {
     pub routes: Routes,
     /// Our own pages.
     pub site: Site,
+    /// Opens connections to upstreams.
+    pub dialer: Dialer,
 }
 
 /// Which app a request is for.

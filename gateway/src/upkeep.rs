@@ -71,7 +71,7 @@ pub async fn probe_upstreams(gate: Arc<Gate>) {
     loop {
         let snapshot = gate.snapshot.load_full();
         for route in snapshot.routes.apps() {
-            health::probe_app(route, snapshot.config.limits.connect_timeout).await;
+            health::probe_app(route, &snapshot.dialer).await;
         }
         tokio::time::sleep(health::PROBE_INTERVAL).await;
     }

@@ -14,6 +14,7 @@ use serde_json::json;
 use crate::cli::{ConfigArg, Format, block_on, out};
 use crate::failure::Failure;
 use crate::snapshot::{Routes, UpstreamIds};
+use crate::upstream::dial::Dialer;
 use crate::upstream::health::probe_server;
 use crate::{assembly, clock, fetch};
 
@@ -181,7 +182,7 @@ fn look_at_exposure(config: &Config, findings: &mut Vec<Finding>) {
 }
 
 async fn look_at_providers(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
-    let fetch = match fetch::client(&config.providers) {
+    let fetch = match fetch::client(&config.providers, &config.forbidden_upstreams) {
         Ok(fetch) => fetch,
         Err(reason) => {
             add(findings, "identity provider", Grade::Bad, reason);
@@ -234,10 +235,11 @@ async fn look_at_upstreams(config: &Config, findings: &mut Vec<Finding>) {
             return;
         }
     };
+    let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
     for route in routes.apps() {
         for server in &route.servers {
             let what = format!("app {} at {}", route.app.id, server.authority);
-            match probe_server(route, server, config.limits.connect_timeout).await {
+            match probe_server(route, server, &dialer).await {
                 Ok(()) => add(findings, what, Grade::Good, "answers"),
                 Err(reason) => add(findings, what, Grade::Bad, reason),
             }

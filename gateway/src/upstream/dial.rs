@@ -1,8 +1,10 @@
 //! The one place that opens connections to other machines.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -23,6 +25,12 @@ pub enum DialProblem {
         to: String,
         /// What the system says.
         reason: io::Error,
+    },
+    /// It leads into a network that the configuration forbids.
+    #[error("`{to}` leads into a network that `forbidden_upstreams` forbids")]
+    Forbidden {
+        /// Host and port.
+        to: String,
     },
     /// It took too long.
     #[error("`{to}` did not answer within {within:?}")]
@@ -57,39 +65,92 @@ impl std::fmt::Debug for TlsTo {
     }
 }
 
-/// Opens a TCP connection, addresses in the order the resolver gives them.
-///
-/// # Errors
-/// [`DialProblem`]; the upstream counts as down.
-#[expect(clippy::disallowed_methods, reason = "this is the one place that dials")]
-pub async fn tcp(host: &str, port: u16, within: Duration) -> Result<TcpStream, DialProblem> {
-    let to = || format!("{host}:{port}");
-    let connected = timeout(within, TcpStream::connect((host, port))).await;
-    let stream = match connected {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(reason)) => return Err(DialProblem::Unreachable { to: to(), reason }),
-        Err(_) => return Err(DialProblem::TimedOut { to: to(), within }),
-    };
-    stream.set_nodelay(true).map_err(|reason| DialProblem::Unreachable { to: to(), reason })?;
-    Ok(stream)
+/// Opens connections, within bounds and never into a network that the configuration forbids.
+#[derive(Clone, Debug)]
+pub struct Dialer {
+    within: Duration,
+    forbidden: Arc<[IpNet]>,
 }
 
-/// Opens a connection and, where asked, a TLS session on it.
-///
-/// # Errors
-/// [`DialProblem`]; the upstream counts as down.
-pub async fn stream(
-    host: &str,
-    port: u16,
-    tls: Option<&TlsTo>,
-    within: Duration,
-) -> Result<Box<dyn Stream>, DialProblem> {
-    let plain = tcp(host, port, within).await?;
-    let Some(tls) = tls else { return Ok(Box::new(plain)) };
-    let to = || format!("{host}:{port}");
-    match timeout(within, tls.connector.connect(tls.name.clone(), plain)).await {
-        Ok(Ok(stream)) => Ok(Box::new(stream)),
-        Ok(Err(reason)) => Err(DialProblem::Tls { to: to(), reason }),
-        Err(_) => Err(DialProblem::TimedOut { to: to(), within }),
+impl Dialer {
+    /// A dialer that gives up after `within`, and never connects to `forbidden` networks (オンライン資格確認 and others
+    /// that may not be bridged).
+    pub fn new(within: Duration, forbidden: &[IpNet]) -> Self {
+        Self { within, forbidden: forbidden.into() }
+    }
+
+    /// Opens a TCP connection, addresses in the order the resolver gives them. Names are judged by the address they
+    /// lead to at this moment.
+    ///
+    /// # Errors
+    /// [`DialProblem`]; the upstream counts as down.
+    pub async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialProblem> {
+        let to = || format!("{host}:{port}");
+        match timeout(self.within, self.first_that_answers(host, port)).await {
+            Ok(Ok(stream)) => Ok(stream),
+            Ok(Err(Refusal::Forbidden)) => Err(DialProblem::Forbidden { to: to() }),
+            Ok(Err(Refusal::System(reason))) => Err(DialProblem::Unreachable { to: to(), reason }),
+            Err(_) => Err(DialProblem::TimedOut { to: to(), within: self.within }),
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that dials")]
+    async fn first_that_answers(&self, host: &str, port: u16) -> Result<TcpStream, Refusal> {
+        let mut last = Refusal::System(io::ErrorKind::NotFound.into());
+        for address in tokio::net::lookup_host((host, port)).await.map_err(Refusal::System)? {
+            let ip = address.ip().to_canonical();
+            if self.forbidden.iter().any(|network| network.contains(&ip)) {
+                last = Refusal::Forbidden;
+                continue;
+            }
+            match TcpStream::connect(address).await {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(Refusal::System)?;
+                    return Ok(stream);
+                }
+                Err(reason) => last = Refusal::System(reason),
+            }
+        }
+        Err(last)
+    }
+
+    /// Opens a connection and, where asked, a TLS session on it.
+    ///
+    /// # Errors
+    /// [`DialProblem`]; the upstream counts as down.
+    pub async fn stream(&self, host: &str, port: u16, tls: Option<&TlsTo>) -> Result<Box<dyn Stream>, DialProblem> {
+        let plain = self.tcp(host, port).await?;
+        let Some(tls) = tls else { return Ok(Box::new(plain)) };
+        let to = || format!("{host}:{port}");
+        match timeout(self.within, tls.connector.connect(tls.name.clone(), plain)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(reason)) => Err(DialProblem::Tls { to: to(), reason }),
+            Err(_) => Err(DialProblem::TimedOut { to: to(), within: self.within }),
+        }
+    }
+}
+
+/// Why one address was not used.
+#[derive(Debug)]
+enum Refusal {
+    Forbidden,
+    System(io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_forbidden_network_is_not_dialed_however_it_is_spelled() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let open = Dialer::new(Duration::from_secs(5), &[]);
+        assert!(open.tcp("127.0.0.1", port).await.is_ok());
+        let closed = Dialer::new(Duration::from_secs(5), &["127.0.0.0/8".parse().unwrap()]);
+        for host in ["127.0.0.1", "::ffff:127.0.0.1"] {
+            let refused = closed.tcp(host, port).await;
+            assert!(matches!(refused, Err(DialProblem::Forbidden { .. })), "{host}: {refused:?}");
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::snapshot::{AppRoute, Server};
-use crate::upstream::{dial, probe};
+use crate::upstream::dial::Dialer;
+use crate::upstream::probe;
 
 /// How often an upstream is asked.
 pub const PROBE_INTERVAL: Duration = Duration::from_secs(3);
@@ -32,9 +33,9 @@ impl Answers {
 }
 
 /// Asks every upstream of an app once.
-pub async fn probe_app(route: &AppRoute, connect_timeout: Duration) {
+pub async fn probe_app(route: &AppRoute, dialer: &Dialer) {
     for server in &route.servers {
-        let answered = probe_server(route, server, connect_timeout).await;
+        let answered = probe_server(route, server, dialer).await;
         let answers = answered.is_ok();
         if server.answers.note(answers) {
             match answered {
@@ -51,12 +52,13 @@ pub async fn probe_app(route: &AppRoute, connect_timeout: Duration) {
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn probe_server(route: &AppRoute, server: &Server, connect_timeout: Duration) -> Result<(), String> {
+pub async fn probe_server(route: &AppRoute, server: &Server, dialer: &Dialer) -> Result<(), String> {
     match &route.app.health_path {
-        None => dial::stream(&server.host, server.port, server.tls.as_ref(), connect_timeout)
+        None => dialer
+            .stream(&server.host, server.port, server.tls.as_ref())
             .await
             .map(drop)
             .map_err(|problem| problem.to_string()),
-        Some(path) => probe::get(route, server, path, connect_timeout).await,
+        Some(path) => probe::get(route, server, path, dialer).await,
     }
 }

@@ -6,18 +6,18 @@ use http_body_util::Empty;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use policy::Path;
-use std::time::Duration;
 
 use crate::snapshot::{AppRoute, Server};
-use crate::upstream::dial;
+use crate::upstream::dial::Dialer;
 
 /// Sends one GET by HTTP/1.1; any answer below 500 is healthy.
 ///
 /// # Errors
 /// What went wrong, in words.
-pub async fn get(route: &AppRoute, server: &Server, path: &Path, connect_timeout: Duration) -> Result<(), String> {
+pub async fn get(route: &AppRoute, server: &Server, path: &Path, dialer: &Dialer) -> Result<(), String> {
     let asked = tokio::time::timeout(route.app.response_timeout, async {
-        let stream = dial::stream(&server.host, server.port, server.tls_http1.as_ref(), connect_timeout)
+        let stream = dialer
+            .stream(&server.host, server.port, server.tls_http1.as_ref())
             .await
             .map_err(|problem| problem.to_string())?;
         let (mut sender, connection) =

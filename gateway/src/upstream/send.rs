@@ -17,7 +17,7 @@ use crate::body::{BodyProblem, RequestBody};
 use crate::http::OnThisThread;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
-use crate::upstream::dial::{self, DialProblem};
+use crate::upstream::dial::DialProblem;
 use crate::upstream::pool::Lease;
 
 /// Why there is no answer.
@@ -132,16 +132,16 @@ async fn by_http1(
 }
 
 async fn connect_http1(forward: &Forward<'_>, server: &Server) -> Result<http1::SendRequest<RequestBody>, String> {
-    let within = forward.snapshot.config.limits.connect_timeout;
+    let dialer = &forward.snapshot.dialer;
     let reason = |problem: DialProblem| problem.to_string();
     // Plain and TLS are told apart once, so that the plain way pays for no indirection.
     match &server.tls {
         None => {
-            let stream = dial::tcp(&server.host, server.port, within).await.map_err(reason)?;
+            let stream = dialer.tcp(&server.host, server.port).await.map_err(reason)?;
             handshake_http1(TokioIo::new(stream)).await
         }
         Some(tls) => {
-            let stream = dial::stream(&server.host, server.port, Some(tls), within).await.map_err(reason)?;
+            let stream = dialer.stream(&server.host, server.port, Some(tls)).await.map_err(reason)?;
             handshake_http1(TokioIo::new(stream)).await
         }
     }
@@ -195,10 +195,9 @@ async fn by_http2(
 }
 
 async fn connect_http2(forward: &Forward<'_>, server: &Server) -> Result<http2::SendRequest<RequestBody>, String> {
-    let within = forward.snapshot.config.limits.connect_timeout;
-    let stream = dial::stream(&server.host, server.port, server.tls.as_ref(), within)
-        .await
-        .map_err(|problem| problem.to_string())?;
+    let dialer = &forward.snapshot.dialer;
+    let stream =
+        dialer.stream(&server.host, server.port, server.tls.as_ref()).await.map_err(|problem| problem.to_string())?;
     let (sender, connection) = http2::Builder::new(OnThisThread)
         .timer(TokioTimer::new())
         .handshake(TokioIo::new(stream))

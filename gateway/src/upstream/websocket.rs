@@ -31,7 +31,6 @@ use crate::headers;
 use crate::inbound::Switch;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
-use crate::upstream::dial;
 use crate::upstream::frames::{Frames, close_frame};
 
 /// What a server appends to the key before hashing (RFC 6455 section 1.3).
@@ -141,8 +140,10 @@ async fn ask(forward: &Forward<'_>, request: Request<RequestBody>) -> Result<Res
 }
 
 async fn connect(forward: &Forward<'_>, server: &Server) -> Result<http1::SendRequest<RequestBody>, String> {
-    let within = forward.snapshot.config.limits.connect_timeout;
-    let stream = dial::stream(&server.host, server.port, server.tls_http1.as_ref(), within)
+    let stream = forward
+        .snapshot
+        .dialer
+        .stream(&server.host, server.port, server.tls_http1.as_ref())
         .await
         .map_err(|problem| problem.to_string())?;
     let (sender, connection) =

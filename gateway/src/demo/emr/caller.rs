@@ -15,7 +15,7 @@ pub(super) const HEADER: &str = "sekimori-assertion";
 /// Clocks may differ by this much; on one machine they do not.
 const LEEWAY_SECONDS: i64 = 5;
 
-/// What the EMR believes.
+/// Whom the EMR believes.
 #[derive(Clone)]
 pub enum Trust {
     /// Assertions signed with one of the gateway's keys and made for this app.
@@ -25,18 +25,12 @@ pub enum Trust {
         /// The `aud` that assertions for this app carry.
         audience: String,
     },
-    /// Whatever comes by loopback; the signature is not looked at and the pages say so.
-    Loopback,
 }
 
 impl fmt::Debug for Trust {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Signed { audience, .. } => {
-                f.debug_struct("Signed").field("audience", audience).finish_non_exhaustive()
-            }
-            Self::Loopback => f.write_str("Loopback"),
-        }
+        let Self::Signed { audience, .. } = self;
+        f.debug_struct("Signed").field("audience", audience).finish_non_exhaustive()
     }
 }
 
@@ -62,37 +56,21 @@ pub(super) struct Caller {
     pub(super) roles: Vec<String>,
     /// The device, where there is one.
     pub(super) device: Option<String>,
-    /// Whether the signature was verified.
-    pub(super) verified: bool,
 }
 
 impl Trust {
     /// Who asks, by the request's headers.
     pub(super) fn caller(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, CallerProblem> {
+        let Self::Signed { keys, audience } = self;
         let mut sent = headers.get_all(HEADER).iter();
         let token = match (sent.next(), sent.next()) {
             (Some(one), None) => one.to_str().map_err(|_| CallerProblem::Unreadable)?,
             (Some(_), Some(_)) => return Err(CallerProblem::Unreadable),
-            (None, _) => return self.nobody(),
+            (None, _) => return Err(CallerProblem::Missing),
         };
-        match self {
-            Self::Signed { keys, audience } => {
-                let claims = verified(token, &keys(), audience)?;
-                is_current(&claims, now)?;
-                Ok(Caller::read(&claims, true))
-            }
-            Self::Loopback => {
-                let claims = jsonwebtoken::dangerous::insecure_decode::<Value>(token);
-                claims.map(|token| Caller::read(&token.claims, false)).map_err(|_| CallerProblem::Unreadable)
-            }
-        }
-    }
-
-    fn nobody(&self) -> Result<Caller, CallerProblem> {
-        match self {
-            Self::Signed { .. } => Err(CallerProblem::Missing),
-            Self::Loopback => Ok(Caller::read(&Value::Null, false)),
-        }
+        let claims = verified(token, &keys(), audience)?;
+        is_current(&claims, now)?;
+        Ok(Caller::read(&claims))
     }
 }
 
@@ -121,14 +99,13 @@ fn is_current(claims: &Value, now: Timestamp) -> Result<(), CallerProblem> {
 }
 
 impl Caller {
-    fn read(claims: &Value, verified: bool) -> Self {
+    fn read(claims: &Value) -> Self {
         let text = |pointer: &str| claims.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
         let roles = claims.get("roles").and_then(Value::as_array).into_iter().flatten();
         Self {
             name: text("/name").or_else(|| text("/preferred_username")).unwrap_or_else(|| "-".to_owned()),
             roles: roles.filter_map(Value::as_str).map(str::to_owned).collect(),
             device: text("/device/id").or_else(|| text("/device")),
-            verified,
         }
     }
 }
@@ -213,13 +190,6 @@ pub(super) mod tests {
         let signer = Signer::new();
         let known = caller(&signer.trust(), &[&signer.sign(&claims())]).unwrap();
         assert_eq!((known.name.as_str(), known.device.as_deref()), ("看護 花子", Some("ward-tablet-1")));
-        assert_eq!((known.roles, known.verified), (vec!["nurse".to_owned()], true));
-    }
-
-    #[test]
-    fn on_trust_of_loopback_nothing_counts_as_verified() {
-        let signer = Signer::new();
-        assert!(!caller(&Trust::Loopback, &[&signer.sign(&claims())]).unwrap().verified);
-        assert_eq!(caller(&Trust::Loopback, &[]).unwrap().name, "-");
+        assert_eq!(known.roles, ["nurse"]);
     }
 }

@@ -134,19 +134,21 @@ async fn a_websocket_opens_echoes_and_closes() {
 
 #[tokio::test]
 async fn an_upload_is_counted() {
-    with_emr(Trust::Loopback, |address| {
+    let signer = Signer::new();
+    let who = assertion(&signer);
+    with_emr(signer.trust(), move |address| {
         let body = "x".repeat(300_000);
         let answer = exchange(
             address,
             &format!(
-                "POST /import/large HTTP/1.1\r\nhost: emr\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n{body}"
+                "POST /import/large HTTP/1.1\r\nhost: emr\r\nconnection: close\r\n{who}content-length: 300000\r\n\r\n{body}"
             ),
         );
         assert!(answer.ends_with(r#"{"bytes":300000,"pattern":false}"#), "{answer}");
         let too_much = exchange(
             address,
             &format!(
-                "POST /fhir/Patient HTTP/1.1\r\nhost: emr\r\nconnection: close\r\ncontent-length: 300000\r\n\r\n{body}"
+                "POST /fhir/Patient HTTP/1.1\r\nhost: emr\r\nconnection: close\r\n{who}content-length: 300000\r\n\r\n{body}"
             ),
         );
         assert!(too_much.starts_with("HTTP/1.1 413 "), "{too_much}");
