@@ -69,6 +69,7 @@ impl Body for RequestBody {
         self.exchange.request_moved();
         match ready!(polled) {
             Some(Ok(frame)) => {
+                self.exchange.client_acted.set(true);
                 let arrived = frame.data_ref().map_or(0, |data| data.len() as u64);
                 let total = self.exchange.bytes_in.get().saturating_add(arrived);
                 self.exchange.bytes_in.set(total);
@@ -148,6 +149,7 @@ impl Record {
             end: match self.exchange.ended() {
                 Some(Ended::Judged(reason) | Ended::Gone(reason)) => End::Revoked(reason),
                 Some(Ended::Stalled) => End::ClientGone,
+                Some(Ended::Stopped) => End::Stopped,
                 None => end,
             },
             bytes_in: self.exchange.bytes_in.get(),

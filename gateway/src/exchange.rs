@@ -4,10 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use policy::{Access, Reason, Timestamp};
+use identity::Session;
+use policy::{Access, Device, Reason, Timestamp};
 use tokio::sync::Notify;
 
 /// How a connection is asked to end.
@@ -55,6 +57,8 @@ pub enum Ended {
     Gone(Reason),
     /// The request body stood still.
     Stalled,
+    /// The gateway stops.
+    Stopped,
 }
 
 /// One request and its answer.
@@ -68,6 +72,10 @@ pub struct Exchange {
     pub bytes_out: Cell<u64>,
     /// Whether the request body was read to its end.
     pub request_done: Cell<bool>,
+    /// Whether it has no end of its own: a tunnel or an event stream. When the gateway stops, it is told at once.
+    pub endless: Cell<bool>,
+    /// Whether the person did something in it since the sweeper last looked.
+    pub client_acted: Cell<bool>,
     /// Since when the request body stands still.
     request_waits_since: Cell<Option<Instant>>,
     ended: Cell<Option<(Ended, Instant)>>,
@@ -93,6 +101,8 @@ impl Exchange {
             bytes_in: Cell::new(0),
             bytes_out: Cell::new(0),
             request_done: Cell::new(false),
+            endless: Cell::new(false),
+            client_acted: Cell::new(false),
             request_waits_since: Cell::new(None),
             ended: Cell::new(None),
             wakers: RefCell::new([None, None]),
@@ -163,6 +173,7 @@ pub struct OpenBook {
 #[derive(Debug)]
 struct Entry {
     exchange: Rc<Exchange>,
+    session: Option<Arc<Session>>,
     access: Access,
     until: Timestamp,
 }
@@ -185,10 +196,16 @@ const ENDED_GRACE: Duration = Duration::from_millis(500);
 
 impl OpenBook {
     /// Enters an exchange.
-    pub fn enter(self: &Rc<Self>, exchange: Rc<Exchange>, access: Access, until: Timestamp) -> InBook {
+    pub fn enter(
+        self: &Rc<Self>,
+        exchange: Rc<Exchange>,
+        session: Option<Arc<Session>>,
+        access: Access,
+        until: Timestamp,
+    ) -> InBook {
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
-        self.entries.borrow_mut().insert(key, Entry { exchange, access, until });
+        self.entries.borrow_mut().insert(key, Entry { exchange, session, access, until });
         InBook { book: Rc::clone(self), key }
     }
 
@@ -205,6 +222,32 @@ impl OpenBook {
                 Err(why) => entry.exchange.end(why, now),
             }
         }
+    }
+
+    /// Notes the use of sessions whose person did something in a long exchange.
+    pub fn note_use(&self, note: impl Fn(&Session, Option<&Device>)) {
+        for entry in self.entries.borrow().values() {
+            if entry.exchange.client_acted.take()
+                && let Some(session) = &entry.session
+            {
+                note(session, entry.access.device.as_deref());
+            }
+        }
+    }
+
+    /// Ends what is open because the gateway stops: what has no end of its own, or all of it.
+    pub fn stop(&self, all: bool) {
+        let now = Instant::now();
+        for entry in self.entries.borrow().values() {
+            if all || entry.exchange.endless.get() {
+                entry.exchange.end(Ended::Stopped, now);
+            }
+        }
+    }
+
+    /// How many are open.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
     }
 
     /// Ends request bodies that stand still, and cuts connections that do not let go of an ended exchange.
@@ -250,7 +293,7 @@ mod tests {
     async fn a_changed_answer_ends_what_is_open() {
         let book = Rc::new(OpenBook::default());
         let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
-        let entered = book.enter(Rc::clone(&exchange), access(), Timestamp::MAX);
+        let entered = book.enter(Rc::clone(&exchange), None, access(), Timestamp::MAX);
         book.judge_again(false, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
         assert_eq!(exchange.ended(), None, "its time is not up and nothing changed");
         book.judge_again(true, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
@@ -264,7 +307,7 @@ mod tests {
         let book = Rc::new(OpenBook::default());
         let cut = Rc::new(Cut::default());
         let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&cut)));
-        let _entered = book.enter(exchange, access(), Timestamp::from_unix_micros(5));
+        let _entered = book.enter(exchange, None, access(), Timestamp::from_unix_micros(5));
         book.judge_again(false, Timestamp::from_unix_micros(6), |_| Err(Ended::Gone(Reason::SignInRequired)));
         book.sweep(Instant::now() + ENDED_GRACE * 2, Duration::from_secs(60));
         assert_eq!(cut.asked().await, How::Now);

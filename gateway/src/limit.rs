@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use config::Limits;
@@ -24,6 +25,7 @@ pub struct Limiter {
     accounts: DefaultKeyedRateLimiter<UserId>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
     clock: DefaultClock,
+    full: AtomicBool,
 }
 
 impl Limiter {
@@ -34,6 +36,7 @@ impl Limiter {
             accounts: RateLimiter::keyed(per_second(limits.requests_per_second_account)),
             sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.sign_ins_per_minute_address))),
             clock: DefaultClock::default(),
+            full: AtomicBool::new(false),
         }
     }
 
@@ -74,7 +77,7 @@ impl Limiter {
 
     /// Whether no new caller can be counted until the next [`Limiter::prune`].
     pub fn is_full(&self) -> bool {
-        self.addresses.len() > KEYS_MAX
+        self.full.load(Ordering::Relaxed)
     }
 
     /// What a caller is told to wait while [`Limiter::is_full`].
@@ -90,6 +93,8 @@ impl Limiter {
         }
         self.accounts.retain_recent();
         self.accounts.shrink_to_fit();
+        let keys = self.addresses.len().max(self.accounts.len());
+        self.full.store(keys > KEYS_MAX, Ordering::Relaxed);
     }
 }
 

@@ -77,7 +77,7 @@ async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<R
     let (Routed { target, inbound, session }, receipt) = admitted.open();
     match target {
         Target::Page(page, _) => pages::answer(worker, snapshot, page, inbound, session, receipt).await,
-        Target::App(route) => upstream::forward(worker, snapshot, route, inbound, receipt).await,
+        Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, receipt).await,
     }
 }
 

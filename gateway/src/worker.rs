@@ -109,6 +109,7 @@ impl Worker {
             }
             judged
         });
+        self.open.note_use(|session, device| self.gate.sessions.note_used(session, device, at));
         self.open.sweep(now, limits.body_idle_timeout);
         self.connections.sweep(now, limits, &self.gate.metrics);
         if all {
@@ -120,11 +121,13 @@ impl Worker {
 
     /// Ends: takes nothing new, lets open exchanges finish within `drain`, then cuts what is left.
     pub async fn drain(&self, drain: Duration) {
+        self.open.stop(false);
         self.connections.end_all(How::Gracefully);
         let until = Instant::now() + drain;
-        while self.connections.len() > 0 && Instant::now() < until {
+        while self.connections.len() + self.open.len() > 0 && Instant::now() < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        self.open.stop(true);
         self.connections.end_all(How::Now);
         // One more turn for the tasks to see it and to close their records.
         tokio::time::sleep(Duration::from_millis(20)).await;

@@ -6,17 +6,23 @@
 pub struct Frames {
     header: Vec<u8>,
     payload_left: u64,
+    saw_data: bool,
 }
 
 /// The longest frame header, in bytes.
 const HEADER_BYTES_MAX: usize = 14;
-/// Close code for "you may not go on" (RFC 6455 section 7.4.1).
-const POLICY_VIOLATION: u16 = 1008;
+/// Control frames have this bit in their opcode (RFC 6455 section 5.5): pings and their answers, which nobody typed.
+const CONTROL: u8 = 0x08;
 
 impl Frames {
     /// Whether the next byte begins a frame.
     pub fn at_boundary(&self) -> bool {
         self.payload_left == 0 && self.header.is_empty()
+    }
+
+    /// Whether a frame other than a control frame began since this was last asked.
+    pub fn take_saw_data(&mut self) -> bool {
+        std::mem::take(&mut self.saw_data)
     }
 
     /// Goes over bytes that passed. Returns the length of the part up to the last boundary in them, if there is one.
@@ -33,6 +39,7 @@ impl Frames {
                 self.header.extend(bytes.get(at).copied());
                 at += 1;
                 if let Some(payload) = payload_length(&self.header) {
+                    self.saw_data |= self.header.first().is_some_and(|first| first & CONTROL == 0);
                     self.header.clear();
                     self.payload_left = payload;
                 }
@@ -63,9 +70,9 @@ fn payload_length(header: &[u8]) -> Option<u64> {
     Some(header.get(2..2 + length_bytes)?.iter().fold(0, |length, byte| length << 8 | u64::from(*byte)))
 }
 
-/// A close frame that says the access was ended; masked where a client would send it.
-pub fn close_frame(reason: &str, mask: Option<[u8; 4]>) -> Vec<u8> {
-    let mut payload = POLICY_VIOLATION.to_be_bytes().to_vec();
+/// A close frame; masked where a client would send it.
+pub fn close_frame(code: u16, reason: &str, mask: Option<[u8; 4]>) -> Vec<u8> {
+    let mut payload = code.to_be_bytes().to_vec();
     payload.extend(reason.bytes().take(100));
     let length = u8::try_from(payload.len()).unwrap_or(0);
     let mut frame = vec![0x88, length | if mask.is_some() { 0x80 } else { 0 }];
@@ -131,7 +138,7 @@ mod tests {
     fn close_frames_are_frames() {
         for mask in [None, Some([1, 2, 3, 4])] {
             let mut frames = Frames::default();
-            frames.advance(&close_frame("sign-in-required", mask));
+            frames.advance(&close_frame(1008, "sign-in-required", mask));
             assert!(frames.at_boundary());
         }
     }

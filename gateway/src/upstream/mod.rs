@@ -16,8 +16,9 @@ use std::time::{Duration, Instant};
 use audit::{End, Outcome, Receipt};
 use config::IdentityField;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response};
+use http::{Request, Response, StatusCode};
 use hyper::body::{Body, Incoming};
+use identity::Session;
 use policy::{Access, Host};
 use web::Fault;
 
@@ -37,6 +38,7 @@ pub(crate) struct Forward<'a> {
     snapshot: &'a Arc<Snapshot>,
     route: &'a AppRoute,
     asked: Asked,
+    session: Option<Arc<Session>>,
     exchange: Rc<Exchange>,
     receipt: Receipt,
 }
@@ -47,12 +49,13 @@ pub async fn forward(
     snapshot: &Arc<Snapshot>,
     route: Arc<AppRoute>,
     inbound: Inbound,
+    session: Option<Arc<Session>>,
     receipt: Receipt,
 ) -> Response<ResponseBody> {
     let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&inbound.connection.cut)));
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
-    let forward = Forward { worker, snapshot, route: &route, asked, exchange, receipt };
+    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt };
     let Inbound { connection: _, open, switch, host, path, query, request, .. } = inbound;
     let (mut parts, body) = request.into_parts();
     if let Some(most) = forward.body_too_large(&parts.headers) {
@@ -150,6 +153,10 @@ impl Forward<'_> {
         lease: Option<Lease>,
         in_book: Option<crate::exchange::InBook>,
     ) -> Response<ResponseBody> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // Nothing was asked to switch: whatever follows would be read as somebody else's answer.
+            return self.fail(Fault::AppUnreachable, End::UpstreamFailed);
+        }
         let (mut parts, body) = response.into_parts();
         headers::towards_client(&mut parts.headers);
         parts.extensions.clear();
@@ -157,6 +164,7 @@ impl Forward<'_> {
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        self.exchange.endless.set(is_event_stream);
         let enter = if in_book.is_some() { None } else { Some(self.enter()) };
         let record =
             Record { status: parts.status.as_u16(), receipt: self.receipt, exchange: self.exchange, in_book, enter };
@@ -165,10 +173,10 @@ impl Forward<'_> {
 
     /// Enters the exchange in the worker's book.
     fn enter(&self) -> Enter {
-        let (book, exchange) = (Rc::clone(&self.worker.open), Rc::clone(&self.exchange));
+        let (book, exchange, session) = (Rc::clone(&self.worker.open), Rc::clone(&self.exchange), self.session.clone());
         Enter(Box::new(move |receipt: &Receipt| {
             let permit = receipt.permit();
-            book.enter(exchange, permit.access().clone(), permit.until())
+            book.enter(exchange, session, permit.access().clone(), permit.until())
         }))
     }
 
@@ -195,6 +203,7 @@ impl Forward<'_> {
     fn ended(self) -> Response<ResponseBody> {
         let reason = match self.exchange.ended() {
             Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
+            Some(Ended::Stopped) => return self.fail(Fault::Stopping, End::Stopped),
             Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
         };
         let response = self.refuser().ended(reason, self.receipt.permit(), self.asked.clone());

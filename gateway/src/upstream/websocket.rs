@@ -35,6 +35,10 @@ use crate::upstream::frames::{Frames, close_frame};
 
 /// What a server appends to the key before hashing (RFC 6455 section 1.3).
 const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+/// Close code for "you may not go on".
+const POLICY_VIOLATION: u16 = 1008;
+/// Close code for "this end goes away".
+const GOING_AWAY: u16 = 1001;
 /// How long an ended tunnel may take to reach a frame boundary and say goodbye.
 const GOODBYE: Duration = Duration::from_millis(400);
 /// Bytes that one direction of a tunnel reads at once.
@@ -80,6 +84,7 @@ pub async fn open(
     }
     let upstream = hyper::upgrade::on(&mut response);
     let answer = client_answer(response.headers().clone(), &key, switch);
+    forward.exchange.endless.set(true);
     let in_book = forward.enter().0(&forward.receipt);
     let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book };
     // The tunnel owns its record and ends when either side does, when it is revoked, or with the worker.
@@ -220,7 +225,12 @@ impl Tunnel {
         let (mut upstream_reads, mut upstream_writes) = tokio::io::split(TokioIo::new(upstream));
         let (up, down) = (RefCell::new(Frames::default()), RefCell::new(Frames::default()));
         let exchange = &*self.exchange;
-        let in_count = |bytes| exchange.bytes_in.set(exchange.bytes_in.get().saturating_add(bytes));
+        let in_count = |bytes| {
+            exchange.bytes_in.set(exchange.bytes_in.get().saturating_add(bytes));
+            if up.borrow_mut().take_saw_data() {
+                exchange.client_acted.set(true);
+            }
+        };
         let out_count = |bytes| exchange.bytes_out.set(exchange.bytes_out.get().saturating_add(bytes));
         let stopped = {
             let upwards = pump(&mut client_reads, &mut upstream_writes, &up, exchange, in_count);
@@ -238,16 +248,15 @@ impl Tunnel {
             first.0
         };
         if stopped == Stopped::Ended {
-            let reason = reason_of(exchange);
+            let goodbye = Goodbye::of(exchange);
             if down.borrow().at_boundary() {
-                say_goodbye(&mut client_writes, &close_frame(reason.code(), None)).await;
+                say(&mut client_writes, &close_frame(goodbye.code, goodbye.words, None)).await;
             }
             if up.borrow().at_boundary() {
-                let mask = clock::random_u64().unwrap_or_default().to_le_bytes();
-                let [a, b, c, d, ..] = mask;
-                say_goodbye(&mut upstream_writes, &close_frame(reason.code(), Some([a, b, c, d]))).await;
+                let [a, b, c, d, ..] = clock::random_u64().unwrap_or_default().to_le_bytes();
+                say(&mut upstream_writes, &close_frame(goodbye.code, goodbye.words, Some([a, b, c, d]))).await;
             }
-            return End::Revoked(reason);
+            return goodbye.end;
         }
         // What goes wrong while both sides are let go of changes nothing.
         let _both = tokio::join!(client_writes.shutdown(), upstream_writes.shutdown());
@@ -255,14 +264,27 @@ impl Tunnel {
     }
 }
 
-fn reason_of(exchange: &Exchange) -> policy::Reason {
-    match exchange.ended() {
-        Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
-        Some(Ended::Stalled) | None => policy::Reason::Forbidden,
+/// How an ended tunnel is closed, and how that is recorded.
+struct Goodbye {
+    code: u16,
+    words: &'static str,
+    end: End,
+}
+
+impl Goodbye {
+    /// Close codes are those of RFC 6455 section 7.4.1.
+    fn of(exchange: &Exchange) -> Self {
+        match exchange.ended() {
+            Some(Ended::Judged(reason) | Ended::Gone(reason)) => {
+                Self { code: POLICY_VIOLATION, words: reason.code(), end: End::Revoked(reason) }
+            }
+            Some(Ended::Stopped) => Self { code: GOING_AWAY, words: "stopping", end: End::Stopped },
+            Some(Ended::Stalled) | None => Self { code: GOING_AWAY, words: "", end: End::ClientGone },
+        }
     }
 }
 
-async fn say_goodbye(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) {
+async fn say(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) {
     let goodbye = async {
         to.write_all(frame).await?;
         to.flush().await?;
