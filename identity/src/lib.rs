@@ -1,1 +1,29 @@
-//! Being built.
+//! Who is asking: sign-in by OIDC, sessions, devices, hand-offs between hosts, and assertions to apps.
+//!
+//! Facts only: what they permit is decided in `policy`. Everything from outside comes in as an argument: the time,
+//! the store, and the HTTP client ([`Fetch`]), so that the binary has one TLS stack and tests need no network.
+//! Deliberately not here: cookies and pages (web), sockets (gateway), the record (audit).
+
+mod assertion;
+mod cache;
+mod devices;
+mod fetch;
+mod hand_off;
+mod oidc;
+mod secret;
+mod session;
+mod sessions;
+#[cfg(test)]
+mod testing;
+mod unknown;
+mod watch;
+
+pub use assertion::{AssertionProblem, Assertions, KeyProblem};
+pub use devices::{DeviceState, Devices};
+pub use fetch::{Fetch, FetchProblem};
+pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
+pub use oidc::{Begin, Callback, Oidc, Rejection, SignInProblem, SignedIn, StartedSignIn, user_id};
+pub use secret::{BrowserSecret, SessionToken};
+pub use session::{Opening, Session};
+pub use sessions::Sessions;
+pub use watch::Watch;

@@ -1,0 +1,128 @@
+//! What every request pays here: a session by its cookie, a device by its certificate, an assertion for the app.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{SessionSpan, SessionSpans};
+use identity::{Assertions, Devices, Opening, Session, SessionToken, Sessions};
+use policy::{AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, Host, ProviderId, Timestamp};
+use store::{DeviceRecord, Person, Sqlite, Store};
+
+const NOW: Timestamp = Timestamp::from_unix_micros(1_795_215_600_000_000);
+
+/// Counts allocations beside time: a cached session must cost none.
+#[global_allocator]
+static ALLOCATOR: divan::AllocProfiler = divan::AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+struct World {
+    runtime: tokio::runtime::Runtime,
+    sessions: Sessions,
+    devices: Arc<Devices>,
+    device: Device,
+    host: Host,
+    opened: Vec<(Arc<Session>, SessionToken)>,
+}
+
+/// A hospital with 3,000 devices and 2,000 open sessions.
+fn world() -> World {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let host = Host::parse("emr.example.jp").expect("a host");
+    let (sessions, devices, opened) = runtime.block_on(async {
+        let store = Arc::new(Sqlite::in_memory().expect("a store"));
+        for number in 0..3_000_u32 {
+            store.add_device(record(number), "bench".to_owned()).await.expect("a device");
+        }
+        let devices = Arc::new(Devices::load(store.clone()).await.expect("a ledger"));
+        let span = SessionSpan { idle: Duration::from_secs(900), absolute: Duration::from_secs(9 * 3600) };
+        let spans = SessionSpans { by_class: BTreeMap::new(), unknown_device: span };
+        let sessions = Sessions::new(store, devices.clone(), spans);
+        let mut opened = Vec::new();
+        for number in 0..2_000_u32 {
+            opened.push(sessions.open(opening(number, &host), NOW).await.expect("a session"));
+        }
+        (sessions, devices, opened)
+    });
+    let record = record(7);
+    let device = Device { id: record.id, class: record.class, certificate: record.certificate };
+    World { runtime, sessions, devices, device, host, opened }
+}
+
+fn record(number: u32) -> DeviceRecord {
+    let mut certificate = [0; 32];
+    certificate[..4].copy_from_slice(&number.to_be_bytes());
+    DeviceRecord {
+        id: DeviceId::parse(&format!("ward-{number}")).expect("a name"),
+        class: DeviceClass::WardShared,
+        asset: String::new(),
+        owner: String::new(),
+        place: String::new(),
+        certificate: Fingerprint::new(certificate),
+        certificate_ends_at: Timestamp::MAX,
+        added_at: NOW,
+        revoked_at: None,
+    }
+}
+
+fn opening(number: u32, host: &Host) -> Opening {
+    let (issuer, subject) = ("https://idp.example.jp".to_owned(), number.to_string());
+    Opening {
+        person: Person {
+            id: identity::user_id(&issuer, &subject),
+            issuer,
+            subject,
+            provider: ProviderId::parse("ad").expect("a name"),
+            login: format!("user{number}"),
+            name: "佐藤 花子".to_owned(),
+            roles: Vec::new(),
+            seen_at: NOW,
+        },
+        assurance: Assurance::Aal1,
+        authenticated_at: NOW,
+        device: None,
+        host: host.clone(),
+        provider_session: None,
+        id_token: None,
+    }
+}
+
+#[divan::bench]
+fn cached_session(bencher: divan::Bencher<'_, '_>) {
+    let world = world();
+    let mut next = world.opened.iter().cycle();
+    bencher.bench_local(|| {
+        let (_, token) = next.next().expect("a cycle has no end");
+        world.runtime.block_on(world.sessions.find(token.expose(), &world.host, None, NOW))
+    });
+}
+
+#[divan::bench]
+fn unknown_token_again(bencher: divan::Bencher<'_, '_>) {
+    let world = world();
+    let token = "A".repeat(43);
+    bencher.bench_local(|| world.runtime.block_on(world.sessions.find(&token, &world.host, None, NOW)));
+}
+
+#[divan::bench]
+fn known_device(bencher: divan::Bencher<'_, '_>) {
+    let world = world();
+    bencher.bench_local(|| world.devices.find(&world.device.certificate, NOW));
+}
+
+#[divan::bench]
+fn cached_assertion(bencher: divan::Bencher<'_, '_>) {
+    let (world, app) = (world(), AppId::parse("emr").expect("a name"));
+    let folder = std::env::temp_dir().join(format!("sekimori-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let assertions = Assertions::open_or_create(&folder, "https://login.example.jp").expect("a key");
+    let mut next = world.opened.iter().cycle();
+    bencher.bench_local(|| {
+        let (session, _) = next.next().expect("a cycle has no end");
+        assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&world.device), NOW)
+    });
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+}

@@ -1,0 +1,320 @@
+//! From the provider's answer to a known person: the code is redeemed, the ID token checked, claims read.
+
+use openidconnect::core::{
+    CoreGenderClaim, CoreJsonWebKey, CoreJsonWebKeySet, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm,
+};
+use openidconnect::{
+    AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, IdToken, IdTokenClaims,
+    IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError,
+    SignatureVerificationError, TokenResponse, UserInfoClaims, UserInfoError,
+};
+use policy::{Assurance, Timestamp};
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+use store::{Person, Secret};
+
+use super::claims::{self, Claims};
+use super::problem::{Rejection, SignInProblem};
+use super::provider::{Metadata, Provider, TokenAnswer};
+use super::{CLOCK_SKEW, transport, user_id};
+use crate::FetchProblem;
+
+/// What ID tokens may be signed with. No shared secrets, no SHA-1, nothing unsigned, whatever the provider offers.
+const ALLOWED_ALGORITHMS: [CoreJwsSigningAlgorithm; 4] = [
+    CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
+    CoreJwsSigningAlgorithm::RsaSsaPssSha256,
+    CoreJwsSigningAlgorithm::EcdsaP256Sha256,
+    CoreJwsSigningAlgorithm::EdDsa,
+];
+
+/// The longest subject, in bytes (OpenID Connect Core section 2).
+const SUBJECT_BYTES_MAX: usize = 255;
+
+type OurIdToken = IdToken<Claims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
+type OurClaims = IdTokenClaims<Claims, CoreGenderClaim>;
+type OurUserInfo = UserInfoClaims<Claims, CoreGenderClaim>;
+
+/// What the ID token is compared with.
+pub(super) struct Expected {
+    pub(super) nonce: Nonce,
+    pub(super) step_up: Option<Assurance>,
+    pub(super) began_at: Timestamp,
+    pub(super) now: Timestamp,
+}
+
+/// Who signed in.
+pub(super) struct Known {
+    pub(super) person: Person,
+    pub(super) assurance: Assurance,
+    pub(super) authenticated_at: Timestamp,
+    pub(super) id_token: Secret,
+    pub(super) provider_session: Option<String>,
+}
+
+impl Provider {
+    /// Redeems a code and checks everything that comes back.
+    pub(super) async fn redeem(
+        &self,
+        metadata: &Metadata,
+        code: String,
+        verifier: String,
+        redirect_uri: String,
+        expected: Expected,
+    ) -> Result<Known, SignInProblem> {
+        let answer = self.exchange(metadata, code, verifier, redirect_uri).await?;
+        let id_token = answer.id_token().ok_or_else(|| self.rejected(Rejection::Malformed))?;
+        let claims = self.verified(id_token, answer.access_token(), &expected).await?;
+        let sure = claims::assurance(&self.config, named(&claims));
+        let authenticated_at = self.authenticated_at(&claims, &expected)?;
+        if expected.step_up.is_some_and(|level| sure < level) {
+            return Err(self.rejected(Rejection::Assurance));
+        }
+        let user_info = if self.is_enough(&claims) {
+            None
+        } else {
+            self.user_info(metadata, answer.access_token(), &claims).await?
+        };
+        Ok(Known {
+            person: self.person(&claims, user_info.as_ref(), expected.now)?,
+            assurance: sure,
+            authenticated_at,
+            id_token: Secret(id_token.to_string()),
+            provider_session: claims.additional_claims().text("sid").map(str::to_owned),
+        })
+    }
+
+    async fn exchange(
+        &self,
+        metadata: &Metadata,
+        code: String,
+        verifier: String,
+        redirect_uri: String,
+    ) -> Result<TokenAnswer, SignInProblem> {
+        let redirect_uri = RedirectUrl::new(redirect_uri).map_err(|_| self.rejected(Rejection::RedirectUri))?;
+        let client = self.client(metadata);
+        let request = client
+            .exchange_code(AuthorizationCode::new(code))
+            .map_err(|_| self.unavailable("it names no token endpoint".to_owned()))?
+            .set_pkce_verifier(PkceCodeVerifier::new(verifier))
+            .set_redirect_uri(Cow::Owned(redirect_uri));
+        let http = transport::client(self.fetch.clone(), self.config.id.clone());
+        request.request_async(&http).await.map_err(|problem| match problem {
+            RequestTokenError::ServerResponse(answer) => SignInProblem::Refused {
+                provider: self.config.id.clone(),
+                error: claims::shown(answer.error().as_ref()).unwrap_or_default(),
+            },
+            RequestTokenError::Request(problem) => self.unavailable(problem.to_string()),
+            RequestTokenError::Parse(_, answer) if has_id_token(&answer) => self.rejected(Rejection::Malformed),
+            RequestTokenError::Parse(..) => self.unavailable("an unreadable answer of its token endpoint".to_owned()),
+            RequestTokenError::Other(_) => self.unavailable("an unexpected answer of its token endpoint".to_owned()),
+        })
+    }
+
+    /// Checks an ID token (OpenID Connect Core section 3.1.3.7), with newer keys if it names an unknown one.
+    async fn verified(
+        &self,
+        id_token: &OurIdToken,
+        access_token: &AccessToken,
+        expected: &Expected,
+    ) -> Result<OurClaims, SignInProblem> {
+        let keys = self.keys().await;
+        let checked = match self.check(id_token, access_token, expected, &keys) {
+            Err(Fault::UnknownKey) => match self.newer_keys(expected.now).await {
+                Some(keys) => self.check(id_token, access_token, expected, &keys),
+                None => Err(Fault::UnknownKey),
+            },
+            checked => checked,
+        };
+        checked.map_err(|fault| match fault {
+            Fault::Other(rejection) => self.rejected(rejection),
+            Fault::UnknownKey => self.rejected(Rejection::Signature),
+        })
+    }
+
+    fn check(
+        &self,
+        id_token: &OurIdToken,
+        access_token: &AccessToken,
+        expected: &Expected,
+        keys: &CoreJsonWebKeySet,
+    ) -> Result<OurClaims, Fault> {
+        let issuer = IssuerUrl::new(self.config.issuer.clone()).map_err(|_| Fault::Other(Rejection::Issuer))?;
+        let now = expected.now;
+        let earliest = Timestamp::from_unix_micros(seconds_before(expected.began_at, CLOCK_SKEW));
+        // As a public client, so that no token signed with the client's secret is ever accepted.
+        let verifier =
+            IdTokenVerifier::new_public_client(ClientId::new(self.config.client_id.clone()), issuer, keys.clone())
+                .set_allowed_algs(ALLOWED_ALGORITHMS)
+                .set_other_audience_verifier_fn(|_| false)
+                .set_time_fn(move || system_time(seconds_before(now, CLOCK_SKEW)).into())
+                .set_issue_time_verifier_fn(move |issued_at| {
+                    let issued_at = Timestamp::from_unix_micros(issued_at.timestamp_micros());
+                    let fits = issued_at >= earliest && issued_at <= now.after(CLOCK_SKEW);
+                    if fits { Ok(()) } else { Err("issued at another time".to_owned()) }
+                });
+        let claims = id_token.claims(&verifier, &expected.nonce).map_err(fault)?;
+        let authorized = claims.authorized_party().is_none_or(|party| **party == self.config.client_id);
+        if !authorized {
+            return Err(Fault::Other(Rejection::Audience));
+        }
+        if !is_begun(claims, now) {
+            return Err(Fault::Other(Rejection::Time));
+        }
+        check_access_token(id_token, claims, access_token, &verifier)?;
+        Ok(claims.clone())
+    }
+
+    /// When the person proved who they are. For a step-up the provider must say so, and it must be since we asked.
+    fn authenticated_at(&self, claims: &OurClaims, expected: &Expected) -> Result<Timestamp, SignInProblem> {
+        let stated = claims.auth_time().map(|at| Timestamp::from_unix_micros(at.timestamp_micros()));
+        if stated.is_some_and(|at| at > expected.now.after(CLOCK_SKEW)) {
+            return Err(self.rejected(Rejection::AuthenticationTime));
+        }
+        let earliest = Timestamp::from_unix_micros(seconds_before(expected.began_at, CLOCK_SKEW));
+        if expected.step_up.is_some() && stated.is_none_or(|at| at < earliest) {
+            return Err(self.rejected(Rejection::AuthenticationTime));
+        }
+        Ok(stated.map_or(Timestamp::from_unix_micros(0), |at| at.min(expected.now)))
+    }
+
+    /// Whether the ID token says who it is and in which roles; many providers say so at the user info endpoint only.
+    fn is_enough(&self, claims: &OurClaims) -> bool {
+        claims.additional_claims().roles(&self.config).is_some()
+            && claims.preferred_username().is_some()
+            && claims.name().is_some()
+    }
+
+    /// User info of the very same subject, where the provider has an endpoint for it.
+    async fn user_info(
+        &self,
+        metadata: &Metadata,
+        access_token: &AccessToken,
+        claims: &OurClaims,
+    ) -> Result<Option<OurUserInfo>, SignInProblem> {
+        let client = self.client(metadata);
+        let Ok(request) = client.user_info(access_token.clone(), Some(claims.subject().clone())) else {
+            return Ok(None);
+        };
+        let http = transport::client(self.fetch.clone(), self.config.id.clone());
+        request.request_async(&http).await.map(Some).map_err(|problem| match problem {
+            UserInfoError::ClaimsVerification(ClaimsVerificationError::InvalidSubject(_)) => {
+                self.rejected(Rejection::Subject)
+            }
+            UserInfoError::ClaimsVerification(_) => self.rejected(Rejection::Signature),
+            UserInfoError::Request(problem) => self.unavailable(FetchProblem::to_string(&problem)),
+            UserInfoError::Response(status, _, _) => {
+                self.unavailable(format!("its user info endpoint answered with status {status}"))
+            }
+            UserInfoError::Parse(_) | UserInfoError::Other(_) | _ => {
+                self.unavailable("an unreadable answer of its user info endpoint".to_owned())
+            }
+        })
+    }
+
+    fn person(
+        &self,
+        claims: &OurClaims,
+        user_info: Option<&OurUserInfo>,
+        now: Timestamp,
+    ) -> Result<Person, SignInProblem> {
+        let subject = claims.subject().as_str();
+        if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) {
+            return Err(self.rejected(Rejection::Malformed));
+        }
+        let login = claims.preferred_username().or_else(|| user_info.and_then(|info| info.preferred_username()));
+        let login = login.and_then(|login| claims::shown(login)).or_else(|| claims::shown(subject));
+        let login = login.ok_or_else(|| self.rejected(Rejection::Malformed))?;
+        let name = claims.name().or_else(|| user_info.and_then(|info| info.name()));
+        let name = name.and_then(|name| name.get(None).or_else(|| name.iter().next().map(|(_, name)| name)));
+        let roles = claims.additional_claims().roles(&self.config);
+        let roles = roles.or_else(|| user_info.and_then(|info| info.additional_claims().roles(&self.config)));
+        Ok(Person {
+            id: user_id(&self.config.issuer, subject),
+            issuer: self.config.issuer.clone(),
+            subject: subject.to_owned(),
+            provider: self.config.id.clone(),
+            name: name.and_then(|name| claims::shown(name)).unwrap_or_else(|| login.clone()),
+            login,
+            roles: roles.unwrap_or_default(),
+            seen_at: now,
+        })
+    }
+}
+
+/// Whether an answer that could not be read was meant to hold a token, rather than being an error page.
+fn has_id_token(answer: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(answer).is_ok_and(|answer| answer.get("id_token").is_some())
+}
+
+/// What is wrong with an ID token.
+enum Fault {
+    /// Signed with a key we do not know, perhaps a newer one.
+    UnknownKey,
+    Other(Rejection),
+}
+
+fn fault(problem: ClaimsVerificationError) -> Fault {
+    Fault::Other(match problem {
+        ClaimsVerificationError::SignatureVerification(
+            SignatureVerificationError::NoMatchingKey
+            | SignatureVerificationError::CryptoError(_)
+            | SignatureVerificationError::AmbiguousKeyId(_),
+        ) => return Fault::UnknownKey,
+        ClaimsVerificationError::SignatureVerification(_) => Rejection::Signature,
+        ClaimsVerificationError::Expired(_) => Rejection::Time,
+        ClaimsVerificationError::InvalidAudience(_) => Rejection::Audience,
+        ClaimsVerificationError::InvalidIssuer(_) => Rejection::Issuer,
+        ClaimsVerificationError::InvalidNonce(_) => Rejection::Nonce,
+        ClaimsVerificationError::InvalidAuthTime(_) => Rejection::AuthenticationTime,
+        ClaimsVerificationError::InvalidSubject(_) => Rejection::Subject,
+        ClaimsVerificationError::InvalidAuthContext(_)
+        | ClaimsVerificationError::Other(_)
+        | ClaimsVerificationError::Unsupported(_)
+        | _ => Rejection::Malformed,
+    })
+}
+
+/// `nbf`: absent, or a number that is not to come.
+fn is_begun(claims: &OurClaims, now: Timestamp) -> bool {
+    let latest = now.after(CLOCK_SKEW).unix_seconds();
+    match claims.additional_claims().0.get("nbf") {
+        None => true,
+        Some(value) => {
+            let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds.ceil() as i64));
+            seconds.is_some_and(|seconds| seconds <= latest)
+        }
+    }
+}
+
+/// `at_hash`: if it is there, the access token that came along must be its own.
+fn check_access_token(
+    id_token: &OurIdToken,
+    claims: &OurClaims,
+    access_token: &AccessToken,
+    verifier: &IdTokenVerifier<'_, CoreJsonWebKey>,
+) -> Result<(), Fault> {
+    let Some(stated) = claims.access_token_hash() else { return Ok(()) };
+    let algorithm = id_token.signing_alg().map_err(|_| Fault::Other(Rejection::Signature))?;
+    let key = id_token.signing_key(verifier).map_err(|_| Fault::Other(Rejection::Signature))?;
+    match AccessTokenHash::from_token(access_token, algorithm, key) {
+        Ok(actual) if actual == *stated => Ok(()),
+        Ok(_) | Err(_) => Err(Fault::Other(Rejection::AccessToken)),
+    }
+}
+
+/// Everything in the token that may stand for an assurance.
+fn named(claims: &OurClaims) -> impl Iterator<Item = &str> + Clone {
+    let context = claims.auth_context_ref().map(|context| context.as_str());
+    let methods = claims.auth_method_refs().into_iter().flatten().map(|method| method.as_str());
+    context.into_iter().chain(methods)
+}
+
+/// Microseconds of the moment so much earlier.
+fn seconds_before(at: Timestamp, span: Duration) -> i64 {
+    at.unix_micros().saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
+}
+
+/// The moment as the library's clock counts it, from the epoch on.
+fn system_time(micros: i64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+}

@@ -1,0 +1,181 @@
+//! Follows what changed in the store, here or in another process, so that a revocation is in force within a second.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Clock, Timestamp};
+use store::{Change, Event, Store, StoreProblem};
+use tokio::sync::watch;
+use tokio::time::sleep;
+
+use crate::{Devices, Sessions};
+
+/// How often the store is asked for events.
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Events read at once.
+const EVENTS_MAX: usize = 256;
+/// How often the last use of sessions is written down.
+const WRITE_DOWN_INTERVAL: Duration = Duration::from_secs(30);
+/// How often the store is told to remove what is out of time.
+const PRUNE_INTERVAL: Duration = Duration::from_secs(300);
+
+/// Follows the store's events and does its housekeeping. One task owns it.
+pub struct Watch {
+    store: Arc<dyn Store>,
+    sessions: Arc<Sessions>,
+    devices: Arc<Devices>,
+    clock: Clock,
+    /// The last event that was applied.
+    applied: u64,
+    changes: watch::Sender<u64>,
+    written_down_at: Timestamp,
+    pruned_at: Timestamp,
+}
+
+impl Watch {
+    /// Follows the events after `from`: the last one that was recorded.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, devices: Arc<Devices>, clock: Clock, from: u64) -> Self {
+        let now = clock.now();
+        let changes = watch::Sender::new(from);
+        Self { store, sessions, devices, clock, applied: from, changes, written_down_at: now, pruned_at: now }
+    }
+
+    /// Tells the number of the last event each time some were applied: streams then ask again whether they may go on.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Waits for events, applies them to sessions and devices, and returns them, oldest first and never none, for
+    /// the record. May be dropped at any point: an event that was not returned is returned again.
+    ///
+    /// # Errors
+    /// [`StoreProblem`] once for each time the store did not answer; call again. Until it does, revocations made
+    /// elsewhere are not in force here: raise the alarm.
+    pub async fn next(&mut self) -> Result<Vec<Event>, StoreProblem> {
+        loop {
+            let polled = self.poll().await;
+            if !matches!(&polled, Ok(events) if events.is_empty()) {
+                if polled.is_err() {
+                    sleep(POLL_INTERVAL).await;
+                }
+                return polled;
+            }
+            self.keep_house().await?;
+            sleep(POLL_INTERVAL).await;
+        }
+    }
+
+    /// Asks once.
+    async fn poll(&mut self) -> Result<Vec<Event>, StoreProblem> {
+        let events = self.store.events_after(self.applied, EVENTS_MAX).await?;
+        let Some(last) = events.last().map(|event| event.sequence) else { return Ok(events) };
+        let applied = self.apply(&events).await;
+        self.changes.send_replace(last);
+        applied?;
+        self.applied = last;
+        Ok(events)
+    }
+
+    /// Ends come first and cannot fail; what was added is read at last.
+    async fn apply(&self, events: &[Event]) -> Result<(), StoreProblem> {
+        let mut is_ledger_changed = false;
+        for event in events {
+            match &event.change {
+                Change::SessionEnded(id) => self.sessions.forget(*id),
+                Change::DeviceRevoked(id) => {
+                    self.devices.note_revoked(id).await;
+                    is_ledger_changed = true;
+                }
+                Change::DeviceAdded(_) => is_ledger_changed = true,
+            }
+        }
+        if is_ledger_changed { self.devices.reload().await } else { Ok(()) }
+    }
+
+    async fn keep_house(&mut self) -> Result<(), StoreProblem> {
+        let now = self.clock.now();
+        if now.since(self.written_down_at) >= WRITE_DOWN_INTERVAL {
+            self.written_down_at = now;
+            self.sessions.write_down(now).await?;
+        }
+        if now.since(self.pruned_at) >= PRUNE_INTERVAL {
+            self.pruned_at = now;
+            self.store.prune(now).await?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Watch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("applied", &self.applied).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{START, Ward, host, minutes, opening, terminal};
+    use crate::{DeviceState, SessionToken};
+
+    fn watch(ward: &Ward, from: u64) -> Watch {
+        Watch::new(ward.store.clone(), ward.sessions.clone(), ward.devices.clone(), ward.hands.clock(), from)
+    }
+
+    async fn is_signed_in(ward: &Ward, token: &SessionToken) -> bool {
+        let now = ward.hands.now();
+        let found = ward.sessions.find(token.expose(), &host("login.example.jp"), Some(&terminal()), now).await;
+        found.unwrap().is_some()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_revocation_elsewhere_is_in_force_here_and_streams_are_told() {
+        let (here, there) = {
+            let ward = Ward::open().await;
+            let neighbour = ward.neighbour().await;
+            (ward, neighbour)
+        };
+        let mut watch = watch(&here, 0);
+        let mut changes = watch.changes();
+        assert!(matches!(watch.next().await.unwrap().as_slice(), [Event { change: Change::DeviceAdded(_), .. }]));
+        let (session, token) = here.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        assert!(is_signed_in(&here, &token).await);
+        changes.mark_unchanged();
+        there.store.revoke_device(&terminal().id, START, "cli:root".to_owned()).await.unwrap();
+        let events = watch.next().await.unwrap();
+        assert!(events.iter().any(|event| event.change == Change::DeviceRevoked(terminal().id.clone())));
+        assert!(events.iter().any(|event| event.change == Change::SessionEnded(session.id())));
+        assert!(events.iter().all(|event| event.actor == "cli:root"));
+        assert!(changes.has_changed().unwrap());
+        assert!(!is_signed_in(&here, &token).await);
+        assert!(!here.sessions.is_open(&session, START));
+        let state = here.devices.find(&terminal().certificate, START);
+        assert_eq!(state, DeviceState::Revoked(terminal().id.clone()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_event_is_missed_while_the_store_is_silent() {
+        let ward = Ward::open().await;
+        let mut watch = watch(&ward, 0);
+        ward.store.fail(true);
+        assert!(watch.next().await.is_err());
+        assert!(watch.next().await.is_err());
+        ward.store.fail(false);
+        assert_eq!(watch.next().await.unwrap().len(), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn housekeeping_writes_down_use_and_prunes() {
+        let ward = Ward::open().await;
+        let (_, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        let mut watch = watch(&ward, 1);
+        ward.hands.turn(minutes(6));
+        assert!(is_signed_in(&ward, &token).await);
+        watch.keep_house().await.unwrap();
+        let (session, _) = ward.store.sessions().await.unwrap().remove(0);
+        assert_eq!(session.seen_at, ward.hands.now());
+    }
+}
