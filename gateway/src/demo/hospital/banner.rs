@@ -186,7 +186,7 @@ fn tries(ports: &Ports, program: &str, tongue: Tongue) -> Vec<Try> {
                 "ここまでの記録を見て、改ざんがないことを確かめる",
                 "what was recorded of all this, and that nobody changed it",
             ),
-            vec![format!("{program} audit tail {config}"), format!("{program} audit verify {config}")],
+            vec![format!("{program} audit tail --lines 60 {config}"), format!("{program} audit verify {config}")],
             ("誰が、どの端末から、何を、どの規則で", "who, from which device, what, by which rule"),
         ),
     ]
@@ -217,7 +217,7 @@ mod tests {
                 "--cert \"$D/devices/ward-tablet-1.pem\" -i -b \"$D/nurse.cookies\" -X DELETE",
                 "nurse-never-deletes",
                 "device-required",
-                "sekimori audit tail --config \"$D/sekimori.toml\"",
+                "sekimori audit tail --lines 60 --config \"$D/sekimori.toml\"",
             ] {
                 assert!(text.contains(part), "{part}\n{text}");
             }
