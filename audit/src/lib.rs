@@ -1,1 +1,87 @@
-//! Being built.
+//! Every access written before it happens.
+//!
+//! [`Recorder::admit`] writes the opening line of an access to the log and only then hands out what may be done, as
+//! [`Admitted`]; the [`Receipt`] that comes with it writes the closing line. The lines are the leaves of a Merkle
+//! tree whose root is signed every second, so that [`verify`] finds a changed byte offline. Deliberately not here:
+//! who may do what (policy), what is done (gateway), and searching.
+//!
+//! Nothing can be forwarded that was not recorded: forging, copying and reusing do not compile.
+//!
+//! ```compile_fail
+//! fn forge(receipt: audit::Receipt) -> audit::Admitted<()> { audit::Admitted { act: (), receipt } }
+//! ```
+//! ```compile_fail
+//! fn forge(permit: policy::Permit) -> audit::Receipt { audit::Receipt { permit } }
+//! ```
+//! ```compile_fail
+//! fn forge() -> audit::Receipt { Default::default() }
+//! ```
+//! ```compile_fail
+//! fn copy(one: &audit::Admitted<()>) -> audit::Admitted<()> { one.clone() }
+//! ```
+//! ```compile_fail
+//! fn copy(one: &audit::Receipt) -> audit::Receipt { one.clone() }
+//! ```
+//! ```compile_fail
+//! fn reuse(one: audit::Admitted<()>) { let _first = one.open(); let _second = one.open(); }
+//! ```
+//! ```compile_fail
+//! fn close_twice(receipt: audit::Receipt, one: audit::Outcome, two: audit::Outcome) {
+//!     receipt.close(one);
+//!     receipt.close(two);
+//! }
+//! ```
+//! ```compile_fail
+//! fn keep_the_act(one: &audit::Admitted<String>) -> &String { &one.act }
+//! ```
+
+mod admitted;
+mod append;
+mod batch;
+mod bundle;
+mod checkpoint;
+mod core;
+mod disk;
+mod export;
+mod fact;
+mod gate;
+mod health;
+mod held;
+mod history;
+mod json;
+mod keeper;
+mod leaves;
+mod line;
+mod log;
+mod open_count;
+mod outcome;
+mod problem;
+mod receipt;
+mod recorder;
+mod recover;
+mod regrow;
+mod round;
+mod sealer;
+mod segment;
+mod signed_note;
+mod spool;
+mod tail;
+#[cfg(test)]
+mod testing;
+mod tile;
+mod tree;
+#[cfg(test)]
+mod trials;
+mod verify;
+mod walk;
+
+pub use admitted::{Admitted, Unrecorded};
+pub use export::{export_jsonl, tail};
+pub use fact::{Event, Note};
+pub use health::LogHealth;
+pub use log::{Log, Recovery};
+pub use outcome::{End, Outcome};
+pub use problem::LogProblem;
+pub use receipt::Receipt;
+pub use recorder::Recorder;
+pub use verify::{Finding, Verified, verify};

@@ -1,0 +1,248 @@
+//! What recorders, keeper and sealer share: the end of the log, the gate to the disk, the spool, the counts.
+//!
+//! Locks are taken in this order: a batch, then the spool or the appender; the spool, then the appender. None is held
+//! across an `.await`.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use policy::Clock;
+
+use crate::append::Appender;
+use crate::batch::Batch;
+use crate::bundle::{Bundle, Kind};
+use crate::gate::Gate;
+use crate::held::Count;
+use crate::round::Place;
+use crate::spool::Spool;
+use crate::{LogHealth, LogProblem, disk};
+
+/// The inside of an open log.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) directory: PathBuf,
+    pub(crate) clock: Clock,
+    pub(crate) gate: Gate,
+    pub(crate) spool: Option<Spool>,
+    /// Open accesses.
+    pub(crate) open: Count,
+    pub(crate) open_max: usize,
+    /// Open accesses whose opening went to the spool.
+    pub(crate) spooled: Count,
+    /// Lines that a signed checkpoint covers.
+    pub(crate) signed: AtomicU64,
+    appender: Mutex<Appender>,
+    batches: Mutex<Vec<Weak<Batch>>>,
+    free_bytes_min: u64,
+    free_bytes: AtomicU64,
+    full: AtomicBool,
+    stopping: AtomicBool,
+    /// Why the last write failed; none after one that did not.
+    write_problem: Mutex<Option<LogProblem>>,
+    /// Why checkpoints are late.
+    seal_problem: Mutex<Option<LogProblem>>,
+    /// The lock that keeps other processes away; given up when the log stops.
+    process_lock: Mutex<Option<File>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Core {
+    pub(crate) fn new(
+        config: &config::Audit,
+        clock: Clock,
+        appender: Appender,
+        spooled: Count,
+        process_lock: File,
+    ) -> Result<Self, LogProblem> {
+        Ok(Self {
+            directory: config.directory.clone(),
+            clock,
+            gate: Gate::default(),
+            spool: config.emergency_spool.as_deref().map(Spool::open).transpose()?,
+            open: Count::default(),
+            open_max: config.open_accesses_max,
+            spooled,
+            signed: AtomicU64::new(0),
+            appender: Mutex::new(appender),
+            batches: Mutex::default(),
+            free_bytes_min: config.free_bytes_min,
+            free_bytes: AtomicU64::new(0),
+            full: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            write_problem: Mutex::default(),
+            seal_problem: Mutex::default(),
+            process_lock: Mutex::new(Some(process_lock)),
+        })
+    }
+
+    pub(crate) fn appender(&self) -> MutexGuard<'_, Appender> {
+        lock(&self.appender)
+    }
+
+    /// Whether new accesses and facts may be written; closing lines always may.
+    pub(crate) fn accepting(&self) -> Result<(), LogProblem> {
+        if self.is_stopping() {
+            return Err(LogProblem::Stopped);
+        }
+        if self.full.load(Ordering::Acquire) {
+            return Err(LogProblem::Full {
+                directory: self.directory.display().to_string(),
+                free_bytes: self.free_bytes.load(Ordering::Acquire),
+                needed_bytes: self.free_bytes_min,
+            });
+        }
+        Ok(())
+    }
+
+    /// Writes a bundle to the log, all or nothing.
+    pub(crate) fn append(&self, bundle: &Bundle) -> Result<Place, LogProblem> {
+        let outcome = self.appender().append(bundle);
+        let mut problem = lock(&self.write_problem);
+        match (&outcome, problem.is_some()) {
+            (Ok(_), false) => {}
+            (Ok(_), true) => {
+                tracing::info!("the audit log can be written again");
+                *problem = None;
+            }
+            (Err(new), known) => {
+                if !known && *new != LogProblem::Stopped {
+                    tracing::error!(problem = %new, "the audit log cannot be written");
+                }
+                *problem = Some(new.clone());
+            }
+        }
+        outcome
+    }
+
+    /// Syncs what is written and lets through who waits for it.
+    pub(crate) fn sync(&self) -> Result<(), LogProblem> {
+        let (file, end) = self.appender().written();
+        if let Some(known) = self.gate.outcome(end) {
+            return known;
+        }
+        #[cfg(test)]
+        let synced = self.appender().faults.before_sync().and_then(|()| file.sync_data());
+        #[cfg(not(test))]
+        let synced = file.sync_data();
+        if let Err(error) = synced {
+            let problem = LogProblem::disk(&self.directory, &error);
+            tracing::error!(%problem, "the audit log cannot be synced; nothing is recorded in it until a restart");
+            self.appender().fail(problem.clone());
+            self.gate.fail(problem.clone());
+            return Err(problem);
+        }
+        self.gate.advance(end);
+        Ok(())
+    }
+
+    /// Whether the last write failed.
+    pub(crate) fn is_failing(&self) -> bool {
+        lock(&self.write_problem).is_some()
+    }
+
+    /// Looks how much is free on the disk.
+    pub(crate) fn look_at_disk(&self) {
+        let free = match disk::free_bytes(&self.directory) {
+            Ok(free) => free,
+            Err(error) => {
+                tracing::warn!(%error, "cannot tell how much is free on the audit log's disk");
+                return;
+            }
+        };
+        self.free_bytes.store(free, Ordering::Release);
+        let full = free < self.free_bytes_min;
+        if full != self.full.swap(full, Ordering::AcqRel) {
+            if full {
+                tracing::error!(free_bytes = free, "the audit log's disk is full");
+            } else {
+                tracing::info!(free_bytes = free, "the audit log's disk has room again");
+            }
+        }
+    }
+
+    /// Adds a worker's batch to those that are flushed when they lie.
+    pub(crate) fn register(&self, batch: &Arc<Batch>) {
+        lock(&self.batches).push(Arc::downgrade(batch));
+    }
+
+    /// Writes whatever lies in batches.
+    pub(crate) fn flush_batches(&self) {
+        let batches: Vec<Arc<Batch>> = {
+            let mut batches = lock(&self.batches);
+            batches.retain(|batch| batch.strong_count() > 0);
+            batches.iter().filter_map(Weak::upgrade).collect()
+        };
+        batches.iter().for_each(|batch| batch.flush());
+    }
+
+    /// Merges waiting lines of the emergency spool, up to one megabyte, and says how many. `wanted` may leave out lines
+    /// by the spool's name, their place in it and body.
+    pub(crate) fn merge_spool(&self, mut wanted: impl FnMut(&str, u64, &str) -> bool) -> Result<u64, LogProblem> {
+        let Some(spool) = self.spool.as_ref().filter(|spool| spool.bytes() > 0) else { return Ok(0) };
+        let Some(due) = spool.due()? else { return Ok(0) };
+        let mut bundle = Bundle::default();
+        let mut merged = 0;
+        for (name, place, body) in due.lines().filter(|(name, place, body)| wanted(name, *place, body)) {
+            bundle.push(Kind::Fact, |out| {
+                out.extend_from_slice(format!("\"spool\":\"{name}/{place}\",").as_bytes());
+                out.extend_from_slice(body.as_bytes());
+            })?;
+            merged += 1;
+        }
+        if merged > 0 {
+            self.appender().merging();
+            self.append(&bundle)?;
+            self.sync()?;
+        }
+        spool.settle(due)?;
+        Ok(merged)
+    }
+
+    /// Whether lines go to the spool, or none is configured.
+    pub(crate) fn spool_line(&self, body: &[u8]) -> Option<Result<(), LogProblem>> {
+        self.spool.as_ref().map(|spool| spool.append(self.clock.now(), body))
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn begin_stop(&self) -> bool {
+        !self.stopping.swap(true, Ordering::AcqRel)
+    }
+
+    pub(crate) fn let_go(&self) {
+        drop(lock(&self.process_lock).take());
+    }
+
+    pub(crate) fn set_seal_problem(&self, problem: Option<LogProblem>) {
+        let mut known = lock(&self.seal_problem);
+        if let (None, Some(problem)) = (&*known, &problem) {
+            tracing::warn!(%problem, "checkpoints of the audit log are late");
+        }
+        *known = problem;
+    }
+
+    pub(crate) fn health(&self) -> LogHealth {
+        let refused = self.accepting().err().or_else(|| lock(&self.write_problem).clone());
+        let lines = self.appender().next();
+        let failed = self.gate.outcome(lines).and_then(Result::err);
+        let stops = refused.or(failed);
+        LogHealth {
+            writable: stops.is_none(),
+            problem: stops.or_else(|| lock(&self.seal_problem).clone()).map(|problem| problem.to_string()),
+            free_bytes: self.free_bytes.load(Ordering::Acquire),
+            open_accesses: self.open.held(),
+            open_accesses_max: self.open_max,
+            spool_bytes: self.spool.as_ref().map_or(0, Spool::bytes),
+            lines,
+            lines_synced: self.gate.synced(),
+            lines_signed: self.signed.load(Ordering::Acquire),
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! Writing one JSON object into a buffer, field by field, without building anything in between.
+
+use std::fmt::Display;
+use std::io::Write as _;
+
+use policy::{Timestamp, UtcOffset};
+
+/// Writes the fields of one object; the caller writes the braces' other side by [`Object::end`].
+pub(crate) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+}
+
+impl<'a> Object<'a> {
+    /// Goes on with an object whose opening brace and first fields, up to a comma, are written elsewhere.
+    pub(crate) fn continued(out: &'a mut Vec<u8>) -> Self {
+        Self { out }
+    }
+
+    fn key(&mut self, key: &str) {
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A text; whatever could end the line, move a terminal or turn the reading direction is escaped.
+    pub(crate) fn text(&mut self, key: &str, value: &str) -> &mut Self {
+        self.key(key);
+        push_string(self.out, value);
+        self.out.push(b',');
+        self
+    }
+
+    /// A text that displays as plain ASCII without quotes: an id, an address.
+    pub(crate) fn plain(&mut self, key: &str, value: impl Display) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        // Writing to a Vec cannot fail.
+        drop(write!(self.out, "{value}"));
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// A number.
+    pub(crate) fn number(&mut self, key: &str, value: u64) -> &mut Self {
+        self.key(key);
+        push_number(self.out, value);
+        self.out.push(b',');
+        self
+    }
+
+    /// Milliseconds with three decimals, from microseconds.
+    pub(crate) fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
+        self.key(key);
+        push_number(self.out, micros / 1_000);
+        self.out.push(b'.');
+        push_digits(self.out, micros % 1_000, 3);
+        self.out.push(b',');
+        self
+    }
+
+    /// A moment as RFC 3339 in UTC with microseconds.
+    pub(crate) fn moment(&mut self, key: &str, at: Timestamp) -> &mut Self {
+        self.key(key);
+        let t = at.local(UtcOffset::UTC);
+        let micros = at.unix_micros().rem_euclid(1_000_000).unsigned_abs();
+        let year = t.year.clamp(0, 9_999).unsigned_abs();
+        self.out.push(b'"');
+        let fields = [
+            (year, 4, b'-'),
+            (t.month.into(), 2, b'-'),
+            (t.day.into(), 2, b'T'),
+            (u64::from(t.minute_of_day / 60), 2, b':'),
+            (u64::from(t.minute_of_day % 60), 2, b':'),
+            (t.second.into(), 2, b'.'),
+            (micros, 6, b'Z'),
+        ];
+        for (value, digits, after) in fields {
+            push_digits(self.out, value, digits);
+            self.out.push(after);
+        }
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// A list of texts.
+    pub(crate) fn texts<'b>(&mut self, key: &str, values: impl Iterator<Item = &'b str>) -> &mut Self {
+        self.key(key);
+        self.out.push(b'[');
+        let mut first = true;
+        for value in values {
+            if !first {
+                self.out.push(b',');
+            }
+            first = false;
+            push_string(self.out, value);
+        }
+        self.out.extend_from_slice(b"],");
+        self
+    }
+
+    /// Closes the object.
+    pub(crate) fn end(self) {
+        if self.out.last() == Some(&b',') {
+            self.out.pop();
+        }
+        self.out.push(b'}');
+    }
+}
+
+/// Writes a number in decimal.
+pub(crate) fn push_number(out: &mut Vec<u8>, value: u64) {
+    let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
+    push_digits(out, value, digits);
+}
+
+/// Writes the last so many decimal digits.
+fn push_digits(out: &mut Vec<u8>, value: u64, digits: usize) {
+    let start = out.len();
+    out.resize(start + digits, b'0');
+    let mut rest = value;
+    for place in out.iter_mut().skip(start).rev() {
+        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+}
+
+fn push_string(out: &mut Vec<u8>, value: &str) {
+    out.push(b'"');
+    if value.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+        out.extend_from_slice(value.as_bytes());
+    } else {
+        value.chars().for_each(|c| push_char(out, c));
+    }
+    out.push(b'"');
+}
+
+fn push_char(out: &mut Vec<u8>, c: char) {
+    let mut utf8 = [0; 4];
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        c if c.is_control() || changes_reading(c) => drop(write!(out, "\\u{:04x}", u32::from(c))),
+        c => out.extend_from_slice(c.encode_utf8(&mut utf8).as_bytes()),
+    }
+}
+
+/// Line and paragraph separators, and marks that turn the direction of what follows.
+fn changes_reading(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn write(fill: impl FnOnce(&mut Object<'_>)) -> String {
+        let mut out = vec![b'{'];
+        let mut object = Object::continued(&mut out);
+        fill(&mut object);
+        object.end();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn fields_are_written_in_one_way() {
+        let text = write(|o| {
+            o.text("a", "看護師 \"x\"\n\u{9b}\u{202e}").number("n", 0).number("m", u64::MAX).millis("ms", 12_034);
+            o.moment("ts", Timestamp::from_unix_micros(1_743_466_530_123_456));
+            o.texts("r", ["a", "b"].into_iter()).texts("e", [].into_iter()).plain("i", "::1");
+        });
+        assert_eq!(
+            text,
+            r#"{"a":"看護師 \"x\"\u000a\u009b\u202e","n":0,"m":18446744073709551615,"ms":12.034,"ts":"2025-04-01T00:15:30.123456Z","r":["a","b"],"e":[],"i":"::1"}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_written_is_one_line_and_reads_back(value in any::<String>()) {
+            let text = write(|o| { o.text("k", &value); });
+            prop_assert!(!text.contains(|c: char| c.is_control()));
+            let read: serde_json::Value = serde_json::from_str(&text).unwrap();
+            prop_assert_eq!(read["k"].as_str(), Some(value.as_str()));
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! The lines of the log: one JSON object per event. An access has two, `open` and `close`, joined by its id.
+//!
+//! A line is `{"v":1,"seq":N,` and a body. The body is encoded by whoever records; the number is given when the line
+//! is written, because only then is its place in the log known. Queries are not recorded: they hold patients' names.
+
+use config::Facility;
+use policy::{Access, Permit, Refused, RequestId, Timestamp};
+
+use crate::json::{Object, push_number};
+use crate::{Note, Outcome};
+
+/// The longest line, in bytes: what an entry of a C2SP entry bundle can hold.
+pub(crate) const LINE_BYTES_MAX: usize = u16::MAX as usize;
+/// Room that the number and the newline need beside the body.
+pub(crate) const FRAME_BYTES_MAX: usize = 40;
+const BEGINNING: &str = "{\"v\":1,\"seq\":";
+
+/// Writes a whole line: number, body, newline.
+pub(crate) fn push_line(out: &mut Vec<u8>, number: u64, body: &[u8]) {
+    out.extend_from_slice(BEGINNING.as_bytes());
+    push_number(out, number);
+    out.push(b',');
+    out.extend_from_slice(body);
+    out.push(b'\n');
+}
+
+/// The body that opens an access.
+pub(crate) fn opening(out: &mut Vec<u8>, permit: &Permit) {
+    let mut line = Object::continued(out);
+    let access = permit.access();
+    line.moment("ts", access.at).plain("ev", "open");
+    push_access(&mut line, access);
+    line.text("rule", permit.rule().as_str()).text("pol", permit.revision().as_str());
+    line.end();
+}
+
+/// The body that closes an access.
+pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: &Outcome) {
+    let mut line = Object::continued(out);
+    line.moment("ts", at).plain("ev", "close").plain("id", id).plain("end", outcome.end.code());
+    if let crate::End::Revoked(reason) = outcome.end {
+        line.plain("why", reason.code());
+    }
+    if let Some(status) = outcome.status {
+        line.number("st", status.into());
+    }
+    line.millis("ms", u64::try_from(outcome.duration.as_micros()).unwrap_or(u64::MAX));
+    line.number("bi", outcome.bytes_in).number("bo", outcome.bytes_out);
+    line.end();
+}
+
+/// The body that closes an access of which nobody knows how it ended.
+pub(crate) fn unknown(out: &mut Vec<u8>, at: Timestamp, id: &str) {
+    let mut line = Object::continued(out);
+    line.moment("ts", at).plain("ev", "close").text("id", id).plain("end", "unknown");
+    line.end();
+}
+
+/// The body of an access that was refused: open and close in one.
+pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
+    let mut line = Object::continued(out);
+    line.moment("ts", refused.access.at).plain("ev", "refused");
+    push_access(&mut line, &refused.access);
+    line.plain("why", refused.reasons.main.code());
+    if !refused.reasons.others.is_empty() {
+        line.texts("also", refused.reasons.others.iter().map(|reason| reason.code()));
+    }
+    line.text("rule", refused.reasons.rule.as_str()).text("pol", refused.revision.as_str());
+    line.number("st", status.into());
+    line.end();
+}
+
+fn push_access(line: &mut Object<'_>, access: &Access) {
+    line.plain("id", access.request).plain("act", access.action.as_str());
+    if let Some(who) = &access.who {
+        line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
+        line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
+        line.plain("acr", who.assurance.as_str()).plain("sid", who.session);
+    }
+    if let Some(device) = &access.device {
+        line.text("dev", device.id.as_str()).plain("dcls", device.class.as_str());
+    }
+    line.plain("ip", access.from.address).text("zone", access.from.zone.as_str());
+    line.text("app", access.app.as_str()).text("host", access.host.as_str());
+    line.text("m", access.method.as_str()).text("path", access.path.as_str());
+    if let Some(grant) = &access.grant {
+        line.text("vs", grant.as_str());
+    }
+}
+
+/// The body of a fact beside accesses.
+pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
+    let mut line = Object::continued(out);
+    line.moment("ts", note.at).plain("ev", note.event.code());
+    if let Some(id) = note.request {
+        line.plain("id", id);
+    }
+    let texts = [
+        ("sub", note.user.as_ref().map(policy::UserId::as_str)),
+        ("login", note.login.as_deref()),
+        ("actor", note.actor.as_deref()),
+        ("prov", note.provider.as_ref().map(policy::ProviderId::as_str)),
+        ("dev", note.device.as_ref().map(policy::DeviceId::as_str)),
+        ("zone", note.zone.as_ref().map(policy::ZoneId::as_str)),
+        ("host", note.host.as_ref().map(policy::Host::as_str)),
+        ("app", note.app.as_ref().map(policy::AppId::as_str)),
+        ("pol", note.revision.as_ref().map(policy::Revision::as_str)),
+        ("why", note.code.as_deref()),
+    ];
+    for (key, value) in texts {
+        if let Some(value) = value {
+            line.text(key, value);
+        }
+    }
+    if let Some(session) = note.session {
+        line.plain("sid", session);
+    }
+    if let Some(certificate) = note.certificate {
+        line.plain("cert", certificate);
+    }
+    if let Some(address) = note.address {
+        line.plain("ip", address);
+    }
+    if let Some(status) = note.status {
+        line.number("st", status.into());
+    }
+    line.end();
+}
+
+/// The body that begins a segment: whose log this is, and the segment from which accesses are still open.
+pub(crate) fn segment(out: &mut Vec<u8>, at: Timestamp, origin: &str, facility: &Facility, open_since: u64) {
+    let mut line = Object::continued(out);
+    line.moment("ts", at).plain("ev", "segment").number("since", open_since);
+    line.text("origin", origin).text("facility", &facility.name);
+    if let Some(code) = &facility.code {
+        line.text("code", code);
+    }
+    line.end();
+}
+
+/// The body that says what was put in order after a crash.
+pub(crate) fn recovered(out: &mut Vec<u8>, at: Timestamp, found: &crate::Recovery) {
+    let mut line = Object::continued(out);
+    line.moment("ts", at).plain("ev", crate::Event::Recovered.code());
+    line.number("unknown", found.unknown).number("torn", found.torn_bytes).number("merged", found.merged);
+    line.end();
+}
+
+/// The number of a line, given without its newline, where it is whole from beginning to end. A crash leaves lines that
+/// stop early, and a power cut may leave zero bytes inside.
+pub(crate) fn whole_number(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let number = text.strip_prefix(BEGINNING)?.split_once(',')?.0;
+    let parsed: u64 = number.parse().ok()?;
+    let is_whole = text.ends_with('}') && line.iter().all(|byte| *byte >= b' ');
+    (is_whole && parsed.to_string() == number).then_some(parsed)
+}
+
+/// What recovery must know of a line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Gist<'a> {
+    /// An access began.
+    Open(&'a str),
+    /// An access ended.
+    Close(&'a str),
+    /// A segment began; accesses may be open since the segment that begins with this line.
+    Segment(u64),
+    /// Anything else.
+    Other,
+}
+
+/// Reads the gist of a line of ours: the fields before it hold nothing from outside, so the first match is it.
+pub(crate) fn gist(line: &str) -> Gist<'_> {
+    let Some((_, rest)) = line.split_once(r#""ev":""#) else { return Gist::Other };
+    let id = |before: &str| Some(rest.strip_prefix(before)?.split_once('"')?.0);
+    if let Some(id) = id(r#"open","id":""#) {
+        return Gist::Open(id);
+    }
+    if let Some(id) = id(r#"close","id":""#) {
+        return Gist::Close(id);
+    }
+    let since = rest.strip_prefix(r#"segment","since":"#).and_then(|rest| rest.split_once(','));
+    since.and_then(|(number, _)| number.parse().ok()).map_or(Gist::Other, Gist::Segment)
+}
+
+/// The mark that merging from the emergency spool put on a line: the spool's name and the line's place in it.
+pub(crate) fn spool_mark(line: &str) -> Option<(&str, u64)> {
+    let (before, rest) = line.split_once(r#""spool":""#)?;
+    let (name, number) = rest.split_once('"')?.0.split_once('/')?;
+    // Anything later in the line could be a stranger's text.
+    (!before.contains(r#""ts":"#)).then_some((name, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn whole(number: u64, fill: impl FnOnce(&mut Vec<u8>)) -> String {
+        let mut body = Vec::new();
+        fill(&mut body);
+        let mut out = Vec::new();
+        push_line(&mut out, number, &body);
+        String::from_utf8(out).unwrap().trim_end_matches('\n').to_owned()
+    }
+
+    #[test]
+    fn a_note_is_one_line_with_what_is_known() {
+        let at = Timestamp::from_unix_micros(1_743_466_530_123_456);
+        let mut fact = Note::new(crate::Event::SignInFailed, at).code("wrong \"nonce\"\n");
+        fact.login = Some("n.sato".into());
+        fact.address = Some("2001:db8::1".parse().unwrap());
+        assert_eq!(
+            whole(12, |out| note(out, &fact)),
+            r#"{"v":1,"seq":12,"ts":"2025-04-01T00:15:30.123456Z","ev":"sign-in-failed","login":"n.sato","why":"wrong \"nonce\"\u000a","ip":"2001:db8::1"}"#
+        );
+    }
+
+    #[test]
+    fn the_gist_reads_back() {
+        let at = Timestamp::from_unix_micros(0);
+        let id = RequestId::new(at, 7);
+        let outcome = Outcome {
+            status: Some(200),
+            end: crate::End::Revoked(policy::Reason::OutsideHours),
+            bytes_in: 1,
+            bytes_out: 2,
+            duration: std::time::Duration::from_micros(1_500),
+        };
+        let line = whole(3, |out| closing(out, at, id, &outcome));
+        assert_eq!(gist(&line), Gist::Close(&id.to_string()));
+        assert!(line.contains(r#""end":"revoked","why":"outside-hours","st":200,"ms":1.500,"bi":1,"bo":2"#), "{line}");
+        assert_eq!(whole_number(line.as_bytes()), Some(3));
+        assert_eq!(whole_number(&line.as_bytes()[..line.len() - 1]), None, "torn");
+        let facility = Facility { name: "病院".into(), code: None };
+        assert_eq!(gist(&whole(0, |out| segment(out, at, "o", &facility, 77))), Gist::Segment(77));
+        assert_eq!(gist(&whole(0, |out| unknown(out, at, "abc"))), Gist::Close("abc"));
+        assert_eq!(gist(&whole(0, |out| note(out, &Note::new(crate::Event::Started, at)))), Gist::Other);
+    }
+
+    #[test]
+    fn spool_marks_are_read_where_we_write_them_alone() {
+        assert_eq!(spool_mark(r#"{"v":1,"seq":5,"spool":"a1/7","ts":"x"}"#), Some(("a1", 7)));
+        assert_eq!(spool_mark(r#"{"v":1,"seq":5,"ts":"x","spool":"a1/7"}"#), None);
+    }
+}

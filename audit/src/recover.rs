@@ -1,0 +1,226 @@
+//! Opening a log: finding its end, cutting what a crash tore, closing what never closed, checking it against the last
+//! signed checkpoint. A log that does not fit its checkpoint is not gone on with.
+
+use std::collections::HashSet;
+use std::fs::{File, TryLockError};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use policy::Clock;
+
+use crate::append::{Appender, Shape};
+use crate::bundle::{Bundle, Kind};
+use crate::checkpoint::{self, Checkpoint};
+use crate::core::Core;
+use crate::held::Count;
+use crate::line::{self, Gist};
+use crate::open_count::OpenCount;
+use crate::sealer::Sealer;
+use crate::segment::{self, Segment};
+use crate::signed_note::{Signer, name_fits};
+use crate::spool::Spool;
+use crate::{LogProblem, Recovery, disk, regrow};
+
+/// Opens the log up to the point where its threads can start.
+pub(crate) fn open(
+    config: &config::Audit,
+    facility: &config::Facility,
+    node_key_dir: &Path,
+    clock: Clock,
+) -> Result<(Arc<Core>, Sealer, Recovery), LogProblem> {
+    let directory = &config.directory;
+    if !name_fits(&config.origin) {
+        return Err(LogProblem::Origin { origin: config.origin.clone() });
+    }
+    disk::make_directory(&segment::folder(directory)).map_err(|error| LogProblem::disk(directory, &error))?;
+    let process_lock = take_process_lock(directory)?;
+    let signer = Signer::open_or_create(node_key_dir, &config.origin)?;
+    let signed = last_checkpoint(directory, &signer, node_key_dir)?;
+    publish_key(directory, &signer)?;
+
+    let segments = segment::list(directory)?;
+    let mut end = find_end(directory, &segments)?;
+    let signed_size = signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
+    if end.next < signed_size {
+        let reason = format!("{signed_size} lines were signed, but only {} are there", end.next);
+        return Err(LogProblem::damaged(directory, reason));
+    }
+    let torn_bytes = cut_torn(directory, &end)?;
+    let (tree, cursor) = regrow::regrow(directory, &segments, &end, signed.as_ref())?;
+
+    let spooled = Count::default();
+    let shape = Shape {
+        directory: directory.clone(),
+        origin: config.origin.clone(),
+        facility: facility.clone(),
+        segment_bytes_max: config.segment_bytes_max,
+        clock: clock.clone(),
+    };
+    let appender = Appender::new(shape, end.segment.clone(), end.bytes, end.next, OpenCount::new(spooled.clone()))?;
+    let core = Arc::new(Core::new(config, clock, appender, spooled, process_lock)?);
+    let recovery = put_in_order(&core, &mut end, torn_bytes)?;
+    core.look_at_disk();
+    let sealer = Sealer::new(Arc::clone(&core), signer, config.origin.clone(), tree, cursor, signed_size);
+    Ok((core, sealer, recovery))
+}
+
+/// One process writes one log.
+fn take_process_lock(directory: &Path) -> Result<File, LogProblem> {
+    let path = directory.join("lock");
+    let file = disk::open_append(&path).map_err(|error| LogProblem::disk(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(LogProblem::InUse { directory: directory.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(LogProblem::disk(&path, &error)),
+    }
+}
+
+/// The newest checkpoint, which must be this node's own.
+fn last_checkpoint(directory: &Path, signer: &Signer, key_dir: &Path) -> Result<Option<Checkpoint>, LogProblem> {
+    let path = checkpoint::newest_path(directory);
+    let Some(note) = checkpoint::read_newest(directory).map_err(|error| LogProblem::disk(&path, &error))? else {
+        if checkpoint::history_path(directory).exists() {
+            return Err(LogProblem::damaged(&path, "is missing, though the history has checkpoints"));
+        }
+        return Ok(None);
+    };
+    Checkpoint::open(&note, signer.verifier()).map(Some).ok_or_else(|| LogProblem::Key {
+        place: path.display().to_string(),
+        reason: format!(
+            "the last checkpoint was not signed by the key in `{}` for the origin `{}`; restore that key, \
+             or begin a new log in another `audit.directory`",
+            key_dir.display(),
+            signer.verifier().name()
+        ),
+    })
+}
+
+/// Puts the key that checks signatures beside the log, for those who copy it.
+fn publish_key(directory: &Path, signer: &Signer) -> Result<(), LogProblem> {
+    let path = directory.join("verifier-key");
+    let text = format!("{}\n", signer.verifier().to_text());
+    if std::fs::read_to_string(&path).is_ok_and(|known| known == text) {
+        return Ok(());
+    }
+    disk::replace(&path, text.as_bytes()).map_err(|error| LogProblem::disk(&path, &error))
+}
+
+/// The end of a log as found on disk.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The newest segment.
+    pub(crate) segment: Segment,
+    /// How long its whole lines are.
+    pub(crate) bytes: u64,
+    /// The number of the next line.
+    pub(crate) next: u64,
+    /// Accesses that are open.
+    open: HashSet<String>,
+    /// The emergency spool that was merged last, and the last line of it.
+    merged: Option<(String, u64)>,
+}
+
+impl End {
+    fn note(&mut self, line: &str) {
+        match line::gist(line) {
+            Gist::Open(id) => drop(self.open.insert(id.to_owned())),
+            Gist::Close(id) => drop(self.open.remove(id)),
+            Gist::Segment(_) | Gist::Other => {}
+        }
+        if let Some((name, place)) = line::spool_mark(line) {
+            self.merged = Some((name.to_owned(), place));
+        }
+    }
+}
+
+/// Reads the newest segment, and the older ones from which accesses may be open.
+fn find_end(directory: &Path, segments: &[Segment]) -> Result<End, LogProblem> {
+    let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(directory, 0));
+    let mut end = End { segment: newest, bytes: 0, next: 0, open: HashSet::new(), merged: None };
+    let since = segments.iter().rev().take(2).find_map(since).unwrap_or(0);
+    for segment in segments.iter().filter(|segment| segment.first >= since) {
+        if end.bytes > 0 && segment.first != end.next {
+            let reason = format!("begins with line {}, but line {} comes next", segment.first, end.next);
+            return Err(LogProblem::damaged(&segment.path, reason));
+        }
+        (end.next, end.bytes) = (segment.first, 0);
+        let mut lines = segment.lines(0)?;
+        while let Some(raw) = lines.next()? {
+            if !raw.ended || line::whole_number(raw.text) != Some(end.next) {
+                break;
+            }
+            end.note(&String::from_utf8_lossy(raw.text));
+            end.bytes += raw.bytes();
+            end.next += 1;
+        }
+    }
+    Ok(end)
+}
+
+/// From which segment on accesses may be open, by the header of a segment.
+fn since(segment: &Segment) -> Option<u64> {
+    let mut lines = segment.lines(0).ok()?;
+    let header = lines.next().ok()??;
+    match line::gist(std::str::from_utf8(header.text).ok()?) {
+        Gist::Segment(since) => Some(since),
+        Gist::Open(_) | Gist::Close(_) | Gist::Other => None,
+    }
+}
+
+/// Cuts off what is no whole line at the end of the newest segment, and keeps it in `torn/`.
+fn cut_torn(directory: &Path, end: &End) -> Result<u64, LogProblem> {
+    let path = &end.segment.path;
+    let problem = |error| LogProblem::disk(path, &error);
+    let bytes = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(0),
+        Err(error) => return Err(problem(error)),
+    };
+    let torn = bytes.saturating_sub(end.bytes);
+    if torn == 0 {
+        return Ok(0);
+    }
+    let folder = directory.join("torn");
+    disk::make_directory(&folder).map_err(problem)?;
+    let mut kept = disk::open_append(&folder.join(format!("{:020}", end.next))).map_err(problem)?;
+    let mut file = File::options().read(true).write(true).open(path).map_err(problem)?;
+    std::io::Seek::seek(&mut file, std::io::SeekFrom::Start(end.bytes)).map_err(problem)?;
+    std::io::copy(&mut file, &mut kept).and_then(|_| kept.flush()).and_then(|()| kept.sync_data()).map_err(problem)?;
+    file.set_len(end.bytes).and_then(|()| file.sync_data()).map_err(problem)?;
+    Ok(torn)
+}
+
+/// Merges the spool, closes what never closed, and records that this was done.
+fn put_in_order(core: &Core, end: &mut End, torn_bytes: u64) -> Result<Recovery, LogProblem> {
+    let mut recovery = Recovery { unknown: 0, torn_bytes, merged: 0 };
+    let merged_before = end.merged.take();
+    let waiting = || core.spool.as_ref().map_or(0, Spool::bytes);
+    let mut before = u64::MAX;
+    while (1..before).contains(&waiting()) {
+        before = waiting();
+        // A crash between merging and emptying the spool left lines in both.
+        let is_new = |name: &str, place| merged_before.as_ref().is_none_or(|(old, last)| old != name || place > *last);
+        recovery.merged += core.merge_spool(|name, place, body| {
+            let new = is_new(name, place);
+            if new {
+                end.note(body);
+            }
+            new
+        })?;
+    }
+    recovery.unknown = end.open.len() as u64;
+    let mut bundle = Bundle::default();
+    let mut open: Vec<&String> = end.open.iter().collect();
+    open.sort_unstable();
+    for id in open {
+        bundle.push(Kind::Fact, |out| line::unknown(out, core.clock.now(), id))?;
+    }
+    if recovery != Recovery::default() {
+        bundle.push(Kind::Fact, |out| line::recovered(out, core.clock.now(), &recovery))?;
+        core.append(&bundle)?;
+        core.sync()?;
+        tracing::warn!(recovery.unknown, recovery.torn_bytes, recovery.merged, "the audit log was put in order");
+    }
+    Ok(recovery)
+}

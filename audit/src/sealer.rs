@@ -1,0 +1,211 @@
+//! The thread that seals: hashes what was written, writes tiles, signs checkpoints. It follows the log at its own pace
+//! and holds nobody up; where it lags too far it reads the files again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::core::Core;
+use crate::segment::Segment;
+use crate::signed_note::Signer;
+use crate::tree::{FullTile, Tree, leaf_hash};
+use crate::{LogProblem, tile};
+
+/// How often it looks for new lines.
+const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+/// How often the newest checkpoint is replaced, at most.
+const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
+/// How often a checkpoint goes to the history, beside those at rotation and stop.
+const HISTORY_INTERVAL: Duration = Duration::from_secs(60);
+/// How long it waits for the lines of a checkpoint to be synced.
+const SYNC_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Follows the log and seals it.
+#[derive(Debug)]
+pub(crate) struct Sealer {
+    core: Arc<Core>,
+    signer: Signer,
+    origin: String,
+    tree: Tree,
+    cursor: Cursor,
+    /// First lines of segments that the tree has not reached.
+    rotations: VecDeque<u64>,
+    /// Full tiles that are not on disk yet.
+    full: Vec<FullTile>,
+    checkpointed: u64,
+    last_checkpoint: Option<Instant>,
+    last_history: Option<Instant>,
+}
+
+/// Where in the files the tree has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Cursor {
+    /// The segment, by its first line.
+    pub(crate) segment: u64,
+    /// The byte in it where the next line begins.
+    pub(crate) byte: u64,
+}
+
+/// Why a checkpoint is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Occasion {
+    /// Its time has come.
+    Due,
+    /// A segment or the log ends here: it also goes to the history.
+    End,
+}
+
+impl Sealer {
+    pub(crate) fn new(
+        core: Arc<Core>,
+        signer: Signer,
+        origin: String,
+        tree: Tree,
+        cursor: Cursor,
+        checkpointed: u64,
+    ) -> Self {
+        core.signed.store(checkpointed, Ordering::Release);
+        Self {
+            core,
+            signer,
+            origin,
+            tree,
+            cursor,
+            rotations: VecDeque::new(),
+            full: Vec::new(),
+            checkpointed,
+            last_checkpoint: None,
+            last_history: None,
+        }
+    }
+
+    /// The key that checks what this sealer signs.
+    pub(crate) fn public_key(&self) -> String {
+        self.signer.verifier().to_text()
+    }
+
+    /// Runs until the log stops, and seals its last line.
+    pub(crate) fn run(mut self, is_over: impl Fn() -> bool) {
+        loop {
+            // Read before following: what is written until `is_over` is sealed.
+            let over = is_over();
+            let occasion = if over { Occasion::End } else { Occasion::Due };
+            let outcome = self.follow().and_then(|()| self.seal(occasion));
+            self.core.set_seal_problem(outcome.err());
+            if over {
+                return;
+            }
+            std::thread::park_timeout(LOOK_INTERVAL);
+        }
+    }
+
+    /// Hashes everything that was written.
+    fn follow(&mut self) -> Result<(), LogProblem> {
+        let tail = self.core.appender().take_tail();
+        self.rotations.extend(&tail.rotations);
+        self.catch_up(tail.first)?;
+        for line in tail.text.split_inclusive(|byte| *byte == b'\n') {
+            self.push(line.strip_suffix(b"\n").unwrap_or(line));
+        }
+        self.write_full_tiles()
+    }
+
+    /// Reads from the files the lines before `end` that were not handed over.
+    fn catch_up(&mut self, end: u64) -> Result<(), LogProblem> {
+        while self.tree.size() < end {
+            self.enter_segment();
+            let segment = Segment::new(&self.core.directory, self.cursor.segment);
+            let before = self.tree.size();
+            let mut lines = segment.lines(self.cursor.byte)?;
+            while self.tree.size() < end && self.rotations.front() != Some(&self.tree.size()) {
+                let Some(line) = lines.next()?.filter(|line| line.ended) else { break };
+                self.push(line.text);
+            }
+            if self.tree.size() == before {
+                return Err(LogProblem::damaged(&segment.path, format!("line {before} of the log is not there")));
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, line: &[u8]) {
+        self.enter_segment();
+        self.tree.push(leaf_hash(line), &mut self.full);
+        self.cursor.byte += line.len() as u64 + 1;
+    }
+
+    /// Where a segment begins at the next line: seals the one before, goes on in this one.
+    fn enter_segment(&mut self) {
+        if self.rotations.front() == Some(&self.tree.size()) {
+            self.rotations.pop_front();
+            let outcome = self.write_full_tiles().and_then(|()| self.seal(Occasion::End));
+            self.core.set_seal_problem(outcome.err());
+            self.cursor = Cursor { segment: self.tree.size(), byte: 0 };
+        }
+    }
+
+    fn write_full_tiles(&mut self) -> Result<(), LogProblem> {
+        let directory = &self.core.directory;
+        let mut written = 0;
+        let outcome = self.full.iter().try_for_each(|full| {
+            tile::write_full(directory, full.level, full.index, &full.hashes)?;
+            written += 1;
+            Ok(())
+        });
+        self.full.drain(..written);
+        outcome.map_err(|error: std::io::Error| LogProblem::disk(&directory.join("tile"), &error))
+    }
+
+    /// Signs a checkpoint over everything that was hashed, where there is a reason to.
+    fn seal(&mut self, occasion: Occasion) -> Result<(), LogProblem> {
+        let size = self.tree.size();
+        let waited = self.last_checkpoint.is_none_or(|last| last.elapsed() >= CHECKPOINT_INTERVAL);
+        let wanted = match occasion {
+            Occasion::Due => waited && size > self.checkpointed,
+            Occasion::End => size > 0,
+        };
+        if !wanted {
+            return Ok(());
+        }
+        self.wait_until_synced(size)?;
+        let directory = &self.core.directory;
+        for (level, index, hashes) in self.tree.partial_tiles() {
+            tile::write_partial(directory, level, index, hashes)
+                .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
+        }
+        let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: self.tree.root() };
+        let note = checkpoint.sign(&self.signer);
+        checkpoint::write_newest(directory, &note)
+            .map_err(|error| LogProblem::disk(&checkpoint::newest_path(directory), &error))?;
+        self.checkpointed = size;
+        self.core.signed.store(size, Ordering::Release);
+        self.last_checkpoint = Some(Instant::now());
+        let history_waited = self.last_history.is_none_or(|last| last.elapsed() >= HISTORY_INTERVAL);
+        if history_waited || occasion == Occasion::End {
+            checkpoint::add_to_history(directory, &note)
+                .map_err(|error| LogProblem::disk(&checkpoint::history_path(directory), &error))?;
+            self.last_history = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// A checkpoint may not say more than the disk holds.
+    fn wait_until_synced(&self, size: u64) -> Result<(), LogProblem> {
+        let start = Instant::now();
+        loop {
+            if let Some(outcome) = self.core.gate.outcome(size) {
+                return outcome;
+            }
+            if start.elapsed() > SYNC_TIMEOUT {
+                return Err(LogProblem::Disk {
+                    place: self.core.directory.display().to_string(),
+                    reason: "the disk takes too long to sync".to_owned(),
+                });
+            }
+            self.core.gate.wish();
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! Trials of the whole log, from the door to the files.
+
+mod admit;
+mod crash;
+mod emergency;
+mod tamper;
