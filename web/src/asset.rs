@@ -94,4 +94,43 @@ mod tests {
         }
         assert!(!LOGO.contains("<script") && !LOGO.contains("href") && !LOGO.contains("style="));
     }
+
+    /// Relative luminance (WCAG 2.2).
+    fn luminance(colour: &str) -> f64 {
+        let part = |at: usize| {
+            let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+            if value <= 0.040_45 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+        };
+        0.2126 * part(1) + 0.7152 * part(3) + 0.0722 * part(5)
+    }
+
+    #[test]
+    fn text_stands_out_from_its_ground_by_day_and_by_night() {
+        let (day, night) = STYLE.split_once("@media (prefers-color-scheme: dark)").unwrap();
+        for scheme in [day, night] {
+            let colour = |name: &str| scheme.split(&format!("--{name}: ")).nth(1).unwrap().split(';').next().unwrap();
+            let check = |text: &str, ground: &str, least: f64| {
+                let (a, b) = (luminance(colour(text)), luminance(colour(ground)));
+                let contrast = (a.max(b) + 0.05) / (a.min(b) + 0.05);
+                assert!(contrast >= least, "{text} on {ground}: {contrast:.2}");
+            };
+            for ground in ["ground", "surface", "raised"] {
+                check("ink", ground, 7.0);
+                check("ink-soft", ground, 4.5);
+                check("accent", ground, 4.5);
+                check("edge", ground, 3.0);
+                check("focus", ground, 3.0);
+            }
+            for tone in ["stop", "wait", "done"] {
+                check(tone, "surface", 4.5);
+                check(tone, &format!("{tone}-soft"), 4.5);
+                check("ink", &format!("{tone}-soft"), 7.0);
+            }
+            check("on-accent", "accent", 4.5);
+            check("on-accent", "accent-strong", 4.5);
+            check("accent-strong", "accent-soft", 4.5);
+            check("accent", "accent-soft", 4.5);
+            check("ink", "accent-soft", 7.0);
+        }
+    }
 }

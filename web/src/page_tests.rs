@@ -325,9 +325,8 @@ fn check_html(page: &str, html: &str, language: Language) {
     assert_eq!(ids.len(), ids.iter().collect::<BTreeSet<_>>().len(), "{page}: ids are unique");
     for tag in &tags {
         let link = tag.value("href").into_iter().chain(tag.value("src"));
-        for bad in tag.attributes.iter().map(|(key, _)| *key).filter(|key| key.starts_with("on") || *key == "style") {
-            panic!("{page}: {bad} on <{}>", tag.name);
-        }
+        let inline = tag.attributes.iter().find(|(key, _)| key.starts_with("on") || *key == "style");
+        assert!(inline.is_none(), "{page}: {inline:?} on <{}>", tag.name);
         assert!(!["script", "style", "iframe", "object", "base"].contains(&tag.name), "{page}: <{}>", tag.name);
         if tag.name != "a" {
             link.for_each(|place| assert!(place.starts_with("/.sekimori/"), "{page}: {place} from outside"));

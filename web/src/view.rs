@@ -123,7 +123,7 @@ impl Tone {
     fn path(self) -> &'static str {
         match self {
             Self::Stop => "M13 24h22",
-            Self::Wait => "M24 13v11l7 5",
+            Self::Wait => "M24 11a13 13 0 1 0 0 26a13 13 0 1 0 0-26M24 17v7.5l5 3",
             Self::Done => "M14 25l7 7 13-15",
             Self::Ask => "M24 14a5 5 0 1 0 0 10a5 5 0 1 0 0-10M14 35c2-5 5-7 10-7s8 2 10 7",
         }

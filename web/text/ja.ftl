@@ -9,14 +9,14 @@ footer = 関守 Sekimori
 # サインイン
 sign-in-title = サインイン
 sign-in-lead = サインインの方法を選んでください。
-sign-in-with = { $name } でサインイン
+sign-in-with = { $name }でサインイン
 sign-in-none = サインインの方法がまだ設定されていません。情報システム担当に知らせてください。
 sign-in-note = 共用の端末では、席を離れる前に必ずサインアウトしてください。
 step-up-title = もう一度、本人確認をお願いします
 step-up-lead = 大切な操作のため、続ける前にあらためて本人確認をします。
 step-up-aal2 = 2つ目の確認(認証アプリ、カードなど)を求められることがあります。
 step-up-aal3 = セキュリティキーや職員カードを手元に用意してください。
-sign-in-signed-in = 今は { $name } さんとしてサインインしています。
+sign-in-signed-in = 今は{ $name }さんとしてサインインしています。
 
 # ポータル
 portal-title = 使えるアプリ
