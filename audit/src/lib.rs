@@ -5,8 +5,15 @@
 //! tree whose root is signed every second, so that [`verify`] finds a changed byte offline. Deliberately not here:
 //! who may do what (policy), what is done (gateway), and searching.
 //!
-//! Nothing can be forwarded that was not recorded: forging, copying and reusing do not compile.
+//! Nothing can be forwarded that was not recorded. Once, in order, compiles; forging, copying and reusing do not:
 //!
+//! ```
+//! fn once(one: audit::Admitted<String>, outcome: audit::Outcome) -> String {
+//!     let (act, receipt) = one.open();
+//!     receipt.close(outcome);
+//!     act
+//! }
+//! ```
 //! ```compile_fail
 //! fn forge(receipt: audit::Receipt) -> audit::Admitted<()> { audit::Admitted { act: (), receipt } }
 //! ```
