@@ -56,7 +56,8 @@ impl Site {
         let note = Note::new(Event::SignedOut, request.at).who(&session.who);
         let recorded = self.record(request, note).await;
         let onward = self.provider_sign_out(session, request).await;
-        let mut response = self.farewell(request, onward.as_deref());
+        let todo = if onward.is_some() { "signed-out-onward-do" } else { "signed-out-still-do" };
+        let mut response = self.farewell(request, onward.as_deref(), todo);
         headers::add_cookies(&mut response, cookie::no_session());
         if recorded.is_err() {
             warn!(request = %request.request, "signed out without a record");
@@ -66,7 +67,7 @@ impl Site {
 
     /// Back from the provider's sign-out.
     pub(crate) fn signed_out(&self, request: &PageRequest) -> Response<Bytes> {
-        let mut response = self.farewell(request, None);
+        let mut response = self.farewell(request, None, "signed-out-do");
         if request.session.is_none() {
             headers::add_cookies(&mut response, cookie::no_session());
         }
@@ -99,7 +100,7 @@ impl Site {
         }
     }
 
-    fn farewell(&self, request: &PageRequest, onward: Option<&str>) -> Response<Bytes> {
+    fn farewell(&self, request: &PageRequest, onward: Option<&str>, todo: &str) -> Response<Bytes> {
         let voice = self.voice(language(&request.headers));
         let action = match onward {
             Some(url) => Link::new(voice.say("signed-out-onward"), url),
@@ -109,7 +110,7 @@ impl Site {
             tone: Tone::Done,
             title: voice.say("signed-out-title"),
             what: voice.say("signed-out-what"),
-            todo: Some(voice.say(if onward.is_some() { "signed-out-onward-do" } else { "signed-out-do" })),
+            todo: Some(voice.say(todo)),
             sign_out: false,
             actions: vec![action],
             help: None,

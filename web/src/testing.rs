@@ -125,12 +125,7 @@ impl Hospital {
         let devices = Arc::new(Devices::load(store.clone()).await.unwrap());
         let sessions = Arc::new(Sessions::new(store.clone(), devices, config.sessions.clone()));
         let provider = Arc::new(FakeProvider::new(clock_arg.clone()));
-        let serving = provider.clone();
-        let fetch: identity::Fetch = Arc::new(move |request| {
-            let answer = serving.answer(&request);
-            Box::pin(async move { answer })
-        });
-        let oidc = Arc::new(Oidc::new(&config.providers, store.clone(), fetch, clock_arg.clone()));
+        let oidc = Arc::new(Oidc::new(&config.providers, store.clone(), fetch(&provider), clock_arg.clone()));
         let keys = folder.0.join("keys");
         fs::create_dir_all(&keys).unwrap();
         let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
@@ -144,6 +139,23 @@ impl Hospital {
             config,
         });
         Self { site, store, sessions, provider, log, _folder: folder, clock }
+    }
+
+    /// The gateway starts again: what it knew of the provider is forgotten, sessions are not.
+    pub(crate) fn restart(&mut self) {
+        let told = self.clock.clone();
+        let clock = Clock::new(move || Timestamp::from_unix_micros(told.load(Ordering::SeqCst)));
+        let parts = &self.site.parts;
+        let oidc = Oidc::new(&parts.config.providers, self.store.clone(), fetch(&self.provider), clock);
+        self.site = Site::new(SiteParts {
+            config: parts.config.clone(),
+            sessions: parts.sessions.clone(),
+            oidc: Arc::new(oidc),
+            hand_offs: parts.hand_offs.clone(),
+            assertions: parts.assertions.clone(),
+            store: parts.store.clone(),
+            recorder: self.log.recorder(),
+        });
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -168,6 +180,14 @@ impl Hospital {
             _ => HostKind::App,
         }
     }
+}
+
+fn fetch(provider: &Arc<FakeProvider>) -> identity::Fetch {
+    let serving = provider.clone();
+    Arc::new(move |request| {
+        let answer = serving.answer(&request);
+        Box::pin(async move { answer })
+    })
 }
 
 fn ward_terminal_record() -> DeviceRecord {

@@ -44,6 +44,7 @@ ask-sign-out-nobody = Nobody is signed in on this device.
 signed-out-title = You are signed out
 signed-out-what = Your sign-in on this device has ended. The next person should sign in under their own name.
 signed-out-do = Please close any app pages that are still open.
+signed-out-still-do = The sign-in service may still remember you. On a shared device, close every browser window.
 signed-out-onward = Sign out of the sign-in service too
 signed-out-onward-do = Next, you will be signed out of the sign-in service too. If this page does not change, press the button below.
 signed-in-title = You are signed in

@@ -44,6 +44,7 @@ ask-sign-out-nobody = この端末では、だれもサインインしていま�
 signed-out-title = サインアウトしました
 signed-out-what = この端末でのサインインを終えました。次の人は、自分の名前でサインインしてください。
 signed-out-do = 開いたままのアプリの画面は閉じてください。
+signed-out-still-do = サインイン先が、まだあなたを覚えていることがあります。共用の端末では、ブラウザーの画面をすべて閉じてください。
 signed-out-onward = サインイン先でもサインアウトする
 signed-out-onward-do = 続けて、サインイン先でもサインアウトします。画面が変わらないときは、下のボタンを押してください。
 signed-in-title = サインインできました
