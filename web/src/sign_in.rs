@@ -208,7 +208,7 @@ impl Site {
     }
 
     /// A new sign-in ends what this browser had open before: the same person's old session, or, when someone else
-    /// sits down, everything of the person before (peers.md section 4 rule 10).
+    /// sits down, everything of the person before (docs/threats.md T-10).
     async fn end_previous(&self, request: &PageRequest, session: &Session) -> Result<(), Fault> {
         let Some(old) = request.session.as_ref().filter(|old| old.id() != session.id()) else { return Ok(()) };
         if old.who.user != session.who.user {
