@@ -109,7 +109,7 @@ async fn any_byte_of_a_copy_that_is_changed_is_found_and_located() {
         let mut changed = bytes.clone();
         changed[at] ^= 1;
         fs::write(&segment, &changed).unwrap();
-        let told = ward.hospital.run(&["audit", "verify", &copy.display().to_string()]);
+        let told = ward.hospital.run(&["audit", "verify", "--dir", &copy.display().to_string()]);
         assert_eq!(told.code, Some(1), "byte {at}: {} {}", told.out, told.err);
         let line = 1 + bytes[..at].iter().filter(|byte| **byte == b'\n').count();
         let place = format!("{}:{line}", segment.file_name().unwrap().to_string_lossy());
@@ -117,7 +117,7 @@ async fn any_byte_of_a_copy_that_is_changed_is_found_and_located() {
         assert!(said.contains(&place) || said.contains(&format!(":{}", line + 1)), "byte {at}, {place}: {said}");
     }
     fs::write(&segment, &bytes).unwrap();
-    let _whole = ward.hospital.run(&["audit", "verify", &copy.display().to_string()]).ok();
+    ward.hospital.run(&["audit", "verify", "--dir", &copy.display().to_string()]).ok();
 }
 
 #[tokio::test]
@@ -137,7 +137,11 @@ async fn a_line_that_is_left_out_and_a_log_cut_short_are_found() {
     let shortened: String = lines[..lines.len() - 3].concat();
     for (what, text) in [("without a line", without_one), ("swapped", swapped), ("shortened", shortened)] {
         fs::write(&segment, text).unwrap();
-        assert_eq!(ward.hospital.run(&["audit", "verify", &copy.display().to_string()]).code, Some(1), "{what}");
+        assert_eq!(
+            ward.hospital.run(&["audit", "verify", "--dir", &copy.display().to_string()]).code,
+            Some(1),
+            "{what}"
+        );
     }
 }
 

@@ -32,10 +32,7 @@ async fn a_gibibyte_goes_down_without_the_memory_growing() {
     assert_eq!(bytes, GIB);
     assert!(most - before < GROWTH_BYTES_MAX, "grew by {} bytes", most - before);
 
-    let records = ward.hospital.records();
-    let opening = records.opened(&format!("/bytes/{GIB}")).only().clone();
-    let closing =
-        tests::eventually("the closing line", async || ward.hospital.records().closing(&opening).cloned()).await;
+    let closing = ward.closing(&format!("/bytes/{GIB}")).await;
     assert_eq!((&closing["end"], &closing["bo"]), (&"served".into(), &GIB.into()));
 }
 

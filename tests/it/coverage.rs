@@ -73,7 +73,7 @@ async fn a_policy_that_errors_denies() {
         tests::Hospital::build(tests::Plan::with_emr(emr.address()).block("[policy]\nfiles = [\"extra.cedar\"]"));
     hospital.folder().write("extra.cedar", cedar);
     hospital.start();
-    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed");
+    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed").await;
     let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
     let answer = hospital.caller(&terminal).ask(Ask::get("emr", "/a").signed_in(&doctor)).await;
     answer.expect_problem(403, "policy-error");

@@ -21,14 +21,14 @@ async fn health_and_metrics_have_a_listener_of_their_own() {
     let ward = Ward::open().await;
     ward.caller.ask(ward.get("/a")).await.expect(200);
     ward.caller.ask(Ask::get("emr", "/a")).await.expect(401);
-    assert_eq!(operations(&ward.hospital, "/health").await.status, 200);
-    assert_eq!(operations(&ward.hospital, "/ready").await.status, 200);
+    assert_eq!(operations(&ward.hospital, "/health/live").await.status, 200);
+    assert_eq!(operations(&ward.hospital, "/health/ready").await.status, 200);
     let metrics = operations(&ward.hospital, "/metrics").await.expect(200).text();
     assert!(metrics.contains("sekimori_"), "{metrics}");
     for secret in ["doctor", "ward-pc-1", "hospital.test", ward.doctor.token("emr")] {
         assert!(!metrics.contains(secret), "{secret} is in the metrics");
     }
-    for path in ["/metrics", "/health", "/ready"] {
+    for path in ["/metrics", "/health/live", "/health/ready"] {
         ward.caller.ask(Ask::get("login", path)).await.expect(404);
     }
 }
@@ -65,7 +65,7 @@ async fn a_second_gateway_on_the_same_log_does_not_start() {
 #[tokio::test]
 async fn a_locked_store_is_no_reason_to_let_anyone_in() {
     let ward = Ward::open().await;
-    let file = ward.hospital.folder().join("state/sekimori.db");
+    let file = ward.hospital.folder().join("state/store.sqlite");
     std::fs::remove_file(&file).unwrap();
     std::fs::create_dir(&file).unwrap();
     let cookie = "__Host-sekimori=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
@@ -83,7 +83,7 @@ async fn commands_say_no_with_one_and_wrong_words_with_sixty_four() {
     assert_eq!(run(&["session", "revoke", "not-a-session"]), Some(64));
     assert_eq!(run(&["device", "add", "ward-pc-1", "--class", "toaster"]), Some(64));
     assert_eq!(run(&["frobnicate"]), Some(64));
-    let sessions = ward.hospital.run(&["session", "list", "--format", "json"]).ok().json();
-    assert_eq!(sessions.as_array().unwrap().len(), 1, "{sessions}");
-    assert!(!sessions.to_string().contains(ward.doctor.token("emr")));
+    let sessions = ward.hospital.run(&["session", "list", "--format", "json"]).ok().out;
+    assert_eq!(sessions.lines().count(), 1, "{sessions}");
+    assert!(!sessions.contains(ward.doctor.token("emr")));
 }

@@ -19,7 +19,7 @@ async fn a_study_is_stored_found_and_retrieved_through_the_gateway_and_each_has_
     let pacs = Pacs::start();
     let plan = Plan::new().app("pacs", pacs.address(), "health_path = \"/system\"");
     let hospital = Hospital::open(plan);
-    let modality = Device::add(&hospital, "ct-console-1", "fixed");
+    let modality = Device::add(&hospital, "ct-console-1", "fixed").await;
     let caller = hospital.caller(&modality);
     let doctor = Session::open(&hospital, "doctor", Some(&modality), &["pacs"]).await;
     let nurse = Session::open(&hospital, "nurse", Some(&modality), &["pacs"]).await;

@@ -103,6 +103,6 @@ async fn a_gentle_stop_lets_open_requests_end_and_takes_no_new_ones() {
     assert_eq!(ward.hospital.wait().code(), Some(0));
     let records = ward.hospital.records();
     assert_eq!(records.last()["ev"], "stopped");
-    let opening = records.opened("/bytes/50000000").only();
-    assert_eq!(records.closing(opening).unwrap()["end"], "served");
+    let opening = records.opened("/bytes/50000000").only().clone();
+    assert_eq!(records.closing(&opening).unwrap()["end"], "served");
 }

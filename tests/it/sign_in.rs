@@ -12,11 +12,11 @@ struct Floor {
 }
 
 impl Floor {
-    fn open() -> Self {
+    async fn open() -> Self {
         let emr = Upstream::http1();
         let plan = Plan::with_emr(emr.address()).app("labs", emr.address(), "");
         let (hospital, idp) = Hospital::open_with_provider(plan);
-        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared");
+        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
         Self { hospital, _idp: idp, emr, terminal }
     }
 
@@ -35,7 +35,7 @@ fn is_path(path: &'static str) -> impl Fn(&Url) -> bool {
 
 #[tokio::test]
 async fn a_nurse_signs_in_and_is_where_she_wanted_to_be() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     let page = nurse.open(&floor.chart()).await.expect(200);
     assert_eq!(page.json()["target"], "/patients/1?view=all");
@@ -51,14 +51,14 @@ async fn a_nurse_signs_in_and_is_where_she_wanted_to_be() {
 
 #[tokio::test]
 async fn who_proved_twice_who_they_are_is_known_more_surely() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     floor.person("doctor").open(&floor.chart()).await.expect(200);
     assert_eq!(floor.hospital.records().opened("/patients/1").only()["acr"], "aal2");
 }
 
 #[tokio::test]
 async fn one_sign_in_opens_the_next_app_without_asking_again() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     nurse.open(&floor.chart()).await.expect(200);
     let visited = nurse.trail().len();
@@ -75,7 +75,7 @@ async fn one_sign_in_opens_the_next_app_without_asking_again() {
 
 #[tokio::test]
 async fn many_tabs_that_sign_in_at_once_all_succeed() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     let mut waiting = Vec::new();
     for tab in 0..6 {
@@ -90,7 +90,7 @@ async fn many_tabs_that_sign_in_at_once_all_succeed() {
 
 #[tokio::test]
 async fn someone_of_no_group_we_know_is_told_so_and_has_no_session() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut stranger = floor.person("stranger");
     let page = stranger.open(&floor.chart()).await.expect(403);
     assert!(page.header("content-type").starts_with("text/html"));
@@ -101,14 +101,14 @@ async fn someone_of_no_group_we_know_is_told_so_and_has_no_session() {
 
 #[tokio::test]
 async fn someone_who_turns_back_at_the_provider_is_told_so() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     floor.person("").open(&floor.chart()).await.expect(403);
     assert!(!floor.hospital.records().with("ev", "sign-in-failed").is_empty());
 }
 
 #[tokio::test]
 async fn the_providers_answer_is_worth_nothing_in_another_browser() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut victim = floor.person("nurse");
     let callback = victim.open_until(&floor.chart(), is_path("/callback")).await;
     let mut thief = floor.person("nurse");
@@ -119,7 +119,7 @@ async fn the_providers_answer_is_worth_nothing_in_another_browser() {
 
 #[tokio::test]
 async fn the_providers_answer_is_taken_once() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     let callback = nurse.open_until(&floor.chart(), is_path("/callback")).await;
     let mut twin = nurse.clone();
@@ -129,7 +129,7 @@ async fn the_providers_answer_is_taken_once() {
 
 #[tokio::test]
 async fn a_changed_state_or_issuer_is_refused() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     for (field, value) in [("state", "x"), ("iss", "https://other.test"), ("code", "x")] {
         let mut nurse = floor.person("nurse");
         let callback = nurse.open_until(&floor.chart(), is_path("/callback")).await;
@@ -145,7 +145,7 @@ async fn a_changed_state_or_issuer_is_refused() {
 
 #[tokio::test]
 async fn the_code_that_leads_back_to_an_app_works_once_and_in_one_browser() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     let arrive = nurse.open_until(&floor.chart(), is_path("/.sekimori/arrive")).await;
     let mut thief = floor.person("nurse");
@@ -160,7 +160,7 @@ async fn the_code_that_leads_back_to_an_app_works_once_and_in_one_browser() {
 
 #[tokio::test]
 async fn nobody_is_sent_to_another_site() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     for query in
         ["?return=https://evil.test/", "?to=//evil.test", "?return_to=%2F%2Fevil.test", "?next=https:evil.test"]
@@ -172,7 +172,7 @@ async fn nobody_is_sent_to_another_site() {
 
 #[tokio::test]
 async fn signing_out_ends_it_here_and_at_the_provider() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
     nurse.open(&floor.chart()).await.expect(200);
     nurse.open(&floor.hospital.url("labs", "/today")).await.expect(200);
@@ -201,7 +201,7 @@ async fn signing_out_ends_it_here_and_at_the_provider() {
 
 #[tokio::test]
 async fn a_posted_form_is_kept_for_who_must_sign_in_again() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     let mut doctor = floor.person("doctor");
     let form = Url::parse(&floor.hospital.url("emr", "/notes")).unwrap();
     let fields = [("note", "体温 37.5 & <b>"), ("by", "doctor")];
@@ -232,7 +232,7 @@ async fn a_provider_that_is_down_is_a_page_that_says_so() {
 
 #[tokio::test]
 async fn each_sign_in_opens_a_new_session() {
-    let floor = Floor::open();
+    let floor = Floor::open().await;
     for _ in 0..2 {
         let mut nurse = floor.person("nurse");
         nurse.open(&floor.chart()).await.expect(200);

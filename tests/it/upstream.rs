@@ -49,8 +49,7 @@ async fn a_server_that_comes_back_is_used_again() {
 async fn when_no_server_answers_the_person_is_told_and_it_is_recorded() {
     let ward = Ward::around(Upstream::http1(), Plan::new().app_at("emr", &[nobody(), nobody()], "")).await;
     ward.caller.ask(ward.get("/a")).await.expect_problem(502, "app-unreachable");
-    let records = ward.hospital.records();
-    let closing = records.closing(records.opened("/a").only()).expect("the access is closed");
+    let closing = ward.closing("/a").await;
     assert_eq!((&closing["end"], &closing["st"]), (&"upstream-failed".into(), &502.into()));
 }
 
@@ -73,8 +72,7 @@ async fn a_server_that_does_not_answer_in_time_is_given_up() {
     let begin = Instant::now();
     ward.caller.ask(ward.get("/hold/1")).await.expect_problem(504, "app-timeout");
     assert!(begin.elapsed() < Duration::from_secs(4));
-    let records = ward.hospital.records();
-    assert_eq!(records.closing(records.opened("/hold/1").only()).unwrap()["end"], "upstream-timeout");
+    assert_eq!(ward.closing("/hold/1").await["end"], "upstream-timeout");
 }
 
 #[tokio::test]
@@ -84,9 +82,7 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
     let mut connection = ward.caller.http1("emr").await;
     let response = connection.send(ward.get("/a")).await.unwrap();
     assert!(tests::Answer::read(response).await.is_err());
-    let opening = ward.hospital.records().opened("/a").only().clone();
-    let closing = eventually("the closing line", async || ward.hospital.records().closing(&opening).cloned()).await;
-    assert_eq!(closing["end"], "upstream-failed");
+    assert_eq!(ward.closing("/a").await["end"], "upstream-failed");
 }
 
 /// TLS of an app: its own certificate from this CA, and a demand for a client certificate where `clients` is given.
@@ -114,7 +110,7 @@ async fn status_through(tls: ServerConfig, more: &str, files: impl FnOnce(&Folde
     let plan = hospital.plan().clone().app_at("emr", &server, more);
     hospital.folder().write("sekimori.toml", plan.text());
     hospital.start();
-    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed");
+    let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed").await;
     let doctor = tests::Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
     hospital.caller(&terminal).ask(tests::Ask::get("emr", "/a").signed_in(&doctor)).await.status
 }

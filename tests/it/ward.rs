@@ -25,9 +25,10 @@ impl Ward {
 
     /// One with a plan of its own; `emr` is what stands behind the app.
     pub async fn around(emr: Upstream, plan: Plan) -> Self {
-        let hospital = Hospital::open(plan);
-        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared");
+        let mut hospital = Hospital::build(plan);
+        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
         let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
+        hospital.start();
         let caller = hospital.caller(&terminal);
         Self { hospital, emr, terminal, caller, doctor }
     }
@@ -45,6 +46,15 @@ impl Ward {
     /// A GET of the doctor.
     pub fn get(&self, target: &str) -> Ask {
         self.ask("GET", target)
+    }
+
+    /// The closing line of the one access to a path, once it is written.
+    pub async fn closing(&self, path: &str) -> serde_json::Value {
+        tests::eventually("the closing line", async || {
+            let records = self.hospital.records();
+            records.closing(records.opened(path).only()).cloned()
+        })
+        .await
     }
 
     /// The cookie field of the doctor, for requests written by hand.

@@ -59,14 +59,12 @@ impl Answer {
     }
 
     /// The same, when it has this status.
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{:?}\n{}", self.headers, self.text());
         self
     }
 
     /// The same, when it is a refusal of this status as programs read it (RFC 9457), with this code.
-    #[must_use]
     pub fn expect_problem(self, status: u16, code: &str) -> Self {
         let answer = self.expect(status);
         assert_eq!(answer.header("content-type"), "application/problem+json", "{}", answer.text());

@@ -5,9 +5,7 @@ use std::path::PathBuf;
 use p12_keystore::{KeyStore, Pkcs12ImportPolicy};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
-use crate::Hospital;
-
-const PASSWORD: &str = "correct-horse-1";
+use crate::{Hospital, eventually};
 
 /// A device with its certificate and key.
 #[derive(Clone, Debug)]
@@ -21,17 +19,19 @@ pub struct Device {
 }
 
 impl Device {
-    /// Has the operator add a device.
-    #[must_use]
-    pub fn add(hospital: &Hospital, id: &str, class: &str) -> Self {
+    /// Has the operator add a device; where the gateway runs, waits until it has heard of it.
+    pub async fn add(hospital: &Hospital, id: &str, class: &str) -> Self {
         let file = hospital.folder().join(&format!("{id}.p12"));
-        let password = hospital.folder().write(&format!("{id}.password"), PASSWORD);
-        let (out, password) = (file.display().to_string(), password.display().to_string());
-        let words =
-            ["device", "add", id, "--class", class, "--out", &out, "--password-file", &password, "--format", "json"];
-        let told = hospital.run(&words).ok().json();
-        assert_eq!(told["id"], id, "{told}");
-        let (chain, key) = open(&std::fs::read(&file).expect("the file to install was written"));
+        let out = file.display().to_string();
+        let told =
+            hospital.run(&["device", "add", id, "--class", class, "--out", &out, "--format", "json"]).ok().json();
+        let password = told["password"].as_str().expect("the password is told once");
+        let (chain, key) = open(&std::fs::read(&file).expect("the file to install was written"), password);
+        if hospital.is_open() {
+            let heard =
+                async || (!hospital.records().with("ev", "device-added").with("dev", id).is_empty()).then_some(());
+            eventually("the gateway hears of the device", heard).await;
+        }
         Self { id: id.to_owned(), file, chain, key }
     }
 
@@ -48,8 +48,8 @@ impl Device {
     }
 }
 
-fn open(file: &[u8]) -> (Vec<CertificateDer<'static>>, Vec<u8>) {
-    let store = KeyStore::from_pkcs12(file, PASSWORD, Pkcs12ImportPolicy::Strict);
+fn open(file: &[u8], password: &str) -> (Vec<CertificateDer<'static>>, Vec<u8>) {
+    let store = KeyStore::from_pkcs12(file, password, Pkcs12ImportPolicy::Strict);
     let store = store.expect("the file opens with its password");
     let (_, entry) = store.private_key_chain().expect("the file holds a key with its chain");
     let chain = entry.certs().iter().map(|one| CertificateDer::from(one.as_der().to_vec())).collect();

@@ -151,6 +151,12 @@ impl Hospital {
         }
     }
 
+    /// Whether the gateway runs.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.gateway.is_some()
+    }
+
     /// The gateway's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {

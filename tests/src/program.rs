@@ -18,10 +18,16 @@ pub struct Run {
 
 impl Run {
     /// The same, when it went well.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, Some(0), "out: {}\nerr: {}", self.out, self.err);
         self
+    }
+
+    /// Standard output as one JSON value a line.
+    #[must_use]
+    pub fn lines(&self) -> Vec<Value> {
+        let line = |line: &str| serde_json::from_str(line).unwrap_or_else(|problem| panic!("{problem}: {line}"));
+        self.out.lines().map(line).collect()
     }
 
     /// Standard output as one JSON value.

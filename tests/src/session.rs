@@ -14,7 +14,7 @@ use crate::{Device, Hospital};
 
 const ISSUER: &str = "https://idp.hospital.test";
 /// The gateway's store in its state folder.
-pub const STORE_FILE: &str = "state/sekimori.db";
+pub const STORE_FILE: &str = "state/store.sqlite";
 
 /// The cookie that carries a session.
 const SESSION_COOKIE: &str = "__Host-sekimori";

@@ -1,0 +1,235 @@
+//! The load: a fixed number of connections, each asking again as soon as it is answered. The same client for every
+//! proxy, with the same certificate and cookie, so that what it costs cancels out.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::Request;
+use http_body_util::{BodyExt, Empty};
+use hyper::client::conn::{http1, http2};
+use hyper_util::rt::TokioIo;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use tokio::net::TcpStream;
+use tokio::task::spawn_local;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::gauge;
+
+/// Not measured: until every connection stands and every cache is warm.
+const WARM_UP: Duration = Duration::from_millis(700);
+
+/// At whom the load is aimed.
+#[derive(Clone, Debug)]
+pub struct Aim {
+    /// The proxy's address.
+    pub address: SocketAddr,
+    /// The host asked for.
+    pub host: String,
+    /// TLS with the device's certificate.
+    pub tls: Arc<ClientConfig>,
+    /// The session's cookie.
+    pub cookie: String,
+}
+
+/// Which HTTP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Protocol {
+    /// HTTP/1.1, keep-alive.
+    Http1,
+    /// HTTP/2.
+    Http2,
+}
+
+/// What is asked for, by how many at once, for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Load {
+    /// The path.
+    pub path: &'static str,
+    /// Which HTTP.
+    pub protocol: Protocol,
+    /// Connections.
+    pub connections: usize,
+    /// Requests at once on each.
+    pub streams: usize,
+    /// Seconds.
+    pub seconds: u64,
+}
+
+/// What one measurement gave.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Requests answered with 200 and read to the end, warm-up included.
+    pub requests: u64,
+    /// Of these, in the measured time.
+    pub measured: u64,
+    /// The measured time.
+    pub elapsed: Duration,
+    /// CPU time of the proxy in it.
+    pub cpu: Duration,
+    /// Latency at the 50th and 99th per cent.
+    pub p50: Duration,
+    /// See `p50`.
+    pub p99: Duration,
+}
+
+impl Measured {
+    /// Requests for each second of CPU.
+    pub fn per_cpu_second(&self) -> f64 {
+        self.measured as f64 / self.cpu.as_secs_f64()
+    }
+
+    /// Requests a second.
+    pub fn per_second(&self) -> f64 {
+        self.measured as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Tally {
+    total: Cell<u64>,
+    measuring: Cell<bool>,
+    over: Cell<bool>,
+    latencies: std::cell::RefCell<Vec<u32>>,
+}
+
+impl Load {
+    /// Runs the load and measures.
+    pub async fn run(self, aim: &Aim, pid: u32) -> Measured {
+        let tally = Rc::new(Tally::default());
+        let mut asking = Vec::new();
+        for _ in 0..self.connections {
+            match self.protocol {
+                Protocol::Http1 => {
+                    let sender = connect_http1(aim).await;
+                    asking.push(spawn_local(ask_http1(sender, request(aim, self.path, false), Rc::clone(&tally))));
+                }
+                Protocol::Http2 => {
+                    let sender = connect_http2(aim).await;
+                    for _ in 0..self.streams {
+                        asking.push(spawn_local(ask_http2(sender.clone(), request(aim, self.path, true), Rc::clone(&tally))));
+                    }
+                }
+            }
+        }
+        tokio::time::sleep(WARM_UP).await;
+        let (cpu, begin, before) = (gauge::cpu_time(pid), Instant::now(), tally.total.get());
+        tally.measuring.set(true);
+        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        let (cpu, elapsed, measured) = (gauge::cpu_time(pid) - cpu, begin.elapsed(), tally.total.get() - before);
+        tally.over.set(true);
+        for one in asking {
+            one.await.unwrap();
+        }
+        let mut latencies = tally.latencies.take();
+        latencies.sort_unstable();
+        let at = |part: usize| Duration::from_micros(u64::from(latencies[(latencies.len() - 1) * part / 100]));
+        Measured { requests: tally.total.get(), measured, elapsed, cpu, p50: at(50), p99: at(99) }
+    }
+}
+
+fn request(aim: &Aim, path: &str, is_http2: bool) -> Request<Empty<Bytes>> {
+    let request = Request::get(if is_http2 { format!("https://{}{path}", aim.host) } else { path.to_owned() });
+    let request = request.header("cookie", &aim.cookie).header("user-agent", "bench").header("accept", "*/*");
+    let request = if is_http2 { request } else { request.header("host", &aim.host) };
+    request.body(Empty::new()).unwrap()
+}
+
+async fn connect(aim: &Aim, protocol: &[u8]) -> TlsStream<TcpStream> {
+    let mut tls = ClientConfig::clone(&aim.tls);
+    tls.alpn_protocols = vec![protocol.to_vec()];
+    let stream = TcpStream::connect(aim.address).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let name = ServerName::try_from(aim.host.clone()).unwrap();
+    TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+}
+
+async fn connect_http1(aim: &Aim) -> http1::SendRequest<Empty<Bytes>> {
+    let (sender, connection) = http1::handshake(TokioIo::new(connect(aim, b"http/1.1").await)).await.unwrap();
+    drop(spawn_local(connection));
+    sender
+}
+
+#[derive(Clone, Copy)]
+struct Here;
+
+impl<F: Future + 'static> hyper::rt::Executor<F> for Here {
+    fn execute(&self, future: F) {
+        drop(spawn_local(async move {
+            future.await;
+        }));
+    }
+}
+
+async fn connect_http2(aim: &Aim) -> http2::SendRequest<Empty<Bytes>> {
+    let (sender, connection) = http2::handshake(Here, TokioIo::new(connect(aim, b"h2").await)).await.unwrap();
+    drop(spawn_local(connection));
+    sender
+}
+
+async fn ask_http1(mut sender: http1::SendRequest<Empty<Bytes>>, request: Request<Empty<Bytes>>, tally: Rc<Tally>) {
+    while !tally.over.get() {
+        let begin = Instant::now();
+        sender.ready().await.unwrap();
+        let answer = sender.send_request(request.clone()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        read(answer.into_body()).await;
+        count(&tally, begin);
+    }
+}
+
+async fn ask_http2(mut sender: http2::SendRequest<Empty<Bytes>>, request: Request<Empty<Bytes>>, tally: Rc<Tally>) {
+    while !tally.over.get() {
+        let begin = Instant::now();
+        let answer = sender.send_request(request.clone()).await.unwrap();
+        assert_eq!(answer.status(), 200, "{answer:?}");
+        read(answer.into_body()).await;
+        count(&tally, begin);
+    }
+}
+
+fn count(tally: &Tally, begin: Instant) {
+    tally.total.set(tally.total.get() + 1);
+    if tally.measuring.get() {
+        tally.latencies.borrow_mut().push(u32::try_from(begin.elapsed().as_micros()).unwrap_or(u32::MAX));
+    }
+}
+
+async fn read(mut body: hyper::body::Incoming) -> u64 {
+    let mut bytes = 0;
+    while let Some(frame) = body.frame().await {
+        bytes += frame.unwrap().data_ref().map_or(0, |data| data.len() as u64);
+    }
+    bytes
+}
+
+/// A large download.
+#[derive(Clone, Copy, Debug)]
+pub struct Download {
+    /// Bytes read.
+    pub bytes: u64,
+    /// From the request to the last byte.
+    pub elapsed: Duration,
+}
+
+impl Download {
+    /// Bytes a second.
+    pub fn bytes_per_second(&self) -> f64 {
+        self.bytes as f64 / self.elapsed.as_secs_f64()
+    }
+}
+
+/// Downloads one path once.
+pub async fn download(aim: &Aim, path: &str) -> Download {
+    let mut sender = connect_http1(aim).await;
+    let begin = Instant::now();
+    let answer = sender.send_request(request(aim, path, false)).await.unwrap();
+    assert_eq!(answer.status(), 200, "{answer:?}");
+    let bytes = read(answer.into_body()).await;
+    Download { bytes, elapsed: begin.elapsed() }
+}
