@@ -1,4 +1,4 @@
-//! The gateway's cookies stay between it and the browser (rule 10 of the peers' list).
+//! The gateway's cookies stay between it and the browser (T-10 in docs/threats.md).
 
 use tests::Ask;
 

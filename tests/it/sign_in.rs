@@ -110,7 +110,7 @@ async fn someone_who_turns_back_at_the_provider_is_told_so() {
 async fn the_providers_answer_is_worth_nothing_in_another_browser() {
     let floor = Floor::open().await;
     let mut victim = floor.person("nurse");
-    let callback = victim.open_until(&floor.chart(), is_path("/callback")).await;
+    let callback = victim.open_until(&floor.chart(), is_path("/callback/staff")).await;
     let mut thief = floor.person("nurse");
     let page = thief.step(&callback).await.expect(400);
     assert!(page.header("content-type").starts_with("text/html"));
@@ -121,7 +121,7 @@ async fn the_providers_answer_is_worth_nothing_in_another_browser() {
 async fn the_providers_answer_is_taken_once() {
     let floor = Floor::open().await;
     let mut nurse = floor.person("nurse");
-    let callback = nurse.open_until(&floor.chart(), is_path("/callback")).await;
+    let callback = nurse.open_until(&floor.chart(), is_path("/callback/staff")).await;
     let mut twin = nurse.clone();
     nurse.open(callback.as_str()).await.expect(200);
     twin.step(&callback).await.expect(400);
@@ -132,7 +132,7 @@ async fn a_changed_state_or_issuer_is_refused() {
     let floor = Floor::open().await;
     for (field, value) in [("state", "x"), ("iss", "https://other.test"), ("code", "x")] {
         let mut nurse = floor.person("nurse");
-        let callback = nurse.open_until(&floor.chart(), is_path("/callback")).await;
+        let callback = nurse.open_until(&floor.chart(), is_path("/callback/staff")).await;
         let fields =
             callback.query_pairs().filter(|(name, _)| name != field).map(|(a, b)| (a.into_owned(), b.into_owned()));
         let mut changed = callback.clone();

@@ -180,9 +180,9 @@ async fn a_client_that_waits_for_100_continue_gets_it_and_the_refused_one_does_n
 
     let refused = ward.caller.send_bytes("emr", head("/a", "a=1").as_bytes()).await;
     assert!(refused.starts_with("HTTP/1.1 401 "), "nothing is read before someone is known: {refused}");
-    let wrong = head("/a", &cookie).replace("100-continue", "200-ok");
-    let answer = ward.caller.send_bytes("emr", wrong.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 417 ") || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    let unknown = format!("{}hello", head("/a", &cookie).replace("100-continue", "200-ok"));
+    let answer = ward.caller.send_bytes("emr", unknown.as_bytes()).await;
+    assert!(["200", "400", "417"].contains(&answer.split(' ').nth(1).unwrap()), "{answer}");
 }
 
 #[tokio::test]

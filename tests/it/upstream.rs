@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
-use tests::{Authority, Folder, Hospital, Plan, Upstream, eventually};
+use tests::{Authority, ClientAuthority, Folder, Hospital, Plan, Upstream, eventually};
 
 use crate::ward::Ward;
 
@@ -86,7 +86,7 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
 }
 
 /// TLS of an app: its own certificate from this CA, and a demand for a client certificate where `clients` is given.
-fn app_tls(folder: &Folder, authority: &Authority, clients: Option<&Authority>) -> ServerConfig {
+fn app_tls(folder: &Folder, authority: &Authority, clients: Option<&ClientAuthority>) -> ServerConfig {
     let files = authority.issue(folder.path(), "app", &["emr.inside.test"]);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions();
@@ -102,7 +102,7 @@ fn app_tls(folder: &Folder, authority: &Authority, clients: Option<&Authority>) 
 }
 
 /// The answer's status through an app whose TLS settings are `tls`.
-async fn status_through(tls: ServerConfig, more: &str, files: impl FnOnce(&Folder)) -> u16 {
+async fn status_through(tls: ServerConfig, more: &str, files: impl FnOnce(&Folder)) -> (u16, String) {
     let app = Upstream::https(tls);
     let server = [format!("https://{}", app.address())];
     let mut hospital = Hospital::build(Plan::new());
@@ -112,35 +112,38 @@ async fn status_through(tls: ServerConfig, more: &str, files: impl FnOnce(&Folde
     hospital.start();
     let terminal = tests::Device::add(&hospital, "ward-pc-1", "fixed").await;
     let doctor = tests::Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
-    hospital.caller(&terminal).ask(tests::Ask::get("emr", "/a").signed_in(&doctor)).await.status
+    let answer = hospital.caller(&terminal).ask(tests::Ask::get("emr", "/a").signed_in(&doctor)).await;
+    (answer.status, hospital.log_text())
 }
 
 #[tokio::test]
 async fn an_app_is_reached_by_tls_only_with_the_certificate_the_settings_name() {
     let (folder, inside, other) = (Folder::new(), Authority::new(), Authority::new());
-    let tls = || app_tls(&folder, &inside, None);
     let named = "[app.upstream_tls]\nca_file = \"inside.pem\"\nserver_name = \"emr.inside.test\"";
-    assert_eq!(status_through(tls(), named, |folder| inside.save(&folder.join("inside.pem"))).await, 200);
-    assert_eq!(status_through(tls(), named, |folder| other.save(&folder.join("inside.pem"))).await, 502, "another CA");
     let misnamed = named.replace("emr.inside", "labs.inside");
-    assert_eq!(
-        status_through(tls(), &misnamed, |folder| inside.save(&folder.join("inside.pem"))).await,
-        502,
-        "another name"
-    );
+    for (what, settings, trusted, expected) in [
+        ("as it should be", named, &inside, 200),
+        ("another CA", named, &other, 502),
+        ("another name", &misnamed, &inside, 502),
+    ] {
+        let tls = app_tls(&folder, &inside, None);
+        let (status, log) = status_through(tls, settings, |folder| trusted.save(&folder.join("inside.pem"))).await;
+        assert_eq!(status, expected, "{what}: {log}");
+    }
 }
 
 #[tokio::test]
 async fn an_app_that_demands_a_certificate_of_the_gateway_gets_it() {
     let (folder, inside) = (Folder::new(), Authority::new());
-    let tls = || app_tls(&folder, &inside, Some(&inside));
-    let with = "[app.upstream_tls]\nca_file = \"inside.pem\"\nserver_name = \"emr.inside.test\"\n\
-                client_certificate = \"own.pem\"\nclient_key = \"own.key\"";
-    let files = |folder: &Folder| {
-        inside.save(&folder.join("inside.pem"));
-        inside.issue(folder.path(), "own", &["gateway.inside.test"]);
-    };
-    assert_eq!(status_through(tls(), with, files).await, 200);
-    let without = with.split("\nclient_certificate").next().unwrap();
-    assert_eq!(status_through(tls(), without, files).await, 502);
+    let clients = ClientAuthority::new(folder.path());
+    let without = "[app.upstream_tls]\nca_file = \"inside.pem\"\nserver_name = \"emr.inside.test\"\n";
+    let with = format!("{without}client_certificate = \"gateway.pem\"\nclient_key = \"gateway.key\"");
+    for (settings, expected) in [(with.as_str(), 200), (without, 502)] {
+        let files = |folder: &Folder| {
+            inside.save(&folder.join("inside.pem"));
+            clients.issue(folder.path(), "gateway");
+        };
+        let (status, log) = status_through(app_tls(&folder, &inside, Some(&clients)), settings, files).await;
+        assert_eq!(status, expected, "{log}");
+    }
 }

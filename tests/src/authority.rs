@@ -1,12 +1,13 @@
 //! The CA of the test: for the gateway's own certificates, and for upstreams and providers that speak TLS.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use certs::ServerCa;
+use certs::{DeviceCa, ServerCa};
 use config::CertificateFiles;
-use policy::Timestamp;
+use policy::{DeviceClass, DeviceId, Timestamp};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -40,10 +41,7 @@ impl Authority {
     /// The CA as a client trusts it.
     #[must_use]
     pub fn roots(&self) -> Arc<RootCertStore> {
-        let mut roots = RootCertStore::empty();
-        let own = CertificateDer::from_pem_slice(self.0.certificate_pem().as_bytes()).expect("the CA reads back");
-        roots.add(own).expect("the CA is a CA");
-        Arc::new(roots)
+        roots(self.0.certificate_pem())
     }
 }
 
@@ -51,6 +49,46 @@ impl Default for Authority {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A CA for the certificates that clients show, as an app's own administrator may keep one.
+#[derive(Debug)]
+pub struct ClientAuthority(DeviceCa);
+
+impl ClientAuthority {
+    /// Makes one and keeps it in the folder.
+    #[must_use]
+    pub fn new(folder: &Path) -> Self {
+        Self(DeviceCa::open_or_create(&folder.join("client-ca"), "test", now()).expect("a CA can be made"))
+    }
+
+    /// Issues a certificate to a client and writes `NAME.pem` and `NAME.key`.
+    pub fn issue(&self, folder: &Path, name: &str) {
+        let id = DeviceId::parse(name).expect("a test's client has a name");
+        let issued = self.0.issue(&id, DeviceClass::Fixed, now(), LIFETIME).expect("a certificate can be issued");
+        let files = files(folder, name);
+        std::fs::write(&files.certificate, &issued.certificate_pem).expect("the certificate can be written");
+        std::fs::write(&files.key, issued.key_pem.expose()).expect("the key can be written");
+        make_private(&files.key);
+    }
+
+    /// The CA as a server trusts it.
+    #[must_use]
+    pub fn roots(&self) -> Arc<RootCertStore> {
+        roots(self.0.certificate_pem())
+    }
+}
+
+/// A file that only its owner reads, as the gateway wants its secrets.
+pub fn make_private(file: &Path) {
+    let owner_only = std::fs::Permissions::from_mode(0o600);
+    std::fs::set_permissions(file, owner_only).expect("a file can be made private");
+}
+
+fn roots(ca: &str) -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(ca.as_bytes()).expect("the CA reads back")).expect("the CA is a CA");
+    Arc::new(roots)
 }
 
 fn files(folder: &Path, name: &str) -> CertificateFiles {

@@ -6,9 +6,12 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::json;
 
+use crate::authority::make_private;
 use crate::hospital::{PORT, host_name};
 use crate::{Authority, Folder};
 
+/// The provider's name in the gateway's settings.
+const PROVIDER: &str = "staff";
 const CLIENT: &str = "sekimori";
 const SECRET: &str = "a-secret-that-only-the-two-of-them-know";
 
@@ -31,7 +34,7 @@ impl Idp {
             "key": files.key,
             "client_id": CLIENT,
             "client_secret": SECRET,
-            "redirect_uris": [format!("{login}/callback")],
+            "redirect_uris": [format!("{login}/callback/{PROVIDER}")],
             "post_logout_redirect_uris": [format!("{login}/signed-out")],
         });
         let program = program();
@@ -82,7 +85,7 @@ impl Drop for Idp {
 pub fn settings(issuer: &str) -> String {
     format!(
         r#"[[provider]]
-id = "staff"
+id = "{PROVIDER}"
 name = {{ ja = "職員", en = "Staff" }}
 issuer = "{issuer}"
 client_id = "{CLIENT}"
@@ -104,12 +107,8 @@ mfa = "aal2""#
 
 /// Writes the secret that the settings name.
 pub fn secret_file(folder: &Folder) -> PathBuf {
-    private(folder.write("client.secret", SECRET))
-}
-
-fn private(file: PathBuf) -> PathBuf {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).expect("a file can be made private");
+    let file = folder.write("client.secret", SECRET);
+    make_private(&file);
     file
 }
 

@@ -34,7 +34,7 @@ mod wait;
 mod websocket;
 
 pub use answer::Answer;
-pub use authority::{Authority, chain_and_key};
+pub use authority::{Authority, ClientAuthority, chain_and_key};
 pub use body::{Payload, empty, fed, filled, full};
 pub use browser::Browser;
 pub use caller::{Ask, Caller, Http1, Http2};

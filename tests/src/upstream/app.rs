@@ -150,6 +150,8 @@ fn cookies() -> Response<Payload> {
         "__Host-sekimori-h-1=stolen; Path=/; Secure",
         "__Host-sekimori=stolen",
         " __Host-sekimori =stolen; Path=/",
+        // A cookie without a name is sent back as its value alone, which is then a name and a value.
+        "=__Host-sekimori=stolen; Path=/",
     ] {
         response.headers_mut().append("set-cookie", HeaderValue::from_static(cookie));
     }
