@@ -8,7 +8,7 @@ use tests::{Ask, Plan, Upstream};
 
 use crate::ward::Ward;
 
-const HEADER: &str = "x-sekimori-assertion";
+const HEADER: &str = "sekimori-assertion";
 
 async fn ward() -> Ward {
     let emr = Upstream::http1();

@@ -3,7 +3,6 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
 use tests::{Ask, eventually};
 
 use crate::ward::Ward;
@@ -67,13 +66,12 @@ async fn no_secret_and_no_query_is_in_the_record_or_in_the_log() {
 #[tokio::test]
 async fn a_name_cannot_write_lines_of_its_own() {
     let ward = Ward::open().await;
-    let before = ward.hospital.records().len();
     let login = "doctor\n{\"v\":1,\"ev\":\"open\"}";
     let evil = tests::Session::open_with(&ward.hospital, login, &["doctor"], Some(&ward.terminal), &["emr"]).await;
     ward.caller.ask(Ask::get("emr", "/evil").signed_in(&evil)).await.expect(200);
     let records = ward.hospital.records();
     assert_eq!(records.opened("/evil").only()["login"], login);
-    assert!(records.len() <= before + 2, "an opening and a closing line");
+    assert!(records.all().iter().all(|record| record["seq"].is_u64()), "each line is one of ours: {records:#?}");
 }
 
 #[tokio::test]
@@ -143,34 +141,6 @@ async fn a_line_that_is_left_out_and_a_log_cut_short_are_found() {
             "{what}"
         );
     }
-}
-
-#[tokio::test]
-async fn an_access_that_cannot_be_recorded_is_not_made() {
-    let ward = Ward::open_with(|plan| plan.set("audit", "free_min = \"16TiB\"")).await;
-    ward.caller.ask(ward.get("/a")).await.expect_problem(503, "not-recorded");
-    ward.caller.ask(ward.ask("POST", "/a")).await.expect_problem(503, "not-recorded");
-    assert!(ward.emr.seen().is_empty());
-    let alarm: Vec<Value> = ward.hospital.log().into_iter().filter(|line| line["level"] == "ERROR").collect();
-    assert!(!alarm.is_empty(), "{}", ward.hospital.log_text());
-}
-
-#[tokio::test]
-async fn an_app_that_must_go_on_goes_on_in_the_emergency_spool() {
-    let emr = tests::Upstream::http1();
-    let plan = tests::Plan::new()
-        .app("emr", emr.address(), "on_log_failure = \"spool\"")
-        .set("audit", "free_min = \"16TiB\"")
-        .set("audit", "emergency_spool = \"spool\"");
-    let mut ward = Ward::around(emr, plan).await;
-    ward.caller.ask(ward.get("/urgent")).await.expect(200);
-    ward.hospital.stop();
-    let plan = ward.hospital.plan().clone().set("audit", "free_min = \"1MiB\"");
-    ward.hospital.folder().write("sekimori.toml", plan.text());
-    ward.hospital.start();
-    let merged =
-        eventually("the merged line", async || ward.hospital.records().opened("/urgent").all().first().cloned());
-    assert!(!merged.await["spool"].is_null(), "it says where it came from");
 }
 
 fn segment(folder: &Path) -> PathBuf {

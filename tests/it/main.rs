@@ -18,6 +18,7 @@ mod cookie;
 mod coverage;
 mod crash;
 mod deadline;
+mod full_disk;
 mod header;
 mod operations;
 mod pacs;

@@ -89,13 +89,17 @@ async fn many_tabs_that_sign_in_at_once_all_succeed() {
 }
 
 #[tokio::test]
-async fn someone_of_no_group_we_know_is_told_so_and_has_no_session() {
+async fn someone_of_no_group_we_know_is_told_so_and_opens_nothing() {
     let floor = Floor::open().await;
     let mut stranger = floor.person("stranger");
     let page = stranger.open(&floor.chart()).await.expect(403);
     assert!(page.header("content-type").starts_with("text/html"));
-    assert_eq!(stranger.jar().value("emr.hospital.test", "__Host-sekimori"), None);
-    assert_eq!(floor.hospital.records().with("ev", "sign-in-failed").only()["why"], "no-role");
+    assert_eq!(
+        stranger.open(&floor.hospital.url("portal", "/")).await.expect(200).text().matches("emr.hospital").count(),
+        0
+    );
+    let refused = floor.hospital.records().with("ev", "refused").with("path", "/patients/1");
+    assert_eq!((&refused.last()["login"], &refused.last()["why"]), (&"stranger".into(), &"role-not-allowed".into()));
     assert!(floor.emr.seen().is_empty());
 }
 
@@ -184,12 +188,9 @@ async fn signing_out_ends_it_here_and_at_the_provider() {
     before.clone().step(&Url::parse(&floor.chart()).unwrap()).await.expect(200);
 
     let answer = nurse.post(&leave, &origin, &[]).await;
-    assert!((300..400).contains(&answer.status), "{}", answer.status);
-    assert!(
-        answer.header("location").starts_with("https://localhost:"),
-        "on to the provider: {}",
-        answer.header("location")
-    );
+    // A page that goes on by itself: an app's own policy on forms would stop a redirect to the provider.
+    let onwards = answer.expect(200).header("refresh").to_owned();
+    assert!(onwards.contains("url=https://localhost:"), "on to the provider: {onwards}");
     for host in ["emr", "labs", "login"] {
         let old = before.jar().field(&format!("{host}.hospital.test"));
         let ask = Ask::get(host, if host == "login" { "/" } else { "/x" }).header("cookie", &old);
@@ -203,16 +204,22 @@ async fn signing_out_ends_it_here_and_at_the_provider() {
 async fn a_posted_form_is_kept_for_who_must_sign_in_again() {
     let floor = Floor::open().await;
     let mut doctor = floor.person("doctor");
+    doctor.open(&floor.chart()).await.expect(200);
+    let session = floor.hospital.records().with("ev", "signed-in").only()["sid"].as_str().unwrap().to_owned();
+    floor.hospital.run(&["session", "revoke", &session]).ok();
+    eventually("the session is over", async || {
+        (!floor.hospital.records().with("ev", "session-ended").is_empty()).then_some(())
+    })
+    .await;
+    let reached = floor.emr.seen().len();
     let form = Url::parse(&floor.hospital.url("emr", "/notes")).unwrap();
     let fields = [("note", "体温 37.5 & <b>"), ("by", "doctor")];
     let page = doctor.post(&form, &form.origin().ascii_serialization(), &fields).await.expect(401);
     assert!(page.header("content-type").starts_with("text/html"), "{:?}", page.headers);
-    assert!(
-        page.text().contains("体温 37.5 &#38; &#60;b&#62;") || page.text().contains("体温 37.5 &amp; &lt;b&gt;"),
-        "{}",
-        page.text()
-    );
-    assert!(floor.emr.seen().is_empty());
+    assert!(page.text().contains("体温 37.5 &#38; &#60;b&#62;"), "{}", page.text());
+    assert_eq!(floor.emr.seen().len(), reached);
+    let foreign = doctor.post(&form, "https://evil.test", &fields).await;
+    assert!(!foreign.text().contains("37.5"), "what another site posts is not kept");
 }
 
 #[tokio::test]
@@ -227,7 +234,7 @@ async fn a_provider_that_is_down_is_a_page_that_says_so() {
     assert!(page.header("content-type").starts_with("text/html"));
     let failed =
         eventually("the record", async || hospital.records().with("ev", "sign-in-failed").all().first().cloned());
-    assert_eq!(failed.await["why"], "provider-unreachable");
+    assert_eq!(failed.await["why"], "provider-unavailable");
 }
 
 #[tokio::test]

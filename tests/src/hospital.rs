@@ -1,7 +1,7 @@
 //! One hospital: a folder with certificates and `sekimori.toml`, and the gateway running on it.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -128,7 +128,7 @@ impl Hospital {
         Caller::new(self.address(), self.authority.roots(), Some(device))
     }
 
-    /// Starts the gateway and waits until it accepts.
+    /// Starts the gateway and waits until it is ready.
     pub fn start(&mut self) {
         assert!(self.gateway.is_none(), "the gateway runs already");
         let log = File::options().create(true).append(true).open(self.folder.join("gateway.log"));
@@ -143,12 +143,23 @@ impl Hospital {
             .expect("the gateway starts");
         self.gateway = Some(child);
         let begin = Instant::now();
-        while TcpStream::connect_timeout(&self.address(), Duration::from_secs(1)).is_err() {
+        while !self.is_ready() {
             let ended = self.gateway.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
             assert!(ended.is_none(), "the gateway ended at once with {ended:?}:\n{}", self.log_text());
-            assert!(begin.elapsed() < START_PATIENCE, "the gateway does not accept:\n{}", self.log_text());
+            assert!(begin.elapsed() < START_PATIENCE, "the gateway is not ready:\n{}", self.log_text());
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// Whether the gateway says that it is ready.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let mut answer = String::new();
+        let asked = TcpStream::connect_timeout(&self.operations(), Duration::from_secs(1)).and_then(|mut stream| {
+            stream.write_all(b"GET /health/ready HTTP/1.1\r\nhost: operations\r\nconnection: close\r\n\r\n")?;
+            stream.read_to_string(&mut answer)
+        });
+        asked.is_ok() && answer.starts_with("HTTP/1.1 200 ")
     }
 
     /// Whether the gateway runs.
@@ -212,7 +223,8 @@ impl Hospital {
     /// The records so far.
     #[must_use]
     pub fn records(&self) -> Records {
-        Records::read(&self.run(&["audit", "export", "--format", "jsonl"]).ok().out)
+        // By its folder: the settings may be the test's mistake.
+        Records::read(&self.run(&["audit", "export", "--format", "jsonl", "--dir", "state/audit"]).ok().out)
     }
 
     /// What the gateway printed.

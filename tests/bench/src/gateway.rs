@@ -28,8 +28,8 @@ impl Gateway {
     pub async fn start(upstream: SocketAddr) -> Self {
         let plan = Plan::with_emr(upstream)
             .set("gateway", "workers = 1")
-            .set("limits", "requests_per_second_address = 10000000")
-            .set("limits", "requests_per_second_account = 10000000")
+            .set("limits", "requests_per_second_address = 1000000")
+            .set("limits", "requests_per_second_account = 1000000")
             .block(&more_rules());
         let mut hospital = Hospital::build(plan);
         hospital.start();
@@ -38,7 +38,7 @@ impl Gateway {
             .output()
             .expect("taskset is installed");
         assert!(pinned.status.success(), "the gateway could not be pinned");
-        let device = Device::add(&hospital, "tablet-1", "tablet");
+        let device = Device::add(&hospital, "tablet-1", "tablet").await;
         let session = Session::open(&hospital, "nurse", Some(&device), &["emr"]).await;
         let tls = ClientConfig::builder()
             .with_root_certificates(hospital.authority().roots())
