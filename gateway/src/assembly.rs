@@ -15,8 +15,9 @@ use config::{Config, Problems};
 use identity::{Assertions, Devices, HandOffs, Sessions};
 use policy::Clock;
 use store::{Sqlite, Store};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{LocalSet, spawn_local};
+use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::RequestIds;
@@ -25,7 +26,7 @@ use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::metrics::Metrics;
-use crate::reload::Reloader;
+use crate::reload::{Reloader, Stamps};
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
 use crate::upstream::dial::Dialer;
@@ -91,13 +92,16 @@ pub fn device_ca_dir(state_dir: &Path) -> PathBuf {
 /// # Errors
 /// [`Failure`] where it cannot start; nothing is bound then.
 pub fn serve(source: Source, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+    // Looked at before reading, so that what is written meanwhile is noticed later.
+    let mut stamps = Stamps::of_source(&source);
     let config = source.read().map_err(|problems| Failure::input(problems.to_string()))?;
+    stamps.learn(&reload::files(&source, &config));
     install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::unavailable(format!("the system gives no event queue: {error}")))?;
-    runtime.block_on(run(source, config, on_ready))
+    runtime.block_on(run(source, stamps, config, on_ready))
 }
 
 /// Makes aws-lc the one provider of cryptography. A second call changes nothing.
@@ -106,8 +110,9 @@ fn install_crypto() {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-async fn run(source: Source, config: Config, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
     let clock = clock::real();
+    let signals = Signals::listen()?;
     let config = Arc::new(config);
     let at = clock.now();
 
@@ -117,8 +122,6 @@ async fn run(source: Source, config: Config, on_ready: impl FnOnce(&Config)) -> 
     uncovered_hosts(&config, &certificates)?;
     let roots = DeviceRoots::load(&device_ca, &config.devices.ca_files, at).map_err(list)?;
     let doors = doors(&config, &certificates, &roots)?;
-    let sockets = bind(&config)?;
-    let operations = bind_operations(&config)?;
 
     let store: Arc<dyn Store> = Arc::new(
         Sqlite::open(store_file(&config.state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))?,
@@ -154,6 +157,9 @@ async fn run(source: Source, config: Config, on_ready: impl FnOnce(&Config)) -> 
         changed: watch::Sender::new(0),
         stopping: std::sync::atomic::AtomicBool::new(false),
     });
+    // Last of all that can fail: a gateway that cannot start never takes a connection from one that runs.
+    let sockets = bind(&config)?;
+    let operations = bind_operations(&config)?;
     note_start(&gate, recovery).await?;
 
     let (stop_workers, stopped) = watch::channel(false);
@@ -167,11 +173,11 @@ async fn run(source: Source, config: Config, on_ready: impl FnOnce(&Config)) -> 
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
     let reloader = Reloader { source, gate: Arc::clone(&gate), parts, device_ca, roots };
-    control.spawn(reload::watch_files(reloader));
+    control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
 
     on_ready(&config);
     tell_systemd(sd_notify::NotifyState::Ready);
-    wait_for_end(&mut control).await;
+    wait_for_end(&mut control, signals.terminate, signals.interrupt).await;
 
     tell_systemd(sd_notify::NotifyState::Stopping);
     gate.stopping.store(true, Ordering::Relaxed);
@@ -307,14 +313,15 @@ fn start_workers(
 
 /// One worker's thread, from start to end.
 fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Receiver<bool>) {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+    let options = tokio::runtime::LocalOptions::default();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build_local(options) {
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "a worker could not start");
             return;
         }
     };
-    LocalSet::new().block_on(&runtime, async move {
+    runtime.block_on(async move {
         let worker = Rc::new(Worker::new(gate));
         let mut tasks = Vec::new();
         for (door, socket) in doors {
@@ -333,14 +340,27 @@ fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Re
     });
 }
 
+/// The signals that mean something, listened to before anything is open, so that none takes its default action.
+struct Signals {
+    hang_up: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Self, Failure> {
+        let listen =
+            |kind| signal(kind).map_err(|error| Failure::unavailable(format!("signals cannot be received: {error}")));
+        Ok(Self {
+            hang_up: listen(SignalKind::hangup())?,
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
+    }
+}
+
 /// Waits for SIGTERM, SIGINT, or a control task that ended, which none does while all is well.
-async fn wait_for_end(control: &mut tokio::task::JoinSet<()>) {
-    use tokio::signal::unix::{SignalKind, signal};
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("signals cannot be received");
-        return;
-    };
+async fn wait_for_end(control: &mut tokio::task::JoinSet<()>, mut terminate: Signal, mut interrupt: Signal) {
     tokio::select! {
         _ = terminate.recv() => tracing::info!("stopping"),
         _ = interrupt.recv() => tracing::info!("stopping"),

@@ -3,14 +3,16 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use audit::{End, Outcome, Receipt};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
+use identity::Session;
 
-use crate::exchange::{Ended, Exchange, Half, InBook};
+use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::upstream::pool::Lease;
 use crate::vitals::OpenExchange;
 
@@ -134,11 +136,19 @@ pub struct Record {
 }
 
 /// Enters an exchange in the worker's book, on first need.
-pub struct Enter(pub Box<dyn FnOnce(&Receipt) -> InBook>);
+#[derive(Debug)]
+pub struct Enter {
+    /// The worker's book.
+    pub book: Rc<OpenBook>,
+    /// The session it runs in.
+    pub session: Option<Arc<Session>>,
+}
 
-impl std::fmt::Debug for Enter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Enter(..)")
+impl Enter {
+    /// Enters it.
+    pub fn enter(self, exchange: &Rc<Exchange>, receipt: &Receipt) -> InBook {
+        let permit = receipt.permit();
+        self.book.enter(Rc::clone(exchange), self.session, permit.access().clone(), permit.until())
     }
 }
 
@@ -233,7 +243,7 @@ impl ResponseBody {
         if let Some(record) = &mut self.record
             && let Some(enter) = record.enter.take()
         {
-            record.in_book = Some((enter.0)(&record.receipt));
+            record.in_book = Some(enter.enter(&record.exchange, &record.receipt));
         }
     }
 

@@ -12,6 +12,7 @@ use identity::{DeviceState, Devices};
 use policy::{Device, Fingerprint, Host, Timestamp, ZoneId};
 
 use crate::exchange::{Cut, How};
+use crate::headers::Introduction;
 use crate::metrics::Metrics;
 use crate::vitals::{Health, Vitals};
 
@@ -26,6 +27,10 @@ pub struct Connection {
     pub server_name: Host,
     /// The device certificate it proved.
     pub certificate: Option<Fingerprint>,
+    /// The origin of the name the client asked for, as browsers write it.
+    pub origin: String,
+    /// How its peer is introduced to upstreams.
+    pub introduction: Introduction,
     /// What it is doing.
     pub vitals: Vitals,
     /// Ends it from outside.

@@ -19,6 +19,8 @@ pub enum HeadProblem {
     TwoLengths,
     /// A transfer coding other than `chunked`.
     OddCoding,
+    /// A `#` in the request target (RFC 9112 section 3.2 allows none).
+    OddTarget,
 }
 
 impl HeadProblem {
@@ -31,6 +33,7 @@ impl HeadProblem {
             Self::RepeatedField => "head-repeated-field",
             Self::TwoLengths => "head-two-lengths",
             Self::OddCoding => "head-odd-coding",
+            Self::OddTarget => "head-odd-target",
         }
     }
 }
@@ -71,6 +74,9 @@ pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
             return Err(HeadProblem::BareLineEnd);
         }
         if number == 0 {
+            if line.contains(&b'#') {
+                return Err(HeadProblem::OddTarget);
+            }
             continue;
         }
         if matches!(line.first(), Some(b' ' | b'\t')) {
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn heads_that_could_be_read_twice_are_refused() {
-        use HeadProblem::{BareLineEnd, FoldedField, OddCoding, RepeatedField, TwoLengths};
+        use HeadProblem::{BareLineEnd, FoldedField, OddCoding, OddTarget, RepeatedField, TwoLengths};
         for (head, problem) in [
             ("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", TwoLengths),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", TwoLengths),
@@ -124,6 +130,7 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", RepeatedField),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", OddCoding),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", OddCoding),
+            ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", OddTarget),
             ("GET / HTTP/1.1\nHost: a\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\n\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", BareLineEnd),

@@ -1,7 +1,6 @@
 //! What may pass between client and upstream: hop-by-hop fields, forwarded fields, identity fields and the gateway's
-//! own cookies (RFC 9110 sections 7.6 and 17; peers.md rules 3, 4 and 10).
+//! own cookies (RFC 9110 sections 7.6 and 17; docs/threats.md T-03, T-04 and T-10).
 
-use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -12,42 +11,81 @@ pub const COOKIE_PREFIX: &str = "__Host-sekimori";
 /// The header that carries the signed assertion of who asks.
 pub const ASSERTION: HeaderName = HeaderName::from_static("sekimori-assertion");
 
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// Fields that speak about one connection only.
-const HOP_BY_HOP: [&str; 8] = [
-    "connection",
-    "keep-alive",
-    "proxy-connection",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "transfer-encoding",
-    "upgrade",
+const HOP_BY_HOP: [HeaderName; 8] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::PROXY_AUTHENTICATE,
+    header::PROXY_AUTHORIZATION,
+    header::TE,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
 ];
 
-/// Fields that say where a request came from, or who sent it: only the gateway writes them.
-const VOUCHED: [&str; 11] = [
+/// Fields that say where a request came from, or who sent it: only the gateway writes them. Apps trust these by habit,
+/// so they are removed also where there is nothing to put in their place.
+const VOUCHED: [&str; 13] = [
     "forwarded",
-    "x-forwarded-for",
-    "x-forwarded-host",
-    "x-forwarded-proto",
-    "x-forwarded-port",
-    "x-forwarded-server",
-    "x-forwarded-prefix",
-    "x-real-ip",
-    "x-request-id",
+    "remote-user",
+    "true-client-ip",
+    "x-client-ip",
+    "x-email",
     "x-original-url",
+    "x-real-ip",
+    "x-remote-user",
+    "x-request-id",
     "x-rewrite-url",
+    "x-roles",
+    "x-ssl-client-cert",
+    "x-user",
 ];
+/// Beginnings of such fields.
+const VOUCHED_BEGINNINGS: [&str; 6] =
+    ["sekimori-", "x-auth-", "x-forwarded-", "x-remote-", "x-sekimori-", "x-ssl-client-"];
+
+/// How a client is introduced to every upstream: the same for all requests of one connection, so made once for it.
+#[derive(Clone, Debug)]
+pub struct Introduction {
+    /// The peer's address.
+    address: HeaderValue,
+    /// The host people used, with the port where browsers write one.
+    pub host: HeaderValue,
+    /// All of it by RFC 7239.
+    forwarded: HeaderValue,
+}
+
+impl Introduction {
+    /// The introduction of a peer that asks for a host. `None` for what cannot stand in a header, which no address
+    /// and no host is.
+    pub fn new(address: IpAddr, host: &Host, public_port: u16) -> Option<Self> {
+        let authority = if public_port == 443 { host.to_string() } else { format!("{host}:{public_port}") };
+        // A host with a port is quoted (RFC 7239 section 4).
+        let quoted = if public_port == 443 { authority.clone() } else { format!("\"{authority}\"") };
+        let node = match address {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => format!("\"[{v6}]\""),
+        };
+        Some(Self {
+            address: HeaderValue::from_str(&address.to_string()).ok()?,
+            host: HeaderValue::from_str(&authority).ok()?,
+            forwarded: HeaderValue::from_str(&format!("for={node};host={quoted};proto=https")).ok()?,
+        })
+    }
+}
 
 /// What the gateway tells an upstream about a request.
 #[derive(Debug)]
 pub struct Told<'a> {
     /// The request.
     pub id: RequestId,
-    /// The peer.
-    pub address: IpAddr,
-    /// The host people used.
-    pub host: &'a Host,
+    /// Who asks for what.
+    pub introduction: &'a Introduction,
     /// The signed assertion, where the app wants one.
     pub assertion: Option<&'a str>,
     /// Identity headers of the app: all names it declares, with a value where there is one.
@@ -71,17 +109,11 @@ pub fn towards_upstream(headers: &mut HeaderMap, told: &Told<'_>) {
     if told.trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    insert_text(headers, HeaderName::from_static("x-request-id"), &told.id.to_string());
-    insert_text(headers, HeaderName::from_static("x-forwarded-for"), &told.address.to_string());
-    insert_text(headers, HeaderName::from_static("x-forwarded-host"), told.host.as_str());
-    headers.insert(HeaderName::from_static("x-forwarded-proto"), HeaderValue::from_static("https"));
-    let mut forwarded = String::with_capacity(96);
-    // Writing to a String cannot fail.
-    let _written = match told.address {
-        IpAddr::V4(v4) => write!(forwarded, "for={v4};host={};proto=https", told.host),
-        IpAddr::V6(v6) => write!(forwarded, "for=\"[{v6}]\";host={};proto=https", told.host),
-    };
-    insert_text(headers, header::FORWARDED, &forwarded);
+    insert_text(headers, X_REQUEST_ID, &told.id.to_string());
+    headers.insert(X_FORWARDED_FOR, told.introduction.address.clone());
+    headers.insert(X_FORWARDED_HOST, told.introduction.host.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+    headers.insert(header::FORWARDED, told.introduction.forwarded.clone());
     if let Some(assertion) = told.assertion {
         insert_text(headers, ASSERTION, assertion);
     }
@@ -105,9 +137,8 @@ pub fn towards_client(headers: &mut HeaderMap) {
             headers.append(header::SET_COOKIE, value);
         }
     }
-    if !headers.contains_key(header::STRICT_TRANSPORT_SECURITY) {
-        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
-    }
+    // The host is the gateway's: no app may switch its protection off.
+    headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 }
 
 /// Removes what `Connection` names, then the fixed list. `Connection` may not name fields that travel end to end and
@@ -137,15 +168,16 @@ fn remove_hop_by_hop(headers: &mut HeaderMap) {
 fn remove_vouched(headers: &mut HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) {
     let vouched = |name: &HeaderName| {
         let text = name.as_str();
-        let is = |other: &str| same_spelling(text, other);
-        // Nearly every header begins with a letter no vouched field begins with: decide on that first.
-        match text.as_bytes().first() {
-            Some(b'f') if is("forwarded") => true,
-            Some(b'x') if VOUCHED.iter().any(|name| is(name)) || begins(text, "x-sekimori-") => true,
-            Some(b's') if begins(text, "sekimori-") => true,
-            _ => identity.iter().any(|(own, _)| is(own.as_str())),
-        }
+        // Nearly every header begins with a letter that no vouched field begins with: decide on that first.
+        let may_be = matches!(text.as_bytes().first(), Some(b'f' | b'r' | b's' | b't' | b'x'));
+        let is = may_be
+            && (VOUCHED.iter().any(|name| same_spelling(text, name))
+                || VOUCHED_BEGINNINGS.iter().any(|beginning| begins(text, beginning)));
+        is || identity.iter().any(|(own, _)| same_spelling(text, own.as_str()))
     };
+    if !headers.keys().any(&vouched) {
+        return;
+    }
     let found: Vec<HeaderName> = headers.keys().filter(|name| vouched(name)).cloned().collect();
     for name in found {
         headers.remove(name);
@@ -189,7 +221,11 @@ fn remove_own_cookies(headers: &mut HeaderMap) {
     }
 }
 
+/// Whether a `name=value` is one of ours. Browsers send a cookie without a name back as its bare value, so `=NAME=x`
+/// sets what looks like ours too.
 fn is_own_cookie(pair: &[u8]) -> bool {
+    let named = pair.iter().position(|byte| !matches!(byte, b'=' | b' ' | b'\t')).unwrap_or(pair.len());
+    let pair = pair.get(named..).unwrap_or_default();
     pair.get(..COOKIE_PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
 }
 
@@ -218,10 +254,10 @@ mod tests {
             (HeaderName::from_static("x-device"), None),
         ];
         let host = Host::parse("emr.example.jp").unwrap();
+        let introduction = Introduction::new("2001:db8::1".parse().unwrap(), &host, 443).unwrap();
         let told = Told {
             id: RequestId::new(Timestamp::from_unix_micros(0), 1),
-            address: "2001:db8::1".parse().unwrap(),
-            host: &host,
+            introduction: &introduction,
             assertion: Some("signed"),
             identity: &identity,
             trailers: takes_trailers(&headers),
@@ -244,15 +280,29 @@ mod tests {
             ("X_Forwarded_For", "10.0.0.1"),
             ("Forwarded", "for=10.0.0.1"),
             ("X-Real-IP", "10.0.0.1"),
+            ("X_Forwarded_User", "root"),
+            ("Remote-User", "root"),
+            ("X-Auth-Request-Email", "root"),
+            ("True-Client-IP", "10.0.0.1"),
         ]);
         assert_eq!(headers.get("x-user").unwrap(), "n.sato");
         assert_eq!(headers.get_all("x-user").iter().count(), 1);
         assert_eq!(headers.get("sekimori-assertion").unwrap(), "signed");
         assert_eq!(headers.get("x-forwarded-for").unwrap(), "2001:db8::1");
         assert_eq!(headers.get("forwarded").unwrap(), "for=\"[2001:db8::1]\";host=emr.example.jp;proto=https");
-        for gone in
-            ["x_user", "x-device", "x_device", "sekimori_assertion", "x-sekimori-roles", "x_forwarded_for", "x-real-ip"]
-        {
+        for gone in [
+            "x_user",
+            "x-device",
+            "x_device",
+            "sekimori_assertion",
+            "x-sekimori-roles",
+            "x_forwarded_for",
+            "x-real-ip",
+            "x_forwarded_user",
+            "remote-user",
+            "x-auth-request-email",
+            "true-client-ip",
+        ] {
             assert!(headers.get(gone).is_none(), "{gone}");
         }
     }
@@ -282,12 +332,28 @@ mod tests {
         assert!(sent(&[("Cookie", "__Host-sekimori=secret")]).get("cookie").is_none());
 
         let mut answer = HeaderMap::new();
-        for cookie in ["JSESSIONID=1; Path=/", "__Host-sekimori=x; Path=/; Secure", "__HOST-SEKIMORI-x=1"] {
+        for cookie in [
+            "JSESSIONID=1; Path=/",
+            "__Host-sekimori=x; Path=/; Secure",
+            "__HOST-SEKIMORI-x=1",
+            "=__Host-sekimori=x",
+            " = __Host-sekimori=x",
+        ] {
             answer.append(header::SET_COOKIE, HeaderValue::from_static(cookie));
         }
         answer.insert(header::ALT_SVC, HeaderValue::from_static("h3=\":443\""));
         towards_client(&mut answer);
         assert_eq!(answer.get_all(header::SET_COOKIE).iter().collect::<Vec<_>>(), ["JSESSIONID=1; Path=/"]);
         assert!(answer.get(header::ALT_SVC).is_none());
+    }
+
+    #[test]
+    fn apps_see_the_address_people_use() {
+        let host = Host::parse("emr.example.jp").unwrap();
+        let plain = Introduction::new("192.0.2.7".parse().unwrap(), &host, 443).unwrap();
+        assert_eq!(plain.forwarded, "for=192.0.2.7;host=emr.example.jp;proto=https");
+        let ported = Introduction::new("192.0.2.7".parse().unwrap(), &host, 8443).unwrap();
+        assert_eq!(ported.host, "emr.example.jp:8443");
+        assert_eq!(ported.forwarded, "for=192.0.2.7;host=\"emr.example.jp:8443\";proto=https");
     }
 }

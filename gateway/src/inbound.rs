@@ -74,13 +74,14 @@ pub fn answer_form(headers: &HeaderMap, method: &Method) -> AnswerForm {
 }
 
 impl Inbound {
-    /// Reads a request.
+    /// Reads a request. `origin` is that of the connection's host, as browsers write it.
     ///
     /// # Errors
     /// [`Unread`]: answer and record it, forward nothing.
     pub fn read(
         request: Request<Incoming>,
         connection: &Rc<Connection>,
+        origin: &str,
         id: RequestId,
         at: Timestamp,
     ) -> Result<Self, Unread> {
@@ -98,6 +99,9 @@ impl Inbound {
             return Err(bad(Fault::Misdirected, "host-not-of-this-connection"));
         }
         let switch = read_switch(&request).map_err(|code| bad(Fault::BadRequest, code))?;
+        if switch != Switch::No && !comes_from_here(request.headers(), origin) {
+            return Err(bad(Fault::ForeignForm, "websocket-of-another-origin"));
+        }
         let path = Path::parse(request.uri().path()).map_err(|_| bad(Fault::BadRequest, "path"))?;
         let query = request.uri().query().map(str::to_owned);
         Ok(Self {
@@ -143,6 +147,18 @@ fn read_host(request: &Request<Incoming>) -> Result<Host, &'static str> {
         (Some(text), None) | (None, Some(text)) => Host::parse_authority(text).map_err(|_| "host"),
         (Some(one), Some(other)) if one.eq_ignore_ascii_case(other) => Host::parse_authority(one).map_err(|_| "host"),
         (Some(_), Some(_)) => Err("host-contradicts-target"),
+    }
+}
+
+/// Whether a WebSocket handshake comes from a page of the very host it asks for (RFC 6455 section 10.2): browsers send
+/// cookies along with a foreign page's WebSocket, and no `SameSite` holds back a neighbouring host. Programs that send
+/// no `Origin` have no cookies that a page could abuse.
+fn comes_from_here(headers: &HeaderMap, origin: &str) -> bool {
+    let mut origins = headers.get_all(header::ORIGIN).iter();
+    match (origins.next(), origins.next()) {
+        (None, _) => true,
+        (Some(one), None) => one.as_bytes() == origin.as_bytes(),
+        (Some(_), Some(_)) => false,
     }
 }
 

@@ -45,6 +45,9 @@ impl Limiter {
     /// # Errors
     /// How long to wait.
     pub fn address(&self, address: IpAddr) -> Result<(), Duration> {
+        if self.full.load(Ordering::Relaxed) {
+            return Err(WAIT_WHEN_FULL);
+        }
         self.check(&self.addresses, &network_of(address))
     }
 
@@ -73,16 +76,6 @@ impl Limiter {
             Ok(()) => Ok(()),
             Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
         }
-    }
-
-    /// Whether no new caller can be counted until the next [`Limiter::prune`].
-    pub fn is_full(&self) -> bool {
-        self.full.load(Ordering::Relaxed)
-    }
-
-    /// What a caller is told to wait while [`Limiter::is_full`].
-    pub fn wait_when_full() -> Duration {
-        WAIT_WHEN_FULL
     }
 
     /// Forgets whoever has not asked lately. Called every second by the control plane.

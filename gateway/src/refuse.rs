@@ -2,6 +2,7 @@
 //! answered in the form and language of whoever asked.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::{Event, Note, Unrecorded};
 use bytes::Bytes;
@@ -13,6 +14,7 @@ use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestam
 use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 
 use crate::body::ResponseBody;
+use crate::connection::Connection;
 use crate::inbound::{Inbound, Unread};
 use crate::route::Routed;
 use crate::snapshot::Snapshot;
@@ -60,28 +62,38 @@ impl Asked {
 
 impl Refuser<'_> {
     /// Answers a request that could not be read, and records it.
-    pub async fn unread(self, unread: Unread) -> Response<ResponseBody> {
+    pub async fn unread(self, unread: Unread, connection: &Connection) -> Response<ResponseBody> {
         let Unread { fault, code, id, at, host, form } = unread;
-        self.note_bad(Note::new(Event::BadRequest, at).request(id).code(code), fault, host.clone()).await;
+        let note = Note::new(Event::BadRequest, at).request(id).code(code);
+        self.note_bad(note, fault, host.clone(), connection).await;
         self.page(Why::Fault(fault), Asked { id, at, host, target: None, who: None, app: None, form })
     }
 
     /// Answers a request that is for nothing we have, and records it.
     pub async fn unrouted(self, fault: Fault, code: &'static str, inbound: &Inbound) -> Response<ResponseBody> {
-        let mut note = Note::new(Event::BadRequest, inbound.at).request(inbound.id).code(code);
-        note.address = Some(inbound.connection.address);
-        note.zone = Some(inbound.connection.zone.clone());
-        self.note_bad(note, fault, Some(inbound.host.clone())).await;
+        let note = Note::new(Event::BadRequest, inbound.at).request(inbound.id).code(code);
+        self.note_bad(note, fault, Some(inbound.host.clone()), &inbound.connection).await;
         self.page(Why::Fault(fault), Asked::of(inbound, None, None))
     }
 
-    async fn note_bad(self, mut note: Note, fault: Fault, host: Option<Host>) {
+    async fn note_bad(self, mut note: Note, fault: Fault, host: Option<Host>, connection: &Connection) {
         self.worker.gate.metrics.bad.inc();
+        note.address = Some(connection.address);
+        note.zone = Some(connection.zone.clone());
+        note.certificate = connection.certificate;
         note.status = Some(fault.status().as_u16());
         note.host = host;
         if let Err(problem) = self.worker.recorder.note(note).await {
             tracing::error!(%problem, "a refused request could not be recorded");
         }
+    }
+
+    /// Answers a request of an address that asks too often, before anything of it is read. Counted, not recorded.
+    pub fn flooded(self, wait: Duration, id: RequestId, at: Timestamp) -> Response<ResponseBody> {
+        self.worker.gate.metrics.limited.inc();
+        let form = AnswerForm::Problem;
+        let asked = Asked { id, at, host: None, target: None, who: None, app: None, form };
+        self.page(Why::Fault(Fault::TooManyRequests(wait)), asked)
     }
 
     /// Answers a request that is over a limit, or for which nothing can be looked up. Counted, not recorded: a flood

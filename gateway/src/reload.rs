@@ -1,14 +1,15 @@
 //! Taking a changed configuration into force: by SIGHUP, or when one of its files changed. Whole or not at all: the
 //! last good one stays, and the refusal is an alarm.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use audit::{Event, Note};
 use certs::{DeviceCa, DeviceRoots, ServerCertificates};
 use config::{Config, Listener};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::Signal;
 
 use crate::assembly::{self, Parts, Source};
 use crate::gate::Gate;
@@ -31,50 +32,78 @@ pub struct Reloader {
     pub roots: Arc<DeviceRoots>,
 }
 
-/// Follows the files and SIGHUP until the gateway stops.
-pub async fn watch_files(reloader: Reloader) {
-    let Ok(mut hang_up) = signal(SignalKind::hangup()) else {
-        tracing::error!("SIGHUP cannot be received");
-        return;
-    };
-    let mut seen = stamps(&reloader.files());
+/// What a file looked like: when it was last written, and its size; nothing for a file that is not there.
+type Look = Option<(SystemTime, u64)>;
+
+/// What the files of a configuration looked like before they were read.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Stamps(BTreeMap<PathBuf, Look>);
+
+impl Stamps {
+    /// Looks at the one file that is known before a configuration is read.
+    pub fn of_source(source: &Source) -> Self {
+        match source {
+            Source::File(path) => Self::of(std::slice::from_ref(path)),
+            Source::Text { .. } => Self::of(&[]),
+        }
+    }
+
+    /// Looks at files.
+    fn of(files: &[PathBuf]) -> Self {
+        Self(files.iter().map(|file| (file.clone(), look(file))).collect())
+    }
+
+    /// Looks at files that are new to it.
+    pub fn learn(&mut self, files: &[PathBuf]) {
+        for file in files {
+            self.0.entry(file.clone()).or_insert_with(|| look(file));
+        }
+    }
+
+    /// Goes on with these files only.
+    fn follow(&mut self, files: &[PathBuf]) {
+        self.learn(files);
+        self.0.retain(|file, _| files.contains(file));
+    }
+}
+
+fn look(file: &Path) -> Look {
+    std::fs::metadata(file).ok().and_then(|meta| Some((meta.modified().ok()?, meta.len())))
+}
+
+/// Every file that a configuration stands in or names.
+pub fn files(source: &Source, config: &Config) -> Vec<PathBuf> {
+    let mut files = config.files.clone();
+    files.extend(config.certificates.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]));
+    files.extend(config.devices.ca_files.iter().cloned());
+    if let Source::File(path) = source {
+        files.push(path.clone());
+    }
+    files.sort();
+    files.dedup();
+    files
+}
+
+/// Follows the files and SIGHUP until the gateway stops. `seen` is what the files looked like before they were read.
+pub async fn watch_files(reloader: Reloader, mut seen: Stamps, mut hang_up: Signal) {
     loop {
         let by_signal = tokio::select! {
             _ = hang_up.recv() => true,
             () = tokio::time::sleep(LOOK_INTERVAL) => false,
         };
-        let now = stamps(&reloader.files());
+        // Looked at before reading: what is written while it is read is noticed at the next look.
+        let now = Stamps::of(&reloader.files());
         if by_signal || now != seen {
             reloader.reload().await;
-            // What a reload read may name other files.
-            seen = stamps(&reloader.files());
+            seen = now;
+            seen.follow(&reloader.files());
         }
     }
 }
 
-type Stamp = (PathBuf, Option<(SystemTime, u64)>);
-
-fn stamps(files: &[PathBuf]) -> Vec<Stamp> {
-    let stamp = |file: &PathBuf| {
-        let seen = std::fs::metadata(file).ok().and_then(|meta| Some((meta.modified().ok()?, meta.len())));
-        (file.clone(), seen)
-    };
-    files.iter().map(stamp).collect()
-}
-
 impl Reloader {
     fn files(&self) -> Vec<PathBuf> {
-        let snapshot = self.gate.snapshot.load();
-        let config = &snapshot.config;
-        let mut files = config.files.clone();
-        files.extend(config.certificates.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]));
-        files.extend(config.devices.ca_files.iter().cloned());
-        if let Source::File(path) = &self.source {
-            files.push(path.clone());
-        }
-        files.sort();
-        files.dedup();
-        files
+        files(&self.source, &self.gate.snapshot.load().config)
     }
 
     /// Reads everything anew; takes it into force whole, or refuses it whole.

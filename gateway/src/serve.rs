@@ -1,6 +1,7 @@
 //! The request's way, from the first byte to the last: read, route, who, from what device, may it, recorded, done.
 //! The order is the product, so it stands here in one function; the types keep it: only what `judge` allowed can be
-//! admitted, and only what was admitted can be forwarded.
+//! admitted, and only what was admitted can be forwarded. What is rare (refusals, pages) is boxed, so that the future
+//! of an ordinary request stays small.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -17,7 +18,6 @@ use web::Fault;
 use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::inbound::Inbound;
-use crate::limit::Limiter;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
@@ -34,19 +34,18 @@ pub async fn serve(
     let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
     let refuse = Refuser { worker, snapshot: &snapshot };
 
-    let inbound = match Inbound::read(request, connection, gate.ids.next(at), at) {
-        Ok(inbound) => inbound,
-        Err(unread) => return refuse.unread(unread).await,
-    };
+    let id = gate.ids.next(at);
+
     if let Err(wait) = gate.limiter.address(connection.address) {
-        return refuse.fault(Fault::TooManyRequests(wait), &inbound);
+        return refuse.flooded(wait, id, at);
     }
-    if gate.limiter.is_full() {
-        return refuse.fault(Fault::TooManyRequests(Limiter::wait_when_full()), &inbound);
-    }
+    let inbound = match Inbound::read(request, connection, &connection.origin, id, at) {
+        Ok(inbound) => inbound,
+        Err(unread) => return Box::pin(refuse.unread(unread, connection)).await,
+    };
     let mut routed = match route(&snapshot, inbound) {
         Ok(routed) => routed,
-        Err((fault, code, inbound)) => return refuse.unrouted(fault, code, &inbound).await,
+        Err((fault, code, inbound)) => return Box::pin(refuse.unrouted(fault, code, &inbound)).await,
     };
     let device = connection.device(&gate.devices, at);
     routed.session = match find_session(worker, &routed, device.as_deref()).await {
@@ -62,8 +61,8 @@ pub async fn serve(
     let access = routed.access(device);
     let authorized = match worker.judge(&snapshot, access, routed) {
         Verdict::Allow(authorized) => authorized,
-        Verdict::Challenge(refused, challenge) => return refuse.challenge(refused, challenge).await,
-        Verdict::Deny(refused) => return refuse.deny(refused).await,
+        Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge)).await,
+        Verdict::Deny(refused) => return Box::pin(refuse.deny(refused)).await,
     };
     match worker.recorder.admit(authorized, on_failure).await {
         Ok(admitted) => act(worker, &snapshot, admitted).await,
@@ -76,7 +75,7 @@ async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<R
     worker.gate.metrics.allowed.inc();
     let (Routed { target, inbound, session }, receipt) = admitted.open();
     match target {
-        Target::Page(page, _) => pages::answer(worker, snapshot, page, inbound, session, receipt).await,
+        Target::Page(page, _) => Box::pin(pages::answer(worker, snapshot, page, inbound, session, receipt)).await,
         Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, receipt).await,
     }
 }

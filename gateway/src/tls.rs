@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Event, Note};
@@ -12,6 +13,7 @@ use tokio_rustls::server::TlsStream;
 
 use crate::connection::Connection;
 use crate::exchange::Cut;
+use crate::headers::Introduction;
 use crate::vitals::Vitals;
 use crate::worker::Worker;
 
@@ -35,10 +37,8 @@ pub async fn handshake(
     address: IpAddr,
     zone: &ZoneId,
 ) -> Option<Shaken> {
-    let (within, head_bytes_max) = {
-        let snapshot = worker.gate.snapshot.load();
-        (snapshot.config.limits.handshake_timeout, snapshot.config.limits.head_bytes_max)
-    };
+    let config = Arc::clone(&worker.gate.snapshot.load().config);
+    let within = config.limits.handshake_timeout;
     let stream = match tokio::time::timeout(within, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -55,12 +55,15 @@ pub async fn handshake(
     let server_name = Host::parse(tls.server_name()?).ok()?;
     let certificate = tls.peer_certificates().and_then(|chain| chain.first()).map(certs::fingerprint);
     let is_http2 = tls.alpn_protocol() == Some(b"h2");
+    let introduction = Introduction::new(address, &server_name, config.public_port)?;
     let connection = Connection {
         address,
         zone: zone.clone(),
+        origin: config.origin(&server_name),
         server_name,
         certificate,
-        vitals: Vitals::new(head_bytes_max, Instant::now()),
+        introduction,
+        vitals: Vitals::new(config.limits.head_bytes_max, Instant::now()),
         cut: Rc::new(Cut::default()),
     };
     Some(Shaken { connection: Rc::new(connection), stream, is_http2 })

@@ -160,6 +160,9 @@ fn look_at_exposure(config: &Config, findings: &mut Vec<Finding>) {
                 (Grade::Good, "device certificates are asked for; every address may connect")
             }
             (ClientCertificates::Required, _) => (Grade::Good, "a device certificate is required"),
+            (ClientCertificates::Off | ClientCertificates::Optional, false) if listener.sources.is_empty() => {
+                (Grade::Good, "only this machine can connect")
+            }
             (ClientCertificates::Off | ClientCertificates::Optional, false) => {
                 (Grade::Good, "only listed sources may connect")
             }

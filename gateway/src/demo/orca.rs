@@ -1,4 +1,4 @@
-//! A demo receipt computer: four endpoints of the ORCA API (domain.md section 6.4; www.orca.med.or.jp/receipt/tec/api)
+//! A demo receipt computer: four endpoints of the ORCA API (www.orca.med.or.jp/receipt/tec/api)
 //! over the same fifty patients, in xml2 and JSON. As the real one, it speaks plain HTTP and knows nothing of who
 //! asks: that is the gateway's part.
 

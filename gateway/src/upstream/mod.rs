@@ -16,15 +16,16 @@ use std::time::{Duration, Instant};
 use audit::{End, Outcome, Receipt};
 use config::IdentityField;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use http::{Request, Response, StatusCode};
+use http::uri::PathAndQuery;
+use http::{Request, Response, StatusCode, Uri};
 use hyper::body::{Body, Incoming};
 use identity::Session;
-use policy::{Access, Host};
+use policy::{Access, Path};
 use web::Fault;
 
 use crate::body::{Enter, Record, RequestBody, ResponseBody};
 use crate::exchange::{Ended, Exchange};
-use crate::headers::{self, Told};
+use crate::headers::{self, Introduction, Told};
 use crate::inbound::{Inbound, Switch};
 use crate::pages::failed;
 use crate::refuse::{Asked, Refuser};
@@ -56,24 +57,21 @@ pub async fn forward(
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt };
-    let Inbound { connection: _, open, switch, host, path, query, request, .. } = inbound;
+    let Inbound { connection, open, switch, path, request, .. } = inbound;
     let (mut parts, body) = request.into_parts();
     if let Some(most) = forward.body_too_large(&parts.headers) {
         tracing::debug!(request = %forward.asked.id, most, "body too large");
         return forward.fail(Fault::BodyTooLarge, End::Refused);
     }
-    if forward.tell(&mut parts.headers, &host).is_err() {
+    if forward.tell(&mut parts.headers, &connection.introduction).is_err() {
         return forward.fail(Fault::Internal, End::Refused);
     }
-    let target = match query {
-        Some(query) => format!("{path}?{query}"),
-        None => path.to_string(),
-    };
+    let Some(target) = target(&parts.uri, &path) else { return forward.fail(Fault::Internal, End::Refused) };
     let request = Request::from_parts(parts, body);
     let response = match switch {
-        Switch::No => forward.exchange(request, &target, &host).await,
+        Switch::No => forward.exchange(request, &target, &connection.introduction.host).await,
         Switch::WebSocket | Switch::WebSocketOverHttp2 => {
-            websocket::open(forward, request, &target, &host, switch).await
+            Box::pin(websocket::open(forward, request, &target, &connection.introduction.host, switch)).await
         }
     };
     match open {
@@ -84,7 +82,7 @@ pub async fn forward(
 
 impl Forward<'_> {
     /// Turns the client's headers into the upstream's.
-    fn tell(&self, fields: &mut HeaderMap, host: &Host) -> Result<(), identity::AssertionProblem> {
+    fn tell(&self, fields: &mut HeaderMap, introduction: &Introduction) -> Result<(), identity::AssertionProblem> {
         let access = self.receipt.permit().access();
         let app = &self.route.app;
         let assertion = match &access.who {
@@ -102,8 +100,7 @@ impl Forward<'_> {
             .collect();
         let told = Told {
             id: access.request,
-            address: access.from.address,
-            host,
+            introduction,
             assertion: assertion.as_deref(),
             identity: &identity,
             trailers: headers::takes_trailers(fields),
@@ -120,13 +117,18 @@ impl Forward<'_> {
     }
 
     /// An ordinary request and its answer.
-    async fn exchange(self, request: Request<Incoming>, target: &str, host: &Host) -> Response<ResponseBody> {
+    async fn exchange(
+        self,
+        request: Request<Incoming>,
+        target: &PathAndQuery,
+        host: &HeaderValue,
+    ) -> Response<ResponseBody> {
         let (parts, body) = request.into_parts();
         let has_body = !body.is_end_stream();
         let body = RequestBody::new(body, Rc::clone(&self.exchange), self.route.app.body_bytes_max);
         let request = Request::from_parts(parts, body);
         // An upload can take long before there is an answer: it is judged again from its start.
-        let in_book = has_body.then(|| self.enter().0(&self.receipt));
+        let in_book = has_body.then(|| self.enter().enter(&self.exchange, &self.receipt));
         let sent = tokio::select! {
             sent = send::to_any(&self, request, target, host) => sent,
             _ended = self.exchange.until_ended(), if has_body => Err(send::Failed::Ended),
@@ -173,11 +175,7 @@ impl Forward<'_> {
 
     /// Enters the exchange in the worker's book.
     fn enter(&self) -> Enter {
-        let (book, exchange, session) = (Rc::clone(&self.worker.open), Rc::clone(&self.exchange), self.session.clone());
-        Enter(Box::new(move |receipt: &Receipt| {
-            let permit = receipt.permit();
-            book.enter(exchange, session, permit.access().clone(), permit.until())
-        }))
+        Enter { book: Rc::clone(&self.worker.open), session: self.session.clone() }
     }
 
     fn refuser(&self) -> Refuser<'_> {
@@ -215,6 +213,18 @@ impl Forward<'_> {
             duration: self.exchange.started.elapsed(),
         });
         response
+    }
+}
+
+/// What is asked of the upstream: the path that was judged, and the query as it came. Where the path came in its
+/// canonical form, which is nearly always, these are the client's own bytes.
+fn target(uri: &Uri, path: &Path) -> Option<PathAndQuery> {
+    if uri.path() == path.as_str() {
+        return uri.path_and_query().cloned();
+    }
+    match uri.query() {
+        Some(query) => format!("{path}?{query}").parse().ok(),
+        None => path.as_str().parse().ok(),
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Instant;
 
 use config::UpstreamProtocol;
 use http::header::HOST;
+use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use policy::Host;
 use tokio::task::spawn_local;
 
 use crate::body::{BodyProblem, RequestBody};
@@ -47,8 +47,8 @@ enum Attempt {
 pub async fn to_any(
     forward: &Forward<'_>,
     mut request: Request<RequestBody>,
-    target: &str,
-    host: &Host,
+    target: &PathAndQuery,
+    host: &HeaderValue,
 ) -> Result<(Response<Incoming>, Option<Lease>), Failed> {
     for server in forward.route.candidates() {
         if address(&mut request, server, forward.route.app.protocol, target, host).is_err() {
@@ -76,17 +76,17 @@ fn address(
     request: &mut Request<RequestBody>,
     server: &Server,
     protocol: UpstreamProtocol,
-    target: &str,
-    host: &Host,
+    target: &PathAndQuery,
+    host: &HeaderValue,
 ) -> Result<(), ()> {
     let host_value = match &server.host_header {
         Some(value) => value.clone(),
-        None => HeaderValue::from_str(host.as_str()).map_err(|_| ())?,
+        None => host.clone(),
     };
     match protocol {
         UpstreamProtocol::Http1 => {
             *request.version_mut() = Version::HTTP_11;
-            *request.uri_mut() = target.parse::<Uri>().map_err(|_| ())?;
+            *request.uri_mut() = Uri::from(target.clone());
             request.headers_mut().insert(HOST, host_value);
         }
         UpstreamProtocol::Http2 => {

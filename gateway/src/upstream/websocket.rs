@@ -14,12 +14,12 @@ use base64::engine::general_purpose::STANDARD;
 use http::header::{
     CONNECTION, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
-use policy::Host;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_local;
 use web::Fault;
@@ -48,8 +48,8 @@ const CHUNK_BYTES: usize = 16 * 1024;
 pub async fn open(
     forward: Forward<'_>,
     mut request: Request<Incoming>,
-    target: &str,
-    host: &Host,
+    target: &PathAndQuery,
+    host: &HeaderValue,
     switch: Switch,
 ) -> Response<ResponseBody> {
     let client = hyper::upgrade::on(&mut request);
@@ -85,7 +85,7 @@ pub async fn open(
     let upstream = hyper::upgrade::on(&mut response);
     let answer = client_answer(response.headers().clone(), &key, switch);
     forward.exchange.endless.set(true);
-    let in_book = forward.enter().0(&forward.receipt);
+    let in_book = forward.enter().enter(&forward.exchange, &forward.receipt);
     let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book };
     // The tunnel owns its record and ends when either side does, when it is revoked, or with the worker.
     drop(spawn_local(tunnel.run(client, upstream)));
@@ -96,8 +96,8 @@ pub async fn open(
 fn upstream_request(
     forward: &Forward<'_>,
     request: Request<Incoming>,
-    target: &str,
-    host: &Host,
+    target: &PathAndQuery,
+    host: &HeaderValue,
     switch: Switch,
 ) -> Result<(HeaderValue, Request<RequestBody>), Fault> {
     let (mut parts, _body) = request.into_parts();
@@ -107,13 +107,13 @@ fn upstream_request(
     };
     parts.method = Method::GET;
     parts.version = Version::HTTP_11;
-    parts.uri = target.parse::<Uri>().map_err(|_| Fault::BadRequest)?;
+    parts.uri = Uri::from(target.clone());
     parts.extensions.clear();
     parts.headers.insert(SEC_WEBSOCKET_KEY, key.clone());
     parts.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    parts.headers.insert(HOST, HeaderValue::from_str(host.as_str()).map_err(|_| Fault::Internal)?);
+    parts.headers.insert(HOST, host.clone());
     Ok((key, Request::from_parts(parts, RequestBody::empty(Rc::clone(&forward.exchange)))))
 }
 

@@ -44,8 +44,12 @@ impl Gateway {
             .with_root_certificates(hospital.authority().roots())
             .with_client_auth_cert(device.chain(), device.key())
             .expect("the device's certificate can be used");
-        let aim =
-            Aim { address: hospital.address(), host: HOST.to_owned(), tls: Arc::new(tls), cookie: session.cookie("emr") };
+        let aim = Aim {
+            address: hospital.address(),
+            host: HOST.to_owned(),
+            tls: Arc::new(tls),
+            cookie: session.cookie("emr"),
+        };
         // The ledger's news takes a moment to arrive.
         tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         Self { hospital, aim }
@@ -70,7 +74,8 @@ impl Gateway {
     pub fn stop_and_count(mut self) -> u64 {
         let _ = self.hospital.stop();
         let exported = self.hospital.run(&["audit", "export"]).ok();
-        exported.out.lines().filter(|line| line.contains("\"ev\":\"open\"") && line.contains("\"app\":\"emr\"")).count() as u64
+        exported.out.lines().filter(|line| line.contains("\"ev\":\"open\"") && line.contains("\"app\":\"emr\"")).count()
+            as u64
     }
 }
 

@@ -25,7 +25,13 @@ pub fn load_average() -> String {
 /// CPU time of a process and its children, all threads, by the scheduler's own count.
 pub fn cpu_time(pid: u32) -> Duration {
     let own: u64 = fs::read_dir(format!("/proc/{pid}/task"))
-        .map(|tasks| tasks.flatten().filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok()).map(|text| nanos(&text)).sum())
+        .map(|tasks| {
+            tasks
+                .flatten()
+                .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
+                .map(|text| nanos(&text))
+                .sum()
+        })
         .unwrap_or(0);
     children(pid).into_iter().map(cpu_time).sum::<Duration>() + Duration::from_nanos(own)
 }

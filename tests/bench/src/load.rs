@@ -112,7 +112,11 @@ impl Load {
                 Protocol::Http2 => {
                     let sender = connect_http2(aim).await;
                     for _ in 0..self.streams {
-                        asking.push(spawn_local(ask_http2(sender.clone(), request(aim, self.path, true), Rc::clone(&tally))));
+                        asking.push(spawn_local(ask_http2(
+                            sender.clone(),
+                            request(aim, self.path, true),
+                            Rc::clone(&tally),
+                        )));
                     }
                 }
             }
