@@ -18,7 +18,10 @@ impl Desk {
         let emr = Upstream::http1();
         let anyone = "[[rule]]\nid = \"clerks-write\"\neffect = \"permit\"\nroles = [\"clerk\"]\napps = \"all\"\n\
                       actions = [\"write\"]\npaths = [\"/reception/*\"]\ndevices = \"any\"";
-        let plan = Plan::with_emr(emr.address()).app("labs", emr.address(), "").block(anyone);
+        let plan = Plan::new()
+            .app("emr", emr.address(), "portal_path = \"/reception/form\"")
+            .app("labs", emr.address(), "")
+            .block(anyone);
         let (hospital, idp) = Hospital::open_with_provider(plan);
         let browser = Browser::open(&hospital, language).await;
         Self { hospital, _idp: idp, emr, browser }
@@ -31,16 +34,8 @@ impl Desk {
     /// Goes to the reception and signs in on the way.
     async fn sign_in(&self, login: &str) {
         self.browser.go(&self.reception()).await;
-        self.choose_provider().await;
         self.at_the_provider(login).await;
         self.browser.arrives_at(&self.reception()).await;
-    }
-
-    /// The sign-in page shows one link for each provider; with one provider it may be passed over.
-    async fn choose_provider(&self) {
-        if self.browser.url().await.starts_with(&self.hospital.url("login", "/")) {
-            self.browser.click("main a[href*='begin']").await;
-        }
     }
 
     async fn at_the_provider(&self, login: &str) {
@@ -76,9 +71,9 @@ async fn a_refusal_is_a_page_one_can_act_on() {
     for (language, word) in [("ja", "端末"), ("en", "device")] {
         let desk = Desk::open(language).await;
         desk.browser.go(&desk.hospital.url("emr", "/patients/1")).await;
-        desk.choose_provider().await;
         desk.at_the_provider("nurse").await;
         desk.browser.arrives_at(&desk.hospital.url("emr", "/patients/1")).await;
+        desk.browser.click("main summary").await;
         let text = desk.browser.text().await;
         assert!(text.to_lowercase().contains(word) && text.contains("nurses-read"), "{text}");
         assert_eq!(desk.browser.script("return document.documentElement.lang").await, language);
@@ -95,9 +90,9 @@ async fn our_pages_fit_a_phone() {
         let width = desk.browser.script("return document.documentElement.scrollWidth").await;
         assert!(width.as_u64().unwrap() <= 360, "{what} is {width} wide at {}", desk.browser.url().await);
     };
+    desk.browser.go(&desk.hospital.url("login", "/signed-out")).await;
+    fits("signed out").await;
     desk.browser.go(&desk.hospital.url("portal", "/")).await;
-    fits("signing in").await;
-    desk.choose_provider().await;
     desk.at_the_provider("clerk").await;
     desk.browser.arrives_at(&desk.hospital.url("portal", "/")).await;
     fits("the portal").await;
@@ -113,7 +108,6 @@ async fn our_pages_fit_a_phone() {
 async fn the_keyboard_is_enough() {
     let desk = Desk::open("en").await;
     desk.browser.go(&desk.hospital.url("portal", "/")).await;
-    desk.choose_provider().await;
     desk.at_the_provider("clerk").await;
     desk.browser.arrives_at(&desk.hospital.url("portal", "/")).await;
     let mut reached = false;
@@ -129,7 +123,7 @@ async fn the_keyboard_is_enough() {
     let outline = "const s = getComputedStyle(document.activeElement); return s.outlineStyle + s.boxShadow";
     assert_ne!(desk.browser.script(outline).await, "nonenone", "one sees where one is");
     desk.browser.press(ENTER).await;
-    desk.browser.arrives_at(&desk.hospital.url("emr", "/")).await;
+    desk.browser.arrives_at(&desk.reception()).await;
 }
 
 #[tokio::test]
@@ -137,11 +131,9 @@ async fn two_tabs_sign_in_one_after_the_other_and_both_arrive() {
     let desk = Desk::open("en").await;
     let (first_url, second_url) = (desk.hospital.url("emr", "/reception/1"), desk.hospital.url("labs", "/reception/2"));
     desk.browser.go(&first_url).await;
-    desk.choose_provider().await;
     let first = desk.browser.tab().await;
     desk.browser.new_tab().await;
     desk.browser.go(&second_url).await;
-    desk.choose_provider().await;
     desk.at_the_provider("clerk").await;
     desk.browser.arrives_at(&second_url).await;
     desk.browser.switch_to(&first).await;
@@ -167,8 +159,7 @@ async fn what_was_typed_survives_the_end_of_the_session() {
     desk.browser.click("main a[target='_blank']").await;
     let other = desk.browser.tabs().await.into_iter().find(|tab| *tab != kept).unwrap();
     desk.browser.switch_to(&other).await;
-    desk.choose_provider().await;
-    desk.at_the_provider("clerk").await;
+    // The provider still knows the clerk, so it does not ask again.
     desk.browser.arrives_at(&desk.hospital.url("emr", "/.sekimori/signed-in")).await;
     desk.browser.switch_to(&kept).await;
     desk.browser.click("main form button").await;

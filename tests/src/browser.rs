@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -16,10 +17,12 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use x509_parser::parse_x509_certificate;
 
-use crate::{Answer, Folder, Hospital, eventually, full};
+use crate::{Answer, Folder, Hospital, eventually, full, within};
 
 /// How an element is named on the wire.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+/// How long one command may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// For a closed network, as root, without anything the test did not ask for.
 const FLAGS: [&str; 10] = [
     "--headless",
@@ -179,7 +182,8 @@ impl Browser {
         let body = if body.is_null() { String::new() } else { body.to_string() };
         let request = Request::builder().method(method).uri(target).header("host", self.address.to_string());
         let request = request.body(full(body)).expect("a call is a request");
-        let response = sender.send_request(request).await.expect("ChromeDriver answers");
+        let response = within(PATIENCE, "ChromeDriver's answer", sender.send_request(request));
+        let response = response.await.expect("ChromeDriver answers");
         let answer = Answer::read(response).await.expect("ChromeDriver's answer has an end");
         let told = answer.json();
         assert_eq!(answer.status, 200, "{method} {target}: {told}");
@@ -195,8 +199,10 @@ impl Drop for Browser {
             format!("DELETE /session/{} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n", self.session);
         if let Ok(mut stream) = std::net::TcpStream::connect(address) {
             use std::io::{Read, Write};
+            stream.set_read_timeout(Some(PATIENCE)).ok();
             stream.write_all(target.as_bytes()).ok();
-            stream.read_to_end(&mut Vec::new()).ok();
+            // The first bytes say that it is done; ChromeDriver keeps the connection open.
+            stream.read(&mut [0; 512]).ok();
         }
         self.driver.kill().ok();
         self.driver.wait().ok();
