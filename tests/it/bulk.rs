@@ -8,18 +8,29 @@ use tests::{Answer, filled, resident_bytes, within};
 use crate::ward::Ward;
 
 const GIB: u64 = 1 << 30;
+const WARM: u64 = 4 << 20;
 const GROWTH_BYTES_MAX: u64 = 8 << 20;
 const LONG: Duration = Duration::from_secs(300);
 
+/// A ward whose gateway has done a little of everything, so that code and buffers that every gateway has are there,
+/// on both of its workers.
+async fn warm_ward() -> Ward {
+    let ward = Ward::open().await;
+    for _ in 0..8 {
+        ward.caller.ask(ward.get(&format!("/bytes/{WARM}"))).await.expect(200);
+        ward.caller.ask(ward.ask("POST", "/sink/0").body(filled(WARM))).await.expect(200);
+    }
+    ward
+}
+
 #[tokio::test]
 async fn a_gibibyte_goes_down_without_the_memory_growing() {
-    let ward = Ward::open().await;
-    let mut warm = ward.caller.http1("emr").await;
-    warm.answer(ward.get("/bytes/1000000")).await.expect(200);
+    let ward = warm_ward().await;
     let before = resident_bytes(ward.hospital.pid());
     let mut most = before;
 
-    let response = warm.send(ward.get(&format!("/bytes/{GIB}"))).await.unwrap();
+    let mut connection = ward.caller.http1("emr").await;
+    let response = connection.send(ward.get(&format!("/bytes/{GIB}"))).await.unwrap();
     let mut body = response.into_body();
     let (mut bytes, mut frames) = (0, 0_u64);
     while let Some(frame) = within(LONG, "the next piece", body.frame()).await {
@@ -38,8 +49,7 @@ async fn a_gibibyte_goes_down_without_the_memory_growing() {
 
 #[tokio::test]
 async fn a_gibibyte_goes_up_without_the_memory_growing() {
-    let ward = Ward::open().await;
-    ward.caller.ask(ward.ask("POST", "/sink/1").body(filled(1_000_000))).await.expect(200);
+    let ward = warm_ward().await;
     let before = resident_bytes(ward.hospital.pid());
     let pid = ward.hospital.pid();
     let watch = tokio::spawn(async move {
@@ -66,7 +76,7 @@ async fn a_gibibyte_goes_up_without_the_memory_growing() {
 
 #[tokio::test]
 async fn a_client_that_stops_reading_stops_the_app() {
-    let ward = Ward::open().await;
+    let ward = warm_ward().await;
     let mut connection = ward.caller.http1("emr").await;
     let before = resident_bytes(ward.hospital.pid());
     let response = connection.send(ward.get(&format!("/bytes/{GIB}"))).await.unwrap();
