@@ -13,7 +13,7 @@ const MARGIN_BYTES_MAX: u64 = 1 << 30;
 
 /// A ward whose log counts as full when a little more of the disk is used.
 async fn ward(change: impl FnOnce(Plan) -> Plan, app: &str) -> (Ward, u64) {
-    let here = statvfs(&std::env::temp_dir()).unwrap();
+    let here = statvfs(std::env::temp_dir().as_path()).unwrap();
     let free = here.f_bavail * here.f_frsize;
     let margin = (free / 8).min(MARGIN_BYTES_MAX);
     let emr = Upstream::http1();

@@ -2,9 +2,10 @@
 //! test is a sentence about what must hold, what must fail first.
 #![expect(
     clippy::unwrap_used,
+    clippy::disallowed_methods,
     clippy::panic,
     clippy::indexing_slicing,
-    reason = "tests fail loudly, helpers outside of test functions too"
+    reason = "tests fail loudly, helpers outside of test functions too, and dial the gateway"
 )]
 
 mod admission;
@@ -22,6 +23,7 @@ mod full_disk;
 mod header;
 mod operations;
 mod pacs;
+mod readme;
 mod reload;
 mod revocation;
 mod sign_in;

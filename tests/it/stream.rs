@@ -81,17 +81,21 @@ async fn a_websocket_is_refused_to_whom_the_rule_gives_no_connection() {
 }
 
 #[tokio::test]
-async fn the_app_is_told_the_origin_of_a_websocket() {
+async fn a_websocket_of_another_sites_page_is_refused() {
     let ward = Ward::open().await;
-    let ask = ward
-        .get("/socket/ward")
-        .header("connection", "Upgrade")
-        .header("upgrade", "websocket")
-        .header("sec-websocket-version", "13")
-        .header("sec-websocket-key", KEY)
-        .header("origin", "https://evil.test");
-    assert_eq!(ward.caller.http1("emr").await.send(ask).await.unwrap().status(), 101);
-    assert_eq!(ward.emr.last().header("origin"), "https://evil.test", "which pages may connect is the app's business");
+    let ask = |origin: &str| {
+        ward.get("/socket/ward")
+            .header("connection", "Upgrade")
+            .header("upgrade", "websocket")
+            .header("sec-websocket-version", "13")
+            .header("sec-websocket-key", KEY)
+            .header("origin", origin)
+    };
+    for origin in ["https://evil.test", "https://labs.hospital.test:8443", "https://emr.hospital.test", "null"] {
+        let answer = ward.caller.ask(ask(origin)).await;
+        assert_eq!(answer.status, 403, "cookies travel with it: {origin}");
+    }
+    assert!(ward.emr.seen().is_empty());
 }
 
 #[tokio::test]

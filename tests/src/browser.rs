@@ -202,7 +202,7 @@ impl Drop for Browser {
             stream.set_read_timeout(Some(PATIENCE)).ok();
             stream.write_all(target.as_bytes()).ok();
             // The first bytes say that it is done; ChromeDriver keeps the connection open.
-            stream.read(&mut [0; 512]).ok();
+            stream.read_exact(&mut [0; 12]).ok();
         }
         self.driver.kill().ok();
         self.driver.wait().ok();

@@ -4,7 +4,6 @@
 //! [`Caller`] for the devices in front of it, [`Idp`] is a real OpenID provider, [`Browser`] a real browser and [`Pacs`]
 //! a real picture archive. Deliberately not here: any test, and anything that reaches into the gateway's memory.
 #![expect(
-    clippy::unwrap_used,
     clippy::panic,
     clippy::indexing_slicing,
     clippy::disallowed_methods,

@@ -127,7 +127,6 @@ fn link(answer: &Answer, start: &str) -> Option<String> {
         return None;
     }
     let page = answer.text();
-    let links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
-    let found = links.map(|link| link.replace("&amp;", "&").replace("&#38;", "&")).find(|link| link.contains(start));
-    found
+    let mut links = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    links.find(|link| link.contains(start)).map(|link| link.replace("&amp;", "&").replace("&#38;", "&"))
 }

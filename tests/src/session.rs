@@ -42,7 +42,7 @@ impl Session {
         hosts: &[&str],
     ) -> Self {
         let store: Arc<dyn Store> =
-            Arc::new(Sqlite::open(&hospital.folder().join(STORE_FILE)).expect("the gateway's store opens"));
+            Arc::new(Sqlite::open(hospital.folder().join(STORE_FILE)).expect("the gateway's store opens"));
         let devices = Arc::new(Devices::load(Arc::clone(&store)).await.expect("the ledger can be read"));
         let sessions = Sessions::new(Arc::clone(&store), devices, spans());
         let at = now();
