@@ -144,3 +144,19 @@ async fn note_broken(worker: &Worker, connection: &Connection, error: &hyper::Er
         tracing::error!(%problem, "a refused request could not be recorded");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function returns, without calling it.
+    fn future_bytes<A, B, C, F>(_function: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn the_future_of_an_ordinary_request_stays_small() {
+        let bytes = future_bytes(answer);
+        assert!(bytes <= 8 * 1024, "{bytes} bytes are moved for every request");
+    }
+}

@@ -56,7 +56,7 @@ pub async fn to_any(
         }
         let attempt = match forward.route.app.protocol {
             UpstreamProtocol::Http1 => by_http1(forward, server, request).await,
-            UpstreamProtocol::Http2 => by_http2(forward, server, request).await,
+            UpstreamProtocol::Http2 => Box::pin(by_http2(forward, server, request)).await,
         };
         match attempt {
             Ok(answer) => return Ok(answer),
@@ -117,7 +117,7 @@ async fn by_http1(
             },
         }
     }
-    let sender = match connect_http1(forward, server).await {
+    let sender = match Box::pin(connect_http1(forward, server)).await {
         Ok(sender) => sender,
         Err(reason) => return Err(Attempt::NotSent(Box::new(request), reason)),
     };

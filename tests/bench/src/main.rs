@@ -5,7 +5,6 @@
 //! loopback only; ends what it started.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::print_stdout,
     clippy::indexing_slicing,
     clippy::disallowed_methods,
