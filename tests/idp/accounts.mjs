@@ -2,13 +2,14 @@
 
 /** Login name to what the provider says of the person. */
 export const accounts = new Map(Object.entries({
-  nurse: { name: '看護 花子', groups: ['ward-nurses'], amr: ['pwd'] },
-  doctor: { name: '医師 太郎', groups: ['doctors'], amr: ['pwd', 'mfa'] },
-  clerk: { name: '事務 次郎', groups: ['clerks'], amr: ['pwd'] },
-  vendor: { name: '保守 三郎', groups: ['vendors'], amr: ['pwd'] },
-  auditor: { name: '監査 幸子', groups: ['auditors'], amr: ['pwd', 'mfa'] },
-  administrator: { name: '管理 四郎', groups: ['it-staff'], amr: ['pwd', 'mfa'] },
-  stranger: { name: '部外 者', groups: ['visitors'], amr: ['pwd'] },
+  nurse: { name: '看護 花子', groups: ['ward-nurses'] },
+  doctor: { name: '医師 太郎', groups: ['doctors'] },
+  clerk: { name: '事務 次郎', groups: ['clerks'] },
+  pharmacist: { name: '薬剤 五郎', groups: ['pharmacists'] },
+  vendor: { name: '保守 三郎', groups: ['vendors'] },
+  auditor: { name: '監査 幸子', groups: ['auditors'] },
+  administrator: { name: '管理 四郎', groups: ['it-staff'] },
+  stranger: { name: '部外 者', groups: ['visitors'] },
 }));
 
 /** Finds an account the way oidc-provider asks for it. */

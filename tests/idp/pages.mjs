@@ -24,9 +24,9 @@ async function answer(provider, request, response, fields) {
     return provider.interactionFinished(request, response, refusal, { mergeWithLastSubmission: false });
   }
   const login = fields.get('login') ?? '';
-  const person = accounts.get(login);
-  if (person === undefined) return html(response, 401, '<p>nobody of that name</p>');
-  const result = { login: { accountId: login, amr: person.amr, remember: fields.get('remember') !== null } };
+  if (!accounts.has(login)) return html(response, 401, '<p>nobody of that name</p>');
+  const amr = fields.get('second-factor') === null ? ['pwd'] : ['pwd', 'mfa'];
+  const result = { login: { accountId: login, amr, remember: fields.get('remember') !== null } };
   return provider.interactionFinished(request, response, result, { mergeWithLastSubmission: false });
 }
 
@@ -42,6 +42,7 @@ async function posted(request) {
 function form(uid) {
   return `<form method="post" action="/interaction/${encodeURIComponent(uid)}/login">
     <label>Login <input id="login" name="login" autofocus></label>
+    <label>Show a second factor <input id="second-factor" name="second-factor" type="checkbox"></label>
     <label>Remember me <input id="remember" name="remember" type="checkbox"></label>
     <button id="continue">Continue</button>
     <button id="cancel" name="cancel" value="yes">Cancel</button>

@@ -119,6 +119,34 @@ async fn any_byte_of_a_copy_that_is_changed_is_found_and_located() {
 }
 
 #[tokio::test]
+async fn a_changed_tile_or_checkpoint_is_found_too() {
+    let mut ward = Ward::open().await;
+    for turn in 0..300 {
+        ward.caller.ask(ward.get(&format!("/turn/{turn}"))).await.expect(200);
+    }
+    ward.hospital.stop();
+    let copy = ward.hospital.folder().join("copy");
+    copy_folder(&ward.hospital.folder().join("state/audit"), &copy);
+    let others: Vec<PathBuf> = files(&copy).into_iter().filter(|file| is_proof(file)).collect();
+    assert!(others.len() > 2, "{:?}", files(&copy));
+    for file in others {
+        let bytes = fs::read(&file).unwrap();
+        let mut changed = bytes.clone();
+        changed[bytes.len() / 2] ^= 1;
+        fs::write(&file, &changed).unwrap();
+        let told = ward.hospital.run(&["audit", "verify", "--dir", &copy.display().to_string()]);
+        assert_eq!(told.code, Some(1), "{}: {} {}", file.display(), told.out, told.err);
+        fs::write(&file, &bytes).unwrap();
+    }
+}
+
+/// Whether a file of the log is a tile or holds checkpoints.
+fn is_proof(file: &Path) -> bool {
+    let path = file.display().to_string();
+    (path.contains("/tile/") || path.contains("checkpoint")) && fs::metadata(file).unwrap().len() > 0
+}
+
+#[tokio::test]
 async fn a_line_that_is_left_out_and_a_log_cut_short_are_found() {
     let mut ward = Ward::open().await;
     for turn in 0..10 {

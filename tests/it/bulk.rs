@@ -75,6 +75,25 @@ async fn a_gibibyte_goes_up_without_the_memory_growing() {
 }
 
 #[tokio::test]
+async fn over_http_2_a_gibibyte_goes_both_ways_without_the_memory_growing() {
+    let ward = warm_ward().await;
+    let connection = ward.caller.http2("emr").await;
+    connection.answer(ward.get(&format!("/bytes/{WARM}"))).await.expect(200);
+    let before = resident_bytes(ward.hospital.pid());
+    let mut body = connection.send(ward.get(&format!("/bytes/{GIB}"))).await.unwrap().into_body();
+    let mut bytes = 0;
+    while let Some(frame) = within(LONG, "the next piece", body.frame()).await {
+        bytes += frame.unwrap().data_ref().unwrap().len() as u64;
+    }
+    assert_eq!(bytes, GIB);
+    let upload = connection.upload(ward.ask("POST", "/sink/2").body(filled(GIB)));
+    let answer = Answer::read(within(LONG, "the upload", upload).await.unwrap()).await.unwrap().expect(200);
+    assert_eq!(answer.text(), GIB.to_string());
+    let grown = resident_bytes(ward.hospital.pid()).saturating_sub(before);
+    assert!(grown < GROWTH_BYTES_MAX, "grew by {grown} bytes");
+}
+
+#[tokio::test]
 async fn a_client_that_stops_reading_stops_the_app() {
     let ward = warm_ward().await;
     let mut connection = ward.caller.http1("emr").await;

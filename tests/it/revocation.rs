@@ -25,17 +25,19 @@ async fn socket(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
     socket
 }
 
-/// Opens a WebSocket and a download, revokes, and sees both end in time.
-async fn ends_what_is_open(revoke: impl AsyncFnOnce(&Ward), why: &str) {
-    let ward = Ward::open().await;
-    let mut socket = socket(&ward).await;
-    let mut connection = ward.caller.http1("emr").await;
-    let mut download = connection.send(ward.get("/trickle/film")).await.unwrap().into_body();
-    download.frame().await.unwrap().unwrap();
+async fn socket_over_http_2(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
+    let ask = ward
+        .ask("CONNECT", "/socket/other")
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13");
+    let response = ward.caller.http2("emr").await.send(ask).await.unwrap();
+    assert_eq!(response.status(), 200);
+    WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()))
+}
 
-    let begin = Instant::now();
-    revoke(&ward).await;
-    let close = within(ONE_SECOND + COMMAND, "the end of the WebSocket", async {
+/// The code of the close frame that ends a WebSocket, in time.
+async fn end_of(mut socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
+    let end = async {
         loop {
             match socket.next().await {
                 Some(Frame::Close(code)) => return code,
@@ -43,8 +45,23 @@ async fn ends_what_is_open(revoke: impl AsyncFnOnce(&Ward), why: &str) {
                 None => panic!("the WebSocket broke off without a close frame"),
             }
         }
-    });
-    assert_eq!(close.await, Some(1008), "1008 says: policy (RFC 6455 section 7.4.1)");
+    };
+    within(ONE_SECOND + COMMAND, "the end of the WebSocket", end).await
+}
+
+/// Opens WebSockets and a download, revokes, and sees all of them end in time.
+async fn ends_what_is_open(revoke: impl AsyncFnOnce(&Ward), why: &str) {
+    let ward = Ward::open().await;
+    let sockets = [socket(&ward).await, socket_over_http_2(&ward).await];
+    let mut connection = ward.caller.http1("emr").await;
+    let mut download = connection.send(ward.get("/trickle/film")).await.unwrap().into_body();
+    download.frame().await.unwrap().unwrap();
+
+    let begin = Instant::now();
+    revoke(&ward).await;
+    for socket in sockets {
+        assert_eq!(end_of(socket).await, Some(1008), "1008 says: policy (RFC 6455 section 7.4.1)");
+    }
     let cut = within(ONE_SECOND + COMMAND, "the end of the download", async {
         loop {
             match download.frame().await {
@@ -57,7 +74,7 @@ async fn ends_what_is_open(revoke: impl AsyncFnOnce(&Ward), why: &str) {
     assert!(cut.await, "a download that was cut must not look whole");
     assert!(begin.elapsed() < ONE_SECOND + COMMAND, "{:?}", begin.elapsed());
 
-    for path in ["/socket/ward", "/trickle/film"] {
+    for path in ["/socket/ward", "/socket/other", "/trickle/film"] {
         let opening = ward.hospital.records().opened(path).only().clone();
         let closing = closing(&ward, &opening).await;
         assert_eq!((&closing["end"], &closing["why"]), (&"revoked".into(), &why.into()), "{closing}");

@@ -3,6 +3,28 @@
 use tests::{Ask, Device, Hospital, Idp, Person, Plan, Upstream, eventually};
 use url::Url;
 
+/// Pharmacists see the stock; what is locked away only with a second factor.
+const PHARMACY: &str = r#"
+[[rule]]
+id = "pharmacists-read"
+effect = "permit"
+roles = ["pharmacist"]
+apps = ["emr"]
+actions = ["read"]
+paths = ["/stock"]
+devices = "known"
+
+[[rule]]
+id = "narcotics-need-two-factors"
+effect = "permit"
+roles = ["pharmacist"]
+apps = ["emr"]
+actions = ["read"]
+paths = ["/narcotics/*"]
+devices = "known"
+assurance = "aal2"
+"#;
+
 /// A hospital with two apps and the provider, and a terminal.
 struct Floor {
     hospital: Hospital,
@@ -14,7 +36,7 @@ struct Floor {
 impl Floor {
     async fn open() -> Self {
         let emr = Upstream::http1();
-        let plan = Plan::with_emr(emr.address()).app("labs", emr.address(), "");
+        let plan = Plan::with_emr(emr.address()).app("labs", emr.address(), "").block(PHARMACY);
         let (hospital, idp) = Hospital::open_with_provider(plan);
         let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
         Self { hospital, _idp: idp, emr, terminal }
@@ -52,8 +74,32 @@ async fn a_nurse_signs_in_and_is_where_she_wanted_to_be() {
 #[tokio::test]
 async fn who_proved_twice_who_they_are_is_known_more_surely() {
     let floor = Floor::open().await;
-    floor.person("doctor").open(&floor.chart()).await.expect(200);
+    floor.person("doctor").with_second_factor().open(&floor.chart()).await.expect(200);
     assert_eq!(floor.hospital.records().opened("/patients/1").only()["acr"], "aal2");
+}
+
+#[tokio::test]
+async fn a_rule_that_wants_more_proof_sends_the_person_back_for_it_and_opens_a_new_session() {
+    let floor = Floor::open().await;
+    let chart = floor.hospital.url("emr", "/narcotics/today");
+    let mut pharmacist = floor.person("pharmacist");
+    pharmacist.open(&floor.hospital.url("emr", "/stock")).await.expect(200);
+    let mut careful = pharmacist.with_second_factor();
+    careful.open(&chart).await.expect(200);
+    let records = floor.hospital.records();
+    let (before, after) = (records.opened("/stock").only().clone(), records.opened("/narcotics/today").only().clone());
+    assert_eq!((&before["acr"], &after["acr"]), (&"aal1".into(), &"aal2".into()));
+    assert_ne!(before["sid"], after["sid"], "a session is new when more is known of the person");
+}
+
+#[tokio::test]
+async fn who_does_not_bring_more_proof_is_told_so_and_not_sent_round_in_circles() {
+    let floor = Floor::open().await;
+    let mut pharmacist = floor.person("pharmacist");
+    let page = pharmacist.open(&floor.hospital.url("emr", "/narcotics/today")).await;
+    assert!(matches!(page.status, 401 | 403), "{}", page.status);
+    assert!(page.header("content-type").starts_with("text/html"));
+    assert!(floor.emr.seen().is_empty());
 }
 
 #[tokio::test]

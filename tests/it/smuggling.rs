@@ -147,6 +147,35 @@ async fn a_host_that_this_connection_did_not_prove_is_misdirected() {
 }
 
 #[tokio::test]
+async fn over_http_2_two_hosts_odd_paths_and_tunnels_are_refused() {
+    let ward = Ward::open().await;
+    let connection = ward.caller.http2("emr").await;
+    connection.answer(ward.get("/a").header("host", "annex.test")).await.expect(400);
+    for path in PATHS.iter().filter(|path| !path.contains('\\')) {
+        connection.answer(ward.get(path)).await.expect(400);
+    }
+    let tunnel =
+        connection.send(ward.ask("CONNECT", "/tunnel").extension(hyper::ext::Protocol::from_static("tcp"))).await;
+    assert!(tunnel.is_err() || tunnel.is_ok_and(|answer| answer.status().is_client_error() || answer.status() == 501));
+    assert!(ward.emr.seen().is_empty(), "{:?}", ward.emr.seen());
+}
+
+#[tokio::test]
+async fn over_http_2_a_body_must_be_as_long_as_it_says_and_the_next_request_is_not_poisoned() {
+    let ward = Ward::open().await;
+    for said in ["4", "6", "0"] {
+        let connection = ward.caller.http2("emr").await;
+        let ask = ward.ask("POST", "/a").header("content-length", said).body(tests::full("hello"));
+        if let Ok(answer) = connection.send(ask).await {
+            assert!(!answer.status().is_success(), "{said} of 5 bytes");
+        }
+        let next = ward.caller.http2("emr").await.answer(ward.get("/next")).await.expect(200);
+        assert_eq!(next.json()["target"], "/next");
+        assert_eq!(next.json()["method"], "GET");
+    }
+}
+
+#[tokio::test]
 async fn the_path_that_was_judged_is_the_path_that_is_sent() {
     let app = RawUpstream::answering("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
     let plan = tests::Plan::with_emr(app.address());

@@ -253,6 +253,16 @@ impl Http2 {
         within(PATIENCE, "an answer", sender.send_request(ask.into_http2())).await
     }
 
+    /// Sends a request whose body takes as long as it takes.
+    ///
+    /// # Errors
+    /// Where the stream ended without an answer.
+    pub async fn upload(&self, ask: Ask) -> hyper::Result<Response<Incoming>> {
+        let mut sender = self.0.clone();
+        sender.ready().await?;
+        sender.send_request(ask.into_http2()).await
+    }
+
     /// Sends a request and reads the whole answer.
     pub async fn answer(&self, ask: Ask) -> Answer {
         let response = self.send(ask).await.expect("the gateway answers");

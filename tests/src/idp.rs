@@ -98,6 +98,7 @@ ca_file = "ca.pem"
 "ward-nurses" = "nurse"
 "doctors" = "doctor"
 "clerks" = "clerk"
+"pharmacists" = "pharmacist"
 "vendors" = "vendor"
 
 [provider.assurance]

@@ -9,11 +9,19 @@ use crate::{Answer, Ask, Caller, Jar};
 /// More redirects than any sign-in has.
 const STEPS_MAX: usize = 20;
 
+/// How many proofs of themselves a person shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Factors {
+    One,
+    Two,
+}
+
 /// A person at a device.
 #[derive(Clone, Debug)]
 pub struct Person {
     caller: Caller,
     login: String,
+    factors: Factors,
     jar: Jar,
     trail: Vec<Url>,
 }
@@ -22,7 +30,20 @@ impl Person {
     /// Someone who will sign in as `login`.
     #[must_use]
     pub fn new(caller: &Caller, login: &str) -> Self {
-        Self { caller: caller.clone(), login: login.to_owned(), jar: Jar::new(), trail: Vec::new() }
+        Self {
+            caller: caller.clone(),
+            login: login.to_owned(),
+            factors: Factors::One,
+            jar: Jar::new(),
+            trail: Vec::new(),
+        }
+    }
+
+    /// From now on shows a second factor when signing in.
+    #[must_use]
+    pub fn with_second_factor(mut self) -> Self {
+        self.factors = Factors::Two;
+        self
     }
 
     /// What the browser remembers.
@@ -95,7 +116,9 @@ impl Person {
         if login.is_empty() {
             return self.post(&form, &origin, &[("cancel", "yes")]).await;
         }
-        self.post(&form, &origin, &[("login", &login), ("remember", "on")]).await
+        let both = [("login", login.as_str()), ("remember", "on"), ("second-factor", "on")];
+        let fields = if self.factors == Factors::Two { &both[..] } else { &both[..2] };
+        self.post(&form, &origin, fields).await
     }
 
     async fn send(&mut self, url: &Url, ask: Ask) -> Answer {

@@ -13,6 +13,7 @@ const ORDINARY: &str = r#"
 nurse = { ja = "看護師", en = "Nurse" }
 doctor = { ja = "医師", en = "Doctor" }
 clerk = { ja = "事務", en = "Clerk" }
+pharmacist = { ja = "薬剤師", en = "Pharmacist" }
 vendor = { ja = "保守業者", en = "Vendor" }
 
 [[rule]]
