@@ -79,9 +79,9 @@ impl Appender {
         (Arc::clone(&self.file), self.next)
     }
 
-    /// Takes what was written since the last time.
-    pub(crate) fn take_tail(&mut self) -> Tail {
-        self.tail.take(self.next)
+    /// Hands over what was written since the last time; what `tail` held is forgotten.
+    pub(crate) fn take_tail(&mut self, tail: &mut Tail) {
+        self.tail.swap(tail, self.next);
     }
 
     /// Refuses everything from now on.

@@ -1,9 +1,9 @@
-//! The few things the log does to files beside appending: private directories, replacing a file whole.
+//! The few things the log does to files beside appending: private directories, replacing a file whole, syncing.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Makes a directory and those above it, for the owner alone.
 pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
@@ -12,16 +12,40 @@ pub(crate) fn make_directory(path: &Path) -> io::Result<()> {
 
 /// Puts a file in place whole and for the owner alone: after a power cut there is the old or the new content.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    make_directory(folder)?;
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".new");
-    let beside = folder.join(name);
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
-    file.write_all(bytes)?;
+    let (beside, file) = write_beside(path, bytes)?;
     file.sync_data()?;
     std::fs::rename(&beside, path)?;
-    sync_directory(folder)
+    sync_directory(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Puts a file in place whole and for the owner alone, for all who read it now. After a power cut it may be missing or
+/// hold anything, until [`sync_file_system`] returned.
+pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (beside, _file) = write_beside(path, bytes)?;
+    std::fs::rename(&beside, path)
+}
+
+/// Writes a file under a name beside the one it will have; makes its folder where there is none.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let open = || OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut file = match (open(), path.parent()) {
+        (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+            make_directory(folder)?;
+            open()?
+        }
+        (opened, _) => opened?,
+    };
+    file.write_all(bytes)?;
+    Ok((beside, file))
+}
+
+/// Makes everything that was written to a file system survive a power cut, by any file of it. Tells of each failed
+/// write since `any` was opened once, whichever file it was meant for.
+pub(crate) fn sync_file_system(any: &File) -> io::Result<()> {
+    Ok(rustix::fs::syncfs(any)?)
 }
 
 /// Makes the names in a directory survive a power cut.

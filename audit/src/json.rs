@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::io::Write as _;
+use std::net::IpAddr;
 
 use policy::{Timestamp, UtcOffset};
 
@@ -17,6 +18,8 @@ impl<'a> Object<'a> {
     }
 
     fn key(&mut self, key: &str) {
+        // Room for the key and most values at once.
+        self.out.reserve(key.len() + 64);
         self.out.push(b'"');
         self.out.extend_from_slice(key.as_bytes());
         self.out.extend_from_slice(b"\":");
@@ -30,7 +33,40 @@ impl<'a> Object<'a> {
         self
     }
 
-    /// A text that displays as plain ASCII without quotes: an id, an address.
+    /// A word of ours, in plain ASCII without quotes.
+    pub(crate) fn word(&mut self, key: &str, value: &'static str) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value.as_bytes());
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// Sixteen hexadecimal digits.
+    pub(crate) fn hex(&mut self, key: &str, value: u64) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        let digits = value.to_be_bytes().map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]);
+        self.out.extend_from_slice(digits.as_flattened());
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// An address.
+    pub(crate) fn address(&mut self, key: &str, value: IpAddr) -> &mut Self {
+        let IpAddr::V4(v4) = value else { return self.plain(key, value) };
+        self.key(key);
+        let mut before = b'"';
+        for octet in v4.octets() {
+            self.out.push(before);
+            push_number(self.out, octet.into());
+            before = b'.';
+        }
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// A text that displays as plain ASCII without quotes: an id.
     pub(crate) fn plain(&mut self, key: &str, value: impl Display) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
@@ -64,21 +100,30 @@ impl<'a> Object<'a> {
         let t = at.local(UtcOffset::UTC);
         let micros = at.unix_micros().rem_euclid(1_000_000).unsigned_abs();
         let year = t.year.clamp(0, 9_999).unsigned_abs();
-        self.out.push(b'"');
         let fields = [
-            (year, 4, b'-'),
-            (t.month.into(), 2, b'-'),
-            (t.day.into(), 2, b'T'),
-            (u64::from(t.minute_of_day / 60), 2, b':'),
-            (u64::from(t.minute_of_day % 60), 2, b':'),
-            (t.second.into(), 2, b'.'),
-            (micros, 6, b'Z'),
+            (b'"', year, 4),
+            (b'-', t.month.into(), 2),
+            (b'-', t.day.into(), 2),
+            (b'T', (t.minute_of_day / 60).into(), 2),
+            (b':', (t.minute_of_day % 60).into(), 2),
+            (b':', t.second.into(), 2),
+            (b'.', micros, 6),
         ];
-        for (value, digits, after) in fields {
-            push_digits(self.out, value, digits);
-            self.out.push(after);
+        let mut text = [0; 27];
+        let mut end = 0;
+        for (before, value, digits) in fields {
+            let mut rest = value;
+            let (first, place) = (end, text.get_mut(end..=end + digits).unwrap_or_default());
+            end = first + digits + 1;
+            let mut places = place.iter_mut();
+            places.by_ref().take(1).for_each(|byte| *byte = before);
+            for byte in places.rev() {
+                *byte = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
         }
-        self.out.extend_from_slice(b"\",");
+        self.out.extend_from_slice(text.get(..end).unwrap_or_default());
+        self.out.extend_from_slice(b"Z\",");
         self
     }
 
@@ -107,21 +152,26 @@ impl<'a> Object<'a> {
     }
 }
 
+fn hex_digit(value: u8) -> u8 {
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+}
+
 /// Writes a number in decimal.
 pub(crate) fn push_number(out: &mut Vec<u8>, value: u64) {
     let digits = value.checked_ilog10().unwrap_or(0) as usize + 1;
     push_digits(out, value, digits);
 }
 
-/// Writes the last so many decimal digits.
+/// Writes the last so many decimal digits, twenty at most.
 fn push_digits(out: &mut Vec<u8>, value: u64, digits: usize) {
-    let start = out.len();
-    out.resize(start + digits, b'0');
+    let mut text = [b'0'; 20];
+    let start = text.len().saturating_sub(digits);
     let mut rest = value;
-    for place in out.iter_mut().skip(start).rev() {
-        *place = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+    for place in text.iter_mut().skip(start).rev() {
+        *place = b'0' + (rest % 10) as u8;
         rest /= 10;
     }
+    out.extend_from_slice(text.get(start..).unwrap_or_default());
 }
 
 fn push_string(out: &mut Vec<u8>, value: &str) {
@@ -169,10 +219,12 @@ mod tests {
             o.text("a", "看護師 \"x\"\n\u{9b}\u{202e}").number("n", 0).number("m", u64::MAX).millis("ms", 12_034);
             o.moment("ts", Timestamp::from_unix_micros(1_743_466_530_123_456));
             o.texts("r", ["a", "b"].into_iter()).texts("e", [].into_iter()).plain("i", "::1");
+            o.address("v4", [10, 0, 255, 1].into()).address("v6", std::net::Ipv6Addr::LOCALHOST.into());
+            o.word("w", "served").hex("h", 0x0123_4567_89ab_cdef);
         });
         assert_eq!(
             text,
-            r#"{"a":"看護師 \"x\"\u000a\u009b\u202e","n":0,"m":18446744073709551615,"ms":12.034,"ts":"2025-04-01T00:15:30.123456Z","r":["a","b"],"e":[],"i":"::1"}"#
+            r#"{"a":"看護師 \"x\"\u000a\u009b\u202e","n":0,"m":18446744073709551615,"ms":12.034,"ts":"2025-04-01T00:15:30.123456Z","r":["a","b"],"e":[],"i":"::1","v4":"10.0.255.1","v6":"::1","w":"served","h":"0123456789abcdef"}"#
         );
     }
 

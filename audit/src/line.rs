@@ -28,7 +28,7 @@ pub(crate) fn push_line(out: &mut Vec<u8>, number: u64, body: &[u8]) {
 pub(crate) fn opening(out: &mut Vec<u8>, permit: &Permit) {
     let mut line = Object::continued(out);
     let access = permit.access();
-    line.moment("ts", access.at).plain("ev", "open");
+    line.moment("ts", access.at).word("ev", "open");
     push_access(&mut line, access);
     line.text("rule", permit.rule().as_str()).text("pol", permit.revision().as_str());
     line.end();
@@ -37,9 +37,9 @@ pub(crate) fn opening(out: &mut Vec<u8>, permit: &Permit) {
 /// The body that closes an access.
 pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: &Outcome) {
     let mut line = Object::continued(out);
-    line.moment("ts", at).plain("ev", "close").plain("id", id).plain("end", outcome.end.code());
+    line.moment("ts", at).word("ev", "close").plain("id", id).word("end", outcome.end.code());
     if let crate::End::Revoked(reason) = outcome.end {
-        line.plain("why", reason.code());
+        line.word("why", reason.code());
     }
     if let Some(status) = outcome.status {
         line.number("st", status.into());
@@ -52,16 +52,16 @@ pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: 
 /// The body that closes an access of which nobody knows how it ended.
 pub(crate) fn unknown(out: &mut Vec<u8>, at: Timestamp, id: &str) {
     let mut line = Object::continued(out);
-    line.moment("ts", at).plain("ev", "close").text("id", id).plain("end", "unknown");
+    line.moment("ts", at).word("ev", "close").text("id", id).word("end", "unknown");
     line.end();
 }
 
 /// The body of an access that was refused: open and close in one.
 pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
     let mut line = Object::continued(out);
-    line.moment("ts", refused.access.at).plain("ev", "refused");
+    line.moment("ts", refused.access.at).word("ev", "refused");
     push_access(&mut line, &refused.access);
-    line.plain("why", refused.reasons.main.code());
+    line.word("why", refused.reasons.main.code());
     if !refused.reasons.others.is_empty() {
         line.texts("also", refused.reasons.others.iter().map(|reason| reason.code()));
     }
@@ -71,16 +71,16 @@ pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
 }
 
 fn push_access(line: &mut Object<'_>, access: &Access) {
-    line.plain("id", access.request).plain("act", access.action.as_str());
+    line.plain("id", access.request).word("act", access.action.as_str());
     if let Some(who) = &access.who {
         line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
         line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
-        line.plain("acr", who.assurance.as_str()).plain("sid", who.session);
+        line.word("acr", who.assurance.as_str()).hex("sid", who.session.bits());
     }
     if let Some(device) = &access.device {
-        line.text("dev", device.id.as_str()).plain("dcls", device.class.as_str());
+        line.text("dev", device.id.as_str()).word("dcls", device.class.as_str());
     }
-    line.plain("ip", access.from.address).text("zone", access.from.zone.as_str());
+    line.address("ip", access.from.address).text("zone", access.from.zone.as_str());
     line.text("app", access.app.as_str()).text("host", access.host.as_str());
     line.text("m", access.method.as_str()).text("path", access.path.as_str());
     if let Some(grant) = &access.grant {
@@ -91,7 +91,7 @@ fn push_access(line: &mut Object<'_>, access: &Access) {
 /// The body of a fact beside accesses.
 pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     let mut line = Object::continued(out);
-    line.moment("ts", note.at).plain("ev", note.event.code());
+    line.moment("ts", note.at).word("ev", note.event.code());
     if let Some(id) = note.request {
         line.plain("id", id);
     }
@@ -113,13 +113,13 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         }
     }
     if let Some(session) = note.session {
-        line.plain("sid", session);
+        line.hex("sid", session.bits());
     }
     if let Some(certificate) = note.certificate {
         line.plain("cert", certificate);
     }
     if let Some(address) = note.address {
-        line.plain("ip", address);
+        line.address("ip", address);
     }
     if let Some(status) = note.status {
         line.number("st", status.into());
@@ -130,7 +130,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
 /// The body that begins a segment: whose log this is, and the segment from which accesses are still open.
 pub(crate) fn segment(out: &mut Vec<u8>, at: Timestamp, origin: &str, facility: &Facility, open_since: u64) {
     let mut line = Object::continued(out);
-    line.moment("ts", at).plain("ev", "segment").number("since", open_since);
+    line.moment("ts", at).word("ev", "segment").number("since", open_since);
     line.text("origin", origin).text("facility", &facility.name);
     if let Some(code) = &facility.code {
         line.text("code", code);
@@ -141,7 +141,7 @@ pub(crate) fn segment(out: &mut Vec<u8>, at: Timestamp, origin: &str, facility: 
 /// The body that says what was put in order after a crash.
 pub(crate) fn recovered(out: &mut Vec<u8>, at: Timestamp, found: &crate::Recovery) {
     let mut line = Object::continued(out);
-    line.moment("ts", at).plain("ev", crate::Event::Recovered.code());
+    line.moment("ts", at).word("ev", crate::Event::Recovered.code());
     line.number("unknown", found.unknown).number("torn", found.torn_bytes).number("merged", found.merged);
     line.end();
 }

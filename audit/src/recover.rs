@@ -47,7 +47,8 @@ pub(crate) fn open(
         return Err(LogProblem::damaged(directory, reason));
     }
     let torn_bytes = cut_torn(directory, &end)?;
-    let (tree, cursor) = regrow::regrow(directory, &segments, &end, signed.as_ref())?;
+    let disk = File::open(directory).map_err(|error| LogProblem::disk(directory, &error))?;
+    let grown = regrow::regrow(directory, &disk, &segments, &end, signed.as_ref())?;
 
     let spooled = Count::default();
     let shape = Shape {
@@ -61,7 +62,7 @@ pub(crate) fn open(
     let core = Arc::new(Core::new(config, clock, appender, spooled, process_lock)?);
     let recovery = put_in_order(&core, &mut end, torn_bytes)?;
     core.look_at_disk();
-    let sealer = Sealer::new(Arc::clone(&core), signer, config.origin.clone(), tree, cursor, signed_size);
+    let sealer = Sealer::new(Arc::clone(&core), signer, config.origin.clone(), disk, grown, signed_size);
     Ok((core, sealer, recovery))
 }
 

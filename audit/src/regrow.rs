@@ -1,31 +1,70 @@
-//! Growing the Merkle tree again when a log is opened: from the full tiles that the last checkpoint covers and the
-//! lines after them, or, where a tile is missing, from all lines.
+//! Growing the Merkle tree again when a log is opened: from the full tiles before the newest segment and the lines after
+//! them, or, where a tile is missing or wrong, from all lines. Tiles that are not as the lines say are made again.
 
+use std::fs::File;
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
 use crate::recover::End;
 use crate::sealer::Cursor;
 use crate::segment::Segment;
-use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
-use crate::{LogProblem, tile};
+use crate::tree::{FullTile, Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
+use crate::{LogProblem, disk, tile};
 
-/// The tree over all lines, and where it ends in the files. It is checked against the checkpoint.
+/// The tree over all lines, and where it ends in the files. It is checked against the checkpoint; only then are tiles
+/// changed, so that those of a log that was tampered with still tell where.
 pub(crate) fn regrow(
     directory: &Path,
+    file_system: &File,
     segments: &[Segment],
     end: &End,
     signed: Option<&Checkpoint>,
 ) -> Result<(Tree, Cursor), LogProblem> {
-    if let Some(tree) = signed.and_then(|signed| from_tiles(directory, signed.size))
-        && let Some(grown) = grow(directory, segments, end, signed, tree)?
-    {
-        return Ok(grown);
+    let newest = signed.map_or(0, |signed| signed.size.min(end.segment.first));
+    if let Some(tree) = from_tiles(directory, newest) {
+        // Those of two segments at most.
+        let mut lost = Vec::new();
+        let grown = grow(segments, end, signed, tree, &mut |full| {
+            lost.extend((!is_kept(directory, &full, signed)).then_some(full));
+            Ok(())
+        })?;
+        if let Some(grown) = grown {
+            lost.iter().try_for_each(|full| write(directory, full))?;
+            return keep(directory, file_system, !lost.is_empty()).map(|()| grown);
+        }
     }
-    grow(directory, segments, end, signed, Tree::default())?.ok_or_else(|| {
+    let unfit = || {
         let signed_size = signed.map_or(0, |signed| signed.size);
         LogProblem::damaged(directory, format!("the first {signed_size} lines are not those that were signed"))
-    })
+    };
+    grow(segments, end, signed, Tree::default(), &mut |_| Ok(()))?.ok_or_else(unfit)?;
+    let grown = grow(segments, end, signed, Tree::default(), &mut |full| {
+        if is_kept(directory, &full, signed) { Ok(()) } else { write(directory, &full) }
+    })?;
+    keep(directory, file_system, true)?;
+    grown.ok_or_else(unfit)
+}
+
+/// Whether a tile is on disk for sure: the checkpoint covers it, and it is as it should be. What can be read of a later
+/// one may be in memory alone.
+fn is_kept(directory: &Path, full: &FullTile, signed: Option<&Checkpoint>) -> bool {
+    let leaves = (TILE_WIDTH as u64).saturating_pow(u32::from(full.level) + 1);
+    signed.is_some_and(|signed| (full.index + 1).saturating_mul(leaves) <= signed.size)
+        && tile::read(directory, full.level, full.index, TILE_WIDTH).is_some_and(|hashes| hashes == full.hashes)
+}
+
+fn write(directory: &Path, full: &FullTile) -> Result<(), LogProblem> {
+    tile::write_full(directory, full.level, full.index, &full.hashes)
+        .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))
+}
+
+/// Syncs tiles that were made again: the last checkpoint may cover them, and the sealer takes them for kept.
+fn keep(directory: &Path, file_system: &File, made: bool) -> Result<(), LogProblem> {
+    if !made {
+        return Ok(());
+    }
+    tracing::info!("tiles of the audit log were made again from its lines");
+    disk::sync_file_system(file_system).map_err(|error| LogProblem::disk(&directory.join("tile"), &error))
 }
 
 /// The tree of the full lowest tiles below `size`; `None` where one that it needs is missing.
@@ -47,13 +86,13 @@ fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
     Some(Tree::from_edge(size - size % width, levels))
 }
 
-/// Adds the lines after the tree; `None` where it does not have the signed root at the signed size.
+/// Adds the lines after the tree, and hands on the tiles that become full; `None` where it does not have the signed root at the signed size.
 fn grow(
-    directory: &Path,
     segments: &[Segment],
     end: &End,
     signed: Option<&Checkpoint>,
     mut tree: Tree,
+    take: &mut impl FnMut(FullTile) -> Result<(), LogProblem>,
 ) -> Result<Option<(Tree, Cursor)>, LogProblem> {
     let differs = |tree: &Tree| signed.is_some_and(|signed| signed.size == tree.size() && signed.root != tree.root());
     let mut cursor = Cursor { segment: end.segment.first, byte: 0 };
@@ -73,13 +112,10 @@ fn grow(
                 if differs(&tree) {
                     return Ok(None);
                 }
+                full.drain(..).try_for_each(&mut *take)?;
             }
             number += 1;
             cursor.byte += raw.bytes();
-        }
-        for tile in full.drain(..) {
-            tile::write_full(directory, tile.level, tile.index, &tile.hashes)
-                .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
         }
     }
     Ok((tree.size() == end.next).then_some((tree, cursor)))

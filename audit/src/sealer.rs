@@ -1,20 +1,22 @@
 //! The thread that seals: hashes what was written, writes tiles, signs checkpoints. It follows the log at its own pace
-//! and holds nobody up; where it lags too far it reads the files again.
+//! and holds nobody up; where it lags too far it reads the files again. What is promised of tiles: see [`tile`].
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::core::Core;
-use crate::segment::Segment;
+use crate::segment::{self, Segment};
 use crate::signed_note::Signer;
+use crate::tail::Tail;
 use crate::tree::{FullTile, Tree, leaf_hash};
-use crate::{LogProblem, tile};
+use crate::{LogProblem, disk, tile};
 
 /// How often it looks for new lines.
-const LOOK_INTERVAL: Duration = Duration::from_millis(20);
+const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 /// How often the newest checkpoint is replaced, at most.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a checkpoint goes to the history, beside those at rotation and stop.
@@ -28,11 +30,19 @@ pub(crate) struct Sealer {
     core: Arc<Core>,
     signer: Signer,
     origin: String,
+    /// Any file of the log's file system, by which all of it is synced.
+    disk: File,
     tree: Tree,
     cursor: Cursor,
+    /// Where the tree had come to when all its tiles were last known to be on disk.
+    safe: (Tree, Cursor),
+    /// Whether tiles after that may be lost, so that it must go back.
+    in_doubt: bool,
+    /// Taken from the appender, and given back when it is hashed.
+    tail: Tail,
     /// First lines of segments that the tree has not reached.
     rotations: VecDeque<u64>,
-    /// Full tiles that are not on disk yet.
+    /// Full tiles that are not written yet.
     full: Vec<FullTile>,
     checkpointed: u64,
     last_checkpoint: Option<Instant>,
@@ -62,8 +72,8 @@ impl Sealer {
         core: Arc<Core>,
         signer: Signer,
         origin: String,
-        tree: Tree,
-        cursor: Cursor,
+        disk: File,
+        (tree, cursor): (Tree, Cursor),
         checkpointed: u64,
     ) -> Self {
         core.signed.store(checkpointed, Ordering::Release);
@@ -71,8 +81,12 @@ impl Sealer {
             core,
             signer,
             origin,
+            disk,
+            safe: (tree.clone(), cursor),
             tree,
             cursor,
+            in_doubt: false,
+            tail: Tail::default(),
             rotations: VecDeque::new(),
             full: Vec::new(),
             checkpointed,
@@ -103,13 +117,43 @@ impl Sealer {
 
     /// Hashes everything that was written.
     fn follow(&mut self) -> Result<(), LogProblem> {
-        let tail = self.core.appender().take_tail();
-        self.rotations.extend(&tail.rotations);
+        let mut tail = std::mem::take(&mut self.tail);
+        self.core.appender().take_tail(&mut tail);
+        let outcome = self.follow_tail(&tail);
+        self.tail = tail;
+        outcome
+    }
+
+    fn follow_tail(&mut self, tail: &Tail) -> Result<(), LogProblem> {
+        self.expect_rotations(tail.rotations.iter().copied());
+        if self.in_doubt {
+            self.go_back()?;
+        }
         self.catch_up(tail.first)?;
         for line in tail.text.split_inclusive(|byte| *byte == b'\n') {
             self.push(line.strip_suffix(b"\n").unwrap_or(line));
         }
         self.write_full_tiles()
+    }
+
+    /// Segments begin with these lines; those that are known already are left out.
+    fn expect_rotations(&mut self, firsts: impl Iterator<Item = u64>) {
+        for first in firsts {
+            if first > self.rotations.back().copied().unwrap_or(self.cursor.segment) {
+                self.rotations.push_back(first);
+            }
+        }
+    }
+
+    /// Tiles may be lost: goes back to where none are, to make the later ones again from the files.
+    fn go_back(&mut self) -> Result<(), LogProblem> {
+        let segments = segment::list(&self.core.directory)?;
+        (self.tree, self.cursor) = self.safe.clone();
+        self.full.clear();
+        self.rotations.clear();
+        self.expect_rotations(segments.iter().map(|segment| segment.first));
+        self.in_doubt = false;
+        Ok(())
     }
 
     /// Reads from the files the lines before `end` that were not handed over.
@@ -163,23 +207,21 @@ impl Sealer {
         let size = self.tree.size();
         let waited = self.last_checkpoint.is_none_or(|last| last.elapsed() >= CHECKPOINT_INTERVAL);
         let wanted = match occasion {
-            Occasion::Due => waited && size > self.checkpointed,
+            // The first one after opening also writes partial tiles again that were lost.
+            Occasion::Due => waited && (size > self.checkpointed || (self.last_checkpoint.is_none() && size > 0)),
             Occasion::End => size > 0,
         };
         if !wanted {
             return Ok(());
         }
         self.wait_until_synced(size)?;
+        self.keep_tiles()?;
         let directory = &self.core.directory;
-        for (level, index, hashes) in self.tree.partial_tiles() {
-            tile::write_partial(directory, level, index, hashes)
-                .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
-        }
         let checkpoint = Checkpoint { origin: self.origin.clone(), size, root: self.tree.root() };
         let note = checkpoint.sign(&self.signer);
         checkpoint::write_newest(directory, &note)
             .map_err(|error| LogProblem::disk(&checkpoint::newest_path(directory), &error))?;
-        self.checkpointed = size;
+        let before = std::mem::replace(&mut self.checkpointed, size);
         self.core.signed.store(size, Ordering::Release);
         self.last_checkpoint = Some(Instant::now());
         let history_waited = self.last_history.is_none_or(|last| last.elapsed() >= HISTORY_INTERVAL);
@@ -187,6 +229,45 @@ impl Sealer {
             checkpoint::add_to_history(directory, &note)
                 .map_err(|error| LogProblem::disk(&checkpoint::history_path(directory), &error))?;
             self.last_history = Some(Instant::now());
+        }
+        self.remove_partial_tiles(before)
+    }
+
+    /// Makes every tile of the tree survive a power cut.
+    fn keep_tiles(&mut self) -> Result<(), LogProblem> {
+        let directory = &self.core.directory;
+        let problem = |error: &std::io::Error| LogProblem::disk(&directory.join("tile"), error);
+        if self.in_doubt {
+            return Err(problem(&std::io::Error::other("tiles must be made again first")));
+        }
+        let kept: Vec<_> = tile::edge(self.checkpointed).collect();
+        for (level, index, hashes) in self.tree.partial_tiles() {
+            // Those that the last checkpoint covers are not put in place again: that could lose them.
+            let is_kept = || tile::read(directory, level, index, hashes.len()).is_some_and(|known| known == hashes);
+            if kept.contains(&(level, index, hashes.len())) && is_kept() {
+                continue;
+            }
+            tile::write_partial(directory, level, index, hashes).map_err(|error| problem(&error))?;
+        }
+        #[cfg(test)]
+        let synced = self.core.appender().faults.before_tile_sync().and_then(|()| disk::sync_file_system(&self.disk));
+        #[cfg(not(test))]
+        let synced = disk::sync_file_system(&self.disk);
+        // The system reports a failed write once: the next sync would succeed over what was lost.
+        self.in_doubt = synced.is_err();
+        synced.map_err(|error| problem(&error))?;
+        self.safe = (self.tree.clone(), self.cursor);
+        Ok(())
+    }
+
+    /// Removes the partial tiles of the checkpoint over `before` lines that the newest covers as full ones.
+    fn remove_partial_tiles(&self, before: u64) -> Result<(), LogProblem> {
+        let directory = &self.core.directory;
+        let edge: Vec<(u8, u64)> = tile::edge(self.checkpointed).map(|(level, index, _)| (level, index)).collect();
+        let replaced = tile::edge(before).filter(|(level, index, _)| !edge.contains(&(*level, *index)));
+        for (level, index, _) in replaced {
+            tile::remove_partial(directory, level, index)
+                .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
         }
         Ok(())
     }

@@ -25,9 +25,11 @@ impl Tail {
         }
     }
 
-    /// Takes everything, leaving an empty tail that can grow to the same size without asking for memory.
-    pub(crate) fn take(&mut self, next: u64) -> Self {
-        let kept = Self { first: next, text: Vec::with_capacity(self.text.len()), rotations: Vec::new() };
-        std::mem::replace(self, kept)
+    /// Hands everything over in exchange for an empty tail, so that two of them take turns and ask for no memory.
+    pub(crate) fn swap(&mut self, other: &mut Self, next: u64) {
+        other.first = next;
+        other.text.clear();
+        other.rotations.clear();
+        std::mem::swap(self, other);
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Faults {
     pub(crate) write_stops_after: Option<usize>,
     /// The next syncs fail.
     pub(crate) sync_fails: bool,
+    /// The next syncs of tiles fail, and what is in this folder is lost.
+    pub(crate) tile_sync_loses: Option<PathBuf>,
 }
 
 impl Faults {
@@ -65,6 +67,12 @@ impl Faults {
 
     pub(crate) fn before_sync(&self) -> std::io::Result<()> {
         if self.sync_fails { Err(std::io::Error::other("input/output error")) } else { Ok(()) }
+    }
+
+    pub(crate) fn before_tile_sync(&self) -> std::io::Result<()> {
+        let Some(folder) = &self.tile_sync_loses else { return Ok(()) };
+        std::fs::remove_dir_all(folder)?;
+        Err(std::io::Error::other("input/output error"))
     }
 }
 

@@ -1,4 +1,15 @@
 //! Tiles on disk, laid out as C2SP tlog-tiles says: `tile/<level>/x001/x234/067[.p/<width>]`, 32 bytes a hash.
+//!
+//! A tile is written without a sync of its own; at tens of thousands of lines a second that would cost more than the
+//! lines. What holds after a power cut:
+//! - Tiles that a checkpoint covers, partial ones too, are on disk: the sealer syncs the file system once before it puts
+//!   the checkpoint in place, and removes partial tiles only after that. So `verify` may be strict about them.
+//! - Later ones may be missing, short or wrong. Nobody reads them: `verify` looks below the checkpoint, and opening the
+//!   log makes them again from the lines, whatever is there.
+//! - Where that sync fails nobody knows which tiles were lost: the sealer goes back to the last checkpoint, and makes
+//!   the tiles after it again.
+//! - Against disks that forget what they said was synced, opening the log compares all tiles of the newest segment with
+//!   its lines, and mends them once the lines are known to be those that were signed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,23 +45,30 @@ pub(crate) fn read_at_least(directory: &Path, level: u8, index: u64, width: usiz
     })
 }
 
-/// Writes a full tile so that it survives a power cut, and removes the partial tiles it replaces.
+/// Writes a full tile. The partial tiles that it replaces stay until it is synced.
 pub(crate) fn write_full(directory: &Path, level: u8, index: u64, hashes: &[Hash]) -> io::Result<()> {
-    let file = directory.join(path(level, index, TILE_WIDTH));
-    disk::replace(&file, hashes.as_flattened())?;
-    match std::fs::remove_dir_all(file.with_extension("p")) {
+    disk::put(&directory.join(path(level, index, TILE_WIDTH)), hashes.as_flattened())
+}
+
+/// The tiles that are partial in a tree of `size` leaves: level, index, width.
+pub(crate) fn edge(size: u64) -> impl Iterator<Item = (u8, u64, usize)> {
+    let full = TILE_WIDTH as u64;
+    let rows = std::iter::successors(Some(size), move |row| Some(row / full)).take_while(|row| *row > 0);
+    let tiles = (0_u8..).zip(rows).map(move |(level, row)| (level, row / full, row % full));
+    tiles.filter(|(_, _, width)| *width > 0).map(|(level, index, width)| (level, index, width as usize))
+}
+
+/// Removes the partial tiles that a full one replaces.
+pub(crate) fn remove_partial(directory: &Path, level: u8, index: u64) -> io::Result<()> {
+    match std::fs::remove_dir_all(directory.join(path(level, index, TILE_WIDTH)).with_extension("p")) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
 
-/// Writes a partial tile. It is not synced: opening the log makes it again from the lines.
+/// Writes a partial tile.
 pub(crate) fn write_partial(directory: &Path, level: u8, index: u64, hashes: &[Hash]) -> io::Result<()> {
-    let file = directory.join(path(level, index, hashes.len()));
-    if let Some(folder) = file.parent() {
-        disk::make_directory(folder)?;
-    }
-    std::fs::write(file, hashes.as_flattened())
+    disk::put(&directory.join(path(level, index, hashes.len())), hashes.as_flattened())
 }
 
 #[cfg(test)]
@@ -64,5 +82,15 @@ mod tests {
         check(0, 256, "tile/3/000");
         check(999, 1, "tile/3/999.p/1");
         check(1_000, 255, "tile/3/x001/000.p/255");
+    }
+
+    #[test]
+    fn the_edge_is_where_the_tree_has_partial_tiles() {
+        for size in [0, 1, 255, 256, 257, 65_535, 65_536, 65_537, 70_000] {
+            let (mut tree, mut full) = (crate::tree::Tree::default(), Vec::new());
+            (0..size).for_each(|_| tree.push([0; 32], &mut full));
+            let partial = tree.partial_tiles().map(|(level, index, row)| (level, index, row.len()));
+            assert_eq!(edge(size).collect::<Vec<_>>(), partial.collect::<Vec<_>>(), "{size}");
+        }
     }
 }

@@ -3,4 +3,5 @@
 mod admit;
 mod crash;
 mod emergency;
+mod power_cut;
 mod tamper;
