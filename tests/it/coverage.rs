@@ -25,14 +25,49 @@ const REASONS: [(Reason, &str); 12] = [
     (Reason::PolicyError, "coverage.rs"),
 ];
 
+/// Where a test of this suite provokes each fault.
+const FAULTS: [(&str, &str); 17] = [
+    ("bad-request", "fault.rs"),
+    ("foreign-form", "fault.rs"),
+    ("not-found", "fault.rs"),
+    ("request-timeout", "deadline.rs"),
+    ("body-too-large", "bulk.rs"),
+    ("head-too-large", "deadline.rs"),
+    ("misdirected", "admission.rs"),
+    ("too-many-requests", "deadline.rs"),
+    ("app-unreachable", "upstream.rs"),
+    ("not-recorded", "full_disk.rs"),
+    ("store-unavailable", "fault.rs"),
+    ("overloaded", "fault.rs"),
+    ("stopping", "fault.rs"),
+    ("app-timeout", "upstream.rs"),
+    ("sign-in-expired", "fault.rs"),
+    ("sign-in-refused", "fault.rs"),
+    ("provider-unreachable", "fault.rs"),
+];
+/// What only a fault of ours brings about.
+const NEVER: [&str; 1] = ["internal"];
+
+fn mentions(file: &str, code: &str) -> bool {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
+    std::fs::read_to_string(here.join(file)).unwrap().contains(&format!("\"{code}\""))
+}
+
 #[test]
 fn every_reason_has_a_test_that_provokes_it() {
     let named: BTreeSet<Reason> = REASONS.iter().map(|(reason, _)| *reason).collect();
     assert_eq!(named, Reason::ALL.into_iter().collect());
-    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("it");
     for (reason, file) in REASONS {
-        let text = std::fs::read_to_string(here.join(file)).unwrap();
-        assert!(text.contains(&format!("\"{}\"", reason.code())), "{file} does not mention {}", reason.code());
+        assert!(mentions(file, reason.code()), "{file} does not mention {reason}");
+    }
+}
+
+#[test]
+fn every_fault_has_a_test_that_provokes_it() {
+    let named: BTreeSet<&str> = FAULTS.iter().map(|(code, _)| *code).chain(NEVER).collect();
+    assert_eq!(named, web::Fault::ALL.iter().map(|fault| fault.code()).collect());
+    for (code, file) in FAULTS {
+        assert!(mentions(file, code), "{file} does not mention {code}");
     }
 }
 

@@ -19,6 +19,7 @@ mod cookie;
 mod coverage;
 mod crash;
 mod deadline;
+mod fault;
 mod full_disk;
 mod header;
 mod operations;

@@ -63,18 +63,6 @@ async fn a_second_gateway_on_the_same_log_does_not_start() {
 }
 
 #[tokio::test]
-async fn a_locked_store_is_no_reason_to_let_anyone_in() {
-    let ward = Ward::open().await;
-    let file = ward.hospital.folder().join("state/store.sqlite");
-    std::fs::remove_file(&file).unwrap();
-    std::fs::create_dir(&file).unwrap();
-    let cookie = "__Host-sekimori=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let answer = ward.caller.ask(Ask::get("emr", "/a").header("cookie", cookie)).await;
-    assert!(matches!(answer.status, 401 | 503), "{}", answer.status);
-    assert!(ward.emr.seen().is_empty());
-}
-
-#[tokio::test]
 async fn commands_say_no_with_one_and_wrong_words_with_sixty_four() {
     let ward = Ward::open().await;
     let run = |words: &[&str]| ward.hospital.run(words).code;

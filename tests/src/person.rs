@@ -75,6 +75,11 @@ impl Person {
         self.send(url, Ask::get(host(url), &target(url)).as_browser()).await
     }
 
+    /// The same as a program, which is told of refusals in its own form.
+    pub async fn step_as_program(&mut self, url: &Url) -> Answer {
+        self.send(url, Ask::get(host(url), &target(url)).header("accept", "application/json")).await
+    }
+
     /// Posts a form's fields as a page of `origin` does.
     pub async fn post(&mut self, url: &Url, origin: &str, fields: &[(&str, &str)]) -> Answer {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
