@@ -121,7 +121,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let certificates = ServerCertificates::load(&config.certificates, at).map_err(list)?;
     uncovered_hosts(&config, &certificates)?;
     let roots = DeviceRoots::load(&device_ca, &config.devices.ca_files, at).map_err(list)?;
-    let doors = doors(&config, &certificates, &roots)?;
+    let metrics = Metrics::new();
+    let doors = doors(&config, &certificates, &roots, &metrics)?;
 
     let store: Arc<dyn Store> = Arc::new(
         Sqlite::open(store_file(&config.state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))?,
@@ -152,7 +153,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         assertions: Arc::clone(&parts.assertions),
         log: log.clone(),
         limiter: Limiter::new(&config.limits),
-        metrics: Metrics::new(),
+        metrics,
         certificates,
         changed: watch::Sender::new(0),
         stopping: std::sync::atomic::AtomicBool::new(false),
@@ -167,6 +168,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let mut control = tokio::task::JoinSet::new();
     let from = upkeep::recorded_up_to(&*store).await.map_err(unavailable)?;
     control.spawn(upkeep::follow_events(Arc::clone(&gate), Arc::clone(&store), Arc::clone(&sessions), from));
+    control.spawn(upkeep::record_events(Arc::clone(&gate), Arc::clone(&store), from));
     control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
     if let Some(listener) = operations {
@@ -237,8 +239,11 @@ fn doors(
     config: &Config,
     certificates: &Arc<ServerCertificates>,
     roots: &Arc<DeviceRoots>,
+    metrics: &Metrics,
 ) -> Result<Vec<Door>, Failure> {
-    let slots = Slots::new(config.limits.connections_max, config.limits.connections_per_address_max);
+    let limits = &config.limits;
+    let open = metrics.open_connections.clone();
+    let slots = Slots::new(limits.connections_max, limits.connections_per_address_max, open);
     let door = |listener: &config::Listener| {
         let tls = certs::server_config(listener, Arc::clone(certificates), Arc::clone(roots))
             .map_err(|problem| Failure::input(problem.to_string()))?;

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use identity::Session;
 
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
+use crate::headers;
 use crate::upstream::pool::Lease;
 use crate::vitals::OpenExchange;
 
@@ -59,7 +60,7 @@ impl Body for RequestBody {
     type Error = BodyProblem;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
-        if self.exchange.ended().is_some() {
+        if self.exchange.ended().is_some() || self.exchange.over.get() {
             return Poll::Ready(Some(Err(BodyProblem::Ended)));
         }
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
@@ -70,7 +71,10 @@ impl Body for RequestBody {
         }
         self.exchange.request_moved();
         match ready!(polled) {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers_towards_upstream(trailers);
+                }
                 self.exchange.client_acted.set(true);
                 let arrived = frame.data_ref().map_or(0, |data| data.len() as u64);
                 let total = self.exchange.bytes_in.get().saturating_add(arrived);
@@ -108,6 +112,8 @@ impl Body for RequestBody {
 pub struct ResponseBody {
     source: Source,
     record: Option<Record>,
+    /// The exchange, where the request's body may still be on its way.
+    exchange: Option<Rc<Exchange>>,
     /// Counts the exchange on its connection until the body is gone. Last field: dropped after the record is closed.
     open: Option<OpenExchange>,
 }
@@ -148,7 +154,7 @@ impl Enter {
     /// Enters it.
     pub fn enter(self, exchange: &Rc<Exchange>, receipt: &Receipt) -> InBook {
         let permit = receipt.permit();
-        self.book.enter(Rc::clone(exchange), self.session, permit.access().clone(), permit.until())
+        self.book.enter(Rc::clone(exchange), self.session, permit.access().clone())
     }
 }
 
@@ -173,7 +179,7 @@ impl Record {
 impl ResponseBody {
     /// A body made here, without a record of its own.
     pub fn own(bytes: Bytes) -> Self {
-        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), record: None, open: None }
+        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), record: None, exchange: None, open: None }
     }
 
     /// A body made here whose end closes a record.
@@ -187,8 +193,9 @@ impl ResponseBody {
     /// An upstream's body. `lease` is the connection it comes by; `ends_cleanly` says that ending it early is an
     /// orderly end (event streams).
     pub fn upstream(body: Incoming, lease: Option<Lease>, ends_cleanly: bool, record: Record) -> Self {
-        let mut body =
-            Self { source: Source::Upstream { body, lease, ends_cleanly }, record: Some(record), open: None };
+        let exchange = Some(Rc::clone(&record.exchange));
+        let source = Source::Upstream { body, lease, ends_cleanly };
+        let mut body = Self { source, record: Some(record), exchange, open: None };
         body.close_if_over();
         body
     }
@@ -283,8 +290,15 @@ impl Body for ResponseBody {
             return Poll::Pending;
         }
         match ready!(polled) {
-            Some(Ok(frame)) => {
+            Some(Ok(mut frame)) => {
+                if let Some(trailers) = frame.trailers_mut() {
+                    headers::trailers_towards_client(trailers);
+                }
                 if let (Some(record), Some(data)) = (&this.record, frame.data_ref()) {
+                    // A download that moves is in use; what an endless stream sends by itself is not.
+                    if !record.exchange.endless.get() {
+                        record.exchange.client_acted.set(true);
+                    }
                     let sent = &record.exchange.bytes_out;
                     sent.set(sent.get().saturating_add(data.len() as u64));
                 }
@@ -324,5 +338,14 @@ impl Body for ResponseBody {
 impl Drop for ResponseBody {
     fn drop(&mut self) {
         self.break_off(End::ClientGone);
+        if let Some(exchange) = &self.exchange
+            && !exchange.request_done.get()
+        {
+            // Nobody is judged or counted for what would still be sent.
+            exchange.over.set(true);
+            if let Some(open) = &self.open {
+                open.body_left_unread();
+            }
+        }
     }
 }

@@ -14,6 +14,7 @@ use policy::{Device, Fingerprint, Host, Timestamp, ZoneId};
 use crate::exchange::{Cut, How};
 use crate::headers::Introduction;
 use crate::metrics::Metrics;
+use crate::slots::Slot;
 use crate::vitals::{Health, Vitals};
 
 /// One client connection after its handshake.
@@ -31,6 +32,8 @@ pub struct Connection {
     pub origin: String,
     /// How its peer is introduced to upstreams.
     pub introduction: Introduction,
+    /// Its place among the open connections; a tunnel keeps it when HTTP has let go.
+    pub _slot: Slot,
     /// What it is doing.
     pub vitals: Vitals,
     /// Ends it from outside.

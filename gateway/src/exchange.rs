@@ -76,6 +76,10 @@ pub struct Exchange {
     pub endless: Cell<bool>,
     /// Whether the person did something in it since the sweeper last looked.
     pub client_acted: Cell<bool>,
+    /// Whether an answer has begun: from then on a quiet request half is the protocol's own business.
+    pub answered: Cell<bool>,
+    /// Whether the answer is over, so that nobody wants the rest of the request body.
+    pub over: Cell<bool>,
     /// Since when the request body stands still.
     request_waits_since: Cell<Option<Instant>>,
     ended: Cell<Option<(Ended, Instant)>>,
@@ -103,6 +107,8 @@ impl Exchange {
             request_done: Cell::new(false),
             endless: Cell::new(false),
             client_acted: Cell::new(false),
+            answered: Cell::new(false),
+            over: Cell::new(false),
             request_waits_since: Cell::new(None),
             ended: Cell::new(None),
             wakers: RefCell::new([None, None]),
@@ -195,14 +201,9 @@ impl Drop for InBook {
 const ENDED_GRACE: Duration = Duration::from_millis(500);
 
 impl OpenBook {
-    /// Enters an exchange.
-    pub fn enter(
-        self: &Rc<Self>,
-        exchange: Rc<Exchange>,
-        session: Option<Arc<Session>>,
-        access: Access,
-        until: Timestamp,
-    ) -> InBook {
+    /// Enters an exchange. It is judged again at the next look: a fact may have changed since it was judged first.
+    pub fn enter(self: &Rc<Self>, exchange: Rc<Exchange>, session: Option<Arc<Session>>, access: Access) -> InBook {
+        let until = access.at;
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
         self.entries.borrow_mut().insert(key, Entry { exchange, session, access, until });
@@ -254,11 +255,8 @@ impl OpenBook {
     pub fn sweep(&self, now: Instant, body_idle_timeout: Duration) {
         for entry in self.entries.borrow().values() {
             let exchange = &entry.exchange;
-            if exchange
-                .request_waits_since
-                .get()
-                .is_some_and(|since| now.saturating_duration_since(since) > body_idle_timeout)
-            {
+            let waits_long = |since| now.saturating_duration_since(since) > body_idle_timeout;
+            if !exchange.answered.get() && exchange.request_waits_since.get().is_some_and(waits_long) {
                 exchange.end(Ended::Stalled, now);
             }
             if exchange.ended.get().is_some_and(|(_, since)| now.saturating_duration_since(since) > ENDED_GRACE) {
@@ -293,8 +291,9 @@ mod tests {
     async fn a_changed_answer_ends_what_is_open() {
         let book = Rc::new(OpenBook::default());
         let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
-        let entered = book.enter(Rc::clone(&exchange), None, access(), Timestamp::MAX);
-        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
+        let entered = book.enter(Rc::clone(&exchange), None, access());
+        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Ok(Timestamp::MAX));
+        book.judge_again(false, Timestamp::from_unix_micros(2), |_| Err(Ended::Judged(Reason::Forbidden)));
         assert_eq!(exchange.ended(), None, "its time is not up and nothing changed");
         book.judge_again(true, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));
         assert_eq!(exchange.until_ended().await, Ended::Judged(Reason::Forbidden));
@@ -307,7 +306,7 @@ mod tests {
         let book = Rc::new(OpenBook::default());
         let cut = Rc::new(Cut::default());
         let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&cut)));
-        let _entered = book.enter(exchange, None, access(), Timestamp::from_unix_micros(5));
+        let _entered = book.enter(exchange, None, access());
         book.judge_again(false, Timestamp::from_unix_micros(6), |_| Err(Ended::Gone(Reason::SignInRequired)));
         book.sweep(Instant::now() + ENDED_GRACE * 2, Duration::from_secs(60));
         assert_eq!(cut.asked().await, How::Now);

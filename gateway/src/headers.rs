@@ -28,6 +28,20 @@ const HOP_BY_HOP: [HeaderName; 8] = [
     header::UPGRADE,
 ];
 
+/// Fields that steer a message and may not come after it.
+const NEVER_IN_TRAILERS: [HeaderName; 10] = [
+    header::AUTHORIZATION,
+    header::CONTENT_ENCODING,
+    header::CONTENT_LENGTH,
+    header::CONTENT_RANGE,
+    header::CONTENT_TYPE,
+    header::COOKIE,
+    header::EXPECT,
+    header::HOST,
+    header::LOCATION,
+    header::SET_COOKIE,
+];
+
 /// Fields that say where a request came from, or who sent it: only the gateway writes them. Apps trust these by habit,
 /// so they are removed also where there is nothing to put in their place.
 const VOUCHED: [&str; 13] = [
@@ -141,6 +155,21 @@ pub fn towards_client(headers: &mut HeaderMap) {
     headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
 }
 
+/// Removes from a client's trailers what no trailer may carry (RFC 9110 section 6.5.1), and what only the gateway may
+/// say: a server that merges trailers into headers would believe it.
+pub fn trailers_towards_upstream(trailers: &mut HeaderMap) {
+    remove_vouched(trailers, &[]);
+    trailers_towards_client(trailers);
+}
+
+/// Removes from an upstream's trailers what no trailer may carry.
+pub fn trailers_towards_client(trailers: &mut HeaderMap) {
+    remove_hop_by_hop(trailers);
+    for name in NEVER_IN_TRAILERS {
+        trailers.remove(name);
+    }
+}
+
 /// Removes what `Connection` names, then the fixed list. `Connection` may not name fields that travel end to end and
 /// that the gateway or the app relies on; those stay (a client must not switch off what we add, or smuggle by removal).
 fn remove_hop_by_hop(headers: &mut HeaderMap) {
@@ -201,7 +230,9 @@ fn remove_own_cookies(headers: &mut HeaderMap) {
             .windows(COOKIE_PREFIX.len())
             .any(|window| window.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
     };
-    if !headers.get_all(header::COOKIE).iter().any(has_own) {
+    let is_split = headers.get_all(header::COOKIE).iter().nth(1).is_some();
+    // HTTP/2 may split the field; towards HTTP/1 it is one again (RFC 9113 section 8.2.3).
+    if !is_split && !headers.get_all(header::COOKIE).iter().any(has_own) {
         return;
     }
     let mut kept = Vec::new();
@@ -329,6 +360,7 @@ mod tests {
     fn the_gateways_cookies_stay_at_the_gateway() {
         let headers = sent(&[("Cookie", "a=1; __Host-sekimori=secret; b=2"), ("Cookie", "__host-Sekimori-lang=ja")]);
         assert_eq!(headers.get("cookie").unwrap(), "a=1; b=2");
+        assert_eq!(sent(&[("Cookie", "a=1"), ("Cookie", "b=2")]).get("cookie").unwrap(), "a=1; b=2");
         assert!(sent(&[("Cookie", "__Host-sekimori=secret")]).get("cookie").is_none());
 
         let mut answer = HeaderMap::new();
@@ -355,5 +387,17 @@ mod tests {
         let ported = Introduction::new("192.0.2.7".parse().unwrap(), &host, 8443).unwrap();
         assert_eq!(ported.host, "emr.example.jp:8443");
         assert_eq!(ported.forwarded, "for=192.0.2.7;host=\"emr.example.jp:8443\";proto=https");
+    }
+
+    #[test]
+    fn trailers_cannot_say_what_headers_may_not() {
+        let mut trailers = HeaderMap::new();
+        for name in
+            ["grpc-status", "sekimori-assertion", "x_user", "x-forwarded-for", "cookie", "host", "content-length"]
+        {
+            trailers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("0"));
+        }
+        trailers_towards_upstream(&mut trailers);
+        assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
     }
 }

@@ -5,8 +5,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use audit::{Event, Note};
+use bytes::Bytes;
 use http::{HeaderValue, Request, Response, Version, header};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,8 +28,8 @@ const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 /// How much of an answer may wait to be sent on one HTTP/2 stream, in bytes.
 const STREAM_SEND_BYTES: usize = 256 * 1024;
-/// How long a connection may take to end when asked to end gracefully.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long a connection may take to end when asked to end gracefully, at least.
+const GRACE_MIN: Duration = Duration::from_secs(30);
 
 /// Spawns on the worker's own thread.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,7 @@ pub async fn serve_connection(
 ) {
     let _in_book = worker.connections.enter(Rc::clone(&connection));
     let limits = worker.gate.snapshot.load().config.limits.clone();
+    let grace = limits.drain_timeout.max(GRACE_MIN);
     let io = TokioIo::new(Tapped::new(stream, connection.vitals.clone()));
     let service = {
         let (worker, connection) = (Rc::clone(&worker), Rc::clone(&connection));
@@ -67,7 +69,7 @@ pub async fn serve_connection(
             .max_send_buf_size(STREAM_SEND_BYTES)
             .enable_connect_protocol()
             .serve_connection(io, service);
-        until_cut(serving, &connection, |serving| serving.graceful_shutdown()).await
+        until_cut(serving, &connection, grace, |serving| serving.graceful_shutdown()).await
     } else {
         let serving = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -79,7 +81,7 @@ pub async fn serve_connection(
             .half_close(false)
             .serve_connection(io, service)
             .with_upgrades();
-        until_cut(serving, &connection, |serving| serving.graceful_shutdown()).await
+        until_cut(serving, &connection, grace, |serving| serving.graceful_shutdown()).await
     };
     if let Err(error) = result {
         note_broken(&worker, &connection, &error).await;
@@ -90,6 +92,7 @@ pub async fn serve_connection(
 async fn until_cut<C: Future<Output = hyper::Result<()>>>(
     serving: C,
     connection: &Connection,
+    grace: Duration,
     end_gracefully: impl Fn(std::pin::Pin<&mut C>),
 ) -> hyper::Result<()> {
     let mut serving = std::pin::pin!(serving);
@@ -103,7 +106,7 @@ async fn until_cut<C: Future<Output = hyper::Result<()>>>(
     tokio::select! {
         result = serving.as_mut() => result,
         () = cut_now(connection) => Ok(()),
-        () = tokio::time::sleep(GRACE) => Ok(()),
+        () = tokio::time::sleep(grace) => Ok(()),
     }
 }
 
@@ -118,9 +121,19 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, std::convert::Infallible> {
     let is_http1 = request.version() < Version::HTTP_2;
+    let is_head = request.method() == http::Method::HEAD;
+    let has_body = !request.body().is_end_stream();
     let mut response = serve(&worker, &connection, request).await;
-    if is_http1 && response.status() == http::StatusCode::BAD_REQUEST && response.body().is_own() {
-        // A request that could be read in two ways leaves a connection nobody can trust.
+    if !response.body().is_own() {
+        return Ok(response);
+    }
+    if is_head {
+        // hyper leaves the body of an answer to HEAD out on HTTP/1 only.
+        response = response.map(|_| ResponseBody::own(Bytes::new()));
+    }
+    let untrusted = matches!(response.status(), http::StatusCode::BAD_REQUEST | http::StatusCode::TOO_MANY_REQUESTS);
+    if is_http1 && (has_body || untrusted) {
+        // What was not read to its end, or could be read in two ways, leaves a connection nobody can trust.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
@@ -133,6 +146,10 @@ async fn note_broken(worker: &Worker, connection: &Connection, error: &hyper::Er
         return;
     }
     worker.gate.metrics.bad.inc();
+    // A flood must not fill the log.
+    if worker.gate.limiter.address(connection.address).is_err() {
+        return;
+    }
     let at = worker.gate.clock.now();
     let code = if error.is_parse_too_large() { "head-too-large" } else { "head-unreadable" };
     let mut note = Note::new(Event::BadRequest, at).code(code);

@@ -98,6 +98,9 @@ impl Inbound {
         if connection.server_name != host {
             return Err(bad(Fault::Misdirected, "host-not-of-this-connection"));
         }
+        if request.headers().get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+            return Err(bad(Fault::BadRequest, "content-length-repeated"));
+        }
         let switch = read_switch(&request).map_err(|code| bad(Fault::BadRequest, code))?;
         if switch != Switch::No && !comes_from_here(request.headers(), origin) {
             return Err(bad(Fault::ForeignForm, "websocket-of-another-origin"));
@@ -183,5 +186,11 @@ fn read_switch(request: &Request<Incoming>) -> Result<Switch, &'static str> {
         && headers.contains_key(header::UPGRADE)
         && names(header::UPGRADE, "websocket")
         && names(header::CONNECTION, "upgrade");
-    Ok(if upgrades { Switch::WebSocket } else { Switch::No })
+    let has_body = headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
+    match (upgrades, has_body) {
+        (true, true) => Err("websocket-with-body"),
+        (true, false) => Ok(Switch::WebSocket),
+        (false, _) => Ok(Switch::No),
+    }
 }

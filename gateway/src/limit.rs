@@ -1,5 +1,5 @@
-//! How often one address and one account may ask (governor). Keys are bounded: past the bound a new key is refused,
-//! so that a flood of addresses cannot fill the memory.
+//! How often one address and one account may ask (governor). Keys are bounded: past the bound everyone waits until
+//! idle keys are forgotten, every second, so that a flood of addresses cannot fill the memory.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;

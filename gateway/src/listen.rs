@@ -82,14 +82,12 @@ fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, address: IpAddr) {
     }
     metrics.connections.inc();
     let (worker, door) = (Rc::clone(worker), door.clone());
-    // The connection's task owns its slot; the worker's book knows it until it ends.
+    // The connection holds its slot; the worker's book knows it until it ends.
     drop(spawn_local(async move {
-        worker.gate.metrics.open_connections.inc();
-        if let Some(shaken) = handshake(&worker, &door.acceptor, stream, address, &door.listener.zone).await {
+        let zone = &door.listener.zone;
+        if let Some(shaken) = handshake(&worker, &door.acceptor, stream, address, zone, slot).await {
             serve_connection(Rc::clone(&worker), shaken.connection, shaken.stream, shaken.is_http2).await;
         }
-        worker.gate.metrics.open_connections.dec();
-        drop(slot);
     }));
 }
 

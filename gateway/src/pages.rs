@@ -19,7 +19,7 @@ use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
 /// The largest body of a request for a page, in bytes.
-const PAGE_BODY_BYTES_MAX: usize = 256 * 1024;
+const PAGE_BODY_BYTES_MAX: usize = 8 * 1024;
 
 /// Answers an admitted request for a page.
 pub async fn answer(
@@ -61,9 +61,15 @@ async fn read(
     }
     let (parts, body) = inbound.request.into_parts();
     let within = snapshot.config.limits.body_idle_timeout;
-    let read = tokio::time::timeout(within, Limited::new(body, PAGE_BODY_BYTES_MAX).collect()).await;
-    let body = match read {
-        Ok(Ok(collected)) => collected.to_bytes(),
+    let read = async {
+        if inbound.method.as_str() != "POST" {
+            return Ok(Ok(Bytes::new()));
+        }
+        let collected = tokio::time::timeout(within, Limited::new(body, PAGE_BODY_BYTES_MAX).collect()).await;
+        collected.map(|read| read.map(http_body_util::Collected::to_bytes))
+    };
+    let body = match read.await {
+        Ok(Ok(body)) => body,
         Ok(Err(_)) => return Err(Fault::BodyTooLarge),
         Err(_) => return Err(Fault::RequestTimeout),
     };

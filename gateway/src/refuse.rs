@@ -7,7 +7,7 @@ use std::time::Duration;
 use audit::{Event, Note, Unrecorded};
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, ORIGIN};
-use http::{HeaderMap, Response};
+use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Who};
@@ -137,22 +137,22 @@ impl Refuser<'_> {
             query: inbound.query.unwrap_or_default(),
             headers: parts.headers,
         };
-        let response = match (asked.form, access.method.as_str()) {
-            (AnswerForm::Page(_), "GET" | "HEAD") => own(self.snapshot.site.sign_in_redirect(&challenged).await),
-            (AnswerForm::Page(_), "POST") => {
+        let goes_to_sign_in = matches!((asked.form, access.method.as_str()), (AnswerForm::Page(_), "GET" | "HEAD"));
+        let status = if goes_to_sign_in { StatusCode::FOUND } else { StatusCode::UNAUTHORIZED };
+        // On record before anything waits: a client that hangs up now was here all the same.
+        self.record(&Refused { access, reasons: reasons.clone(), revision, act: () }, status.as_u16()).await;
+        match asked.form {
+            AnswerForm::Page(_) if goes_to_sign_in => own(self.snapshot.site.sign_in_redirect(&challenged).await),
+            AnswerForm::Page(_) if parts.method == Method::POST => {
                 let kept = self.kept_form(&challenged.headers, &challenged.host, body).await;
                 own(self.snapshot.site.session_over_form(&challenged, kept.as_ref()))
             }
-            (AnswerForm::Page(_) | AnswerForm::Problem, _) => {
-                self.page(Why::Challenge(reasons.clone(), challenge), asked)
-            }
-        };
-        self.record(&Refused { access, reasons, revision, act: () }, response.status().as_u16()).await;
-        response
+            AnswerForm::Page(_) | AnswerForm::Problem => self.page(Why::Challenge(reasons, challenge), asked),
+        }
     }
 
     /// Reads a posted form whose session ran out, so that its page can keep it in the browser: only from our own
-    /// host's page, only with a cookie of ours, only up to a bound. Nothing is buffered for a stranger.
+    /// host's page, only with a cookie that looks like ours, only up to a bound, and few at once.
     async fn kept_form(self, headers: &HeaderMap, host: &Host, body: Incoming) -> Option<Bytes> {
         let is_form = headers
             .get(CONTENT_TYPE)
@@ -162,6 +162,7 @@ impl Refuser<'_> {
         if !is_form || !from_here || web::session_token(headers).is_none() {
             return None;
         }
+        let _slot = self.worker.kept_forms.try_acquire().ok()?;
         let within = self.snapshot.config.limits.body_idle_timeout;
         let read = tokio::time::timeout(within, Limited::new(body, KEPT_FORM_BYTES_MAX).collect()).await;
         read.ok()?.ok().map(http_body_util::Collected::to_bytes)

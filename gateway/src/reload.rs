@@ -142,6 +142,7 @@ impl Reloader {
         // A trial load first: nothing is swapped until all of it is known to be good.
         let trial = ServerCertificates::load(&config.certificates, at).map_err(in_words)?;
         assembly::uncovered_hosts(&config, &trial).map_err(|failure| failure.to_string())?;
+        DeviceRoots::load(&self.device_ca, &config.devices.ca_files, at).map_err(in_words)?;
         self.roots.reload(&self.device_ca, &config.devices.ca_files, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use identity::Session;
-use policy::{Access, Action, AppId, Device, From, Path};
-use web::{Fault, HostKind, Page, RESERVED_PREFIX};
+use policy::{Access, Action, AppId, Device, From};
+use web::{Fault, HostKind, Page};
 
 use crate::inbound::Inbound;
 use crate::snapshot::{AppRoute, Snapshot};
@@ -45,18 +45,13 @@ pub fn route(snapshot: &Snapshot, inbound: Inbound) -> Result<Routed, (Fault, &'
     }
     let app = match kind {
         HostKind::Login | HostKind::Portal => None,
-        HostKind::App if is_reserved(&inbound.path) => None,
+        HostKind::App if web::is_reserved(&inbound.path) => None,
         HostKind::App => snapshot.routes.app(&inbound.host, &inbound.path),
     };
     match app {
         Some(app) => Ok(Routed { target: Target::App(Arc::clone(app)), inbound, session: None }),
         None => Err((Fault::NotFound, "no-such-app-or-page", Box::new(inbound))),
     }
-}
-
-/// Whether a path belongs to the gateway on every host.
-fn is_reserved(path: &Path) -> bool {
-    path.as_str().strip_prefix(RESERVED_PREFIX).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Routed {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limit::network_of;
@@ -13,6 +14,7 @@ use crate::limit::network_of;
 pub struct Slots {
     all: Arc<Semaphore>,
     per_address_max: usize,
+    open: Gauge,
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
@@ -25,10 +27,10 @@ pub struct Slot {
 }
 
 impl Slots {
-    /// So many in all, so many from one address (IPv6: one /64).
-    pub fn new(all_max: usize, per_address_max: usize) -> Arc<Self> {
+    /// So many in all, so many from one address (IPv6: one /64); `open` shows how many there are.
+    pub fn new(all_max: usize, per_address_max: usize, open: Gauge) -> Arc<Self> {
         let all = Arc::new(Semaphore::new(all_max.min(Semaphore::MAX_PERMITS)));
-        Arc::new(Self { all, per_address_max, by_address: Mutex::default() })
+        Arc::new(Self { all, per_address_max, open, by_address: Mutex::default() })
     }
 
     /// Takes a slot, if there is one.
@@ -41,12 +43,14 @@ impl Slots {
             return None;
         }
         *open += 1;
+        self.open.inc();
         Some(Slot { slots: Arc::clone(self), address, _permit: permit })
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
+        self.slots.open.dec();
         let mut by_address = self.slots.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(open) = by_address.get_mut(&self.address) {
             *open = open.saturating_sub(1);
@@ -63,7 +67,7 @@ mod tests {
 
     #[test]
     fn slots_are_bounded_in_all_and_per_address() {
-        let slots = Slots::new(3, 2);
+        let slots = Slots::new(3, 2, Gauge::default());
         let (here, there): (IpAddr, IpAddr) = ("10.0.0.1".parse().unwrap(), "10.0.0.2".parse().unwrap());
         let first = slots.take(here).unwrap();
         let _second = slots.take(here).unwrap();

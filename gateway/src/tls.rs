@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use crate::connection::Connection;
 use crate::exchange::Cut;
 use crate::headers::Introduction;
+use crate::slots::Slot;
 use crate::vitals::Vitals;
 use crate::worker::Worker;
 
@@ -36,6 +37,7 @@ pub async fn handshake(
     stream: TcpStream,
     address: IpAddr,
     zone: &ZoneId,
+    slot: Slot,
 ) -> Option<Shaken> {
     let config = Arc::clone(&worker.gate.snapshot.load().config);
     let within = config.limits.handshake_timeout;
@@ -63,7 +65,8 @@ pub async fn handshake(
         server_name,
         certificate,
         introduction,
-        vitals: Vitals::new(config.limits.head_bytes_max, Instant::now()),
+        _slot: slot,
+        vitals: Vitals::new(!is_http2, config.limits.head_bytes_max, Instant::now()),
         cut: Rc::new(Cut::default()),
     };
     Some(Shaken { connection: Rc::new(connection), stream, is_http2 })

@@ -15,6 +15,8 @@ use crate::upstream::health;
 const RECORDED_UP_TO: &str = "events-recorded-up-to";
 /// How often the log is looked at.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How many events are read at once.
+const EVENTS_MAX: usize = 256;
 
 /// The last event that the log has.
 ///
@@ -24,35 +26,46 @@ pub async fn recorded_up_to(store: &dyn Store) -> Result<u64, StoreProblem> {
     Ok(store.note(RECORDED_UP_TO).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// Applies and records what happens in the store: revocations, ended sessions, added devices.
+/// Puts in force what happens in the store: revocations, ended sessions, added devices. Recording it is another task's,
+/// so that a slow log never delays a revocation.
 pub async fn follow_events(gate: Arc<Gate>, store: Arc<dyn Store>, sessions: Arc<Sessions>, from: u64) {
-    let mut watch = Watch::new(Arc::clone(&store), sessions, Arc::clone(&gate.devices), gate.clock.clone(), from);
-    let recorder = gate.log.recorder();
+    let mut watch = Watch::new(store, sessions, Arc::clone(&gate.devices), gate.clock.clone(), from);
     let mut alarmed = false;
     loop {
-        let events = match watch.next().await {
-            Ok(events) => events,
+        match watch.next().await {
+            Ok(_) => alarmed = false,
             Err(problem) => {
                 if !alarmed {
                     tracing::error!(%problem, "the store does not answer; changes made elsewhere are not in force here");
                 }
                 alarmed = true;
-                continue;
             }
-        };
-        alarmed = false;
-        // First in force, then on record.
+        }
+        // Also after a failure: part of it may be in force.
         gate.ring();
-        for event in events {
-            let sequence = event.sequence;
-            let note = note_of(&event);
+    }
+}
+
+/// Records what happened in the store, in order, each at least once.
+pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
+    let recorder = gate.log.recorder();
+    let mut recorded = from;
+    let mut changed = gate.changed.subscribe();
+    loop {
+        let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
+        for event in &events {
+            let note = note_of(event);
             while let Err(problem) = recorder.note(note.clone()).await {
                 tracing::error!(%problem, "a change could not be recorded yet");
                 tokio::time::sleep(LOG_INTERVAL).await;
             }
-            if let Err(problem) = store.set_note(RECORDED_UP_TO, sequence.to_string()).await {
-                tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
-            }
+            recorded = event.sequence;
+        }
+        if events.is_empty() {
+            // Either there is news, or it is time to look all the same.
+            let _rung = tokio::time::timeout(LOG_INTERVAL, changed.changed()).await;
+        } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
+            tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
         }
     }
 }

@@ -21,8 +21,12 @@ struct State {
     open: usize,
     /// Since when none is open.
     idle_since: Instant,
-    /// Whether the next byte from the peer begins a head (HTTP/1 only).
+    /// Whether heads are watched: on HTTP/1 only.
+    is_http1: bool,
+    /// Whether the next byte from the peer begins a head.
     expecting: bool,
+    /// Whether a request was answered before its body was read, so that nobody can tell where the next head begins.
+    lost_its_place: bool,
     /// The head as it arrived, while it is being read.
     head: Vec<u8>,
     head_bytes_max: usize,
@@ -42,11 +46,13 @@ pub enum Health {
 
 impl Vitals {
     /// A connection that just finished its handshake.
-    pub fn new(head_bytes_max: usize, now: Instant) -> Self {
+    pub fn new(is_http1: bool, head_bytes_max: usize, now: Instant) -> Self {
         Self(Arc::new(Mutex::new(State {
             open: 0,
             idle_since: now,
-            expecting: true,
+            is_http1,
+            expecting: is_http1,
+            lost_its_place: false,
             head: Vec::new(),
             head_bytes_max,
             head_begun: None,
@@ -70,7 +76,7 @@ impl Vitals {
     pub fn take_head(&self) -> Result<(), HeadProblem> {
         self.with(|state| {
             state.head_begun = None;
-            let checked = head::check(&state.head);
+            let checked = if state.lost_its_place { Err(HeadProblem::Pipelined) } else { head::check(&state.head) };
             state.head.clear();
             state.expecting = false;
             checked
@@ -98,8 +104,15 @@ impl Drop for OpenExchange {
         self.0.with(|state| {
             state.open = state.open.saturating_sub(1);
             state.idle_since = Instant::now();
-            state.expecting = true;
+            state.expecting = state.is_http1;
         });
+    }
+}
+
+impl OpenExchange {
+    /// Notes that the request's body was not read to its end: no further head on this connection can be trusted.
+    pub fn body_left_unread(&self) {
+        self.0.with(|state| state.lost_its_place = true);
     }
 }
 
@@ -172,7 +185,7 @@ mod tests {
     use super::*;
 
     fn fresh() -> Vitals {
-        Vitals::new(1024, Instant::now())
+        Vitals::new(true, 1024, Instant::now())
     }
 
     #[test]
@@ -189,6 +202,26 @@ mod tests {
         let vitals = fresh();
         vitals.with(|state| state.see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert_eq!(vitals.take_head(), Ok(()));
+        assert_eq!(vitals.take_head(), Err(HeadProblem::Pipelined));
+    }
+
+    #[test]
+    fn http2_has_no_heads_to_be_slow() {
+        let vitals = Vitals::new(false, 1024, Instant::now());
+        vitals.with(|state| state.see(b"PRI * HTTP/2.0\r\n\r\n"));
+        drop(vitals.begin_exchange());
+        vitals.with(|state| state.see(b"frames"));
+        let (second, later) = (Duration::from_secs(1), Instant::now() + Duration::from_secs(5));
+        assert_eq!(vitals.health(later, second, second * 10), Health::Fine);
+    }
+
+    #[test]
+    fn after_an_unread_body_no_head_is_trusted() {
+        let vitals = fresh();
+        let open = vitals.begin_exchange();
+        open.body_left_unread();
+        drop(open);
+        vitals.with(|state| state.see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert_eq!(vitals.take_head(), Err(HeadProblem::Pipelined));
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use audit::Recorder;
 use policy::{Access, Judge, Reason, Timestamp, Verdict};
+use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::ConnectionBook;
@@ -18,6 +19,11 @@ use crate::upstream::pool::Pool;
 
 /// How often a worker looks over its connections and open exchanges.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// At the latest after this an open exchange is judged again, whatever its rule says: whether its session stands idle
+/// is no fact that rings.
+const LOOK_AGAIN: Duration = Duration::from_secs(15);
+/// How many forms of ended sessions a worker reads at once.
+const KEPT_FORMS_MAX: usize = 16;
 
 /// One thread's share of the gateway.
 #[derive(Debug)]
@@ -32,6 +38,8 @@ pub struct Worker {
     pub open: Rc<OpenBook>,
     /// Client connections.
     pub connections: Rc<ConnectionBook>,
+    /// Bounds the forms that are read to be kept in their browsers.
+    pub kept_forms: Semaphore,
     judge: RefCell<Judge>,
 }
 
@@ -45,6 +53,7 @@ impl Worker {
             pool: Rc::new(Pool::default()),
             open: Rc::new(OpenBook::default()),
             connections: Rc::new(ConnectionBook::default()),
+            kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             judge,
         }
     }
@@ -74,7 +83,7 @@ impl Worker {
             }
         }
         match self.judge(snapshot, Access { at, ..access.clone() }, ()) {
-            Verdict::Allow(authorized) => Ok(authorized.permit().until()),
+            Verdict::Allow(authorized) => Ok(authorized.permit().until().min(at.after(LOOK_AGAIN))),
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),
         }
     }
@@ -112,10 +121,10 @@ impl Worker {
         self.open.note_use(|session, device| self.gate.sessions.note_used(session, device, at));
         self.open.sweep(now, limits.body_idle_timeout);
         self.connections.sweep(now, limits, &self.gate.metrics);
+        let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));
+        self.pool.sweep(in_force, now);
         if all {
             self.connections.close_revoked(&self.gate.devices, at);
-            let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));
-            self.pool.sweep(in_force, now);
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     query, wants_page,
 };
 
-/// What the site is made from; one site belongs to one loaded configuration and one worker.
+/// What the site is made from; one site belongs to one loaded configuration.
 #[derive(Debug)]
 pub struct SiteParts {
     /// The configuration that is in force.

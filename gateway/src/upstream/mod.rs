@@ -33,6 +33,9 @@ use crate::snapshot::{AppRoute, Snapshot};
 use crate::upstream::pool::Lease;
 use crate::worker::Worker;
 
+/// A request that has no answer after this is judged again while it waits.
+const TAKES_LONG: Duration = Duration::from_millis(200);
+
 /// One admitted request on its way to an app.
 pub(crate) struct Forward<'a> {
     worker: &'a Rc<Worker>,
@@ -71,7 +74,8 @@ pub async fn forward(
     let response = match switch {
         Switch::No => forward.exchange(request, &target, &connection.introduction.host).await,
         Switch::WebSocket | Switch::WebSocketOverHttp2 => {
-            Box::pin(websocket::open(forward, request, &target, &connection.introduction.host, switch)).await
+            let host = connection.introduction.host.clone();
+            Box::pin(websocket::open(forward, request, &target, &host, switch, connection)).await
         }
     };
     match open {
@@ -128,11 +132,20 @@ impl Forward<'_> {
         let body = RequestBody::new(body, Rc::clone(&self.exchange), self.route.app.body_bytes_max);
         let request = Request::from_parts(parts, body);
         // An upload can take long before there is an answer: it is judged again from its start.
-        let in_book = has_body.then(|| self.enter().enter(&self.exchange, &self.receipt));
-        let sent = tokio::select! {
-            sent = send::to_any(&self, request, target, host) => sent,
-            _ended = self.exchange.until_ended(), if has_body => Err(send::Failed::Ended),
-            () = self.too_slow() => Err(send::Failed::TimedOut),
+        let mut in_book = has_body.then(|| self.enter().enter(&self.exchange, &self.receipt));
+        let sent = {
+            let mut sending = std::pin::pin!(send::to_any(&self, request, target, host));
+            match tokio::time::timeout(TAKES_LONG, sending.as_mut()).await {
+                Ok(sent) => sent,
+                Err(_) => {
+                    in_book.get_or_insert_with(|| self.enter().enter(&self.exchange, &self.receipt));
+                    tokio::select! {
+                        sent = sending => sent,
+                        _ended = self.exchange.until_ended() => Err(send::Failed::Ended),
+                        () = self.too_slow() => Err(send::Failed::TimedOut),
+                    }
+                }
+            }
         };
         match sent {
             Ok((response, lease)) => self.stream_back(response, lease, in_book),
@@ -142,11 +155,10 @@ impl Forward<'_> {
 
     /// Resolves when the upstream took too long to begin its answer, counted from the end of the request.
     async fn too_slow(&self) {
-        let within = self.route.app.response_timeout;
-        tokio::time::sleep(within).await;
         while !self.exchange.request_done.get() {
-            tokio::time::sleep(within.min(Duration::from_secs(1))).await;
+            tokio::time::sleep(TAKES_LONG).await;
         }
+        tokio::time::sleep(self.route.app.response_timeout).await;
     }
 
     fn stream_back(
@@ -166,6 +178,7 @@ impl Forward<'_> {
             .headers
             .get(header::CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
+        self.exchange.answered.set(true);
         self.exchange.endless.set(is_event_stream);
         let enter = if in_book.is_some() { None } else { Some(self.enter()) };
         let record =

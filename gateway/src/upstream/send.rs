@@ -5,10 +5,10 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use config::UpstreamProtocol;
-use http::header::HOST;
+use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body, Incoming};
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::spawn_local;
@@ -88,6 +88,10 @@ fn address(
             *request.version_mut() = Version::HTTP_11;
             *request.uri_mut() = Uri::from(target.clone());
             request.headers_mut().insert(HOST, host_value);
+            // hyper sends no body of unknown length with a GET unless it is told how.
+            if !request.body().is_end_stream() && request.body().size_hint().exact().is_none() {
+                request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+            }
         }
         UpstreamProtocol::Http2 => {
             *request.version_mut() = Version::HTTP_2;

@@ -12,7 +12,8 @@ use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::{
-    CONNECTION, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
+    SEC_WEBSOCKET_VERSION, TRAILER, UPGRADE,
 };
 use http::uri::PathAndQuery;
 use http::{Method, Request, Response, StatusCode, Uri, Version};
@@ -26,6 +27,7 @@ use web::Fault;
 
 use crate::body::{RequestBody, ResponseBody};
 use crate::clock;
+use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::headers;
 use crate::inbound::Switch;
@@ -51,14 +53,21 @@ pub async fn open(
     target: &PathAndQuery,
     host: &HeaderValue,
     switch: Switch,
+    connection: Rc<Connection>,
 ) -> Response<ResponseBody> {
     let client = hyper::upgrade::on(&mut request);
     let (key, request) = match upstream_request(&forward, request, target, host, switch) {
         Ok(made) => made,
         Err(fault) => return forward.fail(fault, End::Refused),
     };
+    forward.exchange.request_done.set(true);
+    forward.exchange.answered.set(true);
+    forward.exchange.endless.set(true);
+    // In the book before the upstream is asked: what changes meanwhile ends it too.
+    let in_book = forward.enter().enter(&forward.exchange, &forward.receipt);
     let response = tokio::select! {
         response = ask(&forward, request) => response,
+        _ended = forward.exchange.until_ended() => return forward.ended(),
         () = tokio::time::sleep(forward.route.app.response_timeout) => {
             return forward.fail(Fault::AppTimeout, End::UpstreamTimeout);
         }
@@ -75,7 +84,7 @@ pub async fn open(
         return if looks_open {
             forward.fail(Fault::AppUnreachable, End::UpstreamFailed)
         } else {
-            forward.stream_back(response, None, None)
+            forward.stream_back(response, None, Some(in_book))
         };
     }
     if !agrees(response.headers(), &key) {
@@ -84,9 +93,7 @@ pub async fn open(
     }
     let upstream = hyper::upgrade::on(&mut response);
     let answer = client_answer(response.headers().clone(), &key, switch);
-    forward.exchange.endless.set(true);
-    let in_book = forward.enter().enter(&forward.exchange, &forward.receipt);
-    let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book };
+    let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book, _connection: connection };
     // The tunnel owns its record and ends when either side does, when it is revoked, or with the worker.
     drop(spawn_local(tunnel.run(client, upstream)));
     answer
@@ -109,6 +116,9 @@ fn upstream_request(
     parts.version = Version::HTTP_11;
     parts.uri = Uri::from(target.clone());
     parts.extensions.clear();
+    for name in [CONTENT_LENGTH, TRAILER, EXPECT] {
+        parts.headers.remove(name);
+    }
     parts.headers.insert(SEC_WEBSOCKET_KEY, key.clone());
     parts.headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
     parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -201,6 +211,8 @@ struct Tunnel {
     exchange: Rc<Exchange>,
     receipt: Receipt,
     in_book: InBook,
+    /// Keeps the connection's slot: HTTP/1 has let go of it.
+    _connection: Rc<Connection>,
 }
 
 impl Tunnel {
@@ -209,7 +221,7 @@ impl Tunnel {
             Ok((client, upstream)) => self.relay(client, upstream).await,
             Err(_) => End::ClientGone,
         };
-        let Self { exchange, receipt, in_book } = self;
+        let Self { exchange, receipt, in_book, _connection } = self;
         drop(in_book);
         receipt.close(Outcome {
             status: Some(StatusCode::SWITCHING_PROTOCOLS.as_u16()),
@@ -239,6 +251,7 @@ impl Tunnel {
             let first = tokio::select! {
                 stopped = upwards.as_mut() => (stopped, true),
                 stopped = downwards.as_mut() => (stopped, false),
+                () = overdue(exchange) => (Stopped::Stuck, false),
             };
             if let (Stopped::Ended, up_stopped) = first {
                 // The other direction may still be inside a frame: give it a moment to finish it.
@@ -259,8 +272,9 @@ impl Tunnel {
             return goodbye.end;
         }
         // What goes wrong while both sides are let go of changes nothing.
-        let _both = tokio::join!(client_writes.shutdown(), upstream_writes.shutdown());
-        End::Upgraded
+        let both = async { tokio::join!(client_writes.shutdown(), upstream_writes.shutdown()) };
+        let _in_time = tokio::time::timeout(GOODBYE, both).await;
+        if exchange.ended().is_some() { Goodbye::of(exchange).end } else { End::Upgraded }
     }
 }
 
@@ -301,6 +315,14 @@ enum Stopped {
     Closed,
     /// The access was ended, and the direction stands between two frames.
     Ended,
+    /// The access was ended, but neither direction came to the end of a frame in time.
+    Stuck,
+}
+
+/// Resolves when an ended access should have come to its end.
+async fn overdue(exchange: &Exchange) {
+    exchange.until_ended().await;
+    tokio::time::sleep(GOODBYE).await;
 }
 
 /// Copies one direction until a side closes or the access is ended; then up to the next frame boundary.
