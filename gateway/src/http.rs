@@ -131,8 +131,7 @@ async fn answer(
         // hyper leaves the body of an answer to HEAD out on HTTP/1 only.
         response = response.map(|_| ResponseBody::own(Bytes::new()));
     }
-    let untrusted = matches!(response.status(), http::StatusCode::BAD_REQUEST | http::StatusCode::TOO_MANY_REQUESTS);
-    if is_http1 && (has_body || untrusted) {
+    if is_http1 && (has_body || response.status() == http::StatusCode::BAD_REQUEST) {
         // What was not read to its end, or could be read in two ways, leaves a connection nobody can trust.
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

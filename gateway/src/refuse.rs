@@ -174,7 +174,8 @@ impl Refuser<'_> {
         let access = unrecorded.permit.access();
         tracing::error!(request = %access.request, app = %access.app, problem = %unrecorded.problem, "access not recorded, so not made");
         let asked = Asked::of(&unrecorded.act.inbound, access.who.clone(), Some(access.app.clone()));
-        self.page(Why::Fault(Fault::NotRecorded), asked)
+        let is_full = matches!(unrecorded.problem, audit::LogProblem::TooManyOpen { .. });
+        self.page(Why::Fault(if is_full { Fault::Overloaded } else { Fault::NotRecorded }), asked)
     }
 
     async fn record<T>(self, refused: &Refused<T>, status: u16) {

@@ -37,6 +37,7 @@ pub async fn serve(
     let id = gate.ids.next(at);
 
     if let Err(wait) = gate.limiter.address(connection.address) {
+        connection.vitals.pass_over_head();
         return refuse.flooded(wait, id, at);
     }
     let inbound = match Inbound::read(request, connection, &connection.origin, id, at) {

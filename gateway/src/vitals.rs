@@ -83,6 +83,16 @@ impl Vitals {
         })
     }
 
+    /// Passes over the head that was just read, of a request that is turned away unread.
+    pub fn pass_over_head(&self) {
+        self.with(|state| {
+            state.head_begun = None;
+            state.head.clear();
+            state.expecting = state.is_http1;
+            state.idle_since = Instant::now();
+        });
+    }
+
     /// Judges the connection.
     pub fn health(&self, now: Instant, head_timeout: Duration, keep_alive_timeout: Duration) -> Health {
         self.with(|state| {
