@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use memchr::{memchr, memchr_iter, memmem};
+
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeadProblem {
@@ -52,7 +54,7 @@ pub fn is_complete(bytes: &[u8]) -> bool {
 }
 
 fn end_of(bytes: &[u8]) -> Option<usize> {
-    bytes.windows(HEAD_END.len()).position(|window| window == HEAD_END)
+    memmem::find(bytes, HEAD_END)
 }
 
 /// Checks the head at the start of `bytes`; what follows it is not looked at.
@@ -66,15 +68,18 @@ pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
     let end = end_of(bytes).ok_or(HeadProblem::BareLineEnd)?;
     let head = bytes.get(..end).unwrap_or_default();
     let (mut lengths, mut codings, mut hosts) = (0, 0, 0);
-    let mut lines = head.split(|byte| *byte == b'\n').enumerate().peekable();
-    while let Some((number, raw)) = lines.next() {
-        let ends_here = lines.peek().is_none();
-        let line = if ends_here { raw } else { raw.strip_suffix(b"\r").ok_or(HeadProblem::BareLineEnd)? };
-        if line.contains(&b'\r') {
-            return Err(HeadProblem::BareLineEnd);
-        }
+    // Every line but the last ends in CR LF, and no CR stands anywhere else.
+    let line_ends = memchr_iter(b'\n', head).count();
+    if memchr_iter(b'\r', head).count() != line_ends {
+        return Err(HeadProblem::BareLineEnd);
+    }
+    let mut start = 0;
+    for (number, end) in memchr_iter(b'\n', head).chain([head.len() + 1]).enumerate() {
+        let raw = head.get(start..end.min(head.len())).unwrap_or_default();
+        start = end + 1;
+        let line = if number == line_ends { raw } else { raw.strip_suffix(b"\r").ok_or(HeadProblem::BareLineEnd)? };
         if number == 0 {
-            if line.contains(&b'#') {
+            if memchr(b'#', line).is_some() {
                 return Err(HeadProblem::OddTarget);
             }
             continue;
@@ -82,7 +87,7 @@ pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
         if matches!(line.first(), Some(b' ' | b'\t')) {
             return Err(HeadProblem::FoldedField);
         }
-        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let Some(colon) = memchr(b':', line) else { continue };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
             lengths += 1;

@@ -136,7 +136,9 @@ impl State {
         }
         let room = self.head_bytes_max.saturating_sub(self.head.len());
         self.head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
-        if room <= bytes.len() || head::is_complete(&self.head) {
+        // The end may lie across two pieces: the last three bytes of the former are looked at again.
+        let fresh = self.head.len().saturating_sub(bytes.len() + 3);
+        if room <= bytes.len() || head::is_complete(self.head.get(fresh..).unwrap_or_default()) {
             self.expecting = false;
         }
     }
