@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use http_body_util::BodyExt;
 use tests::{Ask, fed, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -28,6 +29,18 @@ async fn a_head_that_takes_too_long_is_given_up() {
     within(SOON, "the end of the connection", drip).await;
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 408 "), "{answer}");
     assert!(ward.emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_http_2_connection_that_is_busy_for_long_is_not_taken_for_a_slow_head() {
+    let ward = Ward::open_with(|plan| plan.set("limits", "head_timeout = \"1s\"")).await;
+    let connection = ward.caller.http2("emr").await;
+    let mut body = connection.send(ward.get("/trickle/1")).await.unwrap().into_body();
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_secs(3) {
+        within(SOON, "the next piece", body.frame()).await.unwrap().unwrap();
+    }
+    connection.answer(ward.ask("POST", "/a").body(tests::full("hello"))).await.expect(200);
 }
 
 #[tokio::test]

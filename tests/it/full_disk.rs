@@ -2,36 +2,72 @@
 //! hospital chose that.
 
 use std::fs::File;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
-use tests::{Hospital, Plan, Upstream, eventually};
+use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
+use tests::{Ask, Device, Folder, Hospital, Plan, Session, Upstream, eventually};
 
 use crate::ward::Ward;
 
 /// How far the disk is from being full when a test begins, at most.
-const MARGIN_BYTES_MAX: u64 = 1 << 30;
+const MARGIN_BYTES_MAX: u64 = 32 << 20;
 
-/// A ward whose log counts as full when a little more of the disk is used.
-async fn ward(change: impl FnOnce(Plan) -> Plan, app: &str) -> (Ward, u64) {
-    let here = statvfs(std::env::temp_dir().as_path()).unwrap();
-    let free = here.f_bavail * here.f_frsize;
-    let margin = (free / 8).min(MARGIN_BYTES_MAX);
-    let emr = Upstream::http1();
-    let free_min = format!("free_min = \"{}MiB\"", (free - margin) >> 20);
-    let plan = change(Plan::new().app("emr", emr.address(), app).set("audit", &free_min));
-    (Ward::around(emr, plan).await, margin)
+/// A disk that this test alone fills: in memory where the system has one, so that nobody else's files come and go.
+struct Disk {
+    folder: Folder,
+    margin: u64,
+    free_min: String,
+    /// Two tests that fill the same disk would see each other's files.
+    _turn: File,
 }
 
-fn fill(hospital: &Hospital, bytes: u64) {
-    let file = File::create(hospital.folder().join("ballast")).unwrap();
-    fallocate(&file, FallocateFlags::empty(), 0, bytes).unwrap();
+impl Disk {
+    fn take() -> Self {
+        let memory = Path::new("/dev/shm");
+        let place = if memory.is_dir() { memory.to_owned() } else { std::env::temp_dir() };
+        let turn = File::create(std::env::temp_dir().join("sekimori-test-full-disk.lock")).unwrap();
+        flock(&turn, FlockOperation::LockExclusive).unwrap();
+        let here = statvfs(place.as_path()).unwrap();
+        let free = here.f_bavail * here.f_frsize;
+        let margin = (free / 8).min(MARGIN_BYTES_MAX);
+        let free_min = format!("free_min = \"{}MiB\"", (free - margin) >> 20);
+        Self { folder: Folder::new_on(&place), margin, free_min, _turn: turn }
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.folder.join("ballast")
+    }
+
+    fn fill(&self) {
+        let file = File::create(self.ballast()).unwrap();
+        fallocate(&file, FallocateFlags::empty(), 0, self.margin * 2).unwrap();
+    }
+
+    fn make_room(&self) {
+        std::fs::remove_file(self.ballast()).unwrap();
+    }
+}
+
+/// A ward whose log lies on the disk, and counts as full when a little more of it is used.
+async fn ward(disk: &Disk, plan: Plan, emr: Upstream, hosts: &[&str]) -> Ward {
+    let mut hospital = Hospital::build(plan.set("audit", &disk.free_min));
+    std::fs::create_dir(hospital.folder().join("state")).unwrap();
+    std::fs::create_dir(disk.folder.join("audit")).unwrap();
+    symlink(disk.folder.join("audit"), hospital.folder().join("state/audit")).unwrap();
+    let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
+    let doctor = Session::open(&hospital, "doctor", Some(&terminal), hosts).await;
+    hospital.start();
+    let caller = hospital.caller(&terminal);
+    Ward { hospital, emr, terminal, caller, doctor }
 }
 
 #[tokio::test]
 async fn an_access_that_cannot_be_recorded_is_not_made_until_it_can_be() {
-    let (ward, margin) = ward(|plan| plan, "").await;
+    let (disk, emr) = (Disk::take(), Upstream::http1());
+    let ward = ward(&disk, Plan::with_emr(emr.address()), emr, &["emr"]).await;
     ward.caller.ask(ward.get("/before")).await.expect(200);
-    fill(&ward.hospital, margin * 2);
+    disk.fill();
     let refused = async || (ward.caller.ask(ward.get("/full")).await.status == 503).then_some(());
     eventually("the log counts as full", refused).await;
     let reached = ward.emr.seen().len();
@@ -41,26 +77,28 @@ async fn an_access_that_cannot_be_recorded_is_not_made_until_it_can_be() {
     let alarm = ward.hospital.log().into_iter().find(|line| line["level"] == "ERROR");
     assert!(alarm.is_some(), "{}", ward.hospital.log_text());
 
-    std::fs::remove_file(ward.hospital.folder().join("ballast")).unwrap();
+    disk.make_room();
     let allowed = async || (ward.caller.ask(ward.get("/after")).await.status == 200).then_some(());
     eventually("there is room again", allowed).await;
 }
 
 #[tokio::test]
 async fn an_app_that_must_go_on_goes_on_in_the_emergency_spool_and_is_merged_afterwards() {
-    let change =
-        |plan: Plan| plan.set("audit", "emergency_spool = \"spool\"").app("office", Upstream::http1().address(), "");
-    let (ward, margin) = ward(change, "on_log_failure = \"spool\"").await;
-    let clerk = tests::Session::open(&ward.hospital, "doctor", Some(&ward.terminal), &["office"]).await;
-    fill(&ward.hospital, margin * 2);
+    let (disk, emr) = (Disk::take(), Upstream::http1());
+    let plan = Plan::new()
+        .app("emr", emr.address(), "on_log_failure = \"spool\"")
+        .app("office", emr.address(), "")
+        .set("audit", "emergency_spool = \"spool\"");
+    let ward = ward(&disk, plan, emr, &["emr", "office"]).await;
+    disk.fill();
     let office_is_refused = async || {
-        let ask = tests::Ask::get("office", "/a").signed_in(&clerk);
+        let ask = Ask::get("office", "/a").signed_in(&ward.doctor);
         (ward.caller.ask(ask).await.status == 503).then_some(())
     };
     eventually("an app that may not is refused", office_is_refused).await;
     ward.caller.ask(ward.get("/urgent")).await.expect(200);
 
-    std::fs::remove_file(ward.hospital.folder().join("ballast")).unwrap();
+    disk.make_room();
     let merged = async || ward.hospital.records().opened("/urgent").all().first().cloned();
     let merged = eventually("the merged line", merged).await;
     assert!(!merged["spool"].is_null(), "it says where it came from: {merged}");

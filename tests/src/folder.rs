@@ -14,8 +14,14 @@ impl Folder {
     /// Makes one.
     #[must_use]
     pub fn new() -> Self {
+        Self::new_on(&std::env::temp_dir())
+    }
+
+    /// Makes one below a folder of the test's choice, such as one on another disk.
+    #[must_use]
+    pub fn new_on(disk: &Path) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("sekimori-test-{}-{number}", std::process::id()));
+        let path = disk.join(format!("sekimori-test-{}-{number}", std::process::id()));
         fs::create_dir_all(&path).expect("a folder for the test can be made");
         Self(path)
     }
