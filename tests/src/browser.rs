@@ -49,8 +49,8 @@ pub struct Browser {
 impl Browser {
     /// Opens a browser that finds the hospital's hosts and trusts its certificates, in a language such as `ja`.
     pub async fn open(hospital: &Hospital, language: &str) -> Self {
-        let (driver, address) = start_driver();
         let profile = Folder::new();
+        let (driver, address) = start_driver(&profile);
         let trusted: Vec<String> = ["wild.pem", "annex.pem", "idp.pem"]
             .iter()
             .map(|name| hospital.folder().join(name))
@@ -58,7 +58,7 @@ impl Browser {
             .map(|file| key_digest(&file))
             .collect();
         let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
-        flags.push(format!("--user-data-dir={}", profile.path().display()));
+        flags.push(format!("--user-data-dir={}", profile.join("profile").display()));
         flags.push(format!("--host-resolver-rules=MAP *.hospital.test {}", hospital.address().ip()));
         flags.push(format!("--ignore-certificate-errors-spki-list={}", trusted.join(",")));
         flags.push(format!("--lang={language}"));
@@ -209,9 +209,10 @@ impl Drop for Browser {
     }
 }
 
-fn start_driver() -> (Child, SocketAddr) {
+fn start_driver(profile: &Folder) -> (Child, SocketAddr) {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
+        .env("TMPDIR", profile.path())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
