@@ -2,7 +2,7 @@
 // claim, sign-out by the person. One argument, a JSON object: certificate and key (PEM files), client_id,
 // client_secret, redirect_uris, post_logout_redirect_uris. Prints `issuer URL` once it answers; ends with its input.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import Provider from 'oidc-provider';
@@ -12,9 +12,14 @@ import { interaction } from './pages.mjs';
 const wanted = JSON.parse(process.argv[2]);
 const seconds = 600;
 
+/** Made as PEM and read again: Node.js 20 can lock itself up when it exports the very key it has just made. */
 function signingKey(kid) {
-  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
-  return { ...privateKey.export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+  const { privateKey } = generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  });
+  return { ...createPrivateKey(privateKey).export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
 }
 
 /** Everyone agrees to everything: consent is not what these tests are about. */

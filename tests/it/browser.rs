@@ -177,6 +177,7 @@ async fn the_language_can_be_switched_and_stays() {
     desk.browser.go(&desk.hospital.url("login", "/nothing")).await;
     assert_eq!(desk.browser.script("return document.documentElement.lang").await, "ja");
     desk.browser.click("button[value='en'], button[lang='en']").await;
+    desk.browser.find("html[lang='en']").await;
     desk.browser.go(&desk.hospital.url("login", "/nothing")).await;
     assert_eq!(desk.browser.script("return document.documentElement.lang").await, "en");
 }
