@@ -1,11 +1,16 @@
-//! What is recorded beside accesses: sign-ins, changes of devices and configuration, connections that were refused
-//! before anything could be judged.
+//! What is recorded beside accesses: sign-ins, changes of people, devices and configuration, connections that were
+//! refused before anything could be judged.
 
 use std::net::IpAddr;
 
 use policy::{
     AppId, DeviceId, Fingerprint, Host, ProviderId, RequestId, Revision, SessionId, Timestamp, UserId, Who, ZoneId,
 };
+
+use crate::Event;
+
+/// The most of a reason given by a person that is recorded, in characters.
+const REASON_CHARS_MAX: usize = 200;
 
 /// One fact for the log. Made with [`Note::new`]; what is known is filled in.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +49,22 @@ pub struct Note {
     pub status: Option<u16>,
     /// A code from a closed vocabulary: why, or which kind. Never free text from a stranger, never a secret.
     pub code: Option<String>,
+    /// The key (credential): the first half of the SHA-256 of its id, in hexadecimal digits.
+    pub key: Option<String>,
+    /// The id of the invitation; never its code.
+    pub invitation: Option<String>,
+    /// How the person was proofed, in the words of whoever did it; see [`Note::proofing`].
+    pub proofing: Option<String>,
+    /// The reason that whoever did it gave; see [`Note::reason`].
+    pub reason: Option<String>,
+    /// The source of posture facts.
+    pub source: Option<String>,
+    /// How many: of rows, of sessions.
+    pub count: Option<u64>,
+    /// When what was given ends: an invitation, a temporary code.
+    pub until: Option<Timestamp>,
+    /// Whether it happened while the person's provider was out.
+    pub in_outage: bool,
 }
 
 impl Note {
@@ -68,6 +89,14 @@ impl Note {
             revision: None,
             status: None,
             code: None,
+            key: None,
+            invitation: None,
+            proofing: None,
+            reason: None,
+            source: None,
+            count: None,
+            until: None,
+            in_outage: false,
         }
     }
 
@@ -116,86 +145,68 @@ impl Note {
         self.code = Some(code.into());
         self
     }
-}
 
-/// What happened.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
-pub enum Event {
-    /// A person signed in.
-    SignedIn,
-    /// A sign-in failed.
-    SignInFailed,
-    /// A person proved again, or more surely, who they are.
-    SteppedUp,
-    /// A person signed out.
-    SignedOut,
-    /// A session was ended by someone else, or by its limits.
-    SessionEnded,
-    /// A device was added to the ledger.
-    DeviceAdded,
-    /// A device was revoked.
-    DeviceRevoked,
-    /// A person was changed: blocked, unblocked, renamed.
-    PersonChanged,
-    /// The gateway started.
-    Started,
-    /// The gateway stopped.
-    Stopped,
-    /// A version of configuration and policy came into force.
-    ConfigActivated,
-    /// A version of configuration and policy was refused; the one before stays in force.
-    ConfigRefused,
-    /// A TLS handshake was refused.
-    TlsRefused,
-    /// A request was refused before it could be judged.
-    BadRequest,
-    /// The log was read or exported.
-    LogRead,
-    /// The log was put in order after the gateway had died.
-    Recovered,
-}
-
-impl Event {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::SignedIn,
-        Self::SignInFailed,
-        Self::SteppedUp,
-        Self::SignedOut,
-        Self::SessionEnded,
-        Self::DeviceAdded,
-        Self::DeviceRevoked,
-        Self::PersonChanged,
-        Self::Started,
-        Self::Stopped,
-        Self::ConfigActivated,
-        Self::ConfigRefused,
-        Self::TlsRefused,
-        Self::BadRequest,
-        Self::LogRead,
-        Self::Recovered,
-    ];
-
-    /// Its code in the log.
+    /// Adds who did it, where that is someone else than the person it is about.
     #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::SignedIn => "signed-in",
-            Self::SignInFailed => "sign-in-failed",
-            Self::SteppedUp => "stepped-up",
-            Self::SignedOut => "signed-out",
-            Self::SessionEnded => "session-ended",
-            Self::DeviceAdded => "device-added",
-            Self::DeviceRevoked => "device-revoked",
-            Self::PersonChanged => "person-changed",
-            Self::Started => "started",
-            Self::Stopped => "stopped",
-            Self::ConfigActivated => "config-activated",
-            Self::ConfigRefused => "config-refused",
-            Self::TlsRefused => "tls-refused",
-            Self::BadRequest => "bad-request",
-            Self::LogRead => "log-read",
-            Self::Recovered => "recovered",
-        }
+    pub fn actor(mut self, actor: impl Into<String>) -> Self {
+        self.actor = Some(actor.into());
+        self
+    }
+
+    /// Adds the person it is about.
+    #[must_use]
+    pub fn user(mut self, user: &UserId) -> Self {
+        self.user = Some(user.clone());
+        self
+    }
+
+    /// Adds the reason that a signed-in person gave, cut where it is longer than a sentence.
+    #[must_use]
+    pub fn reason(mut self, reason: &str) -> Self {
+        self.reason = sentence(reason);
+        self
+    }
+
+    /// Adds how the person was proofed, cut where it is longer than a sentence.
+    #[must_use]
+    pub fn proofing(mut self, proofing: &str) -> Self {
+        self.proofing = sentence(proofing);
+        self
+    }
+
+    /// Adds the invitation.
+    #[must_use]
+    pub fn invitation(mut self, invitation: impl Into<String>) -> Self {
+        self.invitation = Some(invitation.into());
+        self
+    }
+
+    /// Adds the key.
+    #[must_use]
+    pub fn key(mut self, key: impl Into<String>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+/// Words of a person, bounded; nothing where they are empty.
+fn sentence(words: &str) -> Option<String> {
+    let words = words.trim();
+    (!words.is_empty()).then(|| words.chars().take(REASON_CHARS_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_people_are_bounded_and_may_be_missing() {
+        let note = Note::new(Event::TemporaryCodeIssued, Timestamp::from_unix_micros(0));
+        assert_eq!(note.clone().reason("  ").reason, None);
+        assert_eq!(note.clone().reason(" 鍵を忘れた ").reason.as_deref(), Some("鍵を忘れた"));
+        assert_eq!(
+            note.proofing(&"顔".repeat(1_000)).proofing.map(|words| words.chars().count()),
+            Some(REASON_CHARS_MAX)
+        );
     }
 }

@@ -84,6 +84,13 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A mark: true.
+    pub(crate) fn yes(&mut self, key: &str) -> &mut Self {
+        self.key(key);
+        self.out.extend_from_slice(b"true,");
+        self
+    }
+
     /// Milliseconds with three decimals, from microseconds.
     pub(crate) fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
         self.key(key);

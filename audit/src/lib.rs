@@ -49,6 +49,7 @@ mod bundle;
 mod checkpoint;
 mod core;
 mod disk;
+mod event;
 mod export;
 mod fact;
 mod gate;
@@ -83,8 +84,9 @@ mod verify;
 mod walk;
 
 pub use admitted::{Admitted, Unrecorded};
+pub use event::Event;
 pub use export::{export_jsonl, tail};
-pub use fact::{Event, Note};
+pub use fact::Note;
 pub use health::LogHealth;
 pub use log::{Log, Recovery};
 pub use outcome::{End, Outcome};

@@ -106,6 +106,11 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         ("app", note.app.as_ref().map(policy::AppId::as_str)),
         ("pol", note.revision.as_ref().map(policy::Revision::as_str)),
         ("why", note.code.as_deref()),
+        ("key", note.key.as_deref()),
+        ("inv", note.invitation.as_deref()),
+        ("src", note.source.as_deref()),
+        ("proofing", note.proofing.as_deref()),
+        ("reason", note.reason.as_deref()),
     ];
     for (key, value) in texts {
         if let Some(value) = value {
@@ -123,6 +128,15 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     }
     if let Some(status) = note.status {
         line.number("st", status.into());
+    }
+    if let Some(count) = note.count {
+        line.number("n", count);
+    }
+    if let Some(until) = note.until {
+        line.moment("until", until);
+    }
+    if note.in_outage {
+        line.yes("outage");
     }
     line.end();
 }
@@ -212,6 +226,24 @@ mod tests {
         assert_eq!(
             whole(12, |out| note(out, &fact)),
             r#"{"v":1,"seq":12,"ts":"2025-04-01T00:15:30.123456Z","ev":"sign-in-failed","login":"n.sato","why":"wrong \"nonce\"\u000a","ip":"2001:db8::1"}"#
+        );
+    }
+
+    #[test]
+    fn a_note_of_an_invitation_says_by_whom_for_whom_and_until_when() {
+        let at = Timestamp::from_unix_micros(1_743_466_530_123_456);
+        let mut fact = Note::new(crate::Event::InvitationMade, at)
+            .user(&policy::UserId::parse("u-0123456789abcdef0123456789abcdef").unwrap())
+            .actor("cli:root")
+            .invitation("i-1")
+            .proofing("職員証")
+            .reason("入職");
+        fact.until = Some(at);
+        fact.count = Some(2);
+        fact.in_outage = true;
+        assert_eq!(
+            whole(1, |out| note(out, &fact)),
+            r#"{"v":1,"seq":1,"ts":"2025-04-01T00:15:30.123456Z","ev":"invitation-made","sub":"u-0123456789abcdef0123456789abcdef","actor":"cli:root","inv":"i-1","proofing":"職員証","reason":"入職","n":2,"until":"2025-04-01T00:15:30.123456Z","outage":true}"#
         );
     }
 

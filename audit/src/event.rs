@@ -1,0 +1,195 @@
+//! The kinds of facts that are recorded beside accesses, each with its code in the log.
+
+/// What happened.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Event {
+    /// A person signed in.
+    SignedIn,
+    /// A sign-in failed.
+    SignInFailed,
+    /// A person proved again, or more surely, who they are.
+    SteppedUp,
+    /// A person signed out.
+    SignedOut,
+    /// A proof by key was refused: the wrong origin, no user verification, a counter that went back and their kind.
+    CeremonyRefused,
+    /// A session was ended by someone else, or by its limits.
+    SessionEnded,
+    /// The roles of an open session changed, as its provider said.
+    SessionChanged,
+    /// A session was parked: another person took over the shared terminal.
+    SessionParked,
+    /// A parked or locked session was taken up again by its person.
+    SessionResumed,
+    /// A session on a shared terminal was locked: nobody had used it for a while.
+    SessionLocked,
+    /// A provider said that a person signed out there, and their sessions were ended.
+    LogoutAccepted,
+    /// A message that pretended to be a provider's sign-out was refused.
+    LogoutRefused,
+    /// A person was added.
+    PersonAdded,
+    /// A person was changed: name, roles, unit.
+    PersonChanged,
+    /// A person was disabled: sessions and invitations ended, keys unusable.
+    PersonDisabled,
+    /// A disabled person was enabled again.
+    PersonEnabled,
+    /// A person got a key (passkey).
+    KeyAdded,
+    /// A key was removed; the sessions opened with it ended.
+    KeyRemoved,
+    /// An invitation was made: a one-time code for a person or a device.
+    InvitationMade,
+    /// An invitation was used.
+    InvitationUsed,
+    /// An invitation was revoked before it was used.
+    InvitationRevoked,
+    /// A supervisor issued a temporary code to a person whose key is lost or broken.
+    TemporaryCodeIssued,
+    /// A temporary code was used to sign in.
+    TemporaryCodeUsed,
+    /// A device was added to the ledger.
+    DeviceAdded,
+    /// What the ledger says of a device was changed.
+    DeviceChanged,
+    /// A device got another certificate.
+    CertificateAdded,
+    /// One certificate of a device was revoked.
+    CertificateRevoked,
+    /// A device was revoked.
+    DeviceRevoked,
+    /// A source told of the posture of devices.
+    PostureReceived,
+    /// What pretended to be a source of posture, or could not be read, was refused.
+    PostureRefused,
+    /// A provider is taken as out: people sign in by key, under the reduced policy.
+    OutageBegan,
+    /// A provider is back.
+    OutageEnded,
+    /// The gateway started.
+    Started,
+    /// The gateway stopped.
+    Stopped,
+    /// A version of configuration and policy came into force.
+    ConfigActivated,
+    /// A version of configuration and policy was refused; the one before stays in force.
+    ConfigRefused,
+    /// A TLS handshake was refused.
+    TlsRefused,
+    /// A request was refused before it could be judged.
+    BadRequest,
+    /// The log was read or exported.
+    LogRead,
+    /// The log was put in order after the gateway had died.
+    Recovered,
+}
+
+impl Event {
+    /// All of them.
+    pub const ALL: [Self; 40] = [
+        Self::SignedIn,
+        Self::SignInFailed,
+        Self::SteppedUp,
+        Self::SignedOut,
+        Self::CeremonyRefused,
+        Self::SessionEnded,
+        Self::SessionChanged,
+        Self::SessionParked,
+        Self::SessionResumed,
+        Self::SessionLocked,
+        Self::LogoutAccepted,
+        Self::LogoutRefused,
+        Self::PersonAdded,
+        Self::PersonChanged,
+        Self::PersonDisabled,
+        Self::PersonEnabled,
+        Self::KeyAdded,
+        Self::KeyRemoved,
+        Self::InvitationMade,
+        Self::InvitationUsed,
+        Self::InvitationRevoked,
+        Self::TemporaryCodeIssued,
+        Self::TemporaryCodeUsed,
+        Self::DeviceAdded,
+        Self::DeviceChanged,
+        Self::CertificateAdded,
+        Self::CertificateRevoked,
+        Self::DeviceRevoked,
+        Self::PostureReceived,
+        Self::PostureRefused,
+        Self::OutageBegan,
+        Self::OutageEnded,
+        Self::Started,
+        Self::Stopped,
+        Self::ConfigActivated,
+        Self::ConfigRefused,
+        Self::TlsRefused,
+        Self::BadRequest,
+        Self::LogRead,
+        Self::Recovered,
+    ];
+
+    /// Its code in the log.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::SignedIn => "signed-in",
+            Self::SignInFailed => "sign-in-failed",
+            Self::SteppedUp => "stepped-up",
+            Self::SignedOut => "signed-out",
+            Self::CeremonyRefused => "ceremony-refused",
+            Self::SessionEnded => "session-ended",
+            Self::SessionChanged => "session-changed",
+            Self::SessionParked => "session-parked",
+            Self::SessionResumed => "session-resumed",
+            Self::SessionLocked => "session-locked",
+            Self::LogoutAccepted => "logout-accepted",
+            Self::LogoutRefused => "logout-refused",
+            Self::PersonAdded => "person-added",
+            Self::PersonChanged => "person-changed",
+            Self::PersonDisabled => "person-disabled",
+            Self::PersonEnabled => "person-enabled",
+            Self::KeyAdded => "key-added",
+            Self::KeyRemoved => "key-removed",
+            Self::InvitationMade => "invitation-made",
+            Self::InvitationUsed => "invitation-used",
+            Self::InvitationRevoked => "invitation-revoked",
+            Self::TemporaryCodeIssued => "temporary-code-issued",
+            Self::TemporaryCodeUsed => "temporary-code-used",
+            Self::DeviceAdded => "device-added",
+            Self::DeviceChanged => "device-changed",
+            Self::CertificateAdded => "certificate-added",
+            Self::CertificateRevoked => "certificate-revoked",
+            Self::DeviceRevoked => "device-revoked",
+            Self::PostureReceived => "posture-received",
+            Self::PostureRefused => "posture-refused",
+            Self::OutageBegan => "outage-began",
+            Self::OutageEnded => "outage-ended",
+            Self::Started => "started",
+            Self::Stopped => "stopped",
+            Self::ConfigActivated => "config-activated",
+            Self::ConfigRefused => "config-refused",
+            Self::TlsRefused => "tls-refused",
+            Self::BadRequest => "bad-request",
+            Self::LogRead => "log-read",
+            Self::Recovered => "recovered",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_event_has_a_code_of_its_own_in_the_form_of_codes() {
+        let codes: BTreeSet<&str> = Event::ALL.iter().map(|event| event.code()).collect();
+        assert_eq!(codes.len(), Event::ALL.len());
+        assert!(
+            codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')),
+            "{codes:?}"
+        );
+    }
+}
