@@ -44,7 +44,7 @@ pub fn route(snapshot: &Snapshot, inbound: Inbound) -> Result<Routed, (Fault, &'
         };
     }
     let app = match kind {
-        HostKind::Login | HostKind::Portal => None,
+        HostKind::Login | HostKind::Portal | HostKind::Console => None,
         HostKind::App if web::is_reserved(&inbound.path) => None,
         HostKind::App => snapshot.routes.app(&inbound.host, &inbound.path),
     };

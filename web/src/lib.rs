@@ -7,6 +7,7 @@
 mod arrive;
 mod asset;
 mod challenge;
+mod console;
 mod cookie;
 mod headers;
 mod language;
@@ -26,6 +27,7 @@ mod view;
 
 pub use asset::Asset;
 pub use challenge::Challenged;
+pub use console::{CONSOLE_TABLE, ConsolePage, Duty};
 pub use cookie::{SESSION_COOKIE, is_own_cookie, session_token};
 pub use language::{Language, language, wants_page};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};

@@ -140,6 +140,7 @@ async fn every_row_of_the_table_answers() {
             let host = match kind {
                 crate::HostKind::Login => LOGIN,
                 crate::HostKind::Portal => PORTAL,
+                crate::HostKind::Console => crate::testing::CONSOLE,
                 crate::HostKind::App => EMR,
             };
             let mut browser = Browser::at(None);
@@ -156,6 +157,7 @@ async fn every_row_of_the_table_answers() {
                 Page::Arrive => &[302, 400],
                 Page::ChooseLanguage => &[303],
                 Page::Portal => &[200],
+                Page::Console(_) => &[404],
                 Page::Jwks | Page::SignedIn | Page::AskSignOut | Page::SignOut | Page::SignedOut | Page::Asset(_) => {
                     &[200]
                 }

@@ -2,7 +2,7 @@
 
 use policy::{Method, Path};
 
-use crate::Asset;
+use crate::{Asset, ConsolePage, console};
 
 /// Everything below this path belongs to the gateway, on every host; nothing of it reaches an app.
 pub const RESERVED_PREFIX: &str = "/.sekimori";
@@ -14,13 +14,15 @@ pub enum HostKind {
     Login,
     /// The portal.
     Portal,
+    /// The administration console.
+    Console,
     /// A host of an app.
     App,
 }
 
 impl HostKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Login, Self::Portal, Self::App];
+    pub const ALL: [Self; 4] = [Self::Login, Self::Portal, Self::Console, Self::App];
 }
 
 /// The parts of the gateway that the policy knows as apps.
@@ -30,6 +32,8 @@ pub enum BuiltIn {
     Login,
     /// The portal: for whoever is signed in.
     Portal,
+    /// The console: for administrators, help desk and auditors.
+    Console,
 }
 
 impl BuiltIn {
@@ -39,6 +43,7 @@ impl BuiltIn {
         match self {
             Self::Login => "login",
             Self::Portal => "portal",
+            Self::Console => "console",
         }
     }
 }
@@ -74,6 +79,8 @@ pub enum Page {
     ChooseLanguage,
     /// A style sheet or picture.
     Asset(Asset),
+    /// A page of the console.
+    Console(ConsolePage),
 }
 
 impl Page {
@@ -82,6 +89,7 @@ impl Page {
     pub fn built_in(self) -> BuiltIn {
         match self {
             Self::Portal => BuiltIn::Portal,
+            Self::Console(_) => BuiltIn::Console,
             Self::LoginHome
             | Self::SignIn
             | Self::Begin
@@ -106,7 +114,7 @@ pub struct Row {
     pub hosts: &'static [HostKind],
     /// Its method; a `GET` row answers `HEAD` too.
     pub method: &'static str,
-    /// Its path, exactly; a last segment in braces stands for any one segment.
+    /// Its path, exactly; a segment in braces stands for any one segment.
     pub path: &'static str,
     /// What it shows.
     pub page: Page,
@@ -116,11 +124,11 @@ const LOGIN: &[HostKind] = &[HostKind::Login];
 const PORTAL: &[HostKind] = &[HostKind::Portal];
 const EVERY: &[HostKind] = &HostKind::ALL;
 
-const fn row(hosts: &'static [HostKind], method: &'static str, path: &'static str, page: Page) -> Row {
+pub(crate) const fn row(hosts: &'static [HostKind], method: &'static str, path: &'static str, page: Page) -> Row {
     Row { hosts, method, path, page }
 }
 
-/// Every page there is.
+/// Every page but the console's, which [`CONSOLE_TABLE`](crate::CONSOLE_TABLE) holds.
 pub const TABLE: &[Row] = &[
     row(LOGIN, "GET", "/", Page::LoginHome),
     row(LOGIN, "GET", "/sign-in", Page::SignIn),
@@ -139,13 +147,13 @@ pub const TABLE: &[Row] = &[
     row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
 ];
 
-/// Finds the page of a request, if it is one of ours. On the login and portal hosts, and below
+/// Finds the page of a request, if it is one of ours. On the login, portal and console hosts, and below
 /// [`RESERVED_PREFIX`] on any host, what is not found does not exist: answer 404, never forward.
 #[must_use]
 pub fn route(kind: HostKind, method: &Method, path: &Path) -> Option<Page> {
     let method = if method.as_str() == "HEAD" { "GET" } else { method.as_str() };
     let fits = |row: &&Row| row.hosts.contains(&kind) && row.method == method && row.covers(path);
-    TABLE.iter().find(fits).map(|row| row.page)
+    TABLE.iter().chain(console::TABLE).find(fits).map(|row| row.page)
 }
 
 /// Whether a path belongs to the gateway on every host: nothing of it may reach an app.
@@ -158,10 +166,13 @@ pub fn is_reserved(path: &Path) -> bool {
 
 impl Row {
     fn covers(&self, path: &Path) -> bool {
-        match self.path.split_once('{') {
-            None => self.path == path.as_str(),
-            Some((start, _)) => {
-                path.as_str().strip_prefix(start).is_some_and(|rest| !rest.is_empty() && !rest.contains('/'))
+        let (mut wanted, mut given) = (self.path.split('/'), path.as_str().split('/'));
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == given => {}
+                (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {}
+                (Some(_) | None, Some(_)) | (Some(_), None) => return false,
             }
         }
     }
@@ -178,11 +189,16 @@ mod tests {
 
     #[test]
     fn every_row_is_reachable_on_its_hosts_and_nowhere_else() {
-        for row in TABLE {
-            let path = row.path.replace("{provider}", "city-idp");
+        for row in TABLE.iter().chain(console::TABLE) {
+            let path: Vec<&str> =
+                row.path.split('/').map(|part| if part.starts_with('{') { "x1" } else { part }).collect();
+            let path = path.join("/");
             for kind in HostKind::ALL {
                 let expected = row.hosts.contains(&kind).then_some(row.page);
-                let shared = TABLE.iter().find(|other| other.path == row.path && other.hosts.contains(&kind));
+                let shared = TABLE
+                    .iter()
+                    .chain(console::TABLE)
+                    .find(|other| other.path == row.path && other.method == row.method && other.hosts.contains(&kind));
                 assert_eq!(find(kind, row.method, &path), expected.or(shared.map(|row| row.page)), "{kind:?} {path}");
             }
         }
@@ -191,7 +207,7 @@ mod tests {
     #[test]
     fn no_two_rows_answer_the_same_request() {
         let mut seen = BTreeSet::new();
-        for row in TABLE {
+        for row in TABLE.iter().chain(console::TABLE) {
             for host in row.hosts {
                 assert!(seen.insert((format!("{host:?}"), row.method, row.path)), "{}", row.path);
             }
@@ -223,11 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_portal_asks_for_a_session() {
+    fn only_the_portal_and_the_console_ask_for_a_session() {
         for row in TABLE {
             let expected = if row.page == Page::Portal { "portal" } else { "login" };
             assert_eq!(row.page.built_in().app_id(), expected);
         }
+        assert!(console::TABLE.iter().all(|row| row.page.built_in().app_id() == "console"));
     }
 
     #[test]

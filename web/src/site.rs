@@ -80,6 +80,7 @@ impl Site {
                 Page::SignedOut => Ok(self.signed_out(&request)),
                 Page::ChooseLanguage => self.choose_language(&request),
                 Page::Asset(asset) => Ok(file(asset)),
+                Page::Console(page) => self.console(page, &request).await,
             };
             answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
         }

@@ -30,6 +30,7 @@ use crate::{Challenged, HostKind, PageRequest, Site, SiteParts, route, session_t
 
 pub(crate) const LOGIN: &str = "login.hosp.example";
 pub(crate) const PORTAL: &str = "portal.hosp.example";
+pub(crate) const CONSOLE: &str = "console.hosp.example";
 pub(crate) const EMR: &str = "emr.hosp.example";
 pub(crate) const PACS: &str = "pacs.hosp.example";
 /// 2026-11-22 10:05 in Japan.
@@ -177,6 +178,7 @@ impl Hospital {
         match host {
             LOGIN => HostKind::Login,
             PORTAL => HostKind::Portal,
+            CONSOLE => HostKind::Console,
             _ => HostKind::App,
         }
     }

@@ -1,0 +1,221 @@
+//! The table of the console's pages. What is not a row does not exist, and every row says whose it is.
+
+use crate::route::row;
+use crate::{HostKind, Page, Row};
+
+/// One page of the console.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ConsolePage {
+    /// What needs attention.
+    Home,
+    /// People: list and search.
+    People,
+    /// All people as CSV.
+    ExportPeople,
+    /// The form for a new person.
+    AskNewPerson,
+    /// Adds a person.
+    AddPerson,
+    /// The form for people as CSV.
+    AskImportPeople,
+    /// Shows what a CSV would do and every problem in it, or does it.
+    ImportPeople,
+    /// One person.
+    Person,
+    /// Changes a person's name, login, unit or roles.
+    ChangePerson,
+    /// Asks whether to disable a person.
+    AskDisablePerson,
+    /// Disables a person.
+    DisablePerson,
+    /// Lets a disabled person in again.
+    EnablePerson,
+    /// Invites a person to enrol a passkey.
+    InvitePerson,
+    /// Issues a temporary code to a person.
+    IssueTemporary,
+    /// Ends all sessions of a person.
+    EndPersonSessions,
+    /// Asks whether to remove a key.
+    AskRemoveKey,
+    /// Removes a key.
+    RemoveKey,
+    /// Open invitations.
+    Invitations,
+    /// Revokes an invitation.
+    RevokeInvitation,
+    /// Devices: ledger and search.
+    Devices,
+    /// The ledger as CSV.
+    ExportDevices,
+    /// The form for a new device.
+    AskNewDevice,
+    /// Invites a device to enrol.
+    InviteDevice,
+    /// Devices that wait for their stock-take.
+    AskStockTake,
+    /// Notes that devices were seen in their place.
+    TakeStock,
+    /// One device.
+    Device,
+    /// Changes what the ledger says of a device.
+    ChangeDevice,
+    /// Invites a known device to enrol again.
+    InviteDeviceAgain,
+    /// Asks whether to revoke a device.
+    AskRevokeDevice,
+    /// Revokes a device.
+    RevokeDevice,
+    /// Asks whether a device is lost.
+    AskLostDevice,
+    /// A device is lost: revokes it, ends its sessions, shows what was opened from it.
+    LoseDevice,
+    /// What was opened from a device lately.
+    DeviceTrail,
+    /// Asks whether to revoke one certificate of a device.
+    AskRevokeCertificate,
+    /// Revokes one certificate of a device.
+    RevokeCertificate,
+    /// Open sessions.
+    Sessions,
+    /// Asks whether to end a session.
+    AskEndSession,
+    /// Ends a session.
+    EndSession,
+    /// What is known of the state of every device.
+    Posture,
+    /// The state of every provider.
+    Outage,
+    /// Asks whether to switch outage mode of a provider.
+    AskSwitchOutage,
+    /// Switches outage mode of a provider.
+    SwitchOutage,
+    /// What was done during outages.
+    OutageReport,
+    /// Who did what.
+    Records,
+}
+
+/// What a person must be to use a page of the console.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum Duty {
+    /// Whoever has a part in the console: administrator, help desk, auditor.
+    Look,
+    /// Administrators and auditors: what the help desk needs not see.
+    Inspect,
+    /// Administrators and the help desk.
+    Help,
+    /// Administrators.
+    Administer,
+}
+
+impl ConsolePage {
+    /// What a person must be to use it.
+    #[must_use]
+    pub fn duty(self) -> Duty {
+        match self {
+            Self::Home
+            | Self::People
+            | Self::Person
+            | Self::Invitations
+            | Self::Devices
+            | Self::Device
+            | Self::Sessions => Duty::Look,
+            Self::ExportPeople
+            | Self::ExportDevices
+            | Self::Posture
+            | Self::Outage
+            | Self::OutageReport
+            | Self::Records => Duty::Inspect,
+            Self::AskDisablePerson
+            | Self::DisablePerson
+            | Self::InvitePerson
+            | Self::IssueTemporary
+            | Self::EndPersonSessions
+            | Self::AskRemoveKey
+            | Self::RemoveKey
+            | Self::RevokeInvitation
+            | Self::AskLostDevice
+            | Self::LoseDevice
+            | Self::DeviceTrail
+            | Self::AskEndSession
+            | Self::EndSession => Duty::Help,
+            Self::AskNewPerson
+            | Self::AddPerson
+            | Self::AskImportPeople
+            | Self::ImportPeople
+            | Self::ChangePerson
+            | Self::EnablePerson
+            | Self::AskNewDevice
+            | Self::InviteDevice
+            | Self::AskStockTake
+            | Self::TakeStock
+            | Self::ChangeDevice
+            | Self::InviteDeviceAgain
+            | Self::AskRevokeDevice
+            | Self::RevokeDevice
+            | Self::AskRevokeCertificate
+            | Self::RevokeCertificate
+            | Self::AskSwitchOutage
+            | Self::SwitchOutage => Duty::Administer,
+        }
+    }
+}
+
+const CONSOLE: &[HostKind] = &[HostKind::Console];
+
+const fn get(path: &'static str, page: ConsolePage) -> Row {
+    row(CONSOLE, "GET", path, Page::Console(page))
+}
+
+const fn post(path: &'static str, page: ConsolePage) -> Row {
+    row(CONSOLE, "POST", path, Page::Console(page))
+}
+
+/// Every page of the console.
+pub const TABLE: &[Row] = &[
+    get("/", ConsolePage::Home),
+    get("/people", ConsolePage::People),
+    get("/people.csv", ConsolePage::ExportPeople),
+    get("/new-person", ConsolePage::AskNewPerson),
+    post("/new-person", ConsolePage::AddPerson),
+    get("/import-people", ConsolePage::AskImportPeople),
+    post("/import-people", ConsolePage::ImportPeople),
+    get("/people/{person}", ConsolePage::Person),
+    post("/people/{person}/change", ConsolePage::ChangePerson),
+    get("/people/{person}/disable", ConsolePage::AskDisablePerson),
+    post("/people/{person}/disable", ConsolePage::DisablePerson),
+    post("/people/{person}/enable", ConsolePage::EnablePerson),
+    post("/people/{person}/invite", ConsolePage::InvitePerson),
+    post("/people/{person}/temporary", ConsolePage::IssueTemporary),
+    post("/people/{person}/end-sessions", ConsolePage::EndPersonSessions),
+    get("/people/{person}/keys/{key}/remove", ConsolePage::AskRemoveKey),
+    post("/people/{person}/keys/{key}/remove", ConsolePage::RemoveKey),
+    get("/invitations", ConsolePage::Invitations),
+    post("/invitations/{invitation}/revoke", ConsolePage::RevokeInvitation),
+    get("/devices", ConsolePage::Devices),
+    get("/devices.csv", ConsolePage::ExportDevices),
+    get("/new-device", ConsolePage::AskNewDevice),
+    post("/new-device", ConsolePage::InviteDevice),
+    get("/stock-take", ConsolePage::AskStockTake),
+    post("/stock-take", ConsolePage::TakeStock),
+    get("/devices/{device}", ConsolePage::Device),
+    post("/devices/{device}/change", ConsolePage::ChangeDevice),
+    post("/devices/{device}/invite", ConsolePage::InviteDeviceAgain),
+    get("/devices/{device}/revoke", ConsolePage::AskRevokeDevice),
+    post("/devices/{device}/revoke", ConsolePage::RevokeDevice),
+    get("/devices/{device}/lost", ConsolePage::AskLostDevice),
+    post("/devices/{device}/lost", ConsolePage::LoseDevice),
+    get("/devices/{device}/trail", ConsolePage::DeviceTrail),
+    get("/devices/{device}/certificates/{certificate}/revoke", ConsolePage::AskRevokeCertificate),
+    post("/devices/{device}/certificates/{certificate}/revoke", ConsolePage::RevokeCertificate),
+    get("/sessions", ConsolePage::Sessions),
+    get("/sessions/{session}/end", ConsolePage::AskEndSession),
+    post("/sessions/{session}/end", ConsolePage::EndSession),
+    get("/posture", ConsolePage::Posture),
+    get("/outage", ConsolePage::Outage),
+    get("/outage/report", ConsolePage::OutageReport),
+    get("/outage/{provider}/switch", ConsolePage::AskSwitchOutage),
+    post("/outage/{provider}/switch", ConsolePage::SwitchOutage),
+    get("/records", ConsolePage::Records),
+];
