@@ -17,8 +17,8 @@ use audit::{End, Log, Outcome, Recorder};
 use config::OnLogFailure;
 use divan::counter::ItemsCount;
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, Devices, Durability, Effect, Host, Judge,
-    Method, Path, Policy, PolicySource, ProviderId, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
+    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect, Host, Judge,
+    Method, Methods, Path, Policy, PolicySource, ProviderId, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
     Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
 };
 
@@ -137,6 +137,10 @@ fn who() -> Who {
         roles: [RoleId::parse("nurse").unwrap()].into(),
         session: SessionId::new(0xab),
         assurance: Assurance::Aal2,
+        methods: Methods::NONE,
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: clock().now(),
         authenticated_at: clock().now(),
         bound_to: None,
         ends_at: Timestamp::MAX,
@@ -156,6 +160,10 @@ fn policy() -> Policy {
         hours: None,
         assurance: None,
         authenticated_within: None,
+        methods: Methods::NONE,
+        keys: Vec::new(),
+        posture: Vec::new(),
+        in_outage: false,
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),
@@ -168,6 +176,7 @@ fn policy() -> Policy {
         apps: vec![emr],
         rules: vec![rule],
         cedar: Vec::new(),
+        console: ConsoleRoles::default(),
         offset: UtcOffset::JAPAN,
     })
     .unwrap()

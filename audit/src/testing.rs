@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, Devices, Durability, Effect, Host, Judge,
-    Method, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
+    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect, Host, Judge,
+    Method, Methods, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
     Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
 };
 
@@ -214,6 +214,10 @@ fn who(login: &str) -> Who {
         roles: [RoleId::parse("nurse").unwrap()].into(),
         session: SessionId::new(0xab),
         assurance: Assurance::Aal2,
+        methods: Methods::NONE,
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: clock().now(),
         authenticated_at: clock().now(),
         bound_to: None,
         ends_at: Timestamp::MAX,
@@ -233,6 +237,10 @@ fn policy() -> Policy {
         hours: None,
         assurance: None,
         authenticated_within: None,
+        methods: Methods::NONE,
+        keys: Vec::new(),
+        posture: Vec::new(),
+        in_outage: false,
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),
@@ -249,6 +257,7 @@ fn policy() -> Policy {
             rule("no-deletes", Effect::Forbid, Action::Delete),
         ],
         cedar: Vec::new(),
+        console: ConsoleRoles::default(),
         offset: UtcOffset::JAPAN,
     })
     .unwrap()

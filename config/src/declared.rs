@@ -12,6 +12,7 @@ pub(crate) struct Declared {
     roles: Names,
     apps: Names,
     zones: Names,
+    listeners: Names,
 }
 
 /// Names of one kind.
@@ -35,6 +36,12 @@ impl Declared {
                 kind: "zone",
                 how: "give it to a `[[listener]]`",
             },
+            listeners: Names {
+                // A listener without a name has that of its zone.
+                names: texts(document, "listener", "name").into_iter().chain(texts(document, "listener", "zone")).collect(),
+                kind: "listener",
+                how: "give it to a `[[listener]]` as its `name`",
+            },
         }
     }
 
@@ -51,6 +58,11 @@ impl Declared {
     /// Adds a problem where an app is not defined.
     pub(crate) fn app(&self, value: &Value<'_>, name: &str) -> Option<()> {
         self.apps.check(value, name)
+    }
+
+    /// Adds a problem where no listener has this name.
+    pub(crate) fn listener(&self, value: &Value<'_>, name: &str) -> Option<()> {
+        self.listeners.check(value, name)
     }
 
     /// Adds a problem where no listener stands in a zone.

@@ -11,11 +11,11 @@ use toml::de::DeTable;
 use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::{
-    app, audit, certificate, devices, facility, gateway, limits, listener, operations, policy as cedar, provider,
-    roles, rule, sessions, upstream,
+    app, audit, certificate, console, devices, directory, facility, gateway, limits, listener, operations, outage,
+    passkeys, policy as cedar, posture, provider, roles, rule, sessions, upstream,
 };
 use crate::walk::{Report, Table};
-use crate::{Config, Problem, Problems};
+use crate::{Config, Passkeys, Problem, Problems};
 
 /// Half a SHA-256: short enough for every record, long enough that nobody makes two alike.
 const REVISION_BYTES: usize = 16;
@@ -69,6 +69,12 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let certificates = certificate::read(&root, files);
     let providers = provider::read(&root, files, &declared);
     let roles = root.section("roles").and_then(|table| roles::read(&table));
+    let directory = root.section("directory").and_then(|table| directory::read(&table));
+    let passkeys = root.section("passkeys").and_then(|table| passkeys::read(&table, files));
+    let outage = root.section("outage").and_then(|table| outage::read(&table));
+    let posture_sources = posture::read(&root, files);
+    let console_host = gateway.console_host.as_ref().map(Option::as_ref);
+    let console = root.section("console").and_then(|table| console::read(&table, &declared, console_host));
     let devices = root.section("devices").and_then(|table| devices::read(&table, files));
     let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
@@ -83,7 +89,11 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
     let around = app::Around {
         files,
-        own_hosts: [(gateway.login_host.as_ref(), "login_host"), (gateway.portal_host.as_ref(), "portal_host")],
+        own_hosts: [
+            (gateway.login_host.as_ref(), "login_host"),
+            (gateway.portal_host.as_ref(), "portal_host"),
+            (console_host.flatten(), "console_host"),
+        ],
         no_upstream: upstream::NoUpstream {
             forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
             listeners: &addresses,
@@ -91,15 +101,17 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         has_spool: audit.as_ref().is_none_or(|audit| audit.emergency_spool.is_some()),
     };
     let apps = app::read(&root, &around);
-    let rules = rule::read(&root, &declared);
+    let rules = rule::read(&root, &declared, passkeys.as_ref().map_or(&Passkeys::default(), |read| &read.passkeys));
     let cedar = root.section("policy").and_then(|table| cedar::read(&table, files));
     root.finish();
 
+    let authenticators = passkeys.as_ref().and_then(|read| read.text.as_deref());
     let policy = PolicySource {
-        revision: revision(text, cedar.as_deref().unwrap_or_default())?,
+        revision: revision(text, cedar.as_deref().unwrap_or_default(), authenticators)?,
         apps: cedar::facts(apps.as_deref().unwrap_or_default(), declared.apps()),
         rules: rules.rules,
         cedar: cedar.clone().unwrap_or_default(),
+        console: console.clone().unwrap_or_default(),
         offset: gateway.offset.unwrap_or(UtcOffset::JAPAN),
     };
     cedar::check(&policy, &rules.lines, report);
@@ -115,8 +127,14 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         certificates: certificates?,
         login_host: gateway.login_host?,
         portal_host: gateway.portal_host?,
+        console_host: gateway.console_host?,
         providers: providers?,
+        directory: directory?,
+        passkeys: passkeys?.passkeys,
+        outage: outage?,
         devices: devices?,
+        posture_sources: posture_sources?,
+        console: console?,
         forbidden_upstreams: gateway.forbidden_upstreams?,
         apps: apps?,
         roles: roles?,
@@ -130,9 +148,9 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
 }
 
 /// Names a version by its contents: the same texts give the same revision on every node, wherever they lie.
-fn revision(text: &str, cedar: &[CedarFile]) -> Option<Revision> {
+fn revision(text: &str, cedar: &[CedarFile], authenticators: Option<&str>) -> Option<Revision> {
     let mut digest = Context::new(&SHA256);
-    for text in std::iter::once(text).chain(cedar.iter().map(|file| file.text.as_str())) {
+    for text in std::iter::once(text).chain(cedar.iter().map(|file| file.text.as_str())).chain(authenticators) {
         // The length first, so that moving text between files is another version.
         digest.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(text.as_bytes());

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use policy::{
-    AppId, Assurance, DeviceClass, Durability, Host, Path, PathPattern, PolicySource, ProviderId, Revision, RoleId,
-    UtcOffset, ZoneId,
+    Aaguid, AppId, Assurance, ConsoleRoles, DeviceClass, Durability, Host, Path, PathPattern, PolicySource,
+    PostureSourceId, ProviderId, Revision, RoleId, UtcOffset, ZoneId,
 };
 
 use crate::Secret;
@@ -35,10 +35,22 @@ pub struct Config {
     pub login_host: Host,
     /// The host of the portal.
     pub portal_host: Host,
+    /// The host of the console; there is no console without one.
+    pub console_host: Option<Host>,
     /// Identity providers; may be empty.
     pub providers: Vec<Provider>,
+    /// People whom the gateway itself knows.
+    pub directory: Directory,
+    /// Which passkeys people may have.
+    pub passkeys: Passkeys,
+    /// What holds while a provider cannot be reached.
+    pub outage: Outage,
     /// Device certificates.
     pub devices: DeviceTrust,
+    /// Systems that may report the condition of devices.
+    pub posture_sources: Vec<PostureSource>,
+    /// Who may use the console.
+    pub console: ConsoleRoles,
     /// Networks where no upstream may stand, such as that of オンライン資格確認; checked here for addresses, and to be
     /// checked wherever a name is resolved.
     pub forbidden_upstreams: Vec<IpNet>,
@@ -155,6 +167,82 @@ pub struct Provider {
     pub assurance: Vec<(String, Assurance)>,
     /// CA of the provider's own certificate; the system's roots where absent.
     pub ca_file: Option<PathBuf>,
+    /// The domains of e-mail addresses it is offered for, in lower case; empty for all.
+    pub domains: Vec<String>,
+    /// The names of the listeners it is offered on; empty for all.
+    pub listeners: Vec<String>,
+    /// The apps it is offered for; empty for all.
+    pub apps: Vec<AppId>,
+    /// Where the second factor of its people comes from.
+    pub second_factor: SecondFactor,
+    /// Whether a passkey alone signs its people in, also while it can be reached.
+    pub passkey_sign_in: bool,
+    /// Whether people without any passkey may enrol one at their first sign-in, without an invitation.
+    pub enrol_at_first_sign_in: bool,
+    /// How often it is asked whether people are still its people; never where absent.
+    pub check_interval: Option<Duration>,
+}
+
+/// Where the second factor of a provider's people comes from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SecondFactor {
+    /// The provider sees to it; rules may ask for more.
+    Provider,
+    /// The gateway asks for a passkey after the provider's answer, always.
+    Passkey,
+}
+
+/// People whom the gateway itself knows, without a provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directory {
+    /// Whether there are any.
+    pub local: bool,
+    /// How long an account may be unused before it is disabled; for ever where absent.
+    pub disable_unused_after: Option<Duration>,
+}
+
+/// Which passkeys people may have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Passkeys {
+    /// The models of authenticators the operator listed; every model may be used where there is no list.
+    pub authenticators: Option<Vec<Authenticator>>,
+}
+
+impl Passkeys {
+    /// Whether a passkey of this model may be used.
+    #[must_use]
+    pub fn allow(&self, model: Aaguid) -> bool {
+        let allowed = |one: &Authenticator| one.model == model && one.allowed;
+        self.authenticators.as_ref().is_none_or(|listed| listed.iter().any(allowed))
+    }
+
+    /// The name of a model, where the operator listed it.
+    #[must_use]
+    pub fn name_of(&self, model: Aaguid) -> Option<&str> {
+        self.authenticators.iter().flatten().find(|one| one.model == model).map(|one| one.name.as_str())
+    }
+}
+
+/// One model of authenticator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authenticator {
+    /// Its number.
+    pub model: Aaguid,
+    /// Its name, as people read it.
+    pub name: String,
+    /// Whether it may be used.
+    pub allowed: bool,
+}
+
+/// What holds while a provider cannot be reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outage {
+    /// How long it must have been out of reach before people may sign in by passkey alone.
+    pub after: Duration,
+    /// How long ago the provider may have confirmed their roles.
+    pub seen_within: Duration,
+    /// How long sessions of the outage live on when it is over.
+    pub grace: Duration,
 }
 
 /// Device certificates.
@@ -164,6 +252,28 @@ pub struct DeviceTrust {
     pub ca_files: Vec<PathBuf>,
     /// How long certificates of the gateway's own device CA are valid.
     pub certificate_lifetime: Duration,
+    /// How long before its end a device may renew its certificate.
+    pub renew_before: Duration,
+    /// Certificate and key of the device CA, where the hospital gives them (an intermediate of its own CA); made by the
+    /// gateway where absent.
+    pub ca: Option<CertificateFiles>,
+    /// What the device CA's key is encrypted with; a key in the state directory where absent.
+    pub ca_passphrase: Option<Secret>,
+    /// Revocation lists of the CAs in `ca_files`.
+    pub crl_files: Vec<PathBuf>,
+    /// How old a revocation list may be; devices of its CA are refused when it is older.
+    pub crl_max_age: Duration,
+}
+
+/// A system that may report the condition of devices, such as an MDM or EDR.
+#[derive(Clone, Debug)]
+pub struct PostureSource {
+    /// Its name in configuration and log.
+    pub id: PostureSourceId,
+    /// What it shows to prove itself.
+    pub token: Secret,
+    /// How long its reports are believed.
+    pub ttl: Duration,
 }
 
 /// An app behind the gateway.
@@ -207,6 +317,8 @@ pub struct App {
     pub in_portal: bool,
     /// Where the portal's link goes.
     pub portal_path: Path,
+    /// What becomes of sessions that are parked, as far as this app goes; the device class decides where absent.
+    pub on_switch: Option<OnSwitch>,
 }
 
 /// One server of an app.
@@ -299,13 +411,41 @@ impl SessionSpans {
     }
 }
 
-/// How long a session lives.
+/// How long a session lives, and what becomes of it when another person comes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SessionSpan {
     /// Without any request.
     pub idle: Duration,
     /// In all.
     pub absolute: Duration,
+    /// Whether several people use one device, one at a time.
+    pub shared: bool,
+    /// Without any request before it is locked; never where absent.
+    pub lock: Option<Duration>,
+    /// What becomes of it when another person signs in at a shared device.
+    pub on_switch: OnSwitch,
+    /// How long it may stay parked.
+    pub parked_max: Duration,
+}
+
+impl SessionSpan {
+    /// How long a session may stay parked unless told otherwise.
+    pub const PARKED_MAX: Duration = Duration::from_secs(30 * 60);
+
+    /// A session of a device that one person uses: never locked.
+    #[must_use]
+    pub fn lasting(idle: Duration, absolute: Duration) -> Self {
+        Self { idle, absolute, shared: false, lock: None, on_switch: OnSwitch::Park, parked_max: Self::PARKED_MAX }
+    }
+}
+
+/// What becomes of a session when another person signs in at a shared device.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnSwitch {
+    /// It waits for its person to come back.
+    Park,
+    /// It ends.
+    End,
 }
 
 /// The access log.

@@ -38,7 +38,7 @@ fn world() -> World {
             store.add_device(record(number), "bench".to_owned()).await.expect("a device");
         }
         let devices = Arc::new(Devices::load(store.clone()).await.expect("a ledger"));
-        let span = SessionSpan { idle: Duration::from_secs(900), absolute: Duration::from_secs(9 * 3600) };
+        let span = SessionSpan::lasting(Duration::from_secs(900), Duration::from_secs(9 * 3600));
         let spans = SessionSpans { by_class: BTreeMap::new(), unknown_device: span };
         let sessions = Sessions::new(store, devices.clone(), spans);
         let mut opened = Vec::new();
@@ -48,7 +48,7 @@ fn world() -> World {
         (sessions, devices, opened)
     });
     let record = record(7);
-    let device = Device { id: record.id, class: record.class, certificate: record.certificate };
+    let device = Device { id: record.id, class: record.class, certificate: record.certificate, posture: Arc::from([]) };
     World { runtime, sessions, devices, device, host, opened }
 }
 

@@ -97,7 +97,7 @@ impl Ledger {
         let mut ledger = Self::default();
         for record in records {
             ledger.classes.insert(record.id.clone(), record.class);
-            let device = Device { id: record.id, class: record.class, certificate: record.certificate };
+            let device = Device { id: record.id, class: record.class, certificate: record.certificate, posture: Arc::from([]) };
             let entry = Entry {
                 device: Arc::new(device),
                 certificate_ends_at: record.certificate_ends_at,

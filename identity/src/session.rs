@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use policy::{Assurance, Device, DeviceClass, Host, SessionId, Timestamp, Who};
+use policy::{Assurance, Device, DeviceClass, Host, Methods, SessionId, Timestamp, Who};
 use store::{FoundSession, Person, Secret, SessionRecord};
 
 /// What is known when somebody has signed in and a session opens.
@@ -146,6 +146,10 @@ fn who(session: SessionRecord, person: Person) -> Who {
         roles: session.roles.into(),
         session: session.id,
         assurance: session.assurance,
+        methods: Methods::NONE,
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: session.authenticated_at,
         authenticated_at: session.authenticated_at,
         bound_to: session.device,
         ends_at: session.ends_at,

@@ -180,8 +180,8 @@ pub(crate) fn minutes(count: u64) -> Duration {
 
 /// Ten minutes idle and nine hours in all on shared terminals, thirty minutes and an hour without a known device.
 pub(crate) fn spans() -> SessionSpans {
-    let ward = SessionSpan { idle: minutes(10), absolute: minutes(9 * 60) };
-    let unknown_device = SessionSpan { idle: minutes(30), absolute: minutes(60) };
+    let ward = SessionSpan::lasting(minutes(10), minutes(9 * 60));
+    let unknown_device = SessionSpan::lasting(minutes(30), minutes(60));
     SessionSpans { by_class: BTreeMap::from([(DeviceClass::WardShared, ward)]), unknown_device }
 }
 
@@ -191,7 +191,7 @@ pub(crate) fn host(text: &str) -> Host {
 
 pub(crate) fn terminal() -> Arc<Device> {
     let id = DeviceId::parse("ward-3").unwrap();
-    Arc::new(Device { id, class: DeviceClass::WardShared, certificate: Fingerprint::new([3; 32]) })
+    Arc::new(Device { id, class: DeviceClass::WardShared, certificate: Fingerprint::new([3; 32]), posture: Arc::from([]) })
 }
 
 pub(crate) fn terminal_record() -> DeviceRecord {

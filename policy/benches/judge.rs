@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, Device, DeviceClass, Devices, Durability, Effect,
-    Fingerprint, From, Host, Hours, Judge, Method, Path, PathPattern, Policy, PolicySource, RequestId, RoleId, Rule,
-    SessionId, Subjects, Timestamp, UtcOffset, Weekday, Who,
+    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability, Effect,
+    Fingerprint, From, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy, PolicySource, RequestId, RoleId, Rule,
+    SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Weekday, Who,
 };
 
 const SIZES: [usize; 3] = [30, 300, 3_000];
@@ -112,6 +112,7 @@ fn source(rules: usize) -> PolicySource {
         revision: name("r", 1),
         apps: (0..APPS).map(facts).collect(),
         rules: (0..rules).map(rule).chain([no_admin_pages()]).collect(),
+        console: ConsoleRoles::default(),
         cedar: vec![CedarFile { name: "bench.cedar".to_owned(), text: cedar.to_owned() }],
         offset: UtcOffset::JAPAN,
     }
@@ -135,6 +136,10 @@ fn rule(number: usize) -> Rule {
         hours: every(2).then(|| Hours { days: Weekday::ALL.to_vec(), from_minute: 7 * 60, to_minute: 19 * 60 }),
         assurance: every(5).then_some(Assurance::Aal2),
         authenticated_within: every(20).then(|| Duration::from_secs(3_600)),
+        methods: Methods::NONE,
+        keys: vec![],
+        posture: vec![],
+        in_outage: false,
     }
 }
 
@@ -156,7 +161,7 @@ fn no_admin_pages() -> Rule {
 /// A person with three roles, at an app that a row gives one of them.
 fn access(user: usize, row: usize, path: &str) -> Access {
     let row = row % 30;
-    let device = Device { id: name("pc", user), class: DeviceClass::Fixed, certificate: Fingerprint::new([0; 32]) };
+    let device = Device { id: name("pc", user), class: DeviceClass::Fixed, certificate: Fingerprint::new([0; 32]), posture: Arc::from([]) };
     let mut roles: Vec<RoleId> = [row * 7, row * 7 + 1, row * 7 + 2].map(|role| name("role", role % ROLES)).to_vec();
     roles.sort();
     let who = Who {
@@ -169,6 +174,10 @@ fn access(user: usize, row: usize, path: &str) -> Access {
         roles: roles.into(),
         session: SessionId::new(1),
         assurance: Assurance::Aal2,
+        methods: Methods::of([SignInMethod::ProviderMfa]),
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: SATURDAY_MORNING,
         authenticated_at: Timestamp::from_unix_micros(SATURDAY_MORNING.unix_micros() - 60_000_000),
         bound_to: Some(device.id.clone()),
         ends_at: Timestamp::MAX,

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    AppId, DeviceId, GrantId, Host, Path, ProviderId, RequestId, RoleId, SessionId, Timestamp, UserId, ZoneId,
+    Aaguid, AppId, DeviceId, GrantId, Host, Methods, Path, PostureFact, ProviderId, RequestId, RoleId, SessionId,
+    Timestamp, UserId, ZoneId,
 };
 
 /// One question: may this person, from this device, do this to that app, now?
@@ -143,6 +144,14 @@ pub struct Who {
     pub session: SessionId,
     /// How surely they were recognised.
     pub assurance: Assurance,
+    /// By what they proved who they are.
+    pub methods: Methods,
+    /// The model of the passkey they proved it with; `None` without a passkey.
+    pub key_model: Option<Aaguid>,
+    /// Whether they signed in while their provider could not be reached.
+    pub in_outage: bool,
+    /// When the provider, or the local directory, last said that the roles are theirs.
+    pub roles_confirmed_at: Timestamp,
     /// When they last proved who they are.
     pub authenticated_at: Timestamp,
     /// The device the session was opened on; `None` where no device certificate was shown.
@@ -202,6 +211,8 @@ pub struct Device {
     pub class: DeviceClass,
     /// SHA-256 of its certificate.
     pub certificate: Fingerprint,
+    /// Its condition as last reported, fresh or not.
+    pub posture: Arc<[PostureFact]>,
 }
 
 /// What kind of device: who uses it and who manages it.
@@ -219,12 +230,14 @@ pub enum DeviceClass {
     Byod,
     /// A vendor's device.
     Vendor,
+    /// A server or medical device that nobody sits at.
+    Machine,
 }
 
 impl DeviceClass {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Fixed, Self::WardShared, Self::Tablet, Self::DedicatedRemote, Self::Byod, Self::Vendor];
+    pub const ALL: [Self; 7] =
+        [Self::Fixed, Self::WardShared, Self::Tablet, Self::DedicatedRemote, Self::Byod, Self::Vendor, Self::Machine];
 
     /// Its word in configuration and log.
     #[must_use]
@@ -236,6 +249,7 @@ impl DeviceClass {
             Self::DedicatedRemote => "dedicated-remote",
             Self::Byod => "byod",
             Self::Vendor => "vendor",
+            Self::Machine => "machine",
         }
     }
 

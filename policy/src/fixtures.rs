@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Action, AppFacts, Apps, Assurance, CedarFile, Device, DeviceClass, Devices, Durability, Effect,
-    Fingerprint, From, Host, Judge, Method, Path, Policy, PolicySource, RequestId, Rule, SessionId, Subjects,
+    Access, Action, AppFacts, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability, Effect,
+    Fingerprint, From, Host, Judge, Method, Methods, Path, Policy, PolicySource, RequestId, Rule, SessionId, SignInMethod, Subjects,
     Timestamp, UtcOffset, Who,
 };
 
@@ -35,6 +35,10 @@ pub(crate) fn rule(id: &str, role: &str, app: &str) -> Rule {
         hours: None,
         assurance: None,
         authenticated_within: None,
+        methods: Methods::NONE,
+        keys: vec![],
+        posture: vec![],
+        in_outage: false,
     }
 }
 
@@ -47,7 +51,14 @@ pub(crate) fn rule_with(id: &str, change: impl FnOnce(&mut Rule)) -> Rule {
 
 pub(crate) fn source(rules: Vec<Rule>, cedar: &str) -> PolicySource {
     let file = CedarFile { name: "extra.cedar".to_owned(), text: cedar.to_owned() };
-    PolicySource { revision: "r1".parse().unwrap(), apps: apps(), rules, cedar: vec![file], offset: UtcOffset::JAPAN }
+    PolicySource {
+        revision: "r1".parse().unwrap(),
+        apps: apps(),
+        rules,
+        cedar: vec![file],
+        console: ConsoleRoles::default(),
+        offset: UtcOffset::JAPAN,
+    }
 }
 
 pub(crate) fn judge(rules: Vec<Rule>, cedar: &str) -> Judge {
@@ -77,6 +88,10 @@ pub(crate) fn nurse() -> Who {
         roles: Arc::from(["nurse".parse().unwrap()]),
         session: SessionId::new(1),
         assurance: Assurance::Aal1,
+        methods: Methods::of([SignInMethod::Provider]),
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: moment("2026-11-20T09:00:00"),
         authenticated_at: moment("2026-11-20T09:00:00"),
         bound_to: Some("ward-3".parse().unwrap()),
         ends_at: moment("2026-11-20T18:00:00"),
@@ -84,7 +99,12 @@ pub(crate) fn nurse() -> Who {
 }
 
 pub(crate) fn ward_terminal() -> Device {
-    Device { id: "ward-3".parse().unwrap(), class: DeviceClass::WardShared, certificate: Fingerprint::new([3; 32]) }
+    Device {
+        id: "ward-3".parse().unwrap(),
+        class: DeviceClass::WardShared,
+        certificate: Fingerprint::new([3; 32]),
+        posture: Arc::from([]),
+    }
 }
 
 /// Friday, 10:00: the nurse reads a chart from the ward.

@@ -11,6 +11,7 @@ mod case;
 mod cedar_file;
 mod check;
 mod compile;
+mod console;
 mod explain;
 mod facts;
 mod fit;
@@ -21,9 +22,11 @@ mod id;
 mod index;
 mod judge;
 mod memo;
+mod methods;
 mod name;
 mod path;
 mod policy;
+mod posture;
 mod problem;
 #[cfg(test)]
 mod properties;
@@ -35,14 +38,18 @@ mod verdict;
 mod verdicts;
 
 pub use access::{Access, Action, Assurance, Device, DeviceClass, Fingerprint, From, Method, Who};
+pub use console::{ConsoleRight, ConsoleRoles};
 pub use host::{Host, HostProblem};
 pub use id::{RequestId, SessionId};
 pub use judge::Judge;
+pub use methods::{Aaguid, Methods, SignInMethod};
 pub use name::{
-    AppId, DeviceId, GrantId, NAME_BYTES_MAX, NameProblem, ProviderId, Revision, RoleId, RuleId, UserId, ZoneId,
+    AppId, DeviceId, GrantId, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId, Revision, RoleId,
+    RuleId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};
 pub use policy::Policy;
+pub use posture::{POSTURE_VALUE_BYTES_MAX, PostureDemand, PostureFact, PostureProblem};
 pub use problem::{PolicyPlace, PolicyProblem};
 pub use rule::{AppFacts, Apps, CedarFile, Devices, Effect, Hours, PathPattern, PolicySource, Rule, Subjects};
 pub use time::{Clock, LocalTime, Timestamp, UtcOffset, Weekday};

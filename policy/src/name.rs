@@ -98,6 +98,10 @@ names! {
     ZoneId;
     /// An identity provider in the configuration.
     ProviderId;
+    /// An attribute of a device's condition, such as `disk_encrypted`.
+    PostureName;
+    /// A system that reports the condition of devices.
+    PostureSourceId;
     /// One loaded version of configuration and policy; in every record.
     Revision;
 }

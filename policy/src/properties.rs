@@ -190,7 +190,12 @@ fn agrees(scanned: &Scanned, verdict: &Verdict<()>) -> bool {
             | Reason::DeviceRequired
             | Reason::DeviceClassNotAllowed
             | Reason::ZoneNotAllowed
-            | Reason::OutsideHours => *scanned == Scanned::Silent,
+            | Reason::OutsideHours
+            | Reason::MethodNotAllowed
+            | Reason::KeyNotAllowed
+            | Reason::PostureNotMet
+            | Reason::PostureStale
+            | Reason::OutageReduced => *scanned == Scanned::Silent,
         },
     }
 }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Action, AppId, Assurance, DeviceClass, Durability, Path, PathProblem, Revision, RoleId, RuleId, UtcOffset, Weekday,
-    ZoneId,
+    Aaguid, Action, AppId, Assurance, ConsoleRoles, DeviceClass, Durability, Methods, Path, PathProblem, PostureDemand,
+    Revision, RoleId, RuleId, UtcOffset, Weekday, ZoneId,
 };
 
 /// Everything a [`Policy`](crate::Policy) is made from.
@@ -18,6 +18,8 @@ pub struct PolicySource {
     pub rules: Vec<Rule>,
     /// `.cedar` files beside the configuration.
     pub cedar: Vec<CedarFile>,
+    /// Who may use the console.
+    pub console: ConsoleRoles,
     /// The hospital's clock, for hours in rules.
     pub offset: UtcOffset,
 }
@@ -69,6 +71,14 @@ pub struct Rule {
     pub assurance: Option<Assurance>,
     /// How long ago the person may have proven who they are.
     pub authenticated_within: Option<Duration>,
+    /// By one of which the person must have proven who they are; empty for any.
+    pub methods: Methods,
+    /// Of which models the passkey must be; empty for any, and for no passkey.
+    pub keys: Vec<Aaguid>,
+    /// What must be reported of the device, fresh, all of it; empty for nothing.
+    pub posture: Vec<PostureDemand>,
+    /// Whether a rule that permits reaches people who signed in while their provider could not be reached.
+    pub in_outage: bool,
 }
 
 /// Whether a rule allows or forbids.

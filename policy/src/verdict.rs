@@ -174,6 +174,16 @@ pub enum Reason {
     ZoneNotAllowed,
     /// Not at this hour.
     OutsideHours,
+    /// The rule asks for another way of proving who one is.
+    MethodNotAllowed,
+    /// The rule asks for a passkey of another model.
+    KeyNotAllowed,
+    /// The rule asks for a condition of the device that is not reported, or reported otherwise.
+    PostureNotMet,
+    /// What was reported of the device's condition is too old.
+    PostureStale,
+    /// The person signed in while their provider could not be reached, and the rule does not reach that far.
+    OutageReduced,
     /// A rule forbids it, whatever others allow.
     Forbidden,
     /// A rule could not be evaluated; that denies.
@@ -182,7 +192,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::SignInRequired,
         Self::StepUpRequired,
         Self::OtherDevice,
@@ -193,6 +203,11 @@ impl Reason {
         Self::DeviceClassNotAllowed,
         Self::ZoneNotAllowed,
         Self::OutsideHours,
+        Self::MethodNotAllowed,
+        Self::KeyNotAllowed,
+        Self::PostureNotMet,
+        Self::PostureStale,
+        Self::OutageReduced,
         Self::Forbidden,
         Self::PolicyError,
     ];
@@ -211,6 +226,11 @@ impl Reason {
             Self::DeviceClassNotAllowed => "device-class-not-allowed",
             Self::ZoneNotAllowed => "zone-not-allowed",
             Self::OutsideHours => "outside-hours",
+            Self::MethodNotAllowed => "method-not-allowed",
+            Self::KeyNotAllowed => "key-not-allowed",
+            Self::PostureNotMet => "posture-not-met",
+            Self::PostureStale => "posture-stale",
+            Self::OutageReduced => "outage-reduced",
             Self::Forbidden => "forbidden",
             Self::PolicyError => "policy-error",
         }

@@ -100,10 +100,10 @@ async fn known(store: &Arc<dyn Store>, device: Option<&Device>) -> Option<Arc<po
     let ledger = store.devices().await.expect("the ledger can be read");
     let DeviceRecord { id, class, certificate, .. } =
         ledger.into_iter().find(|one| one.id == id).expect("the device is in the ledger");
-    Some(Arc::new(policy::Device { id, class, certificate }))
+    Some(Arc::new(policy::Device { id, class, certificate, posture: Arc::from([]) }))
 }
 
 fn spans() -> SessionSpans {
     let hours = |hours: u64| std::time::Duration::from_secs(hours * 60 * 60);
-    SessionSpans { by_class: BTreeMap::new(), unknown_device: SessionSpan { idle: hours(1), absolute: hours(12) } }
+    SessionSpans { by_class: BTreeMap::new(), unknown_device: SessionSpan::lasting(hours(1), hours(12)) }
 }

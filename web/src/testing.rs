@@ -208,7 +208,7 @@ fn ward_terminal_record() -> DeviceRecord {
 
 pub(crate) fn ward_terminal() -> Arc<Device> {
     let DeviceRecord { id, class, certificate, .. } = ward_terminal_record();
-    Arc::new(Device { id, class, certificate })
+    Arc::new(Device { id, class, certificate, posture: Arc::from([]) })
 }
 
 pub(crate) fn request_id() -> RequestId {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use policy::{AppId, Durability, Host, Path, PathPattern};
 
 use super::names::{self, HOST_REMEDY, NAME_REMEDY};
+use super::sessions::ON_SWITCHES;
 use super::upstream::{self, NoUpstream};
 use super::{audit, header};
 use crate::files::Files;
@@ -26,7 +27,7 @@ const GIB: u64 = 1 << 30;
 /// What else an app depends on.
 pub(crate) struct Around<'a> {
     pub(crate) files: &'a Files<'a>,
-    pub(crate) own_hosts: [(Option<&'a Host>, &'static str); 2],
+    pub(crate) own_hosts: [(Option<&'a Host>, &'static str); 3],
     pub(crate) no_upstream: NoUpstream<'a>,
     pub(crate) has_spool: bool,
 }
@@ -87,6 +88,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
             Some(_) | None => Some(path),
         }
     });
+    let on_switch = table.optional("on_switch", |value| value.word(&ON_SWITCHES));
     table.finish();
     let (host, prefix) = route?;
     Some(App {
@@ -109,6 +111,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
         body_bytes_max: body_max?,
         response_timeout: response_timeout?,
         in_portal: in_portal?,
+        on_switch: on_switch?,
     })
 }
 

@@ -18,6 +18,7 @@ pub(crate) struct Gateway {
     pub(crate) public_port: Option<u16>,
     pub(crate) login_host: Option<Host>,
     pub(crate) portal_host: Option<Host>,
+    pub(crate) console_host: Option<Option<Host>>,
     pub(crate) forbidden_upstreams: Option<Vec<IpNet>>,
     pub(crate) workers: Option<usize>,
 }
@@ -33,6 +34,15 @@ pub(crate) fn read(table: &Table<'_>, files: &Files<'_>) -> Gateway {
         }
         Some(host)
     });
+    let console_host = table.optional("console_host", |value| {
+        let host = value.parse(Host::parse, HOST_REMEDY)?;
+        for (own, kind) in [(&login_host, "login"), (&portal_host, "portal")] {
+            if own.as_ref() == Some(&host) {
+                return value.wrong(format!("`{host}` is the {kind} host too"), "give the console a host of its own");
+            }
+        }
+        Some(host)
+    });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let gateway = Gateway {
         state_dir: table.or("state_dir", PathBuf::from("/var/lib/sekimori"), |value| files.path(&value)),
@@ -44,6 +54,7 @@ pub(crate) fn read(table: &Table<'_>, files: &Files<'_>) -> Gateway {
         public_port: table.or("public_port", 443, |value| value.count(1..=u16::MAX)),
         login_host,
         portal_host,
+        console_host,
         forbidden_upstreams: table.list("forbidden_upstreams", |value| network(&value)),
         workers: table.or("workers", cores.min(256), |value| value.count(1..=256)),
     };

@@ -1,18 +1,25 @@
 //! `[[provider]]`: identity providers.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
-use policy::{Assurance, ProviderId, RoleId};
+use policy::{AppId, Assurance, Host, ProviderId, RoleId};
 use url::Url;
 
 use super::names::{self, NAME_REMEDY};
 use crate::declared::Declared;
 use crate::files::Files;
 use crate::walk::{Seen, Table, Value};
-use crate::{Names, Provider};
+use crate::{Names, Provider, SecondFactor};
 
 const ASSURANCES: [(&str, Assurance); 3] =
     [("aal1", Assurance::Aal1), ("aal2", Assurance::Aal2), ("aal3", Assurance::Aal3)];
+
+const SECOND_FACTORS: [(&str, SecondFactor); 2] =
+    [("provider", SecondFactor::Provider), ("passkey", SecondFactor::Passkey)];
+/// The name of the gateway's own directory where a provider's name stands.
+const LOCAL: &str = "local";
+const MINUTE: Duration = Duration::from_secs(60);
 
 pub(crate) fn read(root: &Table<'_>, files: &Files<'_>, declared: &Declared) -> Option<Vec<Provider>> {
     let mut seen = Seen::default();
@@ -28,6 +35,9 @@ pub(crate) fn read(root: &Table<'_>, files: &Files<'_>, declared: &Declared) -> 
 fn read_one(table: &Table<'_>, files: &Files<'_>, declared: &Declared, seen: &mut Seen) -> Option<Provider> {
     let id = table.needed("id", "`id = \"hospital-idp\"`", |value| {
         let id = value.parse(ProviderId::parse, NAME_REMEDY)?;
+        if id.as_str() == LOCAL {
+            return value.wrong(format!("`{LOCAL}` is the gateway's own directory"), "give the provider another id");
+        }
         seen.claim(&value, id.as_str(), "give each provider its own id")?;
         Some(id)
     });
@@ -52,6 +62,25 @@ fn read_one(table: &Table<'_>, files: &Files<'_>, declared: &Declared, seen: &mu
         table.entries().into_iter().map(read_one).collect::<Vec<_>>().into_iter().collect()
     });
     let ca_file = table.optional("ca_file", |value| files.readable(&value));
+    let domains = table.or("domains", Vec::new(), |value| value.some(|item| domain(&item)));
+    let listeners = table.or("listeners", Vec::new(), |value| {
+        value.some(|item| {
+            let name = item.text()?;
+            declared.listener(&item, name)?;
+            Some(name.to_owned())
+        })
+    });
+    let apps = table.or("apps", Vec::new(), |value| {
+        value.some(|item| {
+            let app = item.parse(AppId::parse, NAME_REMEDY)?;
+            declared.app(&item, app.as_str())?;
+            Some(app)
+        })
+    });
+    let second_factor = table.or("second_factor", SecondFactor::Provider, |value| value.word(&SECOND_FACTORS));
+    let passkey_sign_in = table.or("passkey_sign_in", false, |value| value.yes_or_no());
+    let enrol = table.or("enrol_at_first_sign_in", false, |value| value.yes_or_no());
+    let check_interval = table.optional("check_interval", |value| value.time(MINUTE..=24 * 60 * MINUTE));
     table.finish();
     Some(Provider {
         id: id?,
@@ -64,6 +93,13 @@ fn read_one(table: &Table<'_>, files: &Files<'_>, declared: &Declared, seen: &mu
         roles: roles?,
         assurance: assurance?,
         ca_file: ca_file?,
+        domains: domains?,
+        listeners: listeners?,
+        apps: apps?,
+        second_factor: second_factor?,
+        passkey_sign_in: passkey_sign_in?,
+        enrol_at_first_sign_in: enrol?,
+        check_interval: check_interval?,
     })
 }
 
@@ -87,6 +123,12 @@ fn issuer(value: &Value<'_>) -> Option<String> {
         return value.wrong(format!("`{text}` has more than host and path"), remedy);
     }
     Some(text.to_owned())
+}
+
+/// The part of an e-mail address after the `@`.
+fn domain(value: &Value<'_>) -> Option<String> {
+    let domain = value.parse(Host::parse, "write what follows the `@` of people's addresses, such as `hospital.example.jp`")?;
+    Some(domain.as_str().to_owned())
 }
 
 /// RFC 6749 section 3.3 `scope-token`.

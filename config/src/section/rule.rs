@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::{
-    Action, AppId, Apps, Assurance, DeviceClass, Devices, Effect, Hours, RoleId, Rule, RuleId, Subjects, Weekday,
-    ZoneId,
+    Action, AppId, Apps, Assurance, DeviceClass, Devices, Effect, Hours, Methods, PostureDemand, RoleId, Rule, RuleId,
+    SignInMethod, Subjects, Weekday, ZoneId,
 };
 
 use super::app::{BUILT_IN, pattern};
 use super::names::NAME_REMEDY;
+use super::passkeys;
 use crate::declared::Declared;
+use crate::Passkeys;
 use crate::walk::{Seen, Table, Value};
 
 const EFFECTS: [(&str, Effect); 2] = [("permit", Effect::Permit), ("forbid", Effect::Forbid)];
@@ -31,11 +33,11 @@ pub(crate) struct Place {
     pub(crate) column: usize,
 }
 
-pub(crate) fn read(root: &Table<'_>, declared: &Declared) -> Rules {
+pub(crate) fn read(root: &Table<'_>, declared: &Declared, known: &Passkeys) -> Rules {
     let mut seen = Seen::default();
     let mut read = Rules { rules: Vec::new(), lines: BTreeMap::new() };
     for table in root.tables("rule") {
-        if let Some(rule) = read_one(&table, declared, &mut seen) {
+        if let Some(rule) = read_one(&table, declared, known, &mut seen) {
             let (line, column) = table.place();
             read.lines.insert(rule.id.clone(), Place { line, column });
             read.rules.push(rule);
@@ -44,7 +46,7 @@ pub(crate) fn read(root: &Table<'_>, declared: &Declared) -> Rules {
     read
 }
 
-fn read_one(table: &Table<'_>, declared: &Declared, seen: &mut Seen) -> Option<Rule> {
+fn read_one(table: &Table<'_>, declared: &Declared, known: &Passkeys, seen: &mut Seen) -> Option<Rule> {
     let id = table.needed("id", "`id = \"nurses-read-charts\"`", |value| {
         let id = value.parse(RuleId::parse, NAME_REMEDY)?;
         if id.as_str() == RESERVED_ID || id.as_str().starts_with(RESERVED_ID_PREFIX) {
@@ -67,6 +69,13 @@ fn read_one(table: &Table<'_>, declared: &Declared, seen: &mut Seen) -> Option<R
         table.optional("assurance", |value| value.word(&Assurance::ALL.map(|level| (level.as_str(), level))));
     let minute = Duration::from_secs(60);
     let within = table.optional("authenticated_within", |value| value.time(minute..=60 * 24 * 30 * minute));
+    let words = SignInMethod::ALL.map(|method| (method.as_str(), method));
+    let methods = table.or("methods", Methods::NONE, |value| value.some(|item| item.word(&words)).map(Methods::of));
+    let keys = table.or("keys", Vec::new(), |value| value.some(|item| passkeys::model(&item, known)));
+    let posture = table.or("posture", Vec::new(), |value| {
+        value.some(|item| item.parse(PostureDemand::parse, "write it like `disk_encrypted` or `edr=running`"))
+    });
+    let in_outage = table.or("in_outage", false, |value| value.yes_or_no());
     table.finish();
     let hours = match (days?, span?) {
         (None, None) => None,
@@ -87,6 +96,10 @@ fn read_one(table: &Table<'_>, declared: &Declared, seen: &mut Seen) -> Option<R
         hours,
         assurance: assurance?,
         authenticated_within: within?,
+        methods: methods?,
+        keys: keys?,
+        posture: posture?,
+        in_outage: in_outage?,
     })
 }
 

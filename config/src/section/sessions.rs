@@ -1,5 +1,6 @@
-//! `[sessions]`: how long sessions live. Defaults by NIST SP 800-63B section 4.2.3 (twelve hours, thirty minutes idle),
-//! shorter where several people share a device or it leaves the house.
+//! `[sessions]`: how long sessions live, and what happens at devices that several people use. Defaults by NIST SP
+//! 800-63B section 4.2.3 (twelve hours, thirty minutes idle), shorter where several people share a device or it leaves
+//! the house.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,21 +8,25 @@ use std::time::Duration;
 use policy::DeviceClass;
 
 use crate::walk::Table;
-use crate::{SessionSpan, SessionSpans};
+use crate::{OnSwitch, SessionSpan, SessionSpans};
 
+const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3_600);
+/// How long a shared device may stand unused before its session is locked, unless told otherwise.
+const LOCK_OF_SHARED: Duration = Duration::from_secs(3 * 60);
 const IDLE_TOO_LONG: (&str, &str) = ("`idle` is longer than `absolute`", "make `idle` the shorter one");
+/// What becomes of sessions when another person comes.
+pub(crate) const ON_SWITCHES: [(&str, OnSwitch); 2] = [("park", OnSwitch::Park), ("end", OnSwitch::End)];
 
 fn default_of(class: Option<DeviceClass>) -> SessionSpan {
-    match class {
-        Some(DeviceClass::Fixed) => SessionSpan { idle: 30 * MINUTE, absolute: 12 * HOUR },
-        Some(DeviceClass::WardShared | DeviceClass::Tablet | DeviceClass::DedicatedRemote) => {
-            SessionSpan { idle: 15 * MINUTE, absolute: 12 * HOUR }
-        }
-        Some(DeviceClass::Byod) => SessionSpan { idle: 15 * MINUTE, absolute: 8 * HOUR },
-        Some(DeviceClass::Vendor) | None => SessionSpan { idle: 15 * MINUTE, absolute: 4 * HOUR },
-    }
+    let (idle, absolute) = match class {
+        Some(DeviceClass::Fixed) => (30 * MINUTE, 12 * HOUR),
+        Some(DeviceClass::WardShared | DeviceClass::Tablet | DeviceClass::DedicatedRemote) => (15 * MINUTE, 12 * HOUR),
+        Some(DeviceClass::Byod) => (15 * MINUTE, 8 * HOUR),
+        Some(DeviceClass::Vendor | DeviceClass::Machine) | None => (15 * MINUTE, 4 * HOUR),
+    };
+    SessionSpan { shared: class == Some(DeviceClass::WardShared), ..SessionSpan::lasting(idle, absolute) }
 }
 
 /// What `[sessions]` itself says, for every class that has no section of its own.
@@ -54,20 +59,45 @@ fn span(sessions: &Table<'_>, key: &'static str, class: Option<DeviceClass>, gen
     let default = default_of(class);
     let own_idle = table.optional("idle", |value| value.time(idle_bounds()));
     let own_absolute = table.optional("absolute", |value| value.time(absolute_bounds()));
+    // Who uses a device that is not known cannot be told apart from who uses another such device.
+    let shared =
+        if class.is_some() { table.or("shared", default.shared, |value| value.yes_or_no()) } else { Some(false) };
+    let absolute = own_absolute.flatten().or(general.absolute).unwrap_or(default.absolute);
+    let idle = own_idle.flatten().unwrap_or(general.idle.unwrap_or(default.idle).min(absolute));
+    let lock = shared.and_then(|shared| lock(&table, shared, idle));
+    let (on_switch, parked_max) = if class.is_some() {
+        let on_switch = table.or("on_switch", default.on_switch, |value| value.word(&ON_SWITCHES));
+        (on_switch, table.or("parked_max", default.parked_max.min(absolute), |value| value.time(MINUTE..=12 * HOUR)))
+    } else {
+        (Some(default.on_switch), Some(default.parked_max))
+    };
     table.finish();
-    let absolute = own_absolute?.or(general.absolute).unwrap_or(default.absolute);
-    let idle = own_idle?.unwrap_or(general.idle.unwrap_or(default.idle).min(absolute));
-    let span = SessionSpan { idle, absolute };
-    if span.idle > span.absolute {
+    own_idle.and(own_absolute)?;
+    if idle > absolute {
         return table.wrong(IDLE_TOO_LONG.0, IDLE_TOO_LONG.1);
     }
-    Some(span)
+    Some(SessionSpan { idle, absolute, shared: shared?, lock: lock?, on_switch: on_switch?, parked_max: parked_max? })
+}
+
+/// `lock = "3m"`, or `"off"`. Shared devices are locked unless told otherwise.
+fn lock(table: &Table<'_>, shared: bool, idle: Duration) -> Option<Option<Duration>> {
+    let default = shared.then(|| LOCK_OF_SHARED.min(idle));
+    table.or("lock", default, |value| {
+        if value.as_text() == Some("off") {
+            return Some(None);
+        }
+        let lock = value.time(10 * SECOND..=24 * HOUR)?;
+        if lock > idle {
+            return value.wrong("is longer than `idle`, so the session ends before", "make it the shorter one");
+        }
+        Some(Some(lock))
+    })
 }
 
 fn idle_bounds() -> std::ops::RangeInclusive<Duration> {
-    Duration::from_secs(1)..=24 * HOUR
+    SECOND..=24 * HOUR
 }
 
 fn absolute_bounds() -> std::ops::RangeInclusive<Duration> {
-    Duration::from_secs(1)..=168 * HOUR
+    SECOND..=168 * HOUR
 }

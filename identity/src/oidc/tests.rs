@@ -31,6 +31,13 @@ pub(super) fn provider() -> config::Provider {
         ],
         assurance: vec![("mfa".to_owned(), Assurance::Aal2), ("phr".to_owned(), Assurance::Aal3)],
         ca_file: None,
+        domains: Vec::new(),
+        listeners: Vec::new(),
+        apps: Vec::new(),
+        second_factor: config::SecondFactor::Provider,
+        passkey_sign_in: false,
+        enrol_at_first_sign_in: false,
+        check_interval: None,
     }
 }
 

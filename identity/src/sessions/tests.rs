@@ -142,7 +142,7 @@ async fn a_stolen_cookie_shows_its_other_device_and_keeps_nothing_alive() {
     let ward = Ward::open().await;
     let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
     let id = DeviceId::parse("thief").unwrap();
-    let other = Device { id, class: DeviceClass::Byod, certificate: Fingerprint::new([9; 32]) };
+    let other = Device { id, class: DeviceClass::Byod, certificate: Fingerprint::new([9; 32]), posture: Arc::from([]) };
     for (device, minute) in [(None, 5), (Some(&other), 9)] {
         let at = START.after(minutes(minute));
         let found = ward.sessions.find(token.expose(), &host(LOGIN), device, at).await.unwrap();
@@ -197,7 +197,7 @@ async fn use_is_written_down_and_counts_in_other_processes() {
 async fn other_spans_hold_at_once() {
     let ward = Ward::open().await;
     let (session, _) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
-    let short = SessionSpan { idle: Duration::from_secs(30), absolute: minutes(60) };
+    let short = SessionSpan::lasting(Duration::from_secs(30), minutes(60));
     ward.sessions.set_spans(SessionSpans { by_class: BTreeMap::from([(DeviceClass::WardShared, short)]), ..spans() });
     assert!(!ward.sessions.is_open(&session, START.after(minutes(1))));
 }

@@ -81,7 +81,7 @@ fn access(role: &str, device: &str, request: &str) -> Access {
 }
 
 fn device_of(id: &str, class: DeviceClass) -> Device {
-    Device { id: DeviceId::parse(id).unwrap(), class, certificate: Fingerprint::new([7; 32]) }
+    Device { id: DeviceId::parse(id).unwrap(), class, certificate: Fingerprint::new([7; 32]), posture: Arc::from([]) }
 }
 
 fn who(role: &str, bound_to: Option<DeviceId>) -> Who {
@@ -95,6 +95,10 @@ fn who(role: &str, bound_to: Option<DeviceId>) -> Who {
         roles: Arc::from([RoleId::parse(role).unwrap()]),
         session: SessionId::new(1),
         assurance: Assurance::Aal2,
+        methods: policy::Methods::NONE,
+        key_model: None,
+        in_outage: false,
+        roles_confirmed_at: NOW,
         authenticated_at: NOW,
         bound_to,
         ends_at: NOW.after(Duration::from_secs(3_600)),
