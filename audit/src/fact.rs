@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 
 use policy::{
-    AppId, DeviceId, Fingerprint, Host, ProviderId, RequestId, Revision, SessionId, Timestamp, UserId, Who, ZoneId,
+    Aaguid, AppId, DeviceId, Fingerprint, Host, Methods, ProviderId, RequestId, Revision, SessionId, Timestamp, UserId,
+    Who, ZoneId,
 };
 
 use crate::Event;
@@ -49,6 +50,10 @@ pub struct Note {
     pub status: Option<u16>,
     /// A code from a closed vocabulary: why, or which kind. Never free text from a stranger, never a secret.
     pub code: Option<String>,
+    /// By what the person proved who they are.
+    pub methods: Methods,
+    /// The model of the key they proved it with.
+    pub key_model: Option<Aaguid>,
     /// The key (credential): the first half of the SHA-256 of its id, in hexadecimal digits.
     pub key: Option<String>,
     /// The id of the invitation; never its code.
@@ -89,6 +94,8 @@ impl Note {
             revision: None,
             status: None,
             code: None,
+            methods: Methods::NONE,
+            key_model: None,
             key: None,
             invitation: None,
             proofing: None,
@@ -108,13 +115,16 @@ impl Note {
         self
     }
 
-    /// Adds the person, with provider and session.
+    /// Adds the person, with provider, session, and how they signed in.
     #[must_use]
     pub fn who(mut self, who: &Who) -> Self {
         self.user = Some(who.user.clone());
         self.login = Some(who.login.to_string());
         self.provider = Some(who.provider.clone());
         self.session = Some(who.session);
+        self.methods = who.methods;
+        self.key_model = who.key_model;
+        self.in_outage = who.in_outage;
         self
     }
 

@@ -4,7 +4,7 @@
 //! is written, because only then is its place in the log known. Queries are not recorded: they hold patients' names.
 
 use config::Facility;
-use policy::{Access, Permit, Refused, RequestId, Timestamp};
+use policy::{Aaguid, Access, Methods, Permit, Refused, RequestId, SignInMethod, Timestamp};
 
 use crate::json::{Object, push_number};
 use crate::{Note, Outcome};
@@ -75,7 +75,9 @@ fn push_access(line: &mut Object<'_>, access: &Access) {
     if let Some(who) = &access.who {
         line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
         line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
-        line.word("acr", who.assurance.as_str()).hex("sid", who.session.bits());
+        line.word("acr", who.assurance.as_str());
+        push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
+        line.hex("sid", who.session.bits());
     }
     if let Some(device) = &access.device {
         line.text("dev", device.id.as_str()).word("dcls", device.class.as_str());
@@ -85,6 +87,19 @@ fn push_access(line: &mut Object<'_>, access: &Access) {
     line.text("m", access.method.as_str()).text("path", access.path.as_str());
     if let Some(grant) = &access.grant {
         line.text("vs", grant.as_str());
+    }
+}
+
+/// By what somebody proved who they are, and whether their provider was out.
+fn push_proof(line: &mut Object<'_>, methods: Methods, model: Option<&Aaguid>, in_outage: bool) {
+    if !methods.is_empty() {
+        line.texts("amr", methods.iter().map(SignInMethod::as_str));
+    }
+    if let Some(model) = model {
+        line.plain("model", model);
+    }
+    if in_outage {
+        line.yes("outage");
     }
 }
 
@@ -135,9 +150,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     if let Some(until) = note.until {
         line.moment("until", until);
     }
-    if note.in_outage {
-        line.yes("outage");
-    }
+    push_proof(&mut line, note.methods, note.key_model.as_ref(), note.in_outage);
     line.end();
 }
 
@@ -227,6 +240,26 @@ mod tests {
             whole(12, |out| note(out, &fact)),
             r#"{"v":1,"seq":12,"ts":"2025-04-01T00:15:30.123456Z","ev":"sign-in-failed","login":"n.sato","why":"wrong \"nonce\"\u000a","ip":"2001:db8::1"}"#
         );
+    }
+
+    #[test]
+    fn an_access_says_by_what_its_person_signed_in_and_that_their_provider_was_out() {
+        let mut access = crate::testing::Ward::new().access("GET", "n.sato");
+        let mut plain = Vec::new();
+        push_access(&mut Object::continued(&mut plain), &access);
+        let model = Aaguid::new([0xab; 16]);
+        if let Some(who) = &mut access.who {
+            let who = std::sync::Arc::make_mut(who);
+            who.methods = Methods::of([SignInMethod::Provider, SignInMethod::Passkey]);
+            who.key_model = Some(model);
+            who.in_outage = true;
+        }
+        let mut told = Vec::new();
+        push_access(&mut Object::continued(&mut told), &access);
+        let (plain, told) = (String::from_utf8(plain).unwrap(), String::from_utf8(told).unwrap());
+        assert!(!plain.contains("amr") && !plain.contains("outage"), "{plain}");
+        let said = format!(r#""acr":"aal2","amr":["provider","passkey"],"model":"{model}","outage":true,"sid""#);
+        assert!(told.contains(&said), "{told}");
     }
 
     #[test]
