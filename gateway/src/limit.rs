@@ -1,6 +1,7 @@
 //! How often one address and one account may ask (governor). Keys are bounded: past the bound everyone waits until
 //! idle keys are forgotten, every second, so that a flood of addresses cannot fill the memory.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,8 +16,29 @@ use policy::UserId;
 const KEYS_MAX: usize = 100_000;
 /// A burst may be so many times the rate of a second.
 const BURST_SECONDS: u32 = 10;
+/// Proofs a minute that are begun for one account. Only callers who hold a session of that account count against it,
+/// or for a name that was only typed, callers from one network: a stranger never uses up what its person may ask.
+const PROOFS_PER_MINUTE_ACCOUNT: u32 = 30;
 /// What a refused caller is told to wait where nothing better is known.
 const WAIT_WHEN_FULL: Duration = Duration::from_secs(10);
+
+/// For whom a proof is begun.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub enum Account {
+    /// The person of the caller's own session.
+    Own(UserId),
+    /// The digest of a name that a caller typed, and the network it was typed from.
+    Named(u64, IpAddr),
+}
+
+impl Account {
+    /// A name as it was typed, which may be anybody's.
+    pub fn named(name: &[u8], address: IpAddr) -> Self {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Self::Named(hasher.finish(), network_of(address))
+    }
+}
 
 /// The limiters, shared by all workers.
 #[derive(Debug)]
@@ -24,6 +46,7 @@ pub struct Limiter {
     addresses: DefaultKeyedRateLimiter<IpAddr>,
     accounts: DefaultKeyedRateLimiter<UserId>,
     sign_ins: DefaultKeyedRateLimiter<IpAddr>,
+    proofs: DefaultKeyedRateLimiter<Account>,
     clock: DefaultClock,
     full: AtomicBool,
 }
@@ -35,6 +58,7 @@ impl Limiter {
             addresses: RateLimiter::keyed(per_second(limits.requests_per_second_address)),
             accounts: RateLimiter::keyed(per_second(limits.requests_per_second_account)),
             sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.sign_ins_per_minute_address))),
+            proofs: RateLimiter::keyed(Quota::per_minute(at_least_one(PROOFS_PER_MINUTE_ACCOUNT))),
             clock: DefaultClock::default(),
             full: AtomicBool::new(false),
         }
@@ -67,11 +91,15 @@ impl Limiter {
         self.check(&self.sign_ins, &network_of(address))
     }
 
-    fn check<K: std::hash::Hash + Eq + Clone>(
-        &self,
-        limiter: &DefaultKeyedRateLimiter<K>,
-        key: &K,
-    ) -> Result<(), Duration> {
+    /// Counts a proof that is begun for an account.
+    ///
+    /// # Errors
+    /// How long to wait.
+    pub fn proof(&self, account: &Account) -> Result<(), Duration> {
+        self.check(&self.proofs, account)
+    }
+
+    fn check<K: Hash + Eq + Clone>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
         match limiter.check_key(key) {
             Ok(()) => Ok(()),
             Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
@@ -86,7 +114,9 @@ impl Limiter {
         }
         self.accounts.retain_recent();
         self.accounts.shrink_to_fit();
-        let keys = self.addresses.len().max(self.accounts.len());
+        self.proofs.retain_recent();
+        self.proofs.shrink_to_fit();
+        let keys = self.addresses.len().max(self.accounts.len()).max(self.proofs.len());
         self.full.store(keys > KEYS_MAX, Ordering::Relaxed);
     }
 }
@@ -121,5 +151,17 @@ mod tests {
         assert_eq!(network_of(near), network_of(same));
         assert_ne!(network_of(near), network_of(other));
         assert_eq!(network_of("::ffff:10.0.0.1".parse().unwrap()), "10.0.0.1".parse::<IpAddr>().unwrap());
+    }
+
+    #[test]
+    fn a_stranger_does_not_use_up_what_a_person_may_ask() {
+        let proofs = RateLimiter::keyed(Quota::per_minute(at_least_one(1)));
+        let (stranger, home): (IpAddr, IpAddr) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        let person = Account::Own(UserId::parse("u-1").unwrap());
+        assert!(proofs.check_key(&Account::named(b"n.sato", stranger)).is_ok());
+        assert!(proofs.check_key(&Account::named(b"n.sato", stranger)).is_err());
+        assert!(proofs.check_key(&Account::named(b"n.sato", home)).is_ok());
+        assert!(proofs.check_key(&person).is_ok());
+        assert!(proofs.check_key(&person).is_err());
     }
 }

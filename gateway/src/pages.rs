@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::{End, Outcome, Receipt};
 use bytes::Bytes;
@@ -9,17 +10,22 @@ use http::Response;
 use http_body_util::{BodyExt, Limited};
 use identity::Session;
 use policy::{Access, Action, AppId, Method, Verdict};
-use web::{Fault, Page, PageRequest, Why};
+use web::{ConsolePage, Fault, Page, PageRequest, Why};
 
 use crate::body::{Record, ResponseBody};
 use crate::exchange::Exchange;
 use crate::inbound::Inbound;
+use crate::limit::{Account, Limiter};
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
-/// The largest body of a request for a page, in bytes.
+/// The largest body of a request for an ordinary page, in bytes: a form of a few fields.
 const PAGE_BODY_BYTES_MAX: usize = 8 * 1024;
+/// The largest body of a console page, in bytes: a form with many rows to tick.
+const CONSOLE_BODY_BYTES_MAX: usize = 256 * 1024;
+/// The largest list of people or devices that is uploaded, in bytes.
+const IMPORT_BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Answers an admitted request for a page.
 pub async fn answer(
@@ -56,16 +62,14 @@ async fn read(
     session: Option<Arc<Session>>,
     access: &Access,
 ) -> Result<PageRequest, Fault> {
-    if matches!(page, Page::Begin | Page::Callback) {
-        worker.gate.limiter.sign_in(access.from.address).map_err(Fault::TooManyRequests)?;
-    }
+    within_limits(&worker.gate.limiter, page, access).map_err(Fault::TooManyRequests)?;
     let (parts, body) = inbound.request.into_parts();
     let within = snapshot.config.limits.body_idle_timeout;
     let read = async {
         if inbound.method.as_str() != "POST" {
             return Ok(Ok(Bytes::new()));
         }
-        let collected = tokio::time::timeout(within, Limited::new(body, PAGE_BODY_BYTES_MAX).collect()).await;
+        let collected = tokio::time::timeout(within, Limited::new(body, body_bytes_max(page)).collect()).await;
         collected.map(|read| read.map(http_body_util::Collected::to_bytes))
     };
     let body = match read.await {
@@ -86,6 +90,57 @@ async fn read(
         device: access.device.clone(),
         session,
     })
+}
+
+/// Counts what begins or ends a proof of who somebody is, by address, and for a person who is signed in by account.
+fn within_limits(limiter: &Limiter, page: Page, access: &Access) -> Result<(), Duration> {
+    if !begins_proof(page) {
+        return Ok(());
+    }
+    limiter.sign_in(access.from.address)?;
+    access.who.as_ref().map_or(Ok(()), |who| limiter.proof(&Account::Own(who.user.clone())))
+}
+
+/// Whether a page begins a proof, or takes one that needs no begin here.
+fn begins_proof(page: Page) -> bool {
+    match page {
+        Page::Begin | Page::Callback => true,
+        Page::LoginHome
+        | Page::SignIn
+        | Page::Jwks
+        | Page::Portal
+        | Page::StartSignIn
+        | Page::Arrive
+        | Page::SignedIn
+        | Page::AskSignOut
+        | Page::SignOut
+        | Page::SignedOut
+        | Page::ChooseLanguage
+        | Page::Asset(_)
+        | Page::Console(_) => false,
+    }
+}
+
+/// How much the body of a page's request may hold.
+fn body_bytes_max(page: Page) -> usize {
+    match page {
+        Page::Console(ConsolePage::ImportPeople) => IMPORT_BODY_BYTES_MAX,
+        Page::Console(_) => CONSOLE_BODY_BYTES_MAX,
+        Page::LoginHome
+        | Page::SignIn
+        | Page::Begin
+        | Page::Callback
+        | Page::Jwks
+        | Page::Portal
+        | Page::StartSignIn
+        | Page::Arrive
+        | Page::SignedIn
+        | Page::AskSignOut
+        | Page::SignOut
+        | Page::SignedOut
+        | Page::ChooseLanguage
+        | Page::Asset(_) => PAGE_BODY_BYTES_MAX,
+    }
 }
 
 /// Whether the policy would let this person open the app's first page from here, now.
