@@ -75,7 +75,25 @@ fn note_of(event: &store::Event) -> Note {
     match &event.change {
         Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
         Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
+        Change::DeviceChanged(id) => note(Event::DeviceChanged).device(id),
+        Change::CertificateAdded(id) => note(Event::CertificateAdded).device(id),
+        Change::CertificateRevoked(id) => note(Event::CertificateRevoked).device(id),
+        Change::PostureChanged => note(Event::PostureReceived),
         Change::SessionEnded(id) => note(Event::SessionEnded).session(*id),
+        Change::SessionParked(id) => note(Event::SessionParked).session(*id),
+        Change::SessionResumed(id) => note(Event::SessionResumed).session(*id),
+        Change::SessionChanged(id) => note(Event::SessionChanged).session(*id),
+        Change::PersonAdded(id) => note(Event::PersonAdded).user(id),
+        Change::PersonChanged(id) => note(Event::PersonChanged).user(id),
+        Change::PersonDisabled(id) => note(Event::PersonDisabled).user(id),
+        Change::PersonEnabled(id) => note(Event::PersonEnabled).user(id),
+        Change::CredentialAdded { user, credential: _ } => note(Event::KeyAdded).user(user),
+        Change::CredentialRemoved { user, credential: _ } => note(Event::KeyRemoved).user(user),
+        Change::InvitationMade(id) => note(Event::InvitationMade).invitation(id.to_string()),
+        Change::InvitationUsed(id) => note(Event::InvitationUsed).invitation(id.to_string()),
+        Change::InvitationRevoked(id) => note(Event::InvitationRevoked).invitation(id.to_string()),
+        Change::OutageBegan(id) => Note { provider: Some(id.clone()), ..note(Event::OutageBegan) },
+        Change::OutageEnded(id) => Note { provider: Some(id.clone()), ..note(Event::OutageEnded) },
     }
 }
 

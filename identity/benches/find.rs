@@ -7,7 +7,7 @@ use std::time::Duration;
 use config::{SessionSpan, SessionSpans};
 use identity::{Assertions, Devices, Opening, Session, SessionToken, Sessions};
 use policy::{AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, Host, ProviderId, Timestamp};
-use store::{DeviceRecord, Person, Sqlite, Store};
+use store::{CertificateRecord, DeviceRecord, Person, Sqlite, Store};
 
 const NOW: Timestamp = Timestamp::from_unix_micros(1_795_215_600_000_000);
 
@@ -48,23 +48,17 @@ fn world() -> World {
         (sessions, devices, opened)
     });
     let record = record(7);
-    let device = Device { id: record.id, class: record.class, certificate: record.certificate, posture: Arc::from([]) };
+    let device = Device { id: record.id, class: record.class, certificate: record.certificates[0].fingerprint, posture: Arc::from([]) };
     World { runtime, sessions, devices, device, host, opened }
 }
 
 fn record(number: u32) -> DeviceRecord {
     let mut certificate = [0; 32];
     certificate[..4].copy_from_slice(&number.to_be_bytes());
+    let id = DeviceId::parse(&format!("ward-{number}")).expect("a name");
     DeviceRecord {
-        id: DeviceId::parse(&format!("ward-{number}")).expect("a name"),
-        class: DeviceClass::WardShared,
-        asset: String::new(),
-        owner: String::new(),
-        place: String::new(),
-        certificate: Fingerprint::new(certificate),
-        certificate_ends_at: Timestamp::MAX,
-        added_at: NOW,
-        revoked_at: None,
+        certificates: vec![CertificateRecord::own(Fingerprint::new(certificate), NOW, Timestamp::MAX)],
+        ..DeviceRecord::new(id, DeviceClass::WardShared, NOW)
     }
 }
 
@@ -79,7 +73,11 @@ fn opening(number: u32, host: &Host) -> Opening {
             login: format!("user{number}"),
             name: "佐藤 花子".to_owned(),
             roles: Vec::new(),
+            unit: String::new(),
+            added_at: NOW,
             seen_at: NOW,
+            confirmed_at: NOW,
+            disabled: None,
         },
         assurance: Assurance::Aal1,
         authenticated_at: NOW,

@@ -165,7 +165,7 @@ impl fmt::Debug for Cache {
 
 #[cfg(test)]
 mod tests {
-    use policy::Assurance;
+    use policy::{Assurance, Methods};
     use store::SessionRecord;
 
     use super::*;
@@ -179,14 +179,22 @@ mod tests {
             id: SessionId::new(number),
             user: nurse().id,
             roles: nurse().roles,
+            roles_confirmed_at: START,
             assurance: Assurance::Aal1,
+            methods: Methods::NONE,
+            credential: None,
+            key_model: None,
             authenticated_at: START,
             device: None,
             opened_at: START,
             seen_at: START,
             ends_at: START.after(minutes(60)),
+            parked_at: None,
+            in_outage: false,
             provider_session: None,
             id_token: None,
+            refresh_token: None,
+            checked_at: START,
         };
         FoundSession { session, person: nurse(), host: host("emr.example.jp") }
     }

@@ -97,13 +97,16 @@ impl Ledger {
         let mut ledger = Self::default();
         for record in records {
             ledger.classes.insert(record.id.clone(), record.class);
-            let device = Device { id: record.id, class: record.class, certificate: record.certificate, posture: Arc::from([]) };
-            let entry = Entry {
-                device: Arc::new(device),
-                certificate_ends_at: record.certificate_ends_at,
-                revoked: record.revoked_at.is_some(),
-            };
-            ledger.by_certificate.insert(record.certificate, entry);
+            for certificate in record.certificates {
+                let (id, class, posture) = (record.id.clone(), record.class, Arc::from([]));
+                let device = Device { id, class, certificate: certificate.fingerprint, posture };
+                let entry = Entry {
+                    device: Arc::new(device),
+                    certificate_ends_at: record.expires_at.unwrap_or(Timestamp::MAX).min(certificate.ends_at),
+                    revoked: record.revoked_at.or(certificate.revoked_at).is_some(),
+                };
+                ledger.by_certificate.insert(certificate.fingerprint, entry);
+            }
         }
         ledger
     }
@@ -126,7 +129,7 @@ mod tests {
         let certificate = terminal().certificate;
         assert_eq!(ward.devices.find(&certificate, START), DeviceState::Known(terminal()));
         assert_eq!(ward.devices.find(&Fingerprint::new([7; 32]), START), DeviceState::Unknown);
-        let ended = terminal_record().certificate_ends_at;
+        let ended = terminal_record().certificates[0].ends_at;
         assert_eq!(ward.devices.find(&certificate, ended), DeviceState::Expired(terminal().id.clone()));
         assert_eq!(ward.devices.class_of(&terminal().id), Some(DeviceClass::WardShared));
     }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::SessionSpans;
-use policy::{Device, DeviceClass, Host, SessionId, Timestamp};
-use store::{FoundSession, SessionRecord, Store, StoreProblem, TokenHash};
+use policy::{Device, DeviceClass, Host, Methods, SessionId, Timestamp};
+use store::{FoundSession, NewSession, Others, SessionRecord, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
 
 use crate::cache::Cache;
@@ -121,7 +121,9 @@ impl Sessions {
         self.store.remember_person(person.clone()).await?;
         // If it is ended before it is kept (its device was revoked this very moment), it is not kept.
         let generation = self.cache.generation();
-        self.store.open_session(session.clone(), token_hash, host.clone()).await?;
+        let opening =
+            NewSession { session: session.clone(), token: token_hash, host: host.clone(), others: Others::Keep };
+        self.store.open_session(opening, session.user.to_string()).await?;
         let found = FoundSession { session, person, host };
         let session = self.cache.insert(generation, token_hash, found.clone(), class);
         Ok((session.unwrap_or_else(|| Arc::new(Session::new(found, class))), token))
@@ -229,14 +231,22 @@ fn record(opening: Opening, at: Timestamp, ends_at: Timestamp) -> (SessionRecord
         id: random_session_id(),
         user: person.id.clone(),
         roles: person.roles.clone(),
+        roles_confirmed_at: person.confirmed_at,
         assurance,
+        methods: Methods::NONE,
+        credential: None,
+        key_model: None,
         authenticated_at,
         device: device.as_ref().map(|device| device.id.clone()),
         opened_at: at,
         seen_at: at,
         ends_at,
+        parked_at: None,
+        in_outage: false,
         provider_session,
         id_token,
+        refresh_token: None,
+        checked_at: authenticated_at,
     };
     (session, person, host)
 }

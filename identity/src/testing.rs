@@ -11,7 +11,10 @@ use policy::{
     UserId,
 };
 use store::{
-    Answer, Ceremony, DeviceRecord, Event, FoundSession, Person, SessionRecord, Sqlite, Store, StoreProblem, TokenHash,
+    Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
+    DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId, NewSession,
+    PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret,
+    SessionRecord, SessionsOf, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions};
@@ -91,17 +94,171 @@ impl Store for Counting {
     fn person<'a>(&'a self, id: &'a UserId) -> Answer<'a, Option<Person>> {
         self.or_fail(self.inner.person(id))
     }
+    fn person_by_subject<'a>(&'a self, provider: &'a ProviderId, subject: &'a str) -> Answer<'a, Option<Person>> {
+        self.or_fail(self.inner.person_by_subject(provider, subject))
+    }
+    fn person_by_login<'a>(&'a self, provider: &'a ProviderId, login: &'a str) -> Answer<'a, Option<Person>> {
+        self.or_fail(self.inner.person_by_login(provider, login))
+    }
+    fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>> {
+        self.or_fail(self.inner.people(filter, after, most))
+    }
+    fn add_person(&self, person: Person, actor: String) -> Answer<'_, ()> {
+        self.or_fail(self.inner.add_person(person, actor))
+    }
+    fn change_person<'a>(
+        &'a self,
+        id: &'a UserId,
+        change: PersonChange,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.change_person(id, change, at, actor))
+    }
+    fn write_people(&self, writes: Vec<PersonWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.or_fail(self.inner.write_people(writes, at, actor))
+    }
+    fn disable_person<'a>(
+        &'a self,
+        id: &'a UserId,
+        why: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
+        self.or_fail(self.inner.disable_person(id, why, at, actor))
+    }
+    fn disable_unused<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        unused_since: Timestamp,
+        why: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Vec<UserId>> {
+        self.or_fail(self.inner.disable_unused(provider, unused_since, why, at, actor))
+    }
+    fn enable_person<'a>(&'a self, id: &'a UserId, at: Timestamp, actor: String) -> Answer<'a, bool> {
+        self.or_fail(self.inner.enable_person(id, at, actor))
+    }
+    fn confirm_roles<'a>(
+        &'a self,
+        id: &'a UserId,
+        roles: Vec<RoleId>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.confirm_roles(id, roles, at, actor))
+    }
+    fn add_credential(&self, credential: Credential, which: WhichCredential, actor: String) -> Answer<'_, ()> {
+        self.or_fail(self.inner.add_credential(credential, which, actor))
+    }
+    fn credentials_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Vec<Credential>> {
+        self.or_fail(self.inner.credentials_of(user))
+    }
+    fn credential<'a>(&'a self, id: &'a CredentialId) -> Answer<'a, Option<CredentialFound>> {
+        self.or_fail(self.inner.credential(id))
+    }
+    fn credential_used<'a>(&'a self, id: &'a CredentialId, used: CredentialUse) -> Answer<'a, CredentialUsed> {
+        self.or_fail(self.inner.credential_used(id, used))
+    }
+    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool> {
+        self.or_fail(self.inner.rename_credential(user, id, name))
+    }
+    fn remove_credential<'a>(
+        &'a self,
+        user: &'a UserId,
+        id: &'a CredentialId,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
+        self.or_fail(self.inner.remove_credential(user, id, at, actor))
+    }
+    fn invite(&self, invitation: Invitation) -> Answer<'_, ()> {
+        self.or_fail(self.inner.invite(invitation))
+    }
+    fn invitation(&self, secret: TokenHash, at: Timestamp) -> Answer<'_, Option<Invitation>> {
+        self.or_fail(self.inner.invitation(secret, at))
+    }
+    fn take_invitation(
+        &self,
+        secret: TokenHash,
+        purpose: Purpose,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'_, Option<Invitation>> {
+        self.or_fail(self.inner.take_invitation(secret, purpose, at, actor))
+    }
+    fn redeem_invitation(
+        &self,
+        secret: TokenHash,
+        redemption: Redemption,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'_, Option<Invitation>> {
+        self.or_fail(self.inner.redeem_invitation(secret, redemption, at, actor))
+    }
+    fn invitations(&self) -> Answer<'_, Vec<Invitation>> {
+        self.or_fail(self.inner.invitations())
+    }
+    fn revoke_invitation(&self, id: InvitationId, at: Timestamp, actor: String) -> Answer<'_, bool> {
+        self.or_fail(self.inner.revoke_invitation(id, at, actor))
+    }
     fn add_device(&self, device: DeviceRecord, actor: String) -> Answer<'_, ()> {
         self.or_fail(self.inner.add_device(device, actor))
+    }
+    fn change_device<'a>(
+        &'a self,
+        id: &'a DeviceId,
+        change: DeviceChange,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.change_device(id, change, at, actor))
+    }
+    fn write_devices(&self, writes: Vec<DeviceWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.or_fail(self.inner.write_devices(writes, at, actor))
     }
     fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool> {
         self.or_fail(self.inner.revoke_device(id, at, actor))
     }
+    fn add_certificate<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        certificate: CertificateRecord,
+        earlier_end_at: Option<Timestamp>,
+        actor: String,
+    ) -> Answer<'a, ()> {
+        self.or_fail(self.inner.add_certificate(device, certificate, earlier_end_at, actor))
+    }
+    fn revoke_certificate<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        fingerprint: &'a Fingerprint,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.revoke_certificate(device, fingerprint, at, actor))
+    }
+    fn devices_seen(&self, seen: Vec<(DeviceId, Timestamp)>) -> Answer<'_, ()> {
+        self.or_fail(self.inner.devices_seen(seen))
+    }
+    fn device<'a>(&'a self, id: &'a DeviceId) -> Answer<'a, Option<DeviceRecord>> {
+        self.or_fail(self.inner.device(id))
+    }
+    fn device_by_certificate<'a>(&'a self, fingerprint: &'a Fingerprint) -> Answer<'a, Option<DeviceRecord>> {
+        self.or_fail(self.inner.device_by_certificate(fingerprint))
+    }
     fn devices(&self) -> Answer<'_, Vec<DeviceRecord>> {
         self.or_fail(self.inner.devices())
     }
-    fn open_session(&self, session: SessionRecord, token: TokenHash, host: Host) -> Answer<'_, ()> {
-        self.or_fail(self.inner.open_session(session, token, host))
+    fn set_posture(&self, rows: Vec<PostureRow>, at: Timestamp, actor: String) -> Answer<'_, Vec<DeviceId>> {
+        self.or_fail(self.inner.set_posture(rows, at, actor))
+    }
+    fn posture(&self) -> Answer<'_, Vec<PostureRow>> {
+        self.or_fail(self.inner.posture())
+    }
+    fn open_session(&self, opening: NewSession, actor: String) -> Answer<'_, Displaced> {
+        self.or_fail(self.inner.open_session(opening, actor))
     }
     fn add_token(&self, session: SessionId, token: TokenHash, host: Host) -> Answer<'_, bool> {
         self.or_fail(self.inner.add_token(session, token, host))
@@ -120,11 +277,37 @@ impl Store for Counting {
     fn touch_sessions(&self, seen: Vec<(SessionId, Timestamp)>) -> Answer<'_, ()> {
         self.or_fail(self.inner.touch_sessions(seen))
     }
+    fn park_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool> {
+        self.or_fail(self.inner.park_session(id, at, actor))
+    }
+    fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>> {
+        self.or_fail(self.inner.resume_session(resumption, actor))
+    }
     fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>> {
         self.or_fail(self.inner.end_session(id, at, actor))
     }
+    fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>> {
+        self.or_fail(self.inner.end_sessions(of, at, actor))
+    }
     fn sessions(&self) -> Answer<'_, Vec<(SessionRecord, Person)>> {
         self.or_fail(self.inner.sessions())
+    }
+    fn sessions_of(&self, of: SessionsOf) -> Answer<'_, Vec<(SessionRecord, Person)>> {
+        self.or_fail(self.inner.sessions_of(of))
+    }
+    fn sessions_to_check<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        checked_before: Timestamp,
+        most: usize,
+    ) -> Answer<'a, Vec<(SessionRecord, Person)>> {
+        self.or_fail(self.inner.sessions_to_check(provider, checked_before, most))
+    }
+    fn claim_check(&self, session: SessionId, read: Timestamp, at: Timestamp) -> Answer<'_, bool> {
+        self.or_fail(self.inner.claim_check(session, read, at))
+    }
+    fn set_refresh_token(&self, session: SessionId, token: Option<Secret>) -> Answer<'_, bool> {
+        self.or_fail(self.inner.set_refresh_token(session, token))
     }
     fn start_ceremony(&self, secret: TokenHash, ceremony: Ceremony) -> Answer<'_, ()> {
         self.or_fail(self.inner.start_ceremony(secret, ceremony))
@@ -132,8 +315,23 @@ impl Store for Counting {
     fn take_ceremony(&self, secret: TokenHash, kind: &'static str, at: Timestamp) -> Answer<'_, Option<String>> {
         self.or_fail(self.inner.take_ceremony(secret, kind, at))
     }
+    fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
+        self.or_fail(self.inner.remember_once(kind, key, expires_at))
+    }
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.or_fail(self.inner.events_after(sequence, most))
+    }
+    fn begin_outage<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        note: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.begin_outage(provider, note, at, actor))
+    }
+    fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool> {
+        self.or_fail(self.inner.end_outage(provider, at, actor))
     }
     fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.or_fail(self.inner.note(key))
@@ -191,21 +389,22 @@ pub(crate) fn host(text: &str) -> Host {
 
 pub(crate) fn terminal() -> Arc<Device> {
     let id = DeviceId::parse("ward-3").unwrap();
-    Arc::new(Device { id, class: DeviceClass::WardShared, certificate: Fingerprint::new([3; 32]), posture: Arc::from([]) })
+    Arc::new(Device {
+        id,
+        class: DeviceClass::WardShared,
+        certificate: Fingerprint::new([3; 32]),
+        posture: Arc::from([]),
+    })
 }
 
 pub(crate) fn terminal_record() -> DeviceRecord {
     let device = terminal();
     DeviceRecord {
-        id: device.id.clone(),
-        class: device.class,
         asset: "A-0003".to_owned(),
         owner: "情報システム室".to_owned(),
         place: "3階東病棟".to_owned(),
-        certificate: device.certificate,
-        certificate_ends_at: START.after(minutes(60 * 24 * 365)),
-        added_at: START,
-        revoked_at: None,
+        certificates: vec![CertificateRecord::own(device.certificate, START, START.after(minutes(60 * 24 * 365)))],
+        ..DeviceRecord::new(device.id.clone(), device.class, START)
     }
 }
 
@@ -219,7 +418,11 @@ pub(crate) fn nurse() -> Person {
         login: "n.sato".to_owned(),
         name: "佐藤 花子".to_owned(),
         roles: vec![RoleId::parse("nurse").unwrap()],
+        unit: String::new(),
+        added_at: START,
         seen_at: START,
+        confirmed_at: START,
+        disabled: None,
     }
 }
 

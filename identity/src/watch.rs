@@ -84,12 +84,29 @@ impl Watch {
         let mut is_ledger_changed = false;
         for event in events {
             match &event.change {
-                Change::SessionEnded(id) => self.sessions.forget(*id),
+                Change::SessionEnded(id) | Change::SessionParked(id) => self.sessions.forget(*id),
                 Change::DeviceRevoked(id) => {
                     self.devices.note_revoked(id).await;
                     is_ledger_changed = true;
                 }
-                Change::DeviceAdded(_) => is_ledger_changed = true,
+                Change::DeviceAdded(_)
+                | Change::DeviceChanged(_)
+                | Change::CertificateAdded(_)
+                | Change::CertificateRevoked(_)
+                | Change::PostureChanged => is_ledger_changed = true,
+                Change::SessionResumed(_)
+                | Change::SessionChanged(_)
+                | Change::PersonAdded(_)
+                | Change::PersonChanged(_)
+                | Change::PersonDisabled(_)
+                | Change::PersonEnabled(_)
+                | Change::CredentialAdded { .. }
+                | Change::CredentialRemoved { .. }
+                | Change::InvitationMade(_)
+                | Change::InvitationUsed(_)
+                | Change::InvitationRevoked(_)
+                | Change::OutageBegan(_)
+                | Change::OutageEnded(_) => {}
             }
         }
         if is_ledger_changed { self.devices.reload().await } else { Ok(()) }

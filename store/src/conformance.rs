@@ -4,10 +4,14 @@
 use std::sync::Arc;
 
 use policy::{
-    Assurance, DeviceClass, DeviceId, Fingerprint, Host, NameProblem, ProviderId, RoleId, SessionId, Timestamp, UserId,
+    Assurance, DeviceClass, DeviceId, Fingerprint, Host, Methods, NameProblem, ProviderId, RoleId, SessionId,
+    SignInMethod, Timestamp, UserId,
 };
 
-use crate::{Ceremony, Change, DeviceRecord, Person, Secret, SessionRecord, Store, StoreProblem, TokenHash};
+use crate::{
+    Ceremony, CertificateRecord, Change, DeviceRecord, Displaced, NewSession, Others, Person, Secret, SessionRecord,
+    Store, StoreProblem, TokenHash,
+};
 
 /// Runs the whole suite on an empty store.
 ///
@@ -40,7 +44,7 @@ async fn people_are_replaced_by_their_id(store: &dyn Store) {
 async fn devices_are_unique_for_ever(store: &dyn Store) {
     let first = device("d-unique", 1);
     good(store.add_device(first.clone(), "cli:admin".to_owned()).await);
-    let again = DeviceRecord { certificate: Fingerprint::new([2; 32]), ..first.clone() };
+    let again = DeviceRecord { certificates: device("d-unique", 2).certificates, ..first.clone() };
     let twin = DeviceRecord { id: parsed(DeviceId::parse("d-unique-twin")), ..first.clone() };
     let sequence = last_sequence(store).await;
     assert!(
@@ -76,7 +80,7 @@ async fn a_revocation_ends_the_sessions_of_its_device_and_tells(store: &dyn Stor
     let on_other = session(101, &nurse, Some(&other.id));
     let on_none = session(102, &nurse, None);
     for (number, open) in (100..).zip([&on_lost, &on_other, &on_none]) {
-        good(store.open_session(open.clone(), token(number), host("login.example")).await);
+        good(open_session(store, open.clone(), token(number)).await);
     }
     let sequence = last_sequence(store).await;
     assert!(good(store.revoke_device(&lost.id, second(20), "u-admin".to_owned()).await));
@@ -98,13 +102,10 @@ async fn a_revocation_ends_the_sessions_of_its_device_and_tells(store: &dyn Stor
 async fn sessions_are_found_by_their_tokens_only(store: &dyn Store) {
     let doctor = person("u-found");
     let open = session(200, &doctor, None);
-    assert!(
-        store.open_session(open.clone(), token(200), host("login.example")).await.is_err(),
-        "a session belongs to a known person"
-    );
+    assert!(open_session(store, open.clone(), token(200)).await.is_err(), "a session belongs to a known person");
     assert_eq!(good(store.session_by_token(token(200)).await), None, "half a session is none");
     good(store.remember_person(doctor.clone()).await);
-    good(store.open_session(open.clone(), token(200), host("login.example")).await);
+    good(open_session(store, open.clone(), token(200)).await);
     let found = expect_found(good(store.session_by_token(token(200)).await));
     assert_eq!((found.session, found.person, found.host), (open.clone(), doctor.clone(), host("login.example")));
     assert_eq!(good(store.session_by_token(token(201)).await), None, "another token opens nothing");
@@ -120,11 +121,11 @@ async fn sessions_are_found_by_their_tokens_only(store: &dyn Store) {
     );
     assert_eq!(expect_found(good(store.session_by_token(token(201)).await)).host, host("emr.example"));
     assert!(
-        matches!(store.open_session(open.clone(), token(203), host("emr.example")).await, Err(StoreProblem::Exists(_))),
+        matches!(open_session(store, open.clone(), token(203)).await, Err(StoreProblem::Exists(_))),
         "an id is used once"
     );
     let later = SessionRecord { opened_at: second(90), ..session(210, &doctor, None) };
-    good(store.open_session(later.clone(), token(210), host("login.example")).await);
+    good(open_session(store, later.clone(), token(210)).await);
     let listed: Vec<SessionId> =
         good(store.sessions().await).into_iter().filter(|(s, _)| s.user == doctor.id).map(|(s, _)| s.id).collect();
     assert_eq!(listed, vec![later.id, open.id], "newest first");
@@ -134,7 +135,7 @@ async fn an_ended_session_is_gone_once_and_tells(store: &dyn Store) {
     let nurse = person("u-ended");
     let open = session(300, &nurse, None);
     good(store.remember_person(nurse.clone()).await);
-    good(store.open_session(open.clone(), token(300), host("login.example")).await);
+    good(open_session(store, open.clone(), token(300)).await);
     assert!(good(store.add_token(open.id, token(301), host("emr.example")).await));
     let sequence = last_sequence(store).await;
     // Two nodes sign the same session out at the same moment: one of them does it.
@@ -154,7 +155,7 @@ async fn seen_only_goes_forward(store: &dyn Store) {
     let nurse = person("u-seen");
     let open = session(400, &nurse, None);
     good(store.remember_person(nurse.clone()).await);
-    good(store.open_session(open.clone(), token(400), host("login.example")).await);
+    good(open_session(store, open.clone(), token(400)).await);
     good(store.touch_sessions(vec![(open.id, second(500)), (SessionId::new(0xbeef), second(500))]).await);
     good(store.touch_sessions(vec![(open.id, second(400))]).await);
     assert_eq!(expect_found(good(store.session_by_token(token(400)).await)).session.seen_at, second(500));
@@ -205,8 +206,8 @@ async fn what_is_out_of_time_is_pruned(store: &dyn Store) {
     good(store.remember_person(nurse.clone()).await);
     let over = SessionRecord { ends_at: second(2_000), ..session(600, &nurse, None) };
     let open = SessionRecord { ends_at: second(2_001), ..session(601, &nurse, None) };
-    good(store.open_session(over, token(600), host("login.example")).await);
-    good(store.open_session(open, token(601), host("login.example")).await);
+    good(open_session(store, over, token(600)).await);
+    good(open_session(store, open, token(601)).await);
     let void = Ceremony { kind: "oidc", state: "void".to_owned(), expires_at: second(2_000) };
     let under_way = Ceremony { kind: "oidc", state: "under way".to_owned(), expires_at: second(2_001) };
     good(store.start_ceremony(token(602), void).await);
@@ -224,6 +225,20 @@ async fn last_sequence(store: &dyn Store) -> u64 {
 
 async fn changes_after(store: &dyn Store, sequence: u64) -> Vec<Change> {
     good(store.events_after(sequence, 100).await).into_iter().map(|event| event.change).collect()
+}
+
+async fn open_session(store: &dyn Store, session: SessionRecord, token: TokenHash) -> Result<Displaced, StoreProblem> {
+    open_session_on(store, session, token, Others::Keep).await
+}
+
+async fn open_session_on(
+    store: &dyn Store,
+    session: SessionRecord,
+    token: TokenHash,
+    others: Others,
+) -> Result<Displaced, StoreProblem> {
+    let opening = NewSession { session, token, host: host("login.example"), others };
+    store.open_session(opening, "gateway:terminal".to_owned()).await
 }
 
 fn expect_found(found: Option<crate::FoundSession>) -> crate::FoundSession {
@@ -263,7 +278,11 @@ fn person(id: &str) -> Person {
         login: "n.sato".to_owned(),
         name: "佐藤 なおみ".to_owned(),
         roles: vec![parsed(RoleId::parse("doctor")), parsed(RoleId::parse("nurse"))],
+        unit: "3階東病棟".to_owned(),
+        added_at: second(1),
         seen_at: second(1),
+        confirmed_at: second(1),
+        disabled: None,
     }
 }
 
@@ -274,10 +293,14 @@ fn device(id: &str, certificate: u8) -> DeviceRecord {
         asset: "資産-0042".to_owned(),
         owner: "3階東病棟".to_owned(),
         place: "ナースステーション".to_owned(),
-        certificate: Fingerprint::new([certificate; 32]),
-        certificate_ends_at: second(100_000),
+        os: "Windows".to_owned(),
+        os_version: "11 24H2".to_owned(),
         added_at: second(2),
+        seen_at: None,
+        expires_at: None,
+        stock_taken_at: None,
         revoked_at: None,
+        certificates: vec![CertificateRecord::own(Fingerprint::new([certificate; 32]), second(2), second(100_000))],
     }
 }
 
@@ -286,13 +309,21 @@ fn session(number: u64, person: &Person, device: Option<&DeviceId>) -> SessionRe
         id: SessionId::new(number),
         user: person.id.clone(),
         roles: person.roles.clone(),
+        roles_confirmed_at: second(3),
         assurance: Assurance::Aal2,
+        methods: Methods::of([SignInMethod::Provider]),
+        credential: None,
+        key_model: None,
         authenticated_at: second(3),
         device: device.cloned(),
         opened_at: second(4),
         seen_at: second(4),
         ends_at: second(50_000),
+        parked_at: None,
+        in_outage: false,
         provider_session: Some("sid-1".to_owned()),
         id_token: Some(Secret("header.claims.signature".to_owned())),
+        refresh_token: None,
+        checked_at: second(3),
     }
 }

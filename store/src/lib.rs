@@ -1,4 +1,4 @@
-//! People, devices, sessions and started ceremonies.
+//! People and their keys, invitations, devices, sessions and started ceremonies.
 //!
 //! One trait, one conformance suite, SQLite embedded by default. Deliberately not here: the access log (audit), and
 //! any judgment about what a row means (identity).

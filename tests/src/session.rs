@@ -91,15 +91,20 @@ fn person(login: &str, roles: &[&str], at: Timestamp) -> Person {
         login: login.to_owned(),
         name: format!("{login} さん"),
         roles: roles.iter().map(|role| RoleId::parse(role).expect("a test's role is a role")).collect(),
+        unit: String::new(),
+        added_at: at,
         seen_at: at,
+        confirmed_at: at,
+        disabled: None,
     }
 }
 
 async fn known(store: &Arc<dyn Store>, device: Option<&Device>) -> Option<Arc<policy::Device>> {
     let id = DeviceId::parse(&device?.id).expect("a test's device is a device");
     let ledger = store.devices().await.expect("the ledger can be read");
-    let DeviceRecord { id, class, certificate, .. } =
+    let DeviceRecord { id, class, certificates, .. } =
         ledger.into_iter().find(|one| one.id == id).expect("the device is in the ledger");
+    let certificate = certificates.last().expect("the device is enrolled").fingerprint;
     Some(Arc::new(policy::Device { id, class, certificate, posture: Arc::from([]) }))
 }
 

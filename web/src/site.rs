@@ -96,7 +96,7 @@ impl Site {
 
     /// What a page has around it. `back` is where the language switch comes back to.
     pub(crate) fn frame(&self, language: Language, back: Option<String>) -> Frame<'_> {
-        Frame { voice: self.voice(language), facility: &self.config().facility.name, back }
+        Frame { voice: self.voice(language), facility: &self.config().facility.name, back, banner: None }
     }
 
     /// What a page has around it, coming back to itself.
@@ -181,7 +181,10 @@ pub(crate) fn said(names: &Names, language: Language) -> &str {
 pub(crate) fn store_fault(problem: &StoreProblem) -> Fault {
     match problem {
         StoreProblem::Full => Fault::Overloaded,
-        StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) | StoreProblem::Exists(_) => Fault::StoreUnavailable,
+        StoreProblem::Unavailable(_)
+        | StoreProblem::Corrupt(_)
+        | StoreProblem::Exists(_)
+        | StoreProblem::NotInForce(_) => Fault::StoreUnavailable,
     }
 }
 

@@ -23,7 +23,7 @@ use policy::{
     RequestId, RuleId, Timestamp, ZoneId,
 };
 use serde_json::json;
-use store::{DeviceRecord, Sqlite, Store};
+use store::{CertificateRecord, DeviceRecord, Sqlite, Store};
 use url::{Url, form_urlencoded};
 
 use crate::{Challenged, HostKind, PageRequest, Site, SiteParts, route, session_token};
@@ -193,21 +193,19 @@ fn fetch(provider: &Arc<FakeProvider>) -> identity::Fetch {
 }
 
 fn ward_terminal_record() -> DeviceRecord {
+    let at = Timestamp::from_unix_micros(START);
     DeviceRecord {
-        id: DeviceId::parse("ward3-pc1").unwrap(),
-        class: DeviceClass::WardShared,
         asset: "A-1".into(),
         owner: "3F".into(),
         place: "3F".into(),
-        certificate: Fingerprint::new([7; 32]),
-        certificate_ends_at: Timestamp::MAX,
-        added_at: Timestamp::from_unix_micros(START),
-        revoked_at: None,
+        certificates: vec![CertificateRecord::own(Fingerprint::new([7; 32]), at, Timestamp::MAX)],
+        ..DeviceRecord::new(DeviceId::parse("ward3-pc1").unwrap(), DeviceClass::WardShared, at)
     }
 }
 
 pub(crate) fn ward_terminal() -> Arc<Device> {
-    let DeviceRecord { id, class, certificate, .. } = ward_terminal_record();
+    let DeviceRecord { id, class, certificates, .. } = ward_terminal_record();
+    let certificate = certificates[0].fingerprint;
     Arc::new(Device { id, class, certificate, posture: Arc::from([]) })
 }
 

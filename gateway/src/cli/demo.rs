@@ -10,7 +10,7 @@ use std::time::Duration;
 use certs::ServerCa;
 use config::{CertificateFiles, Config, Secret};
 use policy::DeviceId;
-use store::{DeviceRecord, Store as _};
+use store::{CertificateRecord, DeviceRecord, Store as _};
 use tokio::net::TcpListener;
 
 use crate::assembly::{self, Source};
@@ -126,15 +126,11 @@ fn enrol(config: &Config, folder: &Path, one: &DemoDevice) -> Result<(), Failure
         return Ok(());
     }
     let record = DeviceRecord {
-        id,
-        class: one.class,
         asset: format!("DEMO-{}", one.id),
         owner: "demo".to_owned(),
         place: one.en.to_owned(),
-        certificate: issued.fingerprint,
-        certificate_ends_at: issued.certificate_ends_at,
-        added_at: at,
-        revoked_at: None,
+        certificates: vec![CertificateRecord::own(issued.fingerprint, at, issued.certificate_ends_at)],
+        ..DeviceRecord::new(id, one.class, at)
     };
     let store = open_store(config)?;
     block_on(async {

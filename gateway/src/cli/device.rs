@@ -9,7 +9,7 @@ use certs::{DeviceCa, IssuedDevice};
 use config::Config;
 use policy::{DeviceClass, DeviceId, Timestamp};
 use serde_json::json;
-use store::{DeviceRecord, Store as _};
+use store::{CertificateRecord, DeviceRecord, Store as _};
 
 use crate::assembly::device_ca_dir;
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
@@ -101,15 +101,11 @@ fn add_device(args: &Add) -> Result<(), Failure> {
         write_secret(pem, format!("{}{}", issued.certificate_pem, issued.key_pem.expose()).as_bytes())?;
     }
     let record = DeviceRecord {
-        id: id.clone(),
-        class,
         asset: args.asset.clone(),
         owner: args.owner.clone(),
         place: args.place.clone(),
-        certificate: issued.fingerprint,
-        certificate_ends_at: issued.certificate_ends_at,
-        added_at: at,
-        revoked_at: None,
+        certificates: vec![CertificateRecord::own(issued.fingerprint, at, issued.certificate_ends_at)],
+        ..DeviceRecord::new(id.clone(), class, at)
     };
     enter(&config, record, &file, pem.as_deref())?;
     match args.format {
@@ -160,9 +156,10 @@ fn enter(config: &Config, record: DeviceRecord, file: &Path, pem: Option<&Path>)
                 store::StoreProblem::Exists(_) => Failure::input(format!(
                     "device `{id}` is in the ledger already; names are never used twice, choose another"
                 )),
-                store::StoreProblem::Unavailable(_) | store::StoreProblem::Corrupt(_) | store::StoreProblem::Full => {
-                    Failure::unavailable(problem.to_string())
-                }
+                store::StoreProblem::Unavailable(_)
+                | store::StoreProblem::Corrupt(_)
+                | store::StoreProblem::Full
+                | store::StoreProblem::NotInForce(_) => Failure::unavailable(problem.to_string()),
             })
         })
     });
@@ -220,8 +217,8 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
                         "asset": device.asset,
                         "owner": device.owner,
                         "place": device.place,
-                        "fingerprint": device.certificate.to_string(),
-                        "certificate_ends_at": device.certificate_ends_at.to_string(),
+                        "fingerprint": device.last_certificate().map(|one| one.fingerprint.to_string()),
+                        "certificate_ends_at": device.last_certificate().map(|one| one.ends_at.to_string()),
                         "added_at": device.added_at.to_string(),
                         "revoked_at": device.revoked_at.map(|at| at.to_string()),
                     })
@@ -235,7 +232,7 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
                     device.id.to_string(),
                     device.class.as_str().to_owned(),
                     if device.revoked_at.is_some() { "revoked" } else { "in force" }.to_owned(),
-                    device.certificate_ends_at.rfc3339(config.offset),
+                    device.last_certificate().map_or_else(String::new, |one| one.ends_at.rfc3339(config.offset)),
                     device.place.clone(),
                 ]
             };

@@ -236,7 +236,11 @@ impl Provider {
             name: name.and_then(|name| claims::shown(name)).unwrap_or_else(|| login.clone()),
             login,
             roles: roles.unwrap_or_default(),
+            unit: String::new(),
+            added_at: now,
             seen_at: now,
+            confirmed_at: now,
+            disabled: None,
         })
     }
 }

@@ -44,7 +44,11 @@ pub(super) fn person(row: &Row<'_>) -> Result<Person, StoreProblem> {
         login: row.get("login")?,
         name: row.get("name")?,
         roles: parsed(row, "person_roles", roles)?,
+        unit: String::new(),
+        added_at: moment(row, "person_seen_at")?,
         seen_at: moment(row, "person_seen_at")?,
+        confirmed_at: moment(row, "person_seen_at")?,
+        disabled: None,
     })
 }
 
@@ -55,10 +59,18 @@ pub(super) fn device(row: &Row<'_>) -> Result<DeviceRecord, StoreProblem> {
         asset: row.get("asset")?,
         owner: row.get("owner")?,
         place: row.get("place")?,
-        certificate: parsed(row, "certificate", Fingerprint::parse)?,
-        certificate_ends_at: moment(row, "certificate_ends_at")?,
+        os: String::new(),
+        os_version: String::new(),
         added_at: moment(row, "added_at")?,
+        seen_at: None,
+        expires_at: None,
+        stock_taken_at: None,
         revoked_at: row.get::<_, Option<i64>>("revoked_at")?.map(Timestamp::from_unix_micros),
+        certificates: vec![crate::CertificateRecord::own(
+            parsed(row, "certificate", Fingerprint::parse)?,
+            moment(row, "added_at")?,
+            moment(row, "certificate_ends_at")?,
+        )],
     })
 }
 
@@ -78,6 +90,14 @@ pub(super) fn session(row: &Row<'_>) -> Result<SessionRecord, StoreProblem> {
         ends_at: moment(row, "ends_at")?,
         provider_session: row.get("provider_session")?,
         id_token: row.get::<_, Option<String>>("id_token")?.map(Secret),
+        roles_confirmed_at: moment(row, "authenticated_at")?,
+        methods: policy::Methods::NONE,
+        credential: None,
+        key_model: None,
+        parked_at: None,
+        in_outage: false,
+        refresh_token: None,
+        checked_at: moment(row, "authenticated_at")?,
     })
 }
 
@@ -107,6 +127,24 @@ pub(super) fn change_columns(change: &Change) -> (&'static str, String) {
         Change::DeviceAdded(id) => ("device-added", id.to_string()),
         Change::DeviceRevoked(id) => ("device-revoked", id.to_string()),
         Change::SessionEnded(id) => ("session-ended", id.to_string()),
+        Change::PersonAdded(_)
+        | Change::PersonChanged(_)
+        | Change::PersonDisabled(_)
+        | Change::PersonEnabled(_)
+        | Change::CredentialAdded { .. }
+        | Change::CredentialRemoved { .. }
+        | Change::InvitationMade(_)
+        | Change::InvitationUsed(_)
+        | Change::InvitationRevoked(_)
+        | Change::DeviceChanged(_)
+        | Change::CertificateAdded(_)
+        | Change::CertificateRevoked(_)
+        | Change::PostureChanged
+        | Change::SessionParked(_)
+        | Change::SessionResumed(_)
+        | Change::SessionChanged(_)
+        | Change::OutageBegan(_)
+        | Change::OutageEnded(_) => todo!(),
     }
 }
 

@@ -32,7 +32,8 @@ pub(super) fn person(c: &Connection, id: &UserId) -> Result<Option<Person>, Stor
 }
 
 pub(super) fn add_device(c: &Connection, device: &DeviceRecord, actor: &str) -> Result<(), StoreProblem> {
-    let certificate = device.certificate.to_string();
+    let Some(last) = device.last_certificate() else { return Err(StoreProblem::NotInForce(crate::Lapsed::Device)) };
+    let certificate = last.fingerprint.to_string();
     let known = c.prepare_cached("select 1 from devices where id = ?1")?.exists([device.id.as_str()])?;
     if known {
         return Err(StoreProblem::Exists(device.id.to_string()));
@@ -52,7 +53,7 @@ pub(super) fn add_device(c: &Connection, device: &DeviceRecord, actor: &str) -> 
         device.owner,
         device.place,
         certificate,
-        device.certificate_ends_at.unix_micros(),
+        last.ends_at.unix_micros(),
         device.added_at.unix_micros(),
         device.revoked_at.map(Timestamp::unix_micros),
     ])?;

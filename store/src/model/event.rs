@@ -1,0 +1,75 @@
+//! What every node must hear of, and the log must record.
+
+use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
+
+use super::{CredentialId, InvitationId};
+
+/// Something every node must hear of, and the log must record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its place in the order of all events, from 1.
+    pub sequence: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Who did it: a user id, `cli:NAME` for someone at the machine, `gateway:WHAT` for the gateway by itself.
+    pub actor: String,
+    /// What.
+    pub change: Change,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A person was added to the directory.
+    PersonAdded(UserId),
+    /// What is kept of a person was changed.
+    PersonChanged(UserId),
+    /// A person was disabled; what it ended is told by events of its own.
+    PersonDisabled(UserId),
+    /// A person was enabled again.
+    PersonEnabled(UserId),
+    /// A person got a key.
+    CredentialAdded {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        credential: CredentialId,
+    },
+    /// A key was removed.
+    CredentialRemoved {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        credential: CredentialId,
+    },
+    /// An invitation was made.
+    InvitationMade(InvitationId),
+    /// An invitation was used.
+    InvitationUsed(InvitationId),
+    /// An invitation was revoked, by someone, or because its subject was disabled, revoked or invited again.
+    InvitationRevoked(InvitationId),
+    /// A device was added.
+    DeviceAdded(DeviceId),
+    /// What the ledger says of a device was changed.
+    DeviceChanged(DeviceId),
+    /// A device was revoked with all its certificates.
+    DeviceRevoked(DeviceId),
+    /// A device got another certificate.
+    CertificateAdded(DeviceId),
+    /// One certificate of a device was revoked.
+    CertificateRevoked(DeviceId),
+    /// What a source says of the posture of devices has changed.
+    PostureChanged,
+    /// A session was ended before its time.
+    SessionEnded(SessionId),
+    /// A session was parked: none of its tokens opens anything.
+    SessionParked(SessionId),
+    /// A session was taken up again with a new token.
+    SessionResumed(SessionId),
+    /// The roles of an open session were changed.
+    SessionChanged(SessionId),
+    /// A provider is taken as out.
+    OutageBegan(ProviderId),
+    /// A provider is back.
+    OutageEnded(ProviderId),
+}

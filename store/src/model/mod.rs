@@ -1,0 +1,27 @@
+//! What is kept, a file for each idea, and the one trait that every back end implements.
+
+mod ceremony;
+mod credential;
+mod device;
+mod event;
+mod invitation;
+mod person;
+mod posture;
+mod problem;
+mod secret;
+mod session;
+mod store;
+
+pub use ceremony::{CEREMONIES_MAX, Ceremony, REMEMBERED_MAX};
+pub use credential::{
+    CREDENTIALS_MAX, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, WhichCredential,
+};
+pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceWrite};
+pub use event::{Change, Event};
+pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};
+pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
+pub use posture::{POSTURE_NAMES_MAX, PostureRow};
+pub use problem::{Answer, Lapsed, StoreProblem};
+pub use secret::{Secret, TokenHash};
+pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};
+pub use store::Store;
