@@ -15,6 +15,7 @@ mod notice;
 mod origin;
 mod portal;
 mod problem;
+mod qr;
 mod query;
 mod refusal;
 mod request;
