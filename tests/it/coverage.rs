@@ -26,7 +26,7 @@ const REASONS: [(Reason, &str); 12] = [
 ];
 
 /// Where a test of this suite provokes each fault.
-const FAULTS: [(&str, &str); 17] = [
+const FAULTS: [(&str, &str); 23] = [
     ("bad-request", "fault.rs"),
     ("foreign-form", "fault.rs"),
     ("not-found", "fault.rs"),
@@ -44,6 +44,12 @@ const FAULTS: [(&str, &str); 17] = [
     ("sign-in-expired", "fault.rs"),
     ("sign-in-refused", "fault.rs"),
     ("provider-unreachable", "fault.rs"),
+    ("not-json", "passkey.rs"),
+    ("passkey-refused", "passkey.rs"),
+    ("key-not-allowed", "passkey.rs"),
+    ("provider-first", "passkey.rs"),
+    ("no-key", "passkey.rs"),
+    ("code-void", "people.rs"),
 ];
 /// What only a fault of ours brings about.
 const NEVER: [&str; 1] = ["internal"];

@@ -1,13 +1,19 @@
-//! Style sheet and picture, compiled in. Their paths carry a digest of what they hold, so that browsers may keep
+//! Style sheet, picture and script, compiled in. Their paths carry a digest of what they hold, so that browsers may keep
 //! them for ever and still never show an old one.
 
 use bytes::Bytes;
 
-const STYLE: &str = concat!(include_str!("../assets/tokens.css"), include_str!("../assets/base.css"));
+const STYLE: &str = concat!(
+    include_str!("../assets/tokens.css"),
+    include_str!("../assets/base.css"),
+    include_str!("../assets/console.css")
+);
 const LOGO: &str = include_str!("../assets/logo.svg");
+const SCRIPT: &str = include_str!("../assets/passkey.js");
 
 const STYLE_PATH: [u8; 37] = path(*b"/.sekimori/style-****************.css", STYLE);
 const LOGO_PATH: [u8; 37] = path(*b"/.sekimori/logo--****************.svg", LOGO);
+const SCRIPT_PATH: [u8; 37] = path(*b"/.sekimori/script-****************.js", SCRIPT);
 
 /// A file that pages refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -16,11 +22,13 @@ pub enum Asset {
     Style,
     /// The checkpoint gate.
     Logo,
+    /// What asks the browser for passkeys; only on pages that need one.
+    Script,
 }
 
 impl Asset {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Style, Self::Logo];
+    pub const ALL: [Self; 3] = [Self::Style, Self::Logo, Self::Script];
 
     /// Where it is served, on every host.
     #[must_use]
@@ -28,6 +36,7 @@ impl Asset {
         match self {
             Self::Style => text(&STYLE_PATH),
             Self::Logo => text(&LOGO_PATH),
+            Self::Script => text(&SCRIPT_PATH),
         }
     }
 
@@ -35,6 +44,7 @@ impl Asset {
         match self {
             Self::Style => "text/css; charset=utf-8",
             Self::Logo => "image/svg+xml",
+            Self::Script => "text/javascript; charset=utf-8",
         }
     }
 
@@ -42,6 +52,7 @@ impl Asset {
         match self {
             Self::Style => Bytes::from_static(STYLE.as_bytes()),
             Self::Logo => Bytes::from_static(LOGO.as_bytes()),
+            Self::Script => Bytes::from_static(SCRIPT.as_bytes()),
         }
     }
 }
@@ -93,6 +104,13 @@ mod tests {
             assert!(!STYLE.contains(word), "{word}");
         }
         assert!(!LOGO.contains("<script") && !LOGO.contains("href") && !LOGO.contains("style="));
+    }
+
+    #[test]
+    fn the_script_writes_no_html_and_loads_nothing() {
+        for word in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "import(", "http:", "https:"] {
+            assert!(!SCRIPT.contains(word), "{word}");
+        }
     }
 
     /// Relative luminance (WCAG 2.2).

@@ -8,6 +8,10 @@ use http::{Response, StatusCode};
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; \
      frame-ancestors 'none'; base-uri 'none'";
 
+/// The same, and our own script, which may talk to this host alone.
+const WITH_SCRIPT: &str = "default-src 'none'; style-src 'self'; img-src 'self'; script-src 'self'; connect-src 'self'; \
+     form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+
 const SECURITY: [(HeaderName, HeaderValue); 8] = [
     (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY)),
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -26,6 +30,20 @@ const SECURITY: [(HeaderName, HeaderValue); 8] = [
 /// A page. Never kept by the browser: the next person at the terminal must not find it.
 pub(crate) fn page(status: StatusCode, html: String) -> Response<Bytes> {
     answer(status, "text/html; charset=utf-8", "no-store", Bytes::from(html))
+}
+
+/// A page with our own script.
+pub(crate) fn page_with_script(status: StatusCode, html: String) -> Response<Bytes> {
+    let mut response = page(status, html);
+    set(&mut response, header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WITH_SCRIPT));
+    response
+}
+
+/// Empties the browser of what the person before left at any host of ours: cookies of every host below our domain, and
+/// what this host's pages keep.
+pub(crate) fn clear_site_data(response: &mut Response<Bytes>) {
+    let name = HeaderName::from_static("clear-site-data");
+    set(response, name, HeaderValue::from_static("\"cookies\", \"storage\""));
 }
 
 /// A document for programs.

@@ -53,8 +53,18 @@ fn actions(site: &Site, refusal: &Refusal, voice: Voice<'_>) -> Vec<Link> {
         Why::Policy(_) => vec![portal()],
         Why::Challenge(_, Challenge::SignIn) => vec![sign_in("action-sign-in", None)],
         Why::Challenge(_, Challenge::StepUp(level)) => vec![sign_in("action-step-up", Some(*level)), portal()],
-        Why::Fault(Fault::SignInExpired | Fault::SignInRefused | Fault::ProviderUnreachable) => {
+        Why::Fault(
+            Fault::SignInExpired
+            | Fault::SignInRefused
+            | Fault::ProviderUnreachable
+            | Fault::PasskeyRefused
+            | Fault::ProviderFirst
+            | Fault::CodeVoid,
+        ) => {
             vec![sign_in("action-again", None)]
+        }
+        Why::Fault(Fault::NoKey) => {
+            vec![link("sign-in-enrol", format!("{}/enrol", site.login_origin())), sign_in("action-again", None)]
         }
         Why::Fault(fault) => {
             let retry = refusal.target.as_ref().filter(|_| fault.may_pass());

@@ -223,7 +223,7 @@ async fn statuses_say_what_http_says() {
     assert_eq!((busy.status(), busy.headers()[RETRY_AFTER].to_str().unwrap()), (StatusCode::TOO_MANY_REQUESTS, "3"));
     assert_eq!(answer(Why::Fault(Fault::Stopping)).headers()[RETRY_AFTER], "5");
     let statuses: BTreeSet<u16> = Fault::ALL.iter().map(|fault| fault.status().as_u16()).collect();
-    assert_eq!(statuses, BTreeSet::from([400, 403, 404, 408, 413, 421, 429, 431, 500, 502, 503, 504]));
+    assert_eq!(statuses, BTreeSet::from([400, 403, 404, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504]));
 }
 
 #[tokio::test]

@@ -80,11 +80,23 @@ pub enum Fault {
     SignInRefused,
     /// The provider could not be reached (502).
     ProviderUnreachable,
+    /// Content of a kind that this address does not take (415).
+    NotJson,
+    /// The passkey could not be verified; never told apart by why (403).
+    PasskeyRefused,
+    /// A kind of key that the hospital does not allow (403).
+    KeyNotAllowed,
+    /// A proven passkey of somebody who has to go to their provider first (403).
+    ProviderFirst,
+    /// The provider's answer was good, but a passkey must follow and there is none (403).
+    NoKey,
+    /// A one-time code that is wrong, out of date or used; never told apart (400).
+    CodeVoid,
 }
 
 impl Fault {
     /// Every one, with an example span where it carries one.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::ForeignForm,
         Self::NotFound,
@@ -103,6 +115,12 @@ impl Fault {
         Self::SignInExpired,
         Self::SignInRefused,
         Self::ProviderUnreachable,
+        Self::NotJson,
+        Self::PasskeyRefused,
+        Self::KeyNotAllowed,
+        Self::ProviderFirst,
+        Self::NoKey,
+        Self::CodeVoid,
     ];
 
     /// Its code in log, API and page.
@@ -127,6 +145,12 @@ impl Fault {
             Self::SignInExpired => "sign-in-expired",
             Self::SignInRefused => "sign-in-refused",
             Self::ProviderUnreachable => "provider-unreachable",
+            Self::NotJson => "not-json",
+            Self::PasskeyRefused => "passkey-refused",
+            Self::KeyNotAllowed => "key-not-allowed",
+            Self::ProviderFirst => "provider-first",
+            Self::NoKey => "no-key",
+            Self::CodeVoid => "code-void",
         }
     }
 
@@ -150,7 +174,13 @@ impl Fault {
             | Self::BodyTooLarge
             | Self::HeadTooLarge
             | Self::SignInExpired
-            | Self::SignInRefused => false,
+            | Self::SignInRefused
+            | Self::NotJson
+            | Self::PasskeyRefused
+            | Self::KeyNotAllowed
+            | Self::ProviderFirst
+            | Self::NoKey
+            | Self::CodeVoid => false,
         }
     }
 
@@ -158,8 +188,14 @@ impl Fault {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadRequest | Self::SignInExpired => StatusCode::BAD_REQUEST,
-            Self::ForeignForm | Self::SignInRefused => StatusCode::FORBIDDEN,
+            Self::BadRequest | Self::SignInExpired | Self::CodeVoid => StatusCode::BAD_REQUEST,
+            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::ForeignForm
+            | Self::SignInRefused
+            | Self::PasskeyRefused
+            | Self::KeyNotAllowed
+            | Self::ProviderFirst
+            | Self::NoKey => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,

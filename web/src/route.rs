@@ -145,6 +145,7 @@ pub const TABLE: &[Row] = &[
     row(EVERY, "POST", "/.sekimori/language", Page::ChooseLanguage),
     row(EVERY, "GET", Asset::Style.path(), Page::Asset(Asset::Style)),
     row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
+    row(EVERY, "GET", Asset::Script.path(), Page::Asset(Asset::Script)),
 ];
 
 /// Finds the page of a request, if it is one of ours. On the login, portal and console hosts, and below

@@ -61,7 +61,11 @@ impl Site {
             title: voice.say("sign-in-title"),
             lead: voice.say(lead),
             lines: Vec::new(),
+            waiting: Vec::new(),
+            key: None,
             ways: providers.iter().map(way).collect(),
+            more: Vec::new(),
+            switch: None,
         };
         show(StatusCode::OK, &view)
     }
@@ -82,7 +86,11 @@ impl Site {
             title: voice.say("step-up-title"),
             lead: voice.say("step-up-lead"),
             lines: [Some(signed_in), what_is_needed(voice, level)].into_iter().flatten().collect(),
+            waiting: Vec::new(),
+            key: None,
             ways: vec![Link::new(voice.say("action-step-up"), go.address("/begin"))],
+            more: Vec::new(),
+            switch: None,
         };
         show(StatusCode::OK, &view)
     }

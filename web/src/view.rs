@@ -16,6 +16,8 @@ pub(crate) struct Frame<'a> {
     pub(crate) facility: &'a str,
     /// Path and query to come back to after switching the language; no switch where that cannot be.
     pub(crate) back: Option<String>,
+    /// What everybody must know now: a provider cannot be reached.
+    pub(crate) banner: Option<String>,
 }
 
 impl Frame<'_> {
@@ -34,6 +36,11 @@ impl Frame<'_> {
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
     fn logo(&self) -> &'static str {
         Asset::Logo.path()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
+    fn script(&self) -> &'static str {
+        Asset::Script.path()
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
@@ -69,7 +76,142 @@ pub(crate) struct SignInView<'a> {
     pub(crate) title: String,
     pub(crate) lead: String,
     pub(crate) lines: Vec<String>,
+    /// Who may come back to this device with a touch of their key.
+    pub(crate) waiting: Vec<WaitingRow>,
+    pub(crate) key: Option<KeyTask>,
     pub(crate) ways: Vec<Link>,
+    pub(crate) more: Vec<Link>,
+    /// The button for somebody else, where the page is about one person.
+    pub(crate) switch: Option<String>,
+}
+
+/// What passkey.js is to do on a page.
+pub(crate) struct KeyTask {
+    /// The purpose, as `/passkey/begin` knows it, or `enrol`.
+    pub(crate) task: &'static str,
+    pub(crate) label: String,
+    /// Whether keys that the browser knows are offered in a field (conditional mediation).
+    pub(crate) offers: bool,
+    pub(crate) hand_off: Option<String>,
+    pub(crate) again: Option<&'static str>,
+    pub(crate) pending: Option<String>,
+}
+
+/// A person whose session waits on this device.
+pub(crate) struct WaitingRow {
+    /// The first character of the name, as a picture.
+    pub(crate) sign: String,
+    pub(crate) name: String,
+    pub(crate) since: String,
+}
+
+/// Where a key is added: by a code, or for who is signed in.
+#[derive(Template)]
+#[template(path = "enrol.html")]
+pub(crate) struct EnrolView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) title: String,
+    pub(crate) lead: String,
+    pub(crate) lines: Vec<String>,
+    pub(crate) asks_code: bool,
+    pub(crate) key: KeyTask,
+}
+
+/// Where a temporary code is typed.
+#[derive(Template)]
+#[template(path = "temporary.html")]
+pub(crate) struct TemporaryView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) hand_off: Option<String>,
+    pub(crate) back: String,
+}
+
+/// Carries a sign-in over the moment in which the browser is emptied of the person before.
+#[derive(Template)]
+#[template(path = "land.html")]
+pub(crate) struct LandView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) id: String,
+    pub(crate) code: String,
+    pub(crate) secret: String,
+}
+
+/// Where a device gets its certificate.
+#[derive(Template)]
+#[template(path = "device.html")]
+pub(crate) struct DeviceView<'a> {
+    pub(crate) frame: Frame<'a>,
+    /// What is known of this device, if it is one of ours already.
+    pub(crate) known: Option<KnownDevice>,
+    /// The kinds of files: word, name, whether it is the likely one.
+    pub(crate) forms: Vec<(&'static str, String, bool)>,
+}
+
+/// A device that shows a certificate of ours.
+pub(crate) struct KnownDevice {
+    pub(crate) what: String,
+    pub(crate) may_renew: bool,
+}
+
+/// A certificate is ready to be installed.
+#[derive(Template)]
+#[template(path = "device_ready.html")]
+pub(crate) struct DeviceReadyView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) what: String,
+    pub(crate) password: String,
+    pub(crate) file: String,
+    pub(crate) file_name: String,
+    pub(crate) install: String,
+}
+
+/// A person's own page.
+#[derive(Template)]
+#[template(path = "me.html")]
+pub(crate) struct MeView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) name: String,
+    pub(crate) login: String,
+    /// What was just done.
+    pub(crate) said: Option<String>,
+    pub(crate) keys: Vec<KeyRow>,
+    pub(crate) add_key: String,
+    pub(crate) sessions: Vec<SessionRow>,
+    pub(crate) devices: Vec<DeviceRow>,
+    pub(crate) opened: Vec<OpenedRow>,
+}
+
+/// One of the person's keys.
+pub(crate) struct KeyRow {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) facts: String,
+    pub(crate) is_used_now: bool,
+}
+
+/// One of the person's sessions.
+pub(crate) struct SessionRow {
+    pub(crate) id: String,
+    pub(crate) device: String,
+    pub(crate) facts: String,
+    pub(crate) is_this: bool,
+    pub(crate) end_label: String,
+}
+
+/// A device of the person.
+pub(crate) struct DeviceRow {
+    pub(crate) name: String,
+    pub(crate) facts: String,
+    pub(crate) is_this: bool,
+}
+
+/// Something that was opened as the person.
+pub(crate) struct OpenedRow {
+    pub(crate) at: String,
+    pub(crate) app: String,
+    pub(crate) action: String,
+    pub(crate) device: String,
+    pub(crate) outcome: String,
 }
 
 /// An app in the portal.
@@ -175,8 +317,17 @@ pub(crate) struct KeptView<'a> {
 
 /// Fills a template. One that cannot be filled is our own fault: a bare line of text, so that nobody waits.
 pub(crate) fn show(status: StatusCode, view: &impl Template) -> Response<Bytes> {
+    fill(view, |html| headers::page(status, html))
+}
+
+/// The same, for a page with our own script.
+pub(crate) fn show_with_script(status: StatusCode, view: &impl Template) -> Response<Bytes> {
+    fill(view, |html| headers::page_with_script(status, html))
+}
+
+fn fill(view: &impl Template, page: impl FnOnce(String) -> Response<Bytes>) -> Response<Bytes> {
     match view.render() {
-        Ok(html) => headers::page(status, html),
+        Ok(html) => page(html),
         Err(problem) => {
             error!(%problem, "a page could not be written");
             let line = Bytes::from_static("関所の不具合です。A fault in the checkpoint.\n".as_bytes());

@@ -90,6 +90,145 @@ action-portal = Go to your apps
 action-sign-out = Sign out
 action-stay = Go back without signing out
 
+# Passkeys
+passkey-sign-in = Sign in with a passkey
+passkey-step-up = Confirm with a passkey
+passkey-second = Confirm with your passkey
+passkey-name = Sign-in name
+passkey-name-hint = Select this field to see the passkeys saved on this device. You can also leave it empty and press the button below.
+passkey-touch = Follow your device: use your finger, face, PIN or security key.
+passkey-working = Checking.
+passkey-done = Done. Opening the page.
+passkey-cancelled = It was cancelled or took too long. Press the button again.
+passkey-known = This key is registered already. Use another one, or simply sign in.
+passkey-unsupported = This browser cannot use passkeys. Use another browser or another way.
+passkey-offline = The checkpoint could not be reached. Check your network and press the button again.
+passkey-failed = That did not work. Press the button again. If it keeps happening, tell your IT team.
+passkey-no-script = Passkeys need JavaScript to be turned on in the browser.
+sign-in-or = or
+sign-in-temporary = Use a temporary code
+sign-in-enrol = I have a registration code
+sign-in-other = Sign in another way
+
+# Second factor
+second-title = One more step: your passkey
+second-lead = The sign-in service knows you now. Please confirm with your passkey as well.
+second-enrol-title = First, register a passkey
+second-enrol-lead = { $name }, you have no passkey yet. Register one here to use from now on.
+
+# Shared terminals
+waiting-title = Waiting on this device
+waiting-since = Waiting since { $time }
+waiting-locked = Locked (last used { $time })
+switch-title = Who is here?
+switch-lead = Confirm with your own passkey to open your own pages. Nothing of the person before is carried over.
+switch-key = Use my passkey
+switch-other = Someone else
+switch-do = Switch person
+switch-going-title = Locked
+switch-going-what = The next person can use this device now. To come back, confirm with your passkey.
+switch-going-do = The sign-in page opens next. If nothing happens, press the button below.
+switch-go = To the next person's page
+lock-title = Locked
+lock-lead = Nobody used this device for a while, so it is locked. Confirm with your passkey to go on. Someone else can start right away with their own.
+land-title = Cleared what was left here
+land-what = What the person before left in this browser is gone. Your own page opens next.
+land-go = Continue
+
+# Outage
+outage-label = Notice
+outage-title = The sign-in service is down.
+outage-banner = { $name } cannot be reached, so you can sign in with your passkey alone. Some apps and actions are closed meanwhile.
+
+# Registering a passkey
+enrol-title = Register a passkey
+enrol-lead = Enter the registration code you were given, then create a passkey on this device or on a security key.
+enrol-lead-own = Adding another passkey for { $name }.
+enrol-code = Registration code
+enrol-code-hint = The letters and digits on your paper or screen. Capitals do not matter.
+enrol-name = A name for this passkey
+enrol-name-hint = For example: blue key, my phone. May be left empty.
+enrol-do = Create the passkey
+enrol-note = A registration code works once. Do not show it to others.
+enrol-whose = Creating a passkey for { $name }. Follow your device.
+enrol-key-name = Passkey
+enrolled-title = Your passkey is registered
+enrolled-what = From now on you can sign in with it. If you lose it, tell your IT team at once.
+enrolled-own = To my page
+
+# Temporary code
+temporary-title = Sign in with a temporary code
+temporary-lead = Enter the temporary code your supervisor gave you, for example because your key is lost. It works for a short time and for some actions only, and who issued it is recorded.
+temporary-code = Temporary code
+temporary-code-hint = Letters and digits. Capitals do not matter.
+
+# Devices
+device-machine = server or medical device
+device-title = Register this device
+device-lead = Enter the code your IT team gave you to make a certificate for this device.
+device-code = Device code
+device-code-hint = The letters and digits on your paper or screen. It works once.
+device-form = This device is
+device-form-pkcs12 = Windows, Mac, Android or ChromeOS
+device-form-mobileconfig = iPad or iPhone
+device-enrol = Make the certificate
+device-note = Do this on the very device. Do not move its certificate to another one.
+device-known = This device is registered as { $name }. Its certificate is good until { $until }.
+device-renew = Renew the certificate
+device-renew-later = It is too early to renew. You can do it here when the end comes near.
+device-ready-title = The certificate is ready
+device-ready-what = This device is called { $name }. Please go on in this order.
+device-step-password = Note this password. It is never shown again once this page is closed.
+device-step-file = Get the file. It can be fetched within 10 minutes, from this browser only.
+device-file = Get the file
+device-install-pkcs12 = Open the file, enter the password, and install the certificate for yourself (“Personal”).
+device-install-mobileconfig = Open Settings, choose “Profile Downloaded”, install it, and enter the password when asked.
+device-step-again = Close the browser and open it again. When asked for a certificate, choose the name of this device.
+device-ready-note = Delete the file when it is installed.
+
+# Own page
+portal-me = My page
+me-title = My page
+me-done = Done.
+me-keys = My passkeys
+me-keys-none = You have no passkey yet.
+me-key-now = Used for this sign-in
+me-key-facts = { $model } / added { $added } / last used { $used }
+me-key-never = never
+me-key-model-unknown = Unknown kind of passkey
+me-key-rename = Rename
+me-key-name = New name
+me-key-rename-do = Save
+me-key-remove = Remove
+me-key-remove-what = You can never sign in with it again, and everything opened with it is closed.
+me-key-remove-do = Remove this passkey
+me-key-add = Add a passkey
+me-sessions = Where I am signed in
+me-sessions-what = If you do not recognise one, end it and tell your IT team.
+me-session-this = This one
+me-session-facts = Since { $opened } / last used { $seen } / until { $ends }
+me-session-parked = Waiting
+me-session-end = End it
+me-session-end-label = End the sign-in on { $name }
+me-devices = My devices
+me-devices-none = No device is registered for you.
+me-device-this = This one
+me-device-facts = { $class } / certificate until { $until }
+me-device-lost = If you lose a device, tell your IT team at once.
+me-opened = What was opened as me
+me-opened-what = The apps that were opened under your name. If you do not recognise one, tell your IT team.
+me-opened-none = Nothing recently.
+me-opened-when = When
+me-opened-app = App
+me-opened-act = Action
+me-opened-device = Device
+me-opened-outcome = Outcome
+me-act-read = read
+me-act-write = write
+me-outcome-allowed = opened
+me-outcome-refused = refused
+action-switch = Switch person
+
 # Why it was refused
 reason-sign-in-required-title = Please sign in
 reason-sign-in-required-what = You need to sign in to open this page.
@@ -198,6 +337,24 @@ fault-sign-in-refused-do = Try again. If it happens again, give the code below t
 fault-provider-unreachable-title = The sign-in service cannot be reached
 fault-provider-unreachable-what = The server that confirms who you are is not answering. The apps themselves are fine.
 fault-provider-unreachable-do = Wait a little and try again. Apps that are already open go on working.
+fault-not-json-title = Wrong kind of content
+fault-not-json-what = This address does not accept that kind of content.
+fault-not-json-do = Open the page again and try once more.
+fault-passkey-refused-title = This passkey was not accepted
+fault-passkey-refused-what = The passkey could not be verified. It may not be registered here, belong elsewhere, or be out of use.
+fault-passkey-refused-do = Try another passkey. If it happens again, give the code below to your IT team.
+fault-key-not-allowed-title = This kind of key cannot be registered
+fault-key-not-allowed-what = It is not one of the kinds the hospital allows.
+fault-key-not-allowed-do = Use a kind the hospital gives out, or ask your IT team.
+fault-provider-first-title = A passkey alone is not enough
+fault-provider-first-what = We know your key, but you have to sign in with your usual sign-in service first.
+fault-provider-first-do = Choose your usual sign-in service under the other ways.
+fault-no-key-title = You need a passkey
+fault-no-key-what = The sign-in service knows you, but no passkey is registered for you yet.
+fault-no-key-do = Ask your IT team for a registration code and register a passkey.
+fault-code-void-title = This code does not work
+fault-code-void-what = It is wrong, out of date, or was used already.
+fault-code-void-do = Check what you typed. If it is right, ask whoever gave it to you for a new one.
 reason-no-role-title = You have no role yet
 reason-no-role-what = We know who you are, but no role in the hospital has been set up for you.
 reason-no-role-do = Give the code below to your IT team and ask for your role to be set up.

@@ -90,6 +90,145 @@ action-portal = 使えるアプリの一覧へ
 action-sign-out = サインアウトする
 action-stay = サインアウトせずに戻る
 
+# パスキー
+passkey-sign-in = パスキーでサインイン
+passkey-step-up = パスキーで本人確認
+passkey-second = パスキーで確認する
+passkey-name = ログイン名
+passkey-name-hint = ここを選ぶと、この端末に登録されたパスキーが候補に出ます。空のままで下のボタンを押してもかまいません。
+passkey-touch = 画面の案内に従って、指や顔、暗証番号、セキュリティキーで確認してください。
+passkey-working = 確かめています。
+passkey-done = 確認できました。画面を開いています。
+passkey-cancelled = 中止されたか、時間が切れました。もう一度ボタンを押してください。
+passkey-known = このキーはもう登録されています。別のキーを使うか、そのままサインインしてください。
+passkey-unsupported = このブラウザーではパスキーを使えません。別のブラウザーか、ほかの方法を使ってください。
+passkey-offline = 関所とつながりませんでした。ネットワークを確かめて、もう一度ボタンを押してください。
+passkey-failed = 確認できませんでした。もう一度ボタンを押してください。続くときは、情報システム担当に知らせてください。
+passkey-no-script = パスキーを使うには、ブラウザーの JavaScript を有効にしてください。
+sign-in-or = または
+sign-in-temporary = 臨時コードでサインイン
+sign-in-enrol = 登録コードを受け取った人
+sign-in-other = ほかの方法でサインイン
+
+# 2つ目の確認
+second-title = あと一つ、パスキーで確認します
+second-lead = サインイン先での確認は終わりました。次に、あなたのパスキーで確認してください。
+second-enrol-title = はじめに、パスキーを登録します
+second-enrol-lead = { $name }さんのパスキーがまだありません。ここで登録すると、次からはそれで確認できます。
+
+# 共用の端末
+waiting-title = この端末で待機中の人
+waiting-since = { $time } から待機中
+waiting-locked = ロック中(最後の操作 { $time })
+switch-title = どなたが使いますか
+switch-lead = あなたのパスキーで確認すると、あなたの画面になります。前の人の画面は引き継がれません。
+switch-key = 自分のパスキーで使う
+switch-other = 別の人が使う
+switch-do = 席を替わる
+switch-going-title = 画面をロックしました
+switch-going-what = この端末を次の人に渡せます。戻るときは、あなたのパスキーで確認してください。
+switch-going-do = 続けて、サインインの画面を開きます。画面が変わらないときは、下のボタンを押してください。
+switch-go = 次の人の画面へ
+lock-title = ロックしています
+lock-lead = しばらく操作がなかったのでロックしました。続けるには、あなたのパスキーで確認してください。別の人も、自分のパスキーですぐに使えます。
+land-title = 前の人の情報を消しました
+land-what = この端末に残っていた前の人の情報を消しました。続けて、あなたの画面を開きます。
+land-go = 続ける
+
+# 認証システムの障害
+outage-label = お知らせ
+outage-title = 認証システムの障害中です。
+outage-banner = { $name }につながらないため、パスキーだけでサインインできます。使えるアプリや操作は限られます。
+
+# パスキーの登録
+enrol-title = パスキーの登録
+enrol-lead = 受け取った登録コードを入れて、この端末かセキュリティキーにパスキーを作ります。
+enrol-lead-own = { $name }さんに、パスキーをもう一つ登録します。
+enrol-code = 登録コード
+enrol-code-hint = 紙や画面にある英数字です。大文字と小文字は区別しません。
+enrol-name = パスキーの名前
+enrol-name-hint = 例: 青いキー、私のスマートフォン。空のままでもかまいません。
+enrol-do = パスキーを作る
+enrol-note = 登録コードは一度だけ使えます。ほかの人に見せないでください。
+enrol-whose = { $name }さんのパスキーを作ります。画面の案内に従ってください。
+enrol-key-name = パスキー
+enrolled-title = パスキーを登録しました
+enrolled-what = 次からは、このパスキーでサインインできます。なくしたときは、すぐに情報システム担当へ知らせてください。
+enrolled-own = 自分の情報へ
+
+# 臨時コード
+temporary-title = 臨時コードでサインイン
+temporary-lead = パスキーをなくしたときなどに、責任者から受け取った臨時コードを入れてください。使える時間と操作は限られ、だれが出したかも記録されます。
+temporary-code = 臨時コード
+temporary-code-hint = 英数字です。大文字と小文字は区別しません。
+
+# 端末の登録
+device-machine = 機器・サーバー
+device-title = この端末の登録
+device-lead = 情報システム担当から受け取ったコードを入れると、この端末に入れる証明書ができます。
+device-code = 端末の登録コード
+device-code-hint = 紙や画面にある英数字です。一度だけ使えます。
+device-form = この端末の種類
+device-form-pkcs12 = Windows、Mac、Android、ChromeOS
+device-form-mobileconfig = iPad、iPhone
+device-enrol = 証明書を作る
+device-note = この端末でこの画面を開いて登録してください。できた証明書を別の端末に移してはいけません。
+device-known = この端末は { $name } として登録されています。証明書は { $until } まで使えます。
+device-renew = 証明書を更新する
+device-renew-later = まだ更新の時期ではありません。期限が近づくと、ここから更新できます。
+device-ready-title = 証明書ができました
+device-ready-what = この端末の名前は { $name } です。次の順に進めてください。
+device-step-password = このパスワードを控えます。この画面を閉じると二度と出ません。
+device-step-file = ファイルを受け取ります。10分以内、このブラウザーだけで受け取れます。
+device-file = ファイルを受け取る
+device-install-pkcs12 = 受け取ったファイルを開き、パスワードを入れて、証明書を「個人」に入れます。
+device-install-mobileconfig = 「設定」を開き、「プロファイルがダウンロード済み」からインストールし、聞かれたらパスワードを入れます。
+device-step-again = ブラウザーを閉じて開き直します。証明書を選ぶ画面が出たら、この端末の名前を選びます。
+device-ready-note = ファイルは、入れ終わったら消してください。
+
+# 自分の情報
+portal-me = 自分の情報
+me-title = 自分の情報
+me-done = 変更しました。
+me-keys = パスキー
+me-keys-none = パスキーはまだありません。
+me-key-now = 今のサインインに使用
+me-key-facts = { $model } / 登録 { $added } / 最後の使用 { $used }
+me-key-never = なし
+me-key-model-unknown = 種類の分からないパスキー
+me-key-rename = 名前を変える
+me-key-name = 新しい名前
+me-key-rename-do = 変える
+me-key-remove = 削除する
+me-key-remove-what = このパスキーでは二度とサインインできなくなり、これで開いた画面もすべて閉じます。
+me-key-remove-do = このパスキーを削除する
+me-key-add = パスキーを追加する
+me-sessions = サインイン中の端末
+me-sessions-what = 身に覚えのないものがあれば終了し、情報システム担当に知らせてください。
+me-session-this = 今使っているもの
+me-session-facts = 開始 { $opened } / 最後の操作 { $seen } / 期限 { $ends }
+me-session-parked = 待機中
+me-session-end = 終了する
+me-session-end-label = { $name } のサインインを終了する
+me-devices = 端末
+me-devices-none = あなたの端末は登録されていません。
+me-device-this = 今使っている端末
+me-device-facts = { $class } / 証明書の期限 { $until }
+me-device-lost = 端末をなくしたときは、すぐに情報システム担当へ知らせてください。
+me-opened = 最近開いたもの
+me-opened-what = あなたとして開かれたアプリの記録です。身に覚えのないものがあれば、情報システム担当に知らせてください。
+me-opened-none = 最近の記録はありません。
+me-opened-when = 日時
+me-opened-app = アプリ
+me-opened-act = 操作
+me-opened-device = 端末
+me-opened-outcome = 結果
+me-act-read = 参照
+me-act-write = 書き込み
+me-outcome-allowed = 開いた
+me-outcome-refused = 断られた
+action-switch = 席を替わる
+
 # 断った理由
 reason-sign-in-required-title = サインインしてください
 reason-sign-in-required-what = この画面を開くには、サインインが必要です。
@@ -198,6 +337,24 @@ fault-sign-in-refused-do = もう一度試してください。続くときは�
 fault-provider-unreachable-title = サインイン先につながりません
 fault-provider-unreachable-what = 本人を確かめるサーバーが、今応答していません。アプリの不具合ではありません。
 fault-provider-unreachable-do = 少し待って、もう一度試してください。すでに開いているアプリは、そのまま使えます。
+fault-not-json-title = この形式では受け取れません
+fault-not-json-what = この入口が受け取る形式ではありません。
+fault-not-json-do = 画面を開き直して、もう一度試してください。
+fault-passkey-refused-title = このパスキーは受け付けられません
+fault-passkey-refused-what = パスキーを確かめられませんでした。登録されていないか、別の場所のパスキーか、使えなくなっています。
+fault-passkey-refused-do = 別のパスキーで試してください。続くときは、情報システム担当に下の番号を伝えてください。
+fault-key-not-allowed-title = この種類のキーは登録できません
+fault-key-not-allowed-what = 病院で使えることになっている種類のキーではありません。
+fault-key-not-allowed-do = 病院で決められたキーを使うか、情報システム担当に相談してください。
+fault-provider-first-title = パスキーだけではサインインできません
+fault-provider-first-what = あなたは確かめられましたが、先にいつものサインイン先での確認が必要です。
+fault-provider-first-do = 「ほかの方法」から、いつものサインイン先を選んでください。
+fault-no-key-title = パスキーの登録が必要です
+fault-no-key-what = サインイン先での確認は済みましたが、あなたのパスキーがまだ登録されていないため、入れません。
+fault-no-key-do = 情報システム担当から登録コードを受け取り、パスキーを登録してください。
+fault-code-void-title = このコードは使えません
+fault-code-void-what = コードが違うか、期限が切れたか、もう使われています。
+fault-code-void-do = 入力を確かめてください。正しいはずのときは、コードを出した人に新しいコードを頼んでください。
 reason-no-role-title = 役割がまだありません
 reason-no-role-what = 本人と確かめられましたが、病院での役割が登録されていません。
 reason-no-role-do = 情報システム担当に下の番号を伝えて、役割の登録を頼んでください。
