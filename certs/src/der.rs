@@ -18,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) ends_at: Timestamp,
     /// Whether it may sign others.
     pub(crate) is_ca: bool,
+    /// Whether it may sign the certificates of devices: a CA, its key for that, and not for other purposes alone.
+    pub(crate) may_sign_devices: bool,
     /// Whether a server may show it: no extended key usage at all, or `serverAuth` among it.
     pub(crate) is_for_servers: bool,
     /// Names by which it is asked for; what is no host name or wildcard of one is left out.
@@ -43,10 +45,15 @@ impl Facts {
         let constraints = parsed.basic_constraints().ok()?;
         let usage = parsed.extended_key_usage().ok()?;
         let names = parsed.subject_alternative_name().ok()?;
+        let key_usage = parsed.key_usage().ok()?;
+        let is_ca = constraints.is_some_and(|found| found.value.ca);
+        let may_sign = key_usage.is_none_or(|found| found.value.key_cert_sign());
+        let is_for_clients = usage.as_ref().is_none_or(|found| found.value.any || found.value.client_auth);
         Some(Self {
+            may_sign_devices: is_ca && may_sign && is_for_clients,
             starts_at: moment(parsed.validity().not_before),
             ends_at: moment(parsed.validity().not_after),
-            is_ca: constraints.is_some_and(|found| found.value.ca),
+            is_ca,
             is_for_servers: usage.is_none_or(|found| found.value.any || found.value.server_auth),
             names: names.map(|found| served_names(&found.value.general_names)).unwrap_or_default(),
         })
@@ -89,6 +96,6 @@ fn served_names(names: &[GeneralName<'_>]) -> Vec<ServedName> {
         .collect()
 }
 
-fn moment(time: ASN1Time) -> Timestamp {
+pub(crate) fn moment(time: ASN1Time) -> Timestamp {
     Timestamp::from_unix_micros(time.timestamp().saturating_mul(1_000_000))
 }

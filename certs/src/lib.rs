@@ -1,30 +1,47 @@
 //! Server certificates by name, device client certificates, and the small device CA.
 //!
 //! Everything TLS needs to know who is who, as values that the gateway hands to rustls. Deliberately not here:
-//! sockets (gateway), which device may do what (policy), and which certificates are revoked (the ledger in store,
-//! asked on every request by identity, because TLS resumption does not verify a certificate again).
+//! sockets (gateway), which device may do what (policy), and which devices the institution has revoked (the ledger in
+//! store, asked on every request by identity, because TLS resumption does not verify a certificate again).
 
+mod asn1;
+mod certificate;
+mod crl;
 mod der;
 mod device_ca;
+pub mod est;
 mod files;
 mod listener;
+mod mobileconfig;
+mod pem;
 mod pkcs12;
 mod problem;
 mod provider;
+mod refusal;
+mod request;
 mod roots;
+mod sealed;
 mod server;
 mod server_ca;
+mod shown;
 mod signing;
 #[cfg(test)]
 mod testing;
 mod upstream;
 
+pub use certificate::DeviceCertificate;
+pub use crl::{Crl, CrlProblem};
 pub use der::fingerprint;
 pub use device_ca::{DeviceCa, IssuedDevice};
 pub use listener::server_config;
+pub use mobileconfig::{MOBILECONFIG_TYPE, Profile, mobileconfig};
 pub use pkcs12::{PASSWORD_CHARACTERS_MIN, pkcs12, pkcs12_for_older_systems};
 pub use problem::CertProblem;
-pub use roots::DeviceRoots;
+pub use refusal::Refusal;
+pub use request::{DeviceRequest, REQUEST_BYTES_MAX, RequestProblem};
+pub use roots::{CrlState, DeviceRoots};
+pub use sealed::{SealProblem, read_sealed_key};
 pub use server::ServerCertificates;
 pub use server_ca::{IssuedServer, ServerCa};
+pub use shown::Shown;
 pub use upstream::upstream_config;

@@ -1,27 +1,32 @@
-//! The CAs whose device certificates are believed, and the verifier that asks them.
+//! The CAs whose device certificates are believed, their revocation lists, and the verifier that asks them.
 //!
-//! Being believed means only that the certificate is genuine: which device it is, and whether it is revoked, is asked of
-//! the ledger on every request.
+//! Being believed means only that the certificate is genuine and its CA stands by it: which device it is, and whether
+//! the institution itself has revoked it, is asked of the ledger on every request.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::ClientCertificates;
+use config::{ClientCertificates, DeviceTrust};
 use policy::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
+use crate::crl::Crl;
 use crate::der::{Facts, day};
-use crate::provider::provider;
-use crate::{CertProblem, DeviceCa, files};
+use crate::{CertProblem, DeviceCa, Refusal, Shown, files};
+
+mod verifier;
+
+use verifier::{Kept, Verifier, is_named};
 
 /// How often the set of CAs may change while the program runs; each change keeps a few hundred bytes for good.
-const CHANGES_MAX: u64 = 10_000;
+const CHANGES_MAX: usize = 10_000;
 
 /// The device CAs in force: the gateway's own, and those of the configuration.
 #[derive(Debug)]
@@ -34,10 +39,17 @@ pub struct DeviceRoots {
     changing: Mutex<()>,
 }
 
-#[derive(Debug)]
-struct Verifier {
-    inner: Arc<dyn ClientCertVerifier>,
-    certificates: Vec<CertificateDer<'static>>,
+/// A revocation list in force, for whoever watches over it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CrlState {
+    /// The file.
+    pub file: String,
+    /// The CA that made it.
+    pub issuer: String,
+    /// When it was made.
+    pub issued_at: Timestamp,
+    /// When it is too old; devices of its CA are refused from then on.
+    pub usable_until: Timestamp,
 }
 
 /// The names of CAs as clients are told them. rustls borrows them from the verifier, so what was once told must stay
@@ -49,15 +61,16 @@ struct Hints {
 }
 
 impl DeviceRoots {
-    /// Loads the CAs of a configuration.
+    /// Loads the CAs and revocation lists of a configuration. A list that is too old is no problem here: the devices of
+    /// its CA are refused, and others go on.
     ///
     /// # Errors
-    /// Every file that cannot be used: unreadable, expired, not a CA.
-    pub fn load(own: &DeviceCa, extra: &[PathBuf], at: Timestamp) -> Result<Arc<Self>, Vec<CertProblem>> {
-        let (verifier, subjects) = build(own, extra, at)?;
+    /// Every file that cannot be used: unreadable, a CA that is expired or none, a list that none of the CAs signed.
+    pub fn load(own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<Arc<Self>, Vec<CertProblem>> {
+        let verifier = build(own, trust, at)?;
         Ok(Arc::new(Self {
+            hints: Hints { subjects: verifier.subjects(), next: OnceLock::new() },
             verifier: ArcSwap::from_pointee(verifier),
-            hints: Hints { subjects, next: OnceLock::new() },
             generation: AtomicU64::new(0),
             changing: Mutex::new(()),
         }))
@@ -67,13 +80,16 @@ impl DeviceRoots {
     ///
     /// # Errors
     /// As for [`DeviceRoots::load`]; what was in force then stays in force.
-    pub fn reload(&self, own: &DeviceCa, extra: &[PathBuf], at: Timestamp) -> Result<(), Vec<CertProblem>> {
-        let (verifier, subjects) = build(own, extra, at)?;
+    pub fn reload(&self, own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<(), Vec<CertProblem>> {
+        let verifier = build(own, trust, at)?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.verifier.load().certificates == verifier.certificates {
+        let before = self.verifier.load_full();
+        let same_cas = before.certificates == verifier.certificates;
+        if same_cas && before.crls == verifier.crls {
             return Ok(());
         }
-        if self.generation() >= CHANGES_MAX {
+        let hints = Hints { subjects: verifier.subjects(), next: OnceLock::new() };
+        if !same_cas && self.hints.count() >= CHANGES_MAX {
             return Err(vec![CertProblem::new(
                 "device CAs",
                 "changed too often since the start",
@@ -82,9 +98,51 @@ impl DeviceRoots {
         }
         self.verifier.store(Arc::new(verifier));
         self.generation.fetch_add(1, Ordering::AcqRel);
-        // Alone under the lock, so the last place is free.
-        drop(self.hints.last().next.set(Box::new(Hints { subjects, next: OnceLock::new() })));
+        if !same_cas {
+            // Alone under the lock, so the last place is free.
+            drop(self.hints.last().next.set(Box::new(hints)));
+        }
         Ok(())
+    }
+
+    /// Whether a device certificate is believed now: the certificate first, then those that lead to its CA.
+    ///
+    /// # Errors
+    /// [`Refusal`], the same that a handshake would end with.
+    pub fn check(&self, chain: &[CertificateDer<'_>], at: Timestamp) -> Result<(), Refusal> {
+        let (certificate, others) = chain.split_first().ok_or(Refusal::Missing)?;
+        let second = at.unix_seconds().max(0).unsigned_abs();
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(second));
+        let verified = self.verifier.load().verify(certificate, others, now);
+        verified.map_err(|error| Refusal::of(&error).unwrap_or(Refusal::NotAllowed))
+    }
+
+    /// Asks again about a certificate that was shown in a handshake: its CA may have revoked it since, its list may have
+    /// become too old, or the CA be out of the configuration. Cheap where nothing changed.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the connection should end.
+    pub fn recheck(&self, shown: &Shown, at: Timestamp) -> Result<(), Refusal> {
+        let generation = self.generation();
+        if shown.is_good(generation, at) {
+            return Ok(());
+        }
+        self.check(shown.chain(), at)?;
+        // Read before the check: a change in between is seen the next time.
+        shown.note_good(generation, self.verifier.load().next_too_old_after(at));
+        Ok(())
+    }
+
+    /// The revocation lists in force, in the order of the configuration.
+    #[must_use]
+    pub fn crls(&self) -> Vec<CrlState> {
+        let state = |kept: &Kept| CrlState {
+            file: kept.file.clone(),
+            issuer: kept.crl.issuer_in_words.clone(),
+            issued_at: kept.crl.issued_at,
+            usable_until: kept.usable_until,
+        };
+        self.verifier.load().crls.iter().map(state).collect()
     }
 
     pub(crate) fn generation(&self) -> u64 {
@@ -102,12 +160,16 @@ impl DeviceRoots {
 }
 
 impl Hints {
+    fn all(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |hints| hints.next.get().map(AsRef::as_ref))
+    }
+
     fn last(&self) -> &Self {
-        let mut hints = self;
-        while let Some(next) = hints.next.get() {
-            hints = next;
-        }
-        hints
+        self.all().last().unwrap_or(self)
+    }
+
+    fn count(&self) -> usize {
+        self.all().count()
     }
 }
 
@@ -133,7 +195,8 @@ impl ClientCertVerifier for Following {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.roots.verifier.load().inner.verify_client_cert(end_entity, intermediates, now)
+        self.roots.verifier.load().verify(end_entity, intermediates, now)?;
+        Ok(ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -142,7 +205,7 @@ impl ClientCertVerifier for Following {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verifier.load().inner.verify_tls12_signature(message, certificate, signature)
+        self.roots.verifier.load().verify_tls12_signature(message, certificate, signature)
     }
 
     fn verify_tls13_signature(
@@ -151,46 +214,85 @@ impl ClientCertVerifier for Following {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.roots.verifier.load().inner.verify_tls13_signature(message, certificate, signature)
+        self.roots.verifier.load().verify_tls13_signature(message, certificate, signature)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.roots.verifier.load().inner.supported_verify_schemes()
+        self.roots.verifier.load().supported_verify_schemes()
     }
 }
 
-fn build(
-    own: &DeviceCa,
-    extra: &[PathBuf],
-    at: Timestamp,
-) -> Result<(Verifier, Vec<DistinguishedName>), Vec<CertProblem>> {
-    let mut certificates = vec![own.certificate().clone()];
+fn build(own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<Verifier, Vec<CertProblem>> {
     let mut problems = Vec::new();
-    for file in extra {
+    let mut others = Vec::new();
+    for file in &trust.ca_files {
         match ca_certificates(file, at) {
-            Ok(found) => certificates.extend(found),
+            Ok(found) => others.extend(found),
+            Err(problem) => problems.push(problem),
+        }
+    }
+    // Without all CAs it cannot be said whose a list is.
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let mut lists = Vec::new();
+    for file in &trust.crl_files {
+        match Crl::load(file).and_then(|found| of_known_cas(file, found, &others)) {
+            Ok(found) => lists.extend(found.into_iter().map(|crl| Kept {
+                file: file.display().to_string(),
+                usable_until: crl.usable_until(trust.crl_max_age),
+                crl,
+            })),
             Err(problem) => problems.push(problem),
         }
     }
     if !problems.is_empty() {
         return Err(problems);
     }
-    let unusable = |error: &dyn std::fmt::Display| {
-        vec![CertProblem::new(
-            "device CAs",
-            format!("cannot be used: {error}"),
-            "check each CA file with `openssl x509`",
-        )]
-    };
-    let mut store = RootCertStore::empty();
-    for certificate in &certificates {
-        store.add(certificate.clone()).map_err(|error| unusable(&error))?;
+    let lists = latest(lists, &others);
+    for list in lists.iter().filter(|list| list.usable_until <= at) {
+        tracing::error!(file = %list.file, until = %list.usable_until, "a revocation list is too old; devices of its CA are refused");
     }
-    let subjects = store.subjects();
-    let inner = WebPkiClientVerifier::builder_with_provider(Arc::new(store), provider())
-        .build()
-        .map_err(|error| unusable(&error))?;
-    Ok((Verifier { inner, certificates }, subjects))
+    Verifier::new(own.anchors().cloned().collect(), others, lists).map_err(|problem| vec![problem])
+}
+
+/// Each list must be signed by a CA that is trusted; a list of somebody else would be waited for in vain.
+fn of_known_cas(file: &Path, lists: Vec<Crl>, cas: &[CertificateDer<'static>]) -> Result<Vec<Crl>, CertProblem> {
+    for list in &lists {
+        if !cas.iter().any(|ca| is_named(ca, &list.issuer)) {
+            return Err(CertProblem::at(
+                file,
+                format!("holds a revocation list of `{}`, which is no CA of `ca_files`", list.issuer_in_words),
+                "name that CA's certificate in `ca_files`, or remove the list",
+            ));
+        }
+        if !cas.iter().any(|ca| list.is_signed_by(ca)) {
+            return Err(CertProblem::at(
+                file,
+                format!(
+                    "holds a revocation list that is not signed by `{}`, whose name it bears",
+                    list.issuer_in_words
+                ),
+                "fetch the list again from the CA",
+            ));
+        }
+    }
+    Ok(lists)
+}
+
+/// Of lists about the same certificates, by the same key, the one made last.
+fn latest(lists: Vec<Kept>, cas: &[CertificateDer<'static>]) -> Vec<Kept> {
+    let signer = |kept: &Kept| cas.iter().position(|ca| kept.crl.is_signed_by(ca));
+    let mut latest: Vec<(Option<usize>, Kept)> = Vec::new();
+    for kept in lists {
+        let by = signer(&kept);
+        if latest.iter().any(|(other_by, other)| *other_by == by && other.crl.replaces(&kept.crl)) {
+            continue;
+        }
+        latest.retain(|(other_by, other)| *other_by != by || !kept.crl.replaces(&other.crl));
+        latest.push((by, kept));
+    }
+    latest.into_iter().map(|(_, kept)| kept).collect()
 }
 
 /// Reads a file of CA certificates; each must be a CA and in force, because a root's end is looked at nowhere else.

@@ -61,7 +61,7 @@ impl ServerCa {
         let place = names.first().copied().unwrap_or("a server without names");
         let failed = |error: rcgen::Error| signing::not_made(place, &error);
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = signing::end_params(place, ExtendedKeyUsagePurpose::ServerAuth);
+        let mut params = signing::end_params(place, ExtendedKeyUsagePurpose::ServerAuth)?;
         params.subject_alt_names = rcgen::CertificateParams::new(names).map_err(failed)?.subject_alt_names;
         signing::set_validity(&mut params, at, signing::end_of(at, lifetime));
         let key = signing::make_key(place)?;

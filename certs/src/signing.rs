@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use policy::Timestamp;
-use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SerialNumber,
+};
 
 use crate::CertProblem;
 use crate::der::sha256;
@@ -23,22 +25,34 @@ pub(crate) fn ca_params(name: &str, key: &KeyPair, use_: ExtendedKeyUsagePurpose
     let [a, b, c, d, ..] = sha256(key.public_key_raw());
     let name = subject(name, SUBJECT_CHARACTERS_MAX - 9);
     params.distinguished_name.push(DnType::CommonName, format!("{name} {a:02x}{b:02x}{c:02x}{d:02x}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params.is_ca = of_end_certificates();
+    params.key_usages = ca_usages();
     params.extended_key_usages = vec![use_];
     params
 }
 
-/// The parameters of an end certificate.
-pub(crate) fn end_params(name: &str, use_: ExtendedKeyUsagePurpose) -> CertificateParams {
+/// A CA that signs end certificates only, no other CA.
+pub(crate) fn of_end_certificates() -> IsCa {
+    IsCa::Ca(BasicConstraints::Constrained(0))
+}
+
+/// What a CA's key is for.
+pub(crate) fn ca_usages() -> Vec<KeyUsagePurpose> {
+    vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign]
+}
+
+/// The parameters of an end certificate, with a number at random: one made from the key would come twice when a
+/// certificate is renewed for the same key.
+pub(crate) fn end_params(name: &str, use_: ExtendedKeyUsagePurpose) -> Result<CertificateParams, CertProblem> {
     let mut params = CertificateParams::default();
+    params.serial_number = Some(random_number(name)?);
     params.distinguished_name = rcgen::DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, subject(name, SUBJECT_CHARACTERS_MAX));
     params.is_ca = IsCa::ExplicitNoCa;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![use_];
     params.use_authority_key_identifier_extension = true;
-    params
+    Ok(params)
 }
 
 /// Adds the institution to a subject.
@@ -68,6 +82,17 @@ pub(crate) fn make_key(place: &str) -> Result<KeyPair, CertProblem> {
 
 pub(crate) fn not_made(place: &str, error: &rcgen::Error) -> CertProblem {
     CertProblem::new(place, format!("a certificate cannot be made: {error}"), "check the names given")
+}
+
+fn random_number(place: &str) -> Result<SerialNumber, CertProblem> {
+    let mut bytes = [0; 16];
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| CertProblem::new(place, "the system yields no random numbers", "look at its log"))?;
+    // Positive, and never short: the first digit is 4 to 7.
+    if let Some(first) = bytes.first_mut() {
+        *first = *first & 0x3f | 0x40;
+    }
+    Ok(SerialNumber::from_slice(&bytes))
 }
 
 fn subject(text: &str, characters_max: usize) -> String {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use config::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
+use config::{CertificateFiles, ClientCertificates, DeviceTrust, Listener, TlsProfile};
 use policy::{DeviceClass, DeviceId, Host, Timestamp, ZoneId};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
@@ -60,6 +60,19 @@ impl Drop for Folder {
     }
 }
 
+/// Trust in the gateway's own CA and these.
+pub(crate) fn trust(ca_files: &[PathBuf]) -> DeviceTrust {
+    DeviceTrust {
+        ca_files: ca_files.to_vec(),
+        certificate_lifetime: 365 * DAY,
+        renew_before: 120 * DAY,
+        ca: None,
+        ca_passphrase: None,
+        crl_files: vec![],
+        crl_max_age: 7 * DAY,
+    }
+}
+
 /// A hospital: a server CA, its certificates for `*.hosp.example`, and a device CA.
 pub(crate) struct Hospital {
     pub(crate) folder: Folder,
@@ -77,7 +90,7 @@ impl Hospital {
         server_ca.issue(&["*.hosp.example"], NOW, 90 * DAY).unwrap().save(&pair).unwrap();
         let device_ca = DeviceCa::open_or_create(&folder.0.join("ca"), "みなと病院", NOW).unwrap();
         let certificates = ServerCertificates::load(&[pair], NOW).unwrap();
-        let roots = DeviceRoots::load(&device_ca, &[], NOW).unwrap();
+        let roots = DeviceRoots::load(&device_ca, &trust(&[]), NOW).unwrap();
         Self { folder, server_ca, device_ca, certificates, roots }
     }
 

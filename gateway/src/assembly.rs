@@ -116,11 +116,11 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let config = Arc::new(config);
     let at = clock.now();
 
-    let device_ca = DeviceCa::open_or_create(&device_ca_dir(&config.state_dir), &config.facility.name, at)
+    let device_ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let certificates = ServerCertificates::load(&config.certificates, at).map_err(list)?;
     uncovered_hosts(&config, &certificates)?;
-    let roots = DeviceRoots::load(&device_ca, &config.devices.ca_files, at).map_err(list)?;
+    let roots = DeviceRoots::load(&device_ca, &config.devices, at).map_err(list)?;
     let metrics = Metrics::new();
     let doors = doors(&config, &certificates, &roots, &metrics)?;
 

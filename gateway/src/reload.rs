@@ -75,7 +75,7 @@ fn look(file: &Path) -> Look {
 pub fn files(source: &Source, config: &Config) -> Vec<PathBuf> {
     let mut files = config.files.clone();
     files.extend(config.certificates.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]));
-    files.extend(config.devices.ca_files.iter().cloned());
+    files.extend(config.devices.ca_files.iter().chain(&config.devices.crl_files).cloned());
     if let Source::File(path) = source {
         files.push(path.clone());
     }
@@ -142,8 +142,8 @@ impl Reloader {
         // A trial load first: nothing is swapped until all of it is known to be good.
         let trial = ServerCertificates::load(&config.certificates, at).map_err(in_words)?;
         assembly::uncovered_hosts(&config, &trial).map_err(|failure| failure.to_string())?;
-        DeviceRoots::load(&self.device_ca, &config.devices.ca_files, at).map_err(in_words)?;
-        self.roots.reload(&self.device_ca, &config.devices.ca_files, at).map_err(in_words)?;
+        DeviceRoots::load(&self.device_ca, &config.devices, at).map_err(in_words)?;
+        self.roots.reload(&self.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
         self.gate.snapshot.store(Arc::new(snapshot));

@@ -90,10 +90,11 @@ async fn note_failure(worker: &Worker, address: IpAddr, zone: &ZoneId, error: &s
 /// The reason's code in the log; `None` for a peer that only hung up.
 fn failure_code(error: &std::io::Error) -> Option<&'static str> {
     let tls = error.get_ref()?.downcast_ref::<rustls::Error>()?;
+    if let Some(refusal) = certs::Refusal::of(tls) {
+        return Some(refusal.code());
+    }
     #[expect(clippy::wildcard_enum_match_arm, reason = "the enum is another crate's and grows")]
     Some(match tls {
-        rustls::Error::InvalidCertificate(_) => "client-certificate-refused",
-        rustls::Error::NoCertificatesPresented => "client-certificate-missing",
         rustls::Error::PeerIncompatible(_) => "tls-incompatible",
         rustls::Error::PeerMisbehaved(_) => "tls-misbehaved",
         rustls::Error::AlertReceived(_) => "tls-alert-received",

@@ -4,6 +4,8 @@ use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 
 use super::*;
+use crate::der::Facts;
+use crate::fingerprint;
 use crate::testing::{DAY, Folder, NOW, device_id, mode_of};
 
 fn open(folder: &Folder) -> Result<DeviceCa, CertProblem> {
@@ -66,7 +68,7 @@ fn a_damaged_ca_is_refused_and_never_replaced() {
         assert_eq!(std::fs::read_to_string(file(&folder)).unwrap(), damaged);
     }
     let problem = open(&folder).unwrap_err().to_string();
-    assert!(problem.contains("not the key of its certificate"), "{problem}");
+    assert!(problem.contains("does not open"), "a sealed key is bound to its certificate: {problem}");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::*;
-use crate::testing::{DAY, Folder, Hospital, NOW, Side, client_at_now, days_before, device_id, handshake};
+use crate::testing::{DAY, Folder, Hospital, NOW, Side, client_at_now, days_before, device_id, handshake, trust};
 use crate::{DeviceCa, fingerprint};
 
 const EMR: &str = "emr.hosp.example";
@@ -104,7 +104,7 @@ fn an_optional_certificate_may_be_missing_but_not_false() {
 
     // The same names, signed by a CA that merely looks like the hospital's.
     let elsewhere = Folder::new();
-    let forged = DeviceCa::open_or_create(&elsewhere.0, "みなと病院", NOW).unwrap();
+    let forged = DeviceCa::open_or_create(&elsewhere.0.join("ca"), "みなと病院", NOW).unwrap();
     let forged = forged.issue(&device_id("ward3-01"), DeviceClass::WardShared, NOW, 365 * DAY).unwrap();
     let mut liar = hospital.browser_of(&forged);
     liar.client_auth_cert_resolver = stubborn(&forged);
@@ -182,12 +182,12 @@ fn sessions_from_before_a_change_of_roots_are_not_resumed() {
     let server = hospital.listener(Required, High);
     let client = hospital.browser_of(&hospital.device());
     handshake(&client, &server, EMR).unwrap();
-    hospital.roots.reload(&hospital.device_ca, &[], NOW).unwrap();
+    hospital.roots.reload(&hospital.device_ca, &trust(&[]), NOW).unwrap();
     let (_, unchanged) = handshake(&client, &server, EMR).unwrap();
     assert_eq!(unchanged.handshake_kind(), Some(HandshakeKind::Resumed), "reloading the same changes nothing");
 
     let mdm = hospital.folder.write("mdm.pem", hospital.server_ca.certificate_pem());
-    hospital.roots.reload(&hospital.device_ca, &[mdm], NOW).unwrap();
+    hospital.roots.reload(&hospital.device_ca, &trust(&[mdm]), NOW).unwrap();
     let (_, changed) = handshake(&client, &server, EMR).unwrap();
     assert_eq!(changed.handshake_kind(), Some(HandshakeKind::Full));
 }
