@@ -10,11 +10,14 @@ mod devices;
 mod fetch;
 mod hand_off;
 mod oidc;
+mod outage;
+mod refresh;
 mod secret;
 mod session;
 mod sessions;
 #[cfg(test)]
 mod testing;
+mod together;
 mod unknown;
 mod watch;
 
@@ -22,7 +25,15 @@ pub use assertion::{AssertionProblem, Assertions, KeyProblem};
 pub use devices::{DeviceState, Devices};
 pub use fetch::{Fetch, FetchProblem};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
-pub use oidc::{Begin, Callback, Oidc, Rejection, SignInProblem, SignedIn, StartedSignIn, user_id};
+pub use oidc::{
+    Begin, Callback, LoggedOut, LogoutProblem, Oidc, Place, Rejection, SignInProblem, SignedIn, StartedSignIn, offered,
+    user_id,
+};
+pub use outage::{
+    InOutage, Outage, OutageAct, OutageBy, OutageLine, OutageMode, OutagePeriod, OutagePerson, OutageReport,
+    OutageStanding, OutageStatus, OutageSwitch,
+};
+pub use refresh::{Refresh, Refreshed};
 pub use secret::{BrowserSecret, SessionToken};
 pub use session::{Opening, Session};
 pub use sessions::Sessions;

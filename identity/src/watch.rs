@@ -9,7 +9,7 @@ use store::{Change, Event, Store, StoreProblem};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::{Devices, Sessions};
+use crate::{Devices, Outage, Sessions};
 
 /// How often the store is asked for events.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -26,6 +26,7 @@ pub struct Watch {
     sessions: Arc<Sessions>,
     devices: Arc<Devices>,
     clock: Clock,
+    outage: Option<Arc<Outage>>,
     /// The last event that was applied.
     applied: u64,
     changes: watch::Sender<u64>,
@@ -39,7 +40,23 @@ impl Watch {
     pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, devices: Arc<Devices>, clock: Clock, from: u64) -> Self {
         let now = clock.now();
         let changes = watch::Sender::new(from);
-        Self { store, sessions, devices, clock, applied: from, changes, written_down_at: now, pruned_at: now }
+        Self {
+            store,
+            sessions,
+            devices,
+            clock,
+            outage: None,
+            applied: from,
+            changes,
+            written_down_at: now,
+            pruned_at: now,
+        }
+    }
+
+    /// Follows outages too.
+    #[must_use]
+    pub fn with_outage(self, outage: Arc<Outage>) -> Self {
+        Self { outage: Some(outage), ..self }
     }
 
     /// Tells the number of the last event each time some were applied: streams then ask again whether they may go on.
@@ -81,7 +98,7 @@ impl Watch {
 
     /// Ends come first and cannot fail; what was added is read at last.
     async fn apply(&self, events: &[Event]) -> Result<(), StoreProblem> {
-        let mut is_ledger_changed = false;
+        let (mut is_ledger_changed, mut is_outage_changed) = (false, false);
         for event in events {
             match &event.change {
                 Change::SessionEnded(id) | Change::SessionParked(id) => self.sessions.forget(*id),
@@ -104,12 +121,17 @@ impl Watch {
                 | Change::CredentialRemoved { .. }
                 | Change::InvitationMade(_)
                 | Change::InvitationUsed(_)
-                | Change::InvitationRevoked(_)
-                | Change::OutageBegan(_)
-                | Change::OutageEnded(_) => {}
+                | Change::InvitationRevoked(_) => {}
+                Change::OutageBegan(_) | Change::OutageEnded(_) => is_outage_changed = true,
             }
         }
-        if is_ledger_changed { self.devices.reload().await } else { Ok(()) }
+        if is_ledger_changed {
+            self.devices.reload().await?;
+        }
+        match &self.outage {
+            Some(outage) if is_outage_changed => outage.reload().await,
+            Some(_) | None => Ok(()),
+        }
     }
 
     async fn keep_house(&mut self) -> Result<(), StoreProblem> {

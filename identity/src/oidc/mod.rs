@@ -4,29 +4,37 @@
 //! store once, within ten minutes, and only with the secret of the browser that began. `finish` redeems the code and
 //! checks the ID token. A person is issuer and subject, never an e-mail address. Whether an account exists is known to
 //! the provider alone, so no failure here can tell.
-//! Deliberately not here: cookies (web), sessions ([`Sessions`](crate::Sessions)), back-channel logout.
+//! Deliberately not here: cookies and the endpoint of logouts (web), sessions ([`Sessions`](crate::Sessions)).
 
+mod choice;
 mod claims;
+mod logout;
 mod problem;
 mod provider;
 mod token;
 mod transport;
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use openidconnect::core::CoreAuthPrompt;
 use openidconnect::{AuthenticationContextClass, CsrfToken, LoginHint, Nonce, PkceCodeChallenge, RedirectUrl, Scope};
-use policy::{Assurance, Clock, ProviderId, Timestamp, UserId};
+use policy::{Assurance, Clock, Methods, ProviderId, SignInMethod, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Person, Secret, Store, StoreProblem};
+use store::{Ceremony, Person, Secret, Store, StoreProblem, TokenHash};
 
+pub use choice::{Place, offered};
+pub(crate) use logout::ACTOR as PROVIDER_ACTOR;
+pub use logout::{LoggedOut, LogoutProblem};
 pub use problem::{Rejection, SignInProblem};
 
 use crate::secret::{could_be_name, could_be_secret, hash_all, hex, random_name, sha256};
-use crate::{BrowserSecret, Fetch};
+use crate::together::{Work, together};
+use crate::{BrowserSecret, Fetch, Outage};
 use provider::Provider;
+pub(crate) use token::Confirmed;
 
 /// How long a person may take at the provider.
 const SIGN_IN_SPAN: Duration = Duration::from_secs(600);
@@ -38,6 +46,8 @@ const AUTHENTICATION_AGE_MAX: Duration = Duration::from_secs(12 * 3600);
 const RETURN_TO_BYTES_MAX: usize = 2048;
 /// The longest login hint, in bytes.
 const LOGIN_HINT_BYTES_MAX: usize = 256;
+/// The longest subject, in bytes (OpenID Connect Core section 2).
+const SUBJECT_BYTES_MAX: usize = 255;
 /// The longest authorization code, in bytes.
 const CODE_BYTES_MAX: usize = 4096;
 
@@ -49,6 +59,9 @@ pub struct Oidc {
     providers: Vec<Provider>,
     store: Arc<dyn Store>,
     clock: Clock,
+    outage: Option<Arc<Outage>>,
+    /// Logout tokens whose sessions did not end yet.
+    unfinished_log_outs: Mutex<HashSet<TokenHash>>,
 }
 
 /// How a sign-in is to begin.
@@ -100,6 +113,8 @@ pub struct SignedIn {
     pub person: Person,
     /// How surely the provider recognised them.
     pub assurance: Assurance,
+    /// By what: the provider, with two factors if it says so.
+    pub methods: Methods,
     /// When they proved to the provider who they are. The epoch if the provider does not tell, so that no rule takes
     /// it for recent.
     pub authenticated_at: Timestamp,
@@ -107,6 +122,8 @@ pub struct SignedIn {
     pub id_token: Secret,
     /// `sid`.
     pub provider_session: Option<String>,
+    /// What [`Refresh`](crate::Refresh) asks the provider with later; none unless it is configured to be asked.
+    pub refresh_token: Option<Secret>,
     /// [`Begin::return_to`].
     pub return_to: String,
 }
@@ -129,7 +146,13 @@ impl Oidc {
     #[must_use]
     pub fn new(providers: &[config::Provider], store: Arc<dyn Store>, fetch: Fetch, clock: Clock) -> Self {
         let providers = providers.iter().map(|provider| Provider::new(provider.clone(), fetch.clone())).collect();
-        Self { providers, store, clock }
+        Self { providers, store, clock, outage: None, unfinished_log_outs: Mutex::default() }
+    }
+
+    /// Tells of every answer and every failure of the providers, so that outages are seen.
+    #[must_use]
+    pub fn with_outage(self, outage: Arc<Outage>) -> Self {
+        Self { outage: Some(outage), ..self }
     }
 
     /// Begins a sign-in: sends the browser to the provider.
@@ -137,6 +160,15 @@ impl Oidc {
     /// # Errors
     /// [`SignInProblem`]: the provider is unknown or unavailable, or the store is.
     pub async fn begin(&self, begin: Begin) -> Result<StartedSignIn, SignInProblem> {
+        let provider = begin.provider.clone();
+        let begun = self.begin_at_provider(begin).await;
+        if let Err(problem) = &begun {
+            self.note_failure(&provider, problem);
+        }
+        begun
+    }
+
+    async fn begin_at_provider(&self, begin: Begin) -> Result<StartedSignIn, SignInProblem> {
         let provider = self.provider(&begin.provider)?;
         let now = self.clock.now();
         let metadata = provider.metadata(now).await?;
@@ -192,6 +224,20 @@ impl Oidc {
         let now = self.clock.now();
         let pending = self.take_pending(&callback.state, browser_secret, now).await?;
         let provider = self.provider_of(&pending)?;
+        let finished = Self::finish_at_provider(provider, callback, pending, now).await;
+        match &finished {
+            Ok(_) => self.note_answer(&provider.config.id),
+            Err(problem) => self.note_failure(&provider.config.id, problem),
+        }
+        finished
+    }
+
+    async fn finish_at_provider(
+        provider: &Provider,
+        callback: Callback,
+        pending: Pending,
+        now: Timestamp,
+    ) -> Result<SignedIn, SignInProblem> {
         let metadata = provider.metadata(now).await?;
         if callback.redirect_uri != pending.redirect_uri {
             return Err(provider.rejected(Rejection::RedirectUri));
@@ -206,7 +252,7 @@ impl Oidc {
         let code = callback.code.filter(|code| (1..=CODE_BYTES_MAX).contains(&code.len()));
         let code = code.ok_or_else(|| provider.rejected(Rejection::Malformed))?;
         let expected = token::Expected {
-            nonce: Nonce::new(pending.nonce),
+            nonce: Some(Nonce::new(pending.nonce)),
             step_up: pending.step_up.as_deref().and_then(Assurance::parse),
             began_at: Timestamp::from_unix_micros(pending.began_at),
             now,
@@ -215,9 +261,11 @@ impl Oidc {
         Ok(SignedIn {
             person: known.person,
             assurance: known.assurance,
+            methods: methods(known.assurance),
             authenticated_at: known.authenticated_at,
             id_token: known.id_token,
             provider_session: known.provider_session,
+            refresh_token: known.refresh_token,
             return_to: pending.return_to,
         })
     }
@@ -243,6 +291,70 @@ impl Oidc {
             .append_pair("state", state)
             .extend_pairs(id_token.map(|hint| ("id_token_hint", &hint.0)));
         Ok(Some(url.into()))
+    }
+
+    /// Asks every provider whether it answers, all at once, and none more often than every twenty seconds. Call it
+    /// before [`Outage::tend`].
+    pub async fn probe(&self) {
+        let now = self.clock.now();
+        let probe = |provider| -> Work<'_, ()> { Box::pin(self.probe_one(provider, now)) };
+        together(self.providers.iter().map(probe).collect()).await;
+    }
+
+    async fn probe_one(&self, provider: &Provider, now: Timestamp) {
+        match provider.probe(now).await {
+            Some(Ok(())) => self.note_answer(&provider.config.id),
+            Some(Err(problem)) => self.note(&provider.config.id, |outage, id| {
+                outage.note_failure(id, &problem.to_string(), now);
+            }),
+            None => {}
+        }
+    }
+
+    /// The providers that are to be asked again and again whether people are still theirs, and how often.
+    pub(crate) fn check_intervals(&self) -> impl Iterator<Item = (&ProviderId, Duration)> {
+        self.providers.iter().filter_map(|provider| Some((&provider.config.id, provider.config.check_interval?)))
+    }
+
+    /// Asks a provider whether a person is still theirs, and in which roles.
+    pub(crate) async fn ask_again(
+        &self,
+        provider: &ProviderId,
+        token: &Secret,
+        subject: &str,
+    ) -> Result<Confirmed, SignInProblem> {
+        let answer = self.provider(provider)?.ask_again(token, subject, self.clock.now()).await;
+        match &answer {
+            Ok(_) => self.note_answer(provider),
+            Err(problem) => self.note_failure(provider, problem),
+        }
+        answer
+    }
+
+    /// Whether a provider is known to be out of reach.
+    pub(crate) fn is_in_outage(&self, provider: &ProviderId) -> bool {
+        self.outage.as_ref().is_some_and(|outage| outage.mode(provider).is_outage())
+    }
+
+    fn note_answer(&self, provider: &ProviderId) {
+        self.note(provider, Outage::note_answer);
+    }
+
+    /// Only silence tells of an outage: a provider that refuses or answers wrongly is there.
+    fn note_failure(&self, provider: &ProviderId, problem: &SignInProblem) {
+        if let SignInProblem::Unavailable { reason, .. } = problem {
+            self.note(provider, |outage, id| outage.note_failure(id, reason, self.clock.now()));
+        }
+    }
+
+    fn note(&self, provider: &ProviderId, note: impl FnOnce(&Outage, &ProviderId)) {
+        if let Some(outage) = &self.outage {
+            note(outage, provider);
+        }
+    }
+
+    fn unfinished_log_outs(&self) -> MutexGuard<'_, HashSet<TokenHash>> {
+        self.unfinished_log_outs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn provider(&self, id: &ProviderId) -> Result<&Provider, SignInProblem> {
@@ -284,6 +396,16 @@ fn ceremony_key(state: &str, browser_secret: &str) -> store::TokenHash {
 fn step_up_names(config: &config::Provider, level: Assurance) -> impl Iterator<Item = AuthenticationContextClass> + '_ {
     let enough = config.assurance.iter().filter(move |(_, reached)| *reached >= level);
     enough.map(|(name, _)| AuthenticationContextClass::new(name.clone()))
+}
+
+fn methods(assurance: Assurance) -> Methods {
+    let vouched = Methods::NONE.with(SignInMethod::Provider);
+    if assurance >= Assurance::Aal2 { vouched.with(SignInMethod::ProviderMfa) } else { vouched }
+}
+
+/// Microseconds of the moment so much earlier.
+fn seconds_before(at: Timestamp, span: Duration) -> i64 {
+    at.unix_micros().saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn unreadable(problem: serde_json::Error) -> SignInProblem {

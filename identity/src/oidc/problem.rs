@@ -62,8 +62,14 @@ pub enum Rejection {
     Assurance,
     /// Another redirect URI than the sign-in was started with.
     RedirectUri,
-    /// User info of another subject.
+    /// Of another subject, or of nobody at all.
     Subject,
+    /// A token of another kind (`typ`).
+    Kind,
+    /// A logout token without the event that makes it one.
+    Events,
+    /// A token that was accepted before.
+    Replayed,
     /// No ID token, or one that cannot be read.
     Malformed,
 }
@@ -83,6 +89,9 @@ impl Rejection {
             Self::Assurance => "assurance",
             Self::RedirectUri => "redirect-uri",
             Self::Subject => "subject",
+            Self::Kind => "kind",
+            Self::Events => "events",
+            Self::Replayed => "replayed",
             Self::Malformed => "malformed",
         }
     }

@@ -11,8 +11,8 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AdditionalProviderMetadata, AuthType, Client, ClientId, ClientSecret, DiscoveryError, EmptyExtraTokenFields,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, ProviderMetadata, StandardErrorResponse,
-    StandardTokenResponse,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, IdTokenFields, IssuerUrl, ProviderMetadata, RequestTokenError,
+    StandardErrorResponse, StandardTokenResponse,
 };
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use url::Url;
 use super::claims::Claims;
 use super::problem::{Rejection, SignInProblem};
 use super::transport;
-use crate::Fetch;
+use crate::{Fetch, FetchProblem};
 
 /// Metadata and keys are read again after this.
 const METADATA_LIFETIME: Duration = Duration::from_secs(10 * 60);
@@ -32,6 +32,9 @@ const METADATA_LIFETIME_WITHOUT_ANSWER: Duration = Duration::from_secs(24 * 3600
 const FAILURE_PAUSE: Duration = Duration::from_secs(5);
 /// Keys are read again because of an unknown one at most this often.
 pub(super) const KEYS_INTERVAL: Duration = Duration::from_secs(30);
+
+/// How often it is asked only to see whether it answers.
+const PROBE_INTERVAL: Duration = Duration::from_secs(20);
 
 /// What a provider says of itself.
 pub(super) type Metadata = ProviderMetadata<
@@ -60,6 +63,9 @@ pub(super) type TokenAnswer = StandardTokenResponse<
     >,
     CoreTokenType,
 >;
+
+/// Why its token endpoint gave none.
+pub(super) type TokenProblem = RequestTokenError<FetchProblem, StandardErrorResponse<CoreErrorResponseType>>;
 
 type OidcClient = Client<
     Claims,
@@ -106,6 +112,7 @@ struct Known {
     keys: Option<Arc<CoreJsonWebKeySet>>,
     keys_asked_at: Option<Timestamp>,
     failed: Option<(String, Timestamp)>,
+    probed_at: Option<Timestamp>,
 }
 
 impl Provider {
@@ -139,15 +146,8 @@ impl Provider {
         };
         match (answer, last_resort) {
             (Ok(metadata), _) => {
-                let metadata = Arc::new(metadata);
-                let keys = Arc::new(metadata.jwks().clone());
-                *known = Known {
-                    metadata: Some((metadata.clone(), now)),
-                    keys: Some(keys),
-                    keys_asked_at: Some(now),
-                    failed: None,
-                };
-                Ok(metadata)
+                known.keys_asked_at = Some(now);
+                Ok(known.learn(metadata, now))
             }
             (Err(problem), last_resort) => {
                 if let (SignInProblem::Unavailable { reason, .. }, None) = (&problem, recent) {
@@ -157,6 +157,31 @@ impl Provider {
                 last_resort.ok_or(problem)
             }
         }
+    }
+
+    /// Asks the provider for its metadata and keys, whatever is known already. `None` if it was asked a moment ago.
+    pub(super) async fn probe(&self, now: Timestamp) -> Option<Result<(), SignInProblem>> {
+        let mut known = self.known.lock().await;
+        if known.probed_at.is_some_and(|probed_at| now.since(probed_at) < PROBE_INTERVAL) {
+            return None;
+        }
+        known.probed_at = Some(now);
+        // Sign-ins go on meanwhile with what is known.
+        drop(known);
+        let answer = self.discover().await;
+        let mut known = self.known.lock().await;
+        Some(match answer {
+            Ok(metadata) => {
+                known.learn(metadata, now);
+                Ok(())
+            }
+            Err(problem) => {
+                if let SignInProblem::Unavailable { reason, .. } = &problem {
+                    known.failed = Some((reason.clone(), now));
+                }
+                Err(problem)
+            }
+        })
     }
 
     /// The keys that its tokens are signed with.
@@ -220,6 +245,16 @@ impl Provider {
             Err(DiscoveryError::Validation(_)) => Err(self.rejected(Rejection::Issuer)),
             Err(problem) => Err(self.unavailable(transport::reason(&problem))),
         }
+    }
+}
+
+impl Known {
+    fn learn(&mut self, metadata: Metadata, now: Timestamp) -> Arc<Metadata> {
+        let metadata = Arc::new(metadata);
+        self.keys = Some(Arc::new(metadata.jwks().clone()));
+        self.metadata = Some((metadata.clone(), now));
+        self.failed = None;
+        metadata
     }
 }
 

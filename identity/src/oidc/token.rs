@@ -5,30 +5,27 @@ use openidconnect::core::{
 };
 use openidconnect::{
     AccessToken, AccessTokenHash, AuthorizationCode, ClaimsVerificationError, ClientId, IdToken, IdTokenClaims,
-    IdTokenVerifier, IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeVerifier, RedirectUrl, RequestTokenError,
-    SignatureVerificationError, TokenResponse, UserInfoClaims, UserInfoError,
+    IdTokenVerifier, IssuerUrl, Nonce, NonceVerifier, OAuth2TokenResponse, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, SignatureVerificationError, SubjectIdentifier, TokenResponse, UserInfoClaims, UserInfoError,
 };
-use policy::{Assurance, Timestamp};
+use policy::{Assurance, RoleId, Timestamp};
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 use store::{Person, Secret};
 
 use super::claims::{self, Claims};
 use super::problem::{Rejection, SignInProblem};
-use super::provider::{Metadata, Provider, TokenAnswer};
-use super::{CLOCK_SKEW, transport, user_id};
+use super::provider::{Metadata, Provider, TokenAnswer, TokenProblem};
+use super::{CLOCK_SKEW, SUBJECT_BYTES_MAX, seconds_before, transport, user_id};
 use crate::FetchProblem;
 
 /// What ID tokens may be signed with. No shared secrets, no SHA-1, nothing unsigned, whatever the provider offers.
-const ALLOWED_ALGORITHMS: [CoreJwsSigningAlgorithm; 4] = [
+pub(super) const ALLOWED_ALGORITHMS: [CoreJwsSigningAlgorithm; 4] = [
     CoreJwsSigningAlgorithm::RsaSsaPkcs1V15Sha256,
     CoreJwsSigningAlgorithm::RsaSsaPssSha256,
     CoreJwsSigningAlgorithm::EcdsaP256Sha256,
     CoreJwsSigningAlgorithm::EdDsa,
 ];
-
-/// The longest subject, in bytes (OpenID Connect Core section 2).
-const SUBJECT_BYTES_MAX: usize = 255;
 
 type OurIdToken = IdToken<Claims, CoreGenderClaim, CoreJweContentEncryptionAlgorithm, CoreJwsSigningAlgorithm>;
 type OurClaims = IdTokenClaims<Claims, CoreGenderClaim>;
@@ -36,7 +33,8 @@ type OurUserInfo = UserInfoClaims<Claims, CoreGenderClaim>;
 
 /// What the ID token is compared with.
 pub(super) struct Expected {
-    pub(super) nonce: Nonce,
+    /// None where no browser took part.
+    pub(super) nonce: Option<Nonce>,
     pub(super) step_up: Option<Assurance>,
     pub(super) began_at: Timestamp,
     pub(super) now: Timestamp,
@@ -49,6 +47,15 @@ pub(super) struct Known {
     pub(super) authenticated_at: Timestamp,
     pub(super) id_token: Secret,
     pub(super) provider_session: Option<String>,
+    pub(super) refresh_token: Option<Secret>,
+}
+
+/// What a provider says of somebody who is signed in, when it is asked again.
+pub(crate) struct Confirmed {
+    /// What to ask with the next time, where it is another one.
+    pub(crate) refresh_token: Option<Secret>,
+    /// The roles; none where it said nothing of roles at all.
+    pub(crate) roles: Result<Option<Vec<RoleId>>, SignInProblem>,
 }
 
 impl Provider {
@@ -72,7 +79,7 @@ impl Provider {
         let user_info = if self.is_enough(&claims) {
             None
         } else {
-            self.user_info(metadata, answer.access_token(), &claims).await?
+            self.user_info(metadata, answer.access_token(), claims.subject()).await?
         };
         Ok(Known {
             person: self.person(&claims, user_info.as_ref(), expected.now)?,
@@ -80,7 +87,50 @@ impl Provider {
             authenticated_at,
             id_token: Secret(id_token.to_string()),
             provider_session: claims.additional_claims().text("sid").map(str::to_owned),
+            refresh_token: refresh_token(&answer).filter(|_| self.config.check_interval.is_some()),
         })
+    }
+
+    /// Asks with a refresh token whether the person is still the provider's, and in which roles.
+    pub(super) async fn ask_again(
+        &self,
+        token: &Secret,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Confirmed, SignInProblem> {
+        let metadata = self.metadata(now).await?;
+        let client = self.client(&metadata);
+        let token = RefreshToken::new(token.0.clone());
+        let request = client.exchange_refresh_token(&token).map_err(|_| self.names_no_token_endpoint())?;
+        let http = transport::client(self.fetch.clone(), self.config.id.clone());
+        let answer = request.request_async(&http).await.map_err(|problem| self.token_problem(problem))?;
+        Ok(Confirmed {
+            refresh_token: refresh_token(&answer),
+            roles: self.roles_now(&metadata, &answer, subject, now).await,
+        })
+    }
+
+    async fn roles_now(
+        &self,
+        metadata: &Metadata,
+        answer: &TokenAnswer,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<Option<Vec<RoleId>>, SignInProblem> {
+        let expected = Expected { nonce: None, step_up: None, began_at: now, now };
+        let claims = match answer.id_token() {
+            Some(id_token) => Some(self.verified(id_token, answer.access_token(), &expected).await?),
+            None => None,
+        };
+        if claims.as_ref().is_some_and(|claims| claims.subject().as_str() != subject) {
+            return Err(self.rejected(Rejection::Subject));
+        }
+        if let Some(roles) = claims.and_then(|claims| claims.additional_claims().roles(&self.config)) {
+            return Ok(Some(roles));
+        }
+        let subject = SubjectIdentifier::new(subject.to_owned());
+        let user_info = self.user_info(metadata, answer.access_token(), &subject).await?;
+        Ok(user_info.and_then(|info| info.additional_claims().roles(&self.config)))
     }
 
     async fn exchange(
@@ -94,11 +144,15 @@ impl Provider {
         let client = self.client(metadata);
         let request = client
             .exchange_code(AuthorizationCode::new(code))
-            .map_err(|_| self.unavailable("it names no token endpoint".to_owned()))?
+            .map_err(|_| self.names_no_token_endpoint())?
             .set_pkce_verifier(PkceCodeVerifier::new(verifier))
             .set_redirect_uri(Cow::Owned(redirect_uri));
         let http = transport::client(self.fetch.clone(), self.config.id.clone());
-        request.request_async(&http).await.map_err(|problem| match problem {
+        request.request_async(&http).await.map_err(|problem| self.token_problem(problem))
+    }
+
+    fn token_problem(&self, problem: TokenProblem) -> SignInProblem {
+        match problem {
             RequestTokenError::ServerResponse(answer) => SignInProblem::Refused {
                 provider: self.config.id.clone(),
                 error: claims::shown(answer.error().as_ref()).unwrap_or_default(),
@@ -107,7 +161,11 @@ impl Provider {
             RequestTokenError::Parse(_, answer) if has_id_token(&answer) => self.rejected(Rejection::Malformed),
             RequestTokenError::Parse(..) => self.unavailable("an unreadable answer of its token endpoint".to_owned()),
             RequestTokenError::Other(_) => self.unavailable("an unexpected answer of its token endpoint".to_owned()),
-        })
+        }
+    }
+
+    fn names_no_token_endpoint(&self) -> SignInProblem {
+        self.unavailable("it names no token endpoint".to_owned())
     }
 
     /// Checks an ID token (OpenID Connect Core section 3.1.3.7), with newer keys if it names an unknown one.
@@ -152,7 +210,11 @@ impl Provider {
                     let fits = issued_at >= earliest && issued_at <= now.after(CLOCK_SKEW);
                     if fits { Ok(()) } else { Err("issued at another time".to_owned()) }
                 });
-        let claims = id_token.claims(&verifier, &expected.nonce).map_err(fault)?;
+        let nonce = |given: Option<&Nonce>| match &expected.nonce {
+            Some(nonce) => nonce.verify(given),
+            None => Ok(()),
+        };
+        let claims = id_token.claims(&verifier, nonce).map_err(fault)?;
         let authorized = claims.authorized_party().is_none_or(|party| **party == self.config.client_id);
         if !authorized {
             return Err(Fault::Other(Rejection::Audience));
@@ -189,10 +251,10 @@ impl Provider {
         &self,
         metadata: &Metadata,
         access_token: &AccessToken,
-        claims: &OurClaims,
+        subject: &SubjectIdentifier,
     ) -> Result<Option<OurUserInfo>, SignInProblem> {
         let client = self.client(metadata);
-        let Ok(request) = client.user_info(access_token.clone(), Some(claims.subject().clone())) else {
+        let Ok(request) = client.user_info(access_token.clone(), Some(subject.clone())) else {
             return Ok(None);
         };
         let http = transport::client(self.fetch.clone(), self.config.id.clone());
@@ -243,6 +305,10 @@ impl Provider {
             disabled: None,
         })
     }
+}
+
+fn refresh_token(answer: &TokenAnswer) -> Option<Secret> {
+    answer.refresh_token().map(|token| Secret(token.secret().clone()))
 }
 
 /// Whether an answer that could not be read was meant to hold a token, rather than being an error page.
@@ -311,11 +377,6 @@ fn named(claims: &OurClaims) -> impl Iterator<Item = &str> + Clone {
     let context = claims.auth_context_ref().map(|context| context.as_str());
     let methods = claims.auth_method_refs().into_iter().flatten().map(|method| method.as_str());
     context.into_iter().chain(methods)
-}
-
-/// Microseconds of the moment so much earlier.
-fn seconds_before(at: Timestamp, span: Duration) -> i64 {
-    at.unix_micros().saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// The moment as the library's clock counts it, from the epoch on.
