@@ -76,6 +76,38 @@ impl Timestamp {
             t.second,
         )
     }
+
+    /// Reads RFC 3339, as [`Timestamp::rfc3339`] writes it: date, `T`, time with any fraction, `Z` or an offset. A leap
+    /// second counts as the second after it.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        let (date, rest) = text.split_once('T')?;
+        let (time, offset) = match rest.strip_suffix('Z') {
+            Some(time) => (time, UtcOffset::UTC),
+            None => {
+                let at = rest.len().checked_sub(6)?;
+                (rest.get(..at)?, UtcOffset::parse(rest.get(at..)?)?)
+            }
+        };
+        let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+        let [hour, minute, second] = numbers(clock, ':', [2, 2, 2])?;
+        if hour > 23 || minute > 59 || second > 60 || !is_digits(fraction) {
+            return None;
+        }
+        let micros: String = fraction.chars().chain("000000".chars()).take(6).collect();
+        let midnight = Self::parse_date(date, offset)?;
+        let seconds = hour * 3_600 + minute * 60 + second;
+        Some(Self(midnight.0.checked_add(seconds * MICROS_PER_SECOND + micros.parse::<i64>().ok()?)?))
+    }
+
+    /// Reads a date such as `2027-03-31`: the moment it begins in a zone.
+    #[must_use]
+    pub fn parse_date(text: &str, offset: UtcOffset) -> Option<Self> {
+        let [year, month, day] = numbers(text, '-', [4, 2, 2])?;
+        let days = days_from_civil(year, month, day)?;
+        let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_sub(offset.seconds())?;
+        Some(Self(seconds.checked_mul(MICROS_PER_SECOND)?))
+    }
 }
 
 impl fmt::Display for Timestamp {
@@ -253,9 +285,85 @@ fn civil_from_days(days: i64) -> (i64, u8, u8) {
     (year, u8::try_from(month).unwrap_or(1), u8::try_from(day).unwrap_or(1))
 }
 
+/// The days since the epoch of a date that exists; the other way around than [`civil_from_days`].
+fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
+    let march_year = if month <= 2 { year - 1 } else { year };
+    let month_from_march = (month + 9) % 12;
+    let day_of_year = (153 * month_from_march + 2) / 5 + day - 1;
+    let (cycle, year_of_cycle) = (march_year.div_euclid(400), march_year.rem_euclid(400));
+    let day_of_cycle = year_of_cycle * 365 + year_of_cycle / 4 - year_of_cycle / 100 + day_of_year;
+    let days = cycle * 146_097 + day_of_cycle - 719_468;
+    let (y, m, d) = civil_from_days(days);
+    // 30 February, month 13 and their kind are other dates.
+    ((y, i64::from(m), i64::from(d)) == (year, month, day)).then_some(days)
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Three numbers of so many digits, with a separator between.
+fn numbers(text: &str, separator: char, digits: [usize; 3]) -> Option<[i64; 3]> {
+    let mut parts = text.split(separator);
+    let mut read = [0; 3];
+    for (number, digits) in read.iter_mut().zip(digits) {
+        let part = parts.next().filter(|part| part.len() == digits && is_digits(part))?;
+        *number = part.parse().ok()?;
+    }
+    parts.next().is_none().then_some(read)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn moments_read_back_as_they_were_written_and_nothing_else_is_one() {
+        for micros in
+            [0, -1_000, 951_782_400_000_000, 1_743_466_530_123_000, 4_102_444_799_999_000, -2_208_988_800_000_000]
+        {
+            let moment = Timestamp::from_unix_micros(micros);
+            assert_eq!(Timestamp::parse_rfc3339(&moment.to_string()), Some(moment), "{moment}");
+            assert_eq!(Timestamp::parse_rfc3339(&moment.rfc3339(UtcOffset::JAPAN)), Some(moment), "{moment}");
+        }
+        let exactly = |text| Timestamp::parse_rfc3339(text).map(Timestamp::unix_micros);
+        assert_eq!(exactly("2025-04-01T00:15:30.123456Z"), Some(1_743_466_530_123_456));
+        assert_eq!(exactly("2025-04-01T00:15:30Z"), Some(1_743_466_530_000_000));
+        assert_eq!(exactly("2025-04-01T00:15:30.123456789Z"), Some(1_743_466_530_123_456), "cut, not rounded");
+        for wrong in [
+            "",
+            "T",
+            "Z",
+            "2025-04-01",
+            "2025-04-01T00:15:30",
+            "2025-04-01 00:15:30Z",
+            "2025-02-29T00:00:00Z",
+            "2025-13-01T00:00:00Z",
+            "2025-00-01T00:00:00Z",
+            "2025-04-00T00:00:00Z",
+            "2025-04-31T00:00:00Z",
+            "2025-04-01T24:00:00Z",
+            "2025-04-01T00:60:00Z",
+            "2025-04-01T00:00:61Z",
+            "2025-04-01T00:00:00.Z",
+            "2025-04-01T00:00:00.1xZ",
+            "2025-4-1T00:00:00Z",
+            "+025-04-01T00:00:00Z",
+            "2025-04-01T00:00:00+9:00",
+            "２025-04-01T00:00:00Z",
+            "2025-04-01T00:00:00あ",
+            "2025-04-01-T00:00:00Z",
+        ] {
+            assert_eq!(Timestamp::parse_rfc3339(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_date_begins_at_midnight_of_its_zone() {
+        let day = Timestamp::parse_date("2026-11-21", UtcOffset::JAPAN).unwrap();
+        assert_eq!(day.to_string(), "2026-11-20T15:00:00.000Z");
+        assert_eq!(Timestamp::parse_date("2026-02-30", UtcOffset::UTC), None);
+    }
 
     #[test]
     fn moments_are_written_as_rfc_3339() {
