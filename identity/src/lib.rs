@@ -1,4 +1,5 @@
-//! Who is asking: sign-in by OIDC, sessions, devices, hand-offs between hosts, and assertions to apps.
+//! Who is asking: sign-in by OIDC and passkey, people, sessions, devices, hand-offs between hosts, and assertions to
+//! apps.
 //!
 //! Facts only: what they permit is decided in `policy`. Everything from outside comes in as an argument: the time,
 //! the store, and the HTTP client ([`Fetch`]), so that the binary has one TLS stack and tests need no network.
@@ -6,11 +7,15 @@
 
 mod assertion;
 mod cache;
+mod csv;
 mod devices;
 mod fetch;
 mod hand_off;
 mod oidc;
 mod outage;
+mod passkey;
+mod pending;
+mod people;
 mod refresh;
 mod secret;
 mod session;
@@ -22,6 +27,7 @@ mod unknown;
 mod watch;
 
 pub use assertion::{AssertionProblem, Assertions, KeyProblem};
+pub use csv::CsvProblem;
 pub use devices::{DeviceState, Devices};
 pub use fetch::{Fetch, FetchProblem};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
@@ -32,6 +38,15 @@ pub use oidc::{
 pub use outage::{
     InOutage, Outage, OutageAct, OutageBy, OutageLine, OutageMode, OutagePeriod, OutagePerson, OutageReport,
     OutageStanding, OutageStatus, OutageSwitch,
+};
+pub use passkey::{
+    Alone, Answer, Begun, Enrolled, Enrolment, Newcomer, Passkey, PasskeyProblem, PasskeyRefusal, PasskeySetUpProblem,
+    Passkeys, ProviderFirst, Proven, RefusedPasskey, RelyingParty, Whom, may_sign_in_by_passkey,
+};
+pub use pending::{HeldSignIn, PendingSignIns};
+pub use people::{
+    ImportProblem, Imported, ImportedPerson, InvitationCode, InvitationShown, MadeInvitation, NewPerson, People,
+    PeopleProblem, TemporarilyIn,
 };
 pub use refresh::{Refresh, Refreshed};
 pub use secret::{BrowserSecret, SessionToken};

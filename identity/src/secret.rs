@@ -87,6 +87,16 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Reads 64 lower-case hexadecimal digits.
+pub(crate) fn from_hex(text: &str) -> Option<[u8; 32]> {
+    policy::Fingerprint::parse(text).map(|digest| *digest.as_bytes())
+}
+
+/// Bytes in base64url, without padding.
+pub(crate) fn base64url(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
 /// The digest of a session token.
 pub(crate) fn hash(text: &str) -> TokenHash {
     TokenHash(sha256(&[text]))
