@@ -20,6 +20,7 @@ mod refresh;
 mod secret;
 mod session;
 mod sessions;
+mod shelf;
 #[cfg(test)]
 mod testing;
 mod together;
@@ -28,7 +29,7 @@ mod watch;
 
 pub use assertion::{AssertionProblem, Assertions, KeyProblem};
 pub use csv::CsvProblem;
-pub use devices::{DeviceState, Devices};
+pub use devices::{DeviceState, Devices, DevicesPlan, EnrolProblem};
 pub use fetch::{Fetch, FetchProblem};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
 pub use oidc::{
@@ -43,13 +44,15 @@ pub use passkey::{
     Alone, Answer, Begun, Enrolled, Enrolment, Newcomer, Passkey, PasskeyProblem, PasskeyRefusal, PasskeySetUpProblem,
     Passkeys, ProviderFirst, Proven, RefusedPasskey, RelyingParty, Whom, may_sign_in_by_passkey,
 };
-pub use pending::{HeldSignIn, PendingSignIns};
+pub use pending::PendingSignIns;
 pub use people::{
     ImportProblem, Imported, ImportedPerson, InvitationCode, InvitationShown, MadeInvitation, NewPerson, People,
     PeopleProblem, TemporarilyIn,
 };
+pub use posture::{POSTURE_BYTES_MAX, PostureDesk, PosturePlace, PostureProblem, PostureReceived};
 pub use refresh::{Refresh, Refreshed};
 pub use secret::{BrowserSecret, SessionToken};
 pub use session::{Opening, Session};
 pub use sessions::Sessions;
+pub use shelf::{Shelf, Shelved};
 pub use watch::Watch;

@@ -1,7 +1,7 @@
 //! Sign-ins that a provider has answered and that wait for a passkey of the same person.
 //!
-//! Kept in the store for ten minutes, bound to the browser, and gone once taken. Nobody is signed in by one: only what
-//! follows the passkey opens a session.
+//! Kept for ten minutes, bound to the browser, and gone once taken. Nobody is signed in by one: only what follows the
+//! passkey opens a session.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use policy::{Assurance, Methods, ProviderId, RoleId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Person, Secret, Store, StoreProblem, TokenHash};
+use store::{Person, Secret, Store, StoreProblem};
 
-use crate::secret::{could_be_name, could_be_secret, hash_all, random_name};
-use crate::{BrowserSecret, SignedIn};
+use crate::{Shelf, Shelved, SignedIn};
 
 /// How long a person may look for their key.
 const PENDING_SPAN: Duration = Duration::from_secs(600);
@@ -20,17 +19,9 @@ const PENDING_SPAN: Duration = Duration::from_secs(600);
 const KIND: &str = "pending-sign-in";
 
 /// Sign-ins between the provider's answer and the passkey.
-pub struct PendingSignIns {
-    store: Arc<dyn Store>,
-}
-
-/// A sign-in that waits.
 #[derive(Debug)]
-pub struct HeldSignIn {
-    /// Its name, for addresses and for the name of the cookie.
-    pub id: String,
-    /// What the browser keeps in a cookie of the sign-in host.
-    pub browser_secret: BrowserSecret,
+pub struct PendingSignIns {
+    shelf: Shelf,
 }
 
 /// The provider's answer as it is kept.
@@ -54,25 +45,22 @@ struct Kept {
     provider_session: Option<String>,
     refresh_token: Option<String>,
     return_to: String,
-    expires_at: i64,
 }
 
 impl PendingSignIns {
     /// Keeps them in the store.
     #[must_use]
     pub fn new(store: Arc<dyn Store>) -> Self {
-        Self { store }
+        Self { shelf: Shelf::new(store) }
     }
 
     /// Keeps a provider's answer until the passkey.
     ///
     /// # Errors
     /// [`StoreProblem`]; the person begins again.
-    pub async fn hold(&self, signed_in: &SignedIn, at: Timestamp) -> Result<HeldSignIn, StoreProblem> {
-        let held = HeldSignIn { id: random_name(), browser_secret: BrowserSecret::random() };
-        let key = key(&held.id, held.browser_secret.expose());
-        self.keep(key, &written(signed_in, at.after(PENDING_SPAN))).await?;
-        Ok(held)
+    pub async fn hold(&self, signed_in: &SignedIn, at: Timestamp) -> Result<Shelved, StoreProblem> {
+        let content = serde_json::to_string(&written(signed_in)).map_err(|problem| corrupt(&problem))?;
+        self.shelf.put(KIND, content, PENDING_SPAN, at).await
     }
 
     /// Looks at one and leaves it where it is. `None` if there is none for this browser any more.
@@ -85,9 +73,7 @@ impl PendingSignIns {
         browser_secret: &str,
         at: Timestamp,
     ) -> Result<Option<SignedIn>, StoreProblem> {
-        let Some((key, kept)) = self.take_kept(id, browser_secret, at).await? else { return Ok(None) };
-        self.keep(key, &kept).await?;
-        read(kept).map(Some)
+        self.shelf.look(KIND, id, browser_secret, at).await?.map(|text| read(&text)).transpose()
     }
 
     /// Takes one, for good. `None` if there is none for this browser any more.
@@ -100,39 +86,11 @@ impl PendingSignIns {
         browser_secret: &str,
         at: Timestamp,
     ) -> Result<Option<SignedIn>, StoreProblem> {
-        match self.take_kept(id, browser_secret, at).await? {
-            Some((_, kept)) => read(kept).map(Some),
-            None => Ok(None),
-        }
-    }
-
-    async fn take_kept(
-        &self,
-        id: &str,
-        browser_secret: &str,
-        at: Timestamp,
-    ) -> Result<Option<(TokenHash, Kept)>, StoreProblem> {
-        if !(could_be_name(id) && could_be_secret(browser_secret)) {
-            return Ok(None);
-        }
-        let key = key(id, browser_secret);
-        let Some(state) = self.store.take_ceremony(key, KIND, at).await? else { return Ok(None) };
-        Ok(Some((key, serde_json::from_str(&state).map_err(|problem| corrupt(&problem))?)))
-    }
-
-    async fn keep(&self, key: TokenHash, kept: &Kept) -> Result<(), StoreProblem> {
-        let state = serde_json::to_string(kept).map_err(|problem| corrupt(&problem))?;
-        let expires_at = Timestamp::from_unix_micros(kept.expires_at);
-        self.store.start_ceremony(key, Ceremony { kind: KIND, state, expires_at }).await
+        self.shelf.take(KIND, id, browser_secret, at).await?.map(|text| read(&text)).transpose()
     }
 }
 
-/// The name and the browser's secret: taking needs both.
-fn key(id: &str, browser_secret: &str) -> TokenHash {
-    hash_all(KIND, &[id, browser_secret])
-}
-
-fn written(signed_in: &SignedIn, expires_at: Timestamp) -> Kept {
+fn written(signed_in: &SignedIn) -> Kept {
     let SignedIn {
         person,
         assurance,
@@ -162,11 +120,11 @@ fn written(signed_in: &SignedIn, expires_at: Timestamp) -> Kept {
         provider_session: provider_session.clone(),
         refresh_token: refresh_token.as_ref().map(|token| token.0.clone()),
         return_to: return_to.clone(),
-        expires_at: expires_at.unix_micros(),
     }
 }
 
-fn read(kept: Kept) -> Result<SignedIn, StoreProblem> {
+fn read(text: &str) -> Result<SignedIn, StoreProblem> {
+    let kept: Kept = serde_json::from_str(text).map_err(|problem| corrupt(&problem))?;
     let roles: Result<Vec<RoleId>, _> = kept.roles.iter().map(|role| RoleId::parse(role)).collect();
     let person = Person {
         id: UserId::parse(&kept.user).map_err(|problem| corrupt(&problem))?,
@@ -196,12 +154,6 @@ fn read(kept: Kept) -> Result<SignedIn, StoreProblem> {
 
 fn corrupt(problem: &dyn fmt::Display) -> StoreProblem {
     StoreProblem::Corrupt(format!("a sign-in that waits for a passkey: {problem}"))
-}
-
-impl fmt::Debug for PendingSignIns {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PendingSignIns(..)")
-    }
 }
 
 #[cfg(test)]
@@ -240,28 +192,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_waits_is_found_by_its_own_browser_and_taken_once() {
+    async fn a_providers_answer_comes_back_as_it_was_and_once() {
         let pending = PendingSignIns::new(Arc::new(Sqlite::in_memory().unwrap()));
         let held = pending.hold(&signed_in(), NOW).await.unwrap();
         let secret = held.browser_secret.expose();
-        let other = BrowserSecret::random();
-        assert!(pending.take(&held.id, other.expose(), NOW).await.unwrap().is_none(), "another browser");
-        assert!(pending.take(&random_name(), secret, NOW).await.unwrap().is_none(), "another name");
-        assert!(pending.take("", "", NOW).await.unwrap().is_none());
         let seen = pending.look(&held.id, secret, NOW).await.unwrap().expect("is there");
         assert_eq!(seen.person, signed_in().person);
         let taken = pending.take(&held.id, secret, NOW).await.unwrap().expect("is there still");
         assert_eq!(format!("{taken:?}"), format!("{:?}", signed_in()));
         assert_eq!((taken.id_token.0.as_str(), taken.refresh_token.unwrap().0.as_str()), ("token", "refresh"));
         assert!(pending.take(&held.id, secret, NOW).await.unwrap().is_none(), "once");
-    }
-
-    #[tokio::test]
-    async fn looking_at_it_does_not_make_it_last_longer() {
-        let pending = PendingSignIns::new(Arc::new(Sqlite::in_memory().unwrap()));
-        let held = pending.hold(&signed_in(), NOW).await.unwrap();
-        let secret = held.browser_secret.expose();
-        assert!(pending.look(&held.id, secret, NOW.after(Duration::from_secs(599))).await.unwrap().is_some());
-        assert!(pending.look(&held.id, secret, NOW.after(PENDING_SPAN)).await.unwrap().is_none());
     }
 }
