@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability, Effect,
-    Fingerprint, From, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy, PolicySource, RequestId, RoleId, Rule,
-    SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Weekday, Who,
+    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices,
+    Durability, Effect, Fingerprint, From, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy,
+    PolicySource, RequestId, RoleId, Rule, SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Weekday, Who,
 };
 
 const SIZES: [usize; 3] = [30, 300, 3_000];
@@ -161,7 +161,12 @@ fn no_admin_pages() -> Rule {
 /// A person with three roles, at an app that a row gives one of them.
 fn access(user: usize, row: usize, path: &str) -> Access {
     let row = row % 30;
-    let device = Device { id: name("pc", user), class: DeviceClass::Fixed, certificate: Fingerprint::new([0; 32]), posture: Arc::from([]) };
+    let device = Device {
+        id: name("pc", user),
+        class: DeviceClass::Fixed,
+        certificate: Fingerprint::new([0; 32]),
+        posture: Arc::from([]),
+    };
     let mut roles: Vec<RoleId> = [row * 7, row * 7 + 1, row * 7 + 2].map(|role| name("role", role % ROLES)).to_vec();
     roles.sort();
     let who = Who {

@@ -1,16 +1,28 @@
 //! The gateway's own rules, which no configuration changes: sign-in is open to everyone, the portal to everyone who
-//! is signed in, and a session works nowhere but on the device it was opened on.
+//! is signed in, the console to its roles on a known device with two fresh factors, and a session works nowhere but on
+//! the device it was opened on.
+
+use std::time::Duration;
 
 use crate::answer::{Answer, Outcome};
 use crate::facts::signed_in;
 use crate::fit::covers;
-use crate::{Access, Action, Challenge, Reason, RuleId};
+use crate::{
+    Access, Action, Assurance, Challenge, ConsoleRight, ConsoleRoles, Path, Reason, Reasons, RuleId, Timestamp,
+};
 
 /// The rule that answers when no rule does.
 pub(crate) const DEFAULT_DENY: &str = "default-deny";
 const OTHER_DEVICE: &str = "builtin-other-device";
 const LOGIN: &str = "builtin-login";
 const PORTAL: &str = "builtin-portal";
+const CONSOLE: &str = "builtin-console";
+/// How surely one must have been recognised for the console.
+const CONSOLE_ASSURANCE: Assurance = Assurance::Aal2;
+/// How long ago.
+const CONSOLE_WITHIN: Duration = Duration::from_secs(12 * 3_600);
+/// What of the console the help desk may change: the first segments of its paths.
+const HELPED_WITH: [&str; 4] = ["people", "invitations", "devices", "sessions"];
 
 /// Whether a rule id belongs to the gateway itself.
 pub(crate) fn is_reserved(id: &RuleId) -> bool {
@@ -29,10 +41,11 @@ pub(crate) fn other_device(access: &Access) -> Option<Answer> {
 }
 
 /// Judges a part of the gateway itself; configured rules do not reach it, so none can shut out sign-in.
-pub(crate) fn judge(access: &Access) -> Answer {
+pub(crate) fn judge(access: &Access, console_roles: &ConsoleRoles) -> Answer {
     match access.app.as_str() {
         "login" => Answer::always(look_and_act(access.action, id(LOGIN))),
         "portal" => portal(access),
+        "console" => console(access, console_roles),
         _ => Answer::always(Outcome::deny(Reason::RoleNotAllowed, id(DEFAULT_DENY))),
     }
 }
@@ -45,6 +58,52 @@ fn portal(access: &Access) -> Answer {
         return Answer::always(Outcome::challenge(Challenge::SignIn, id(PORTAL), Vec::new()));
     }
     Answer::always(look_and_act(access.action, id(PORTAL)))
+}
+
+fn console(access: &Access, roles: &ConsoleRoles) -> Answer {
+    if let Some(refusal) = other_device(access) {
+        return refusal;
+    }
+    let Some(who) = signed_in(access) else {
+        return Answer::always(Outcome::challenge(Challenge::SignIn, id(CONSOLE), Vec::new()));
+    };
+    let Some(right) = roles.right_of(who) else {
+        return Answer::always(Outcome::deny(Reason::RoleNotAllowed, id(CONSOLE)));
+    };
+    let until = who.authenticated_at.after(CONSOLE_WITHIN);
+    let fresh = access.at < until;
+    let mut unmet = [
+        (access.device.is_none(), Reason::DeviceRequired),
+        (who.in_outage, Reason::OutageReduced),
+        (who.assurance < CONSOLE_ASSURANCE || !fresh, Reason::StepUpRequired),
+    ]
+    .into_iter()
+    .filter(|(is_unmet, _)| *is_unmet)
+    .map(|(_, reason)| reason);
+    let outcome = match (unmet.next(), unmet.collect::<Vec<_>>()) {
+        (None, _) => may_change(access, right),
+        (Some(Reason::StepUpRequired), _) => {
+            Outcome::challenge(Challenge::StepUp(CONSOLE_ASSURANCE), id(CONSOLE), Vec::new())
+        }
+        (Some(main), others) => Outcome::Deny(Reasons { main, rule: id(CONSOLE), others }),
+    };
+    Answer { until: if fresh { until } else { Timestamp::MAX }, ..Answer::always(outcome) }
+}
+
+/// What of the console somebody with this right may do, everything else being met.
+fn may_change(access: &Access, right: ConsoleRight) -> Outcome {
+    if access.action == Action::Read {
+        return Outcome::Allow(id(CONSOLE));
+    }
+    let helps_here = right.helps() && HELPED_WITH.contains(&first_segment(&access.path));
+    if right.administers() || helps_here {
+        return look_and_act(access.action, id(CONSOLE));
+    }
+    Outcome::deny(Reason::ActionNotAllowed, id(CONSOLE))
+}
+
+fn first_segment(path: &Path) -> &str {
+    path.as_str().split('/').nth(1).unwrap_or_default()
 }
 
 fn look_and_act(action: Action, rule: RuleId) -> Outcome {

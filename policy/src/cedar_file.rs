@@ -89,6 +89,27 @@ pub(crate) fn reads(policy: &Policy) -> Reads {
     json.get("conditions").map_or_else(Reads::all, reads_of)
 }
 
+/// Whether a policy says anything of people who signed in while their provider could not be reached. One that permits
+/// and does not is not for them.
+pub(crate) fn mentions_outage(policy: &Policy) -> bool {
+    fn mentions(expression: &Value) -> bool {
+        match expression {
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+            Value::Array(items) => items.iter().any(mentions),
+            Value::Object(members) => {
+                let of_context = |(operator, operand): (&String, &Value)| {
+                    let text = |pointer| operand.pointer(pointer).and_then(Value::as_str);
+                    matches!(operator.as_str(), "." | "has")
+                        && text("/left/Var") == Some("context")
+                        && text("/attr") == Some(Fact::InOutage.key())
+                };
+                members.iter().any(of_context) || members.values().any(mentions)
+            }
+        }
+    }
+    policy.to_json().is_ok_and(|json| json.get("conditions").is_some_and(mentions))
+}
+
 /// Walks Cedar's JSON form (docs.cedarpolicy.com/policies/json-format.html) without knowing its operators: only
 /// `context.KEY` and `context has KEY` read one key, any other use of `context` reads all.
 fn reads_of(expression: &Value) -> Reads {
@@ -99,6 +120,12 @@ fn reads_of(expression: &Value) -> Reads {
     }
 }
 
+/// Whether an expression is `context.device`.
+fn is_device(expression: Option<&Value>) -> bool {
+    let text = |pointer| expression.and_then(|expression| expression.pointer(pointer)).and_then(Value::as_str);
+    text("/./left/Var") == Some("context") && text("/./attr") == Some(Fact::Device.key())
+}
+
 fn reads_of_member((operator, operand): (&String, &Value)) -> Reads {
     let is_variable = |value: Option<&Value>, name: &str| value.and_then(Value::as_str) == Some(name);
     match operator.as_str() {
@@ -107,7 +134,12 @@ fn reads_of_member((operator, operand): (&String, &Value)) -> Reads {
         "." | "has" if is_variable(operand.pointer("/left/Var"), "context") => {
             let key = operand.get("attr").and_then(Value::as_str);
             let fact = Fact::ALL.into_iter().find(|fact| Some(fact.key()) == key);
-            fact.map_or_else(Reads::all, |fact| Reads::none().with(fact))
+            let whole = |fact| if fact == Fact::Device { Reads::none().with(Fact::Posture) } else { Reads::none() };
+            fact.map_or_else(Reads::all, |fact| whole(fact).with(fact))
+        }
+        "." | "has" if is_device(operand.get("left")) => {
+            let is_posture = operand.get("attr").and_then(Value::as_str) == Some("posture");
+            Reads::none().with(if is_posture { Fact::Posture } else { Fact::Device })
         }
         _ => reads_of(operand),
     }
@@ -175,6 +207,20 @@ mod tests {
     }
 
     #[test]
+    fn an_outage_is_mentioned_by_its_name_alone() {
+        let check = |condition: &str| {
+            let text = format!("permit (principal, action, resource) when {{ {condition} }};");
+            mentions_outage(&Policy::parse(None, text).unwrap())
+        };
+        assert!(check("!context.in_outage"));
+        assert!(check("context.zone == \"ward\" && (if context.in_outage then context.minute < 5 else true)"));
+        assert!(check("context has in_outage"));
+        for silent in ["true", "context.zone == \"in_outage\"", "context == {}", "{\"in_outage\": context} == {}"] {
+            assert!(!check(silent), "{silent}");
+        }
+    }
+
+    #[test]
     fn only_the_facts_that_are_read_count() {
         let check = |condition: &str| {
             let text = format!("permit (principal, action, resource) when {{ {condition} }};");
@@ -184,6 +230,10 @@ mod tests {
         assert_eq!(check("true"), Reads::none());
         assert_eq!(check("context.zone == \"context\""), only(Fact::Zone));
         assert_eq!(check("context.device.class like \"t*\""), only(Fact::Device));
+        assert_eq!(check("context.device.posture.contains(\"edr=running\")"), only(Fact::Posture));
+        assert_eq!(check("context.device == context.device"), only(Fact::Device).with(Fact::Posture));
+        assert_eq!(check("context.roles_age_seconds < 5"), only(Fact::RolesAge));
+        assert_eq!(check("context.methods.contains(context.key_model)"), only(Fact::Methods).with(Fact::KeyModel));
         assert_eq!(check("context has path && !(context.minute < 5)"), only(Fact::Path).with(Fact::Minute));
         assert_eq!(check("principal in Sekimori::Role::\"x\""), only(Fact::Principal));
         assert_eq!(

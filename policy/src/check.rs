@@ -3,7 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::built_in;
-use crate::{AppFacts, AppId, Apps, Devices, Effect, Hours, PolicyPlace, PolicyProblem, Rule, RuleId, Subjects};
+use crate::{
+    AppFacts, AppId, Apps, Devices, Effect, Hours, PolicyPlace, PolicyProblem, PostureDemand, PostureName, Rule,
+    RuleId, Subjects,
+};
 
 /// Every problem of the table, rule by rule.
 pub(crate) fn check(rules: &[Rule], apps: &[AppFacts]) -> Vec<PolicyProblem> {
@@ -35,6 +38,21 @@ pub(crate) fn check(rules: &[Rule], apps: &[AppFacts]) -> Vec<PolicyProblem> {
                 "a rule that forbids would forbid only those who were surely recognised".to_owned(),
                 "ask for `assurance` and `authenticated_within` in the rules that permit",
             );
+        }
+        if rule.effect == Effect::Forbid && !rule.posture.is_empty() {
+            tell(
+                "a rule that forbids would forbid nothing once reports of `posture` are too old".to_owned(),
+                "demand `posture` in the rules that permit",
+            );
+        }
+        if rule.effect == Effect::Forbid && rule.in_outage {
+            tell(
+                "a rule that forbids always reaches into outages".to_owned(),
+                "remove `in_outage`; set it in the rules that permit",
+            );
+        }
+        if let Some(name) = demanded_twice(rule) {
+            tell(format!("no device can have two values of `{name}` in `posture`"), "demand one of them");
         }
         if rule.authenticated_within.is_some_and(|span| span.as_secs() == 0) {
             tell("nobody can meet `authenticated_within` of less than a second".to_owned(), "write a longer time");
@@ -84,6 +102,11 @@ fn app_problems<'a>(
     })
 }
 
+fn demanded_twice(rule: &Rule) -> Option<&PostureName> {
+    let other = |one: &PostureDemand| rule.posture.iter().any(|two| two.name() == one.name() && two != one);
+    rule.posture.iter().find(|one| other(one)).map(PostureDemand::name)
+}
+
 fn hours_stand_on_a_clock(hours: &Hours) -> bool {
     const MINUTES_PER_DAY: u16 = 24 * 60;
     hours.from_minute < MINUTES_PER_DAY && (1..=MINUTES_PER_DAY).contains(&hours.to_minute)
@@ -97,6 +120,10 @@ mod tests {
     use crate::fixtures::{apps, rule_with};
     use crate::{Assurance, Weekday};
 
+    fn demands(texts: &[&str]) -> Vec<PostureDemand> {
+        texts.iter().map(|text| PostureDemand::parse(text).unwrap()).collect()
+    }
+
     fn check_one(change: impl FnOnce(&mut Rule)) -> Vec<String> {
         check(&[rule_with("r", change)], &apps()).iter().map(ToString::to_string).collect()
     }
@@ -109,7 +136,7 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_remedy() {
         type Mistake = fn(&mut Rule);
-        let mistakes: [(Mistake, &str); 11] = [
+        let mistakes: [(Mistake, &str); 14] = [
             (|rule| rule.id = "default-deny".parse().unwrap(), "own rules"),
             (|rule| rule.id = "builtin-x".parse().unwrap(), "own rules"),
             (|rule| rule.subjects = Subjects::Roles(vec![]), "`roles` is empty"),
@@ -127,6 +154,12 @@ mod tests {
                 "would forbid only those who were surely recognised",
             ),
             (|rule| rule.authenticated_within = Some(Duration::from_millis(900)), "less than a second"),
+            (
+                |rule| (rule.effect, rule.posture) = (Effect::Forbid, demands(&["edr=running"])),
+                "once reports of `posture` are too old",
+            ),
+            (|rule| (rule.effect, rule.in_outage) = (Effect::Forbid, true), "always reaches into outages"),
+            (|rule| rule.posture = demands(&["edr=running", "edr=idle"]), "two values of `edr`"),
         ];
         for (mistake, told) in mistakes {
             let problems = check_one(mistake);

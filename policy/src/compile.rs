@@ -1,13 +1,14 @@
-//! A row of the table as Cedar text. What is written here is what judges: `fit` only explains refusals.
+//! A row of the table as Cedar text. Nothing is permitted but by what is written here: `fit` only chooses the rows worth
+//! asking, and explains refusals.
 //!
 //! Where Cedar's scope can say it (one role, one app), the scope says it; lists become conditions. No text needs
-//! escaping: names and canonical paths hold neither quotes nor backslashes.
+//! escaping: names, canonical paths and demands on posture hold neither quotes nor backslashes.
 
 use std::fmt::Display;
 use std::fmt::Write as _;
 
 use crate::facts::{Fact, Reads};
-use crate::{Apps, Devices, Effect, Hours, Rule, Subjects};
+use crate::{Apps, Devices, Effect, Hours, Rule, SignInMethod, Subjects};
 
 /// The rule as one Cedar policy.
 pub(crate) fn cedar_text(rule: &Rule) -> String {
@@ -66,7 +67,21 @@ fn situation(rule: &Rule) -> impl Iterator<Item = String> {
     let zone = (!rule.zones.is_empty()).then(|| format!("{}.contains(context.zone)", list(&rule.zones, "")));
     let assurance = rule.assurance.map(|level| format!("context.assurance >= {}", level.level()));
     let fresh = rule.authenticated_within.map(|span| format!("context.auth_age_seconds < {}", span.as_secs()));
-    [paths, device, zone, rule.hours.as_ref().map(hours), assurance, fresh].into_iter().flatten()
+    let methods = (!rule.methods.is_empty())
+        .then(|| format!("context.methods.containsAny({})", list(rule.methods.iter().map(SignInMethod::as_str), "")));
+    let keys = (!rule.keys.is_empty()).then(|| format!("{}.contains(context.key_model)", list(&rule.keys, "")));
+    let posture =
+        (!rule.posture.is_empty()).then(|| format!("context.device.posture.containsAll({})", list(&rule.posture, "")));
+    let outage = (!reaches_outages(rule)).then(|| "!context.in_outage".to_owned());
+    [paths, device, posture, zone, rule.hours.as_ref().map(hours), outage, methods, keys, assurance, fresh]
+        .into_iter()
+        .flatten()
+}
+
+/// Whether the rule is about people, too, who signed in while their provider could not be reached: rules that forbid
+/// always are.
+pub(crate) fn reaches_outages(rule: &Rule) -> bool {
+    rule.in_outage || rule.effect == Effect::Forbid
 }
 
 fn hours(hours: &Hours) -> String {
@@ -98,6 +113,10 @@ pub(crate) fn reads(rule: &Rule) -> Reads {
     reads = when(reads, rule.hours.is_some(), Fact::Minute);
     reads = when(reads, rule.hours.is_some(), Fact::Weekday);
     reads = when(reads, rule.assurance.is_some(), Fact::Assurance);
+    reads = when(reads, !rule.methods.is_empty(), Fact::Methods);
+    reads = when(reads, !rule.keys.is_empty(), Fact::KeyModel);
+    reads = when(reads, !rule.posture.is_empty(), Fact::Posture);
+    reads = when(reads, !reaches_outages(rule), Fact::InOutage);
     when(reads, rule.authenticated_within.is_some(), Fact::AuthAge)
 }
 
@@ -109,7 +128,7 @@ mod tests {
     #[test]
     fn a_simple_row_is_all_scope() {
         assert_eq!(
-            cedar_text(&rule("nurse-reads", "nurse", "emr")),
+            cedar_text(&rule_with("nurse-reads", |rule| rule.in_outage = true)),
             "@id(\"nurse-reads\")\npermit (principal in Sekimori::Role::\"nurse\", \
              action in [Sekimori::Action::\"read\"], resource == Sekimori::App::\"emr\");"
         );
@@ -127,6 +146,9 @@ mod tests {
             rule.hours = Some(Hours { days: vec![crate::Weekday::Sunday], from_minute: 22 * 60, to_minute: 6 * 60 });
             rule.assurance = Some(crate::Assurance::Aal2);
             rule.authenticated_within = Some(std::time::Duration::from_secs(900));
+            rule.methods = crate::Methods::of([SignInMethod::Passkey, SignInMethod::ProviderMfa]);
+            rule.keys = vec![crate::Aaguid::new([0xab; 16])];
+            rule.posture = vec![crate::PostureDemand::parse("os_patched").unwrap()];
         });
         let expected = r#"@id("full")
 forbid (principal is Sekimori::User, action in [Sekimori::Action::"read"], resource is Sekimori::App)
@@ -134,15 +156,39 @@ when { principal in [Sekimori::Role::"nurse", Sekimori::Role::"doctor"] }
 when { [Sekimori::App::"emr", Sekimori::App::"pacs"].contains(resource) }
 when { context.path like "/fhir/*" }
 when { context.device.known && ["tablet"].contains(context.device.class) }
+when { context.device.posture.containsAll(["os_patched=true"]) }
 when { ["ward"].contains(context.zone) }
 when { (["sun"].contains(context.weekday) && context.minute >= 1320) || (["mon"].contains(context.weekday) && context.minute < 360) }
+when { context.methods.containsAny(["provider-mfa", "passkey"]) }
+when { ["abababab-abab-abab-abab-abababababab"].contains(context.key_model) }
 when { context.assurance >= 2 }
 when { context.auth_age_seconds < 900 };"#;
         assert_eq!(cedar_text(&full), expected);
-        for fact in [Fact::Path, Fact::Device, Fact::Zone, Fact::Minute, Fact::Weekday, Fact::Assurance, Fact::AuthAge]
-        {
+        for fact in [
+            Fact::Path,
+            Fact::Device,
+            Fact::Zone,
+            Fact::Minute,
+            Fact::Weekday,
+            Fact::Assurance,
+            Fact::AuthAge,
+            Fact::Methods,
+            Fact::KeyModel,
+            Fact::Posture,
+        ] {
             assert!(reads(&full).has(fact), "{fact:?}");
         }
-        assert_eq!(reads(&rule("plain", "nurse", "emr")), Reads::none());
+    }
+
+    #[test]
+    fn only_a_row_that_says_so_permits_in_an_outage() {
+        let plain = rule("plain", "nurse", "emr");
+        assert!(cedar_text(&plain).ends_with("when { !context.in_outage };"));
+        assert_eq!(reads(&plain), Reads::none().with(Fact::InOutage));
+        for change in [|rule: &mut Rule| rule.in_outage = true, |rule: &mut Rule| rule.effect = Effect::Forbid] {
+            let reaching = rule_with("reaching", change);
+            assert!(!cedar_text(&reaching).contains("in_outage"));
+            assert_eq!(reads(&reaching), Reads::none());
+        }
     }
 }

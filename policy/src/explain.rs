@@ -6,48 +6,55 @@
 use crate::answer::Outcome;
 use crate::built_in::{DEFAULT_DENY, id};
 use crate::facts::Facts;
-use crate::fit::{self, Unmet};
+use crate::fit::{self, StepUp, Unmet};
 use crate::index::AppEntry;
 use crate::policy::{Policy, Statement};
-use crate::{Action, Challenge, Reason, Reasons, Rule, RuleId};
+use crate::slice::Slice;
+use crate::{Action, Challenge, Reason, Reasons, Rule, RuleId, Who};
 
 /// Explains to somebody signed in why none of the candidates permitted it.
-pub(crate) fn to_somebody(policy: &Policy, app: &AppEntry, candidates: &[usize], facts: &Facts<'_>) -> Outcome {
-    let permits = || policy.at(candidates).filter(|statement| statement.permits());
-    if let Some((row, unmet)) = nearest(permits(), facts) {
+pub(crate) fn to_somebody(policy: &Policy, slice: &Slice, facts: &Facts<'_>) -> Outcome {
+    let rows = slice.permits().filter_map(|position| policy.row(position));
+    if let Some((row, unmet)) = nearest(rows, facts) {
         return match unmet.only_step_up() {
-            Some(level) => Outcome::challenge(Challenge::StepUp(level), row.id.clone(), Vec::new()),
-            None => refusal(unmet.reasons, row.id.clone()),
+            Some(step_up) => to_step_up(step_up, row.id.clone()),
+            None => refusal(unmet, row.id.clone()),
         };
     }
-    let written_in_cedar = permits().next().map(|statement| statement.rule.clone());
-    nothing_for_it(policy, app, facts, written_in_cedar)
+    nothing_for_it(slice)
 }
 
 /// Explains to nobody signed in why none of the candidates permitted it: sign-in comes first if a rule could allow
 /// someone; what else is missing is told to the person, not to a stranger.
-pub(crate) fn to_nobody(policy: &Policy, app: &AppEntry, facts: &Facts<'_>) -> Outcome {
+pub(crate) fn to_nobody(policy: &Policy, app: &AppEntry, slice: &Slice, facts: &Facts<'_>) -> Outcome {
     if let Some(challenge) = sign_in(policy, app, facts) {
         return challenge;
     }
-    let permits = policy.at(&app.on(facts.access.action).policies).filter(|statement| statement.permits());
-    match nearest(permits, facts) {
-        Some((row, unmet)) => refusal(unmet.reasons, row.id.clone()),
-        None => nothing_for_it(policy, app, facts, None),
+    let permits = policy.at(&app.on(facts.access.action).all).filter(|statement| statement.permits());
+    match nearest(permits.filter_map(Statement::row), facts) {
+        Some((row, unmet)) => refusal(unmet, row.id.clone()),
+        None => slice.nothing_for_it.clone(),
     }
+}
+
+/// The challenge to prove more, and what must be proven.
+pub(crate) fn to_step_up(step_up: StepUp, rule: RuleId) -> Outcome {
+    let others = if step_up.by_passkey { vec![Reason::MethodNotAllowed] } else { Vec::new() };
+    Outcome::challenge(Challenge::StepUp(step_up.level), rule, others)
 }
 
 /// The challenge to sign in, if some rule could allow someone this action at this path. Device, zone and hours are
 /// not weighed here.
 pub(crate) fn sign_in(policy: &Policy, app: &AppEntry, facts: &Facts<'_>) -> Option<Outcome> {
-    let permits = || policy.at(&app.on(facts.access.action).policies).filter(|statement| statement.permits());
-    let for_people = permits().filter(|statement| statement.row.as_ref().is_some_and(fit::asks_for_a_person));
+    let permits = || policy.at(&app.on(facts.access.action).all).filter(|statement| statement.permits());
+    let for_people = permits().filter_map(Statement::row).filter(|row| fit::asks_for_a_person(row));
     if let Some((row, unmet)) = nearest(for_people, facts).filter(|(_, unmet)| !unmet.path()) {
-        let others = unmet.reasons.into_iter().filter(|reason| *reason != Reason::StepUpRequired).collect();
+        let of_the_person = [Reason::StepUpRequired, Reason::MethodNotAllowed, Reason::KeyNotAllowed];
+        let others = unmet.reasons().filter(|reason| !of_the_person.contains(reason)).collect();
         return Some(Outcome::challenge(Challenge::SignIn, row.id.clone(), others));
     }
     let could = |statement: &&Statement| {
-        let asks_for_a_person = !statement.scope.admits(None) || statement.reads.person();
+        let asks_for_a_person = !statement.scope.admits_nobody() || statement.reads.person();
         statement.row.is_none() && statement.scope.admits_somebody() && asks_for_a_person
     };
     let written = permits().find(could)?;
@@ -55,29 +62,46 @@ pub(crate) fn sign_in(policy: &Policy, app: &AppEntry, facts: &Facts<'_>) -> Opt
 }
 
 /// The refusal where no row is for these people, this app and this action.
-fn nothing_for_it(policy: &Policy, app: &AppEntry, facts: &Facts<'_>, written_in_cedar: Option<RuleId>) -> Outcome {
-    let for_other_actions = Action::ALL.into_iter().flat_map(|action| policy.at(&app.on(action).policies));
-    let row = for_other_actions
-        .filter(|statement| statement.permits())
-        .filter_map(|statement| statement.row.as_ref())
-        .find(|row| fit::is_about(row, facts.who));
-    match (row, written_in_cedar) {
-        (Some(row), _) => Outcome::deny(Reason::ActionNotAllowed, row.id.clone()),
-        (None, Some(rule)) => Outcome::deny(Reason::RoleNotAllowed, rule),
-        (None, None) => Outcome::deny(Reason::RoleNotAllowed, id(DEFAULT_DENY)),
+fn nothing_for_it(slice: &Slice) -> Outcome {
+    let for_another_action =
+        matches!(&slice.nothing_for_it, Outcome::Deny(told) if told.main == Reason::ActionNotAllowed);
+    match (&slice.held_back, &slice.written_permit) {
+        (Some(rule), _) => Outcome::deny(Reason::OutageReduced, rule.clone()),
+        (None, Some(rule)) if !for_another_action => Outcome::deny(Reason::RoleNotAllowed, rule.clone()),
+        (None, _) => slice.nothing_for_it.clone(),
     }
 }
 
-fn nearest<'a>(statements: impl Iterator<Item = &'a Statement>, facts: &Facts<'_>) -> Option<(&'a Rule, Unmet)> {
-    statements
-        .filter_map(|statement| statement.row.as_ref())
-        .map(|row| (row, Unmet::of(row, facts)))
-        .min_by_key(|(_, unmet)| (unmet.path(), unmet.reasons.len(), unmet.only_step_up().is_none()))
+/// The refusal where no row is for these people, this app and any action asked for: the first row for another action
+/// tells that it is the action, else it is the role.
+pub(crate) fn nothing_for(policy: &Policy, app: &AppEntry, who: Option<&Who>) -> Outcome {
+    let of = |action| app.on(action).about(who).into_iter();
+    let mut rows = Action::ALL.into_iter().flat_map(of).filter_map(|position| policy.statements.get(position));
+    let row = rows.find(|statement| statement.permits() && statement.row.is_some());
+    row.map_or_else(
+        || Outcome::deny(Reason::RoleNotAllowed, id(DEFAULT_DENY)),
+        |row| Outcome::deny(Reason::ActionNotAllowed, row.rule.clone()),
+    )
+}
+
+fn nearest<'a>(rows: impl Iterator<Item = &'a Rule>, facts: &Facts<'_>) -> Option<(&'a Rule, Unmet)> {
+    let distance = |unmet: Unmet| (unmet.path(), unmet.count(), unmet.only_step_up().is_none());
+    let mut nearest: Option<(&Rule, Unmet)> = None;
+    for row in rows {
+        let unmet = Unmet::of(row, facts);
+        if nearest.is_none_or(|(_, before)| distance(unmet) < distance(before)) {
+            nearest = Some((row, unmet));
+        }
+        if unmet.is_empty() {
+            break;
+        }
+    }
+    nearest
 }
 
 /// A refusal with the first of these reasons in front. Without any, table and Cedar disagree, which denies too.
-fn refusal(reasons: Vec<Reason>, rule: RuleId) -> Outcome {
-    let mut reasons = reasons.into_iter();
+fn refusal(unmet: Unmet, rule: RuleId) -> Outcome {
+    let mut reasons = unmet.reasons();
     let main = reasons.next().unwrap_or(Reason::PolicyError);
     Outcome::Deny(Reasons { main, rule, others: reasons.collect() })
 }

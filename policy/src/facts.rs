@@ -1,9 +1,9 @@
 //! The facts of one question as rules see them, and which of them a rule reads.
 
-use crate::{Access, Assurance, LocalTime, UtcOffset, Who};
+use crate::{Aaguid, Access, Assurance, LocalTime, Methods, SignInMethod, Timestamp, UtcOffset, Who};
 
 /// What `auth_age_seconds` is for nobody: older than any rule accepts, small enough to calculate with.
-pub(crate) const AUTH_AGE_OF_NOBODY: i64 = u32::MAX as i64;
+pub(crate) const AGE_OF_NOBODY: i64 = u32::MAX as i64;
 
 /// The facts of one question.
 #[derive(Clone, Debug)]
@@ -13,8 +13,16 @@ pub(crate) struct Facts<'a> {
     pub(crate) who: Option<&'a Who>,
     /// How surely they were recognised; `None` for nobody.
     pub(crate) assurance: Option<Assurance>,
+    /// By what; nothing for nobody.
+    pub(crate) methods: Methods,
+    /// The model of their passkey.
+    pub(crate) key_model: Option<Aaguid>,
+    /// Whether they signed in while their provider could not be reached.
+    pub(crate) in_outage: bool,
     /// Whole seconds since they proved who they are.
     pub(crate) auth_age_seconds: i64,
+    /// Whole seconds since their roles were confirmed.
+    pub(crate) roles_age_seconds: i64,
     /// The hospital's clock.
     pub(crate) local: LocalTime,
 }
@@ -22,19 +30,36 @@ pub(crate) struct Facts<'a> {
 impl<'a> Facts<'a> {
     pub(crate) fn of(access: &'a Access, offset: UtcOffset) -> Self {
         let who = signed_in(access);
-        let age = |who: &Who| i64::try_from(access.at.since(who.authenticated_at).as_secs()).unwrap_or(i64::MAX);
+        let age = |since: fn(&Who) -> Timestamp| {
+            let seconds = |who: &Who| i64::try_from(access.at.since(since(who)).as_secs()).unwrap_or(AGE_OF_NOBODY);
+            who.map_or(AGE_OF_NOBODY, |who| seconds(who).min(AGE_OF_NOBODY))
+        };
         Self {
             access,
             who,
             assurance: who.map(|who| who.assurance),
-            auth_age_seconds: who.map_or(AUTH_AGE_OF_NOBODY, |who| age(who).min(AUTH_AGE_OF_NOBODY)),
+            methods: who.map_or(Methods::NONE, |who| who.methods),
+            key_model: who.and_then(|who| who.key_model),
+            in_outage: who.is_some_and(|who| who.in_outage),
+            auth_age_seconds: age(|who| who.authenticated_at),
+            roles_age_seconds: age(|who| who.roles_confirmed_at),
             local: access.at.local(offset),
         }
+    }
+
+    /// Whether the session is used from its own device, see [`Access::session_is_on_its_device`].
+    pub(crate) fn same_device(&self) -> bool {
+        self.who.is_none() || self.access.session_is_on_its_device()
     }
 
     /// The same question, had the person just proven who they are as surely as this.
     pub(crate) fn had_they_stepped_up(&self, assurance: Assurance) -> Self {
         Self { assurance: Some(assurance), auth_age_seconds: 0, ..self.clone() }
+    }
+
+    /// The same question, had they done so with a passkey.
+    pub(crate) fn had_they_a_passkey(&self) -> Self {
+        Self { methods: self.methods.with(SignInMethod::Passkey), ..self.clone() }
     }
 }
 
@@ -59,10 +84,15 @@ pub(crate) enum Fact {
     Address,
     Host,
     Principal,
+    Posture,
+    Methods,
+    KeyModel,
+    InOutage,
+    RolesAge,
 }
 
 impl Fact {
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Zone,
         Self::Method,
         Self::Path,
@@ -76,9 +106,14 @@ impl Fact {
         Self::Address,
         Self::Host,
         Self::Principal,
+        Self::Posture,
+        Self::Methods,
+        Self::KeyModel,
+        Self::InOutage,
+        Self::RolesAge,
     ];
 
-    /// Its name in Cedar's `context`; `principal` is a variable of its own.
+    /// Its name in Cedar's `context`; `principal` is a variable of its own, and posture a part of the device.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Zone => "zone",
@@ -94,17 +129,22 @@ impl Fact {
             Self::Address => "address",
             Self::Host => "host",
             Self::Principal => "principal",
+            Self::Posture => "device.posture",
+            Self::Methods => "methods",
+            Self::KeyModel => "key_model",
+            Self::InOutage => "in_outage",
+            Self::RolesAge => "roles_age_seconds",
         }
     }
 
-    fn bit(self) -> u16 {
-        1 << (self as u16)
+    fn bit(self) -> u32 {
+        1 << (self as u32)
     }
 }
 
 /// A set of facts.
-#[derive(Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Reads(u16);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Reads(u32);
 
 impl Reads {
     pub(crate) fn none() -> Self {
@@ -131,17 +171,19 @@ impl Reads {
 
     /// Whether time alone changes what was read.
     pub(crate) fn time(self) -> bool {
-        self.has(Fact::Minute) || self.has(Fact::Weekday) || self.has(Fact::AuthAge)
+        self.has(Fact::Minute) || self.has(Fact::Weekday) || self.has(Fact::AuthAge) || self.has(Fact::RolesAge)
     }
 
     /// Whether proving who one is, again or more surely, changes what was read.
     pub(crate) fn step_up(self) -> bool {
-        self.has(Fact::Assurance) || self.has(Fact::AuthAge)
+        self.has(Fact::Assurance) || self.has(Fact::AuthAge) || self.has(Fact::Methods)
     }
 
     /// Whether signing in changes what was read.
     pub(crate) fn person(self) -> bool {
-        self.step_up() || self.has(Fact::SignedIn) || self.has(Fact::SameDevice) || self.has(Fact::Principal)
+        let of_a_person =
+            [Fact::SignedIn, Fact::SameDevice, Fact::Principal, Fact::KeyModel, Fact::InOutage, Fact::RolesAge];
+        self.step_up() || of_a_person.into_iter().any(|fact| self.has(fact))
     }
 }
 

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::{
-    Access, Action, AppFacts, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability, Effect,
-    Fingerprint, From, Host, Judge, Method, Methods, Path, Policy, PolicySource, RequestId, Rule, SessionId, SignInMethod, Subjects,
-    Timestamp, UtcOffset, Who,
+    Access, Action, AppFacts, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability,
+    Effect, Fingerprint, From, Host, Judge, Method, Methods, Path, Policy, PolicySource, RequestId, Rule, SessionId,
+    SignInMethod, Subjects, Timestamp, UtcOffset, Who,
 };
 
 /// Two clinical apps and the gateway's own two.

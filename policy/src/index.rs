@@ -1,5 +1,5 @@
 //! The scope index: which policies could apply to whom, in which app, for which action. Cedar would look at every
-//! policy, one to two microseconds each; the index hands it the few that can matter.
+//! policy, one to two microseconds each; the index names the few that can matter.
 //!
 //! What the index does not understand is always a candidate, so it can only be too generous; a property test shows
 //! the same answers as the full scan.
@@ -10,7 +10,7 @@ use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, Principa
 
 use crate::facts::Reads;
 use crate::fit;
-use crate::schema::kind;
+use crate::schema::{self, kind};
 use crate::{Action, AppFacts, AppId, Apps, RoleId, Rule, Subjects, Who};
 
 /// To whom and what a policy can apply at most.
@@ -48,27 +48,14 @@ impl Scope {
         }
     }
 
-    /// Whether the policy can apply to this person, or to nobody signed in.
-    pub(crate) fn admits(&self, who: Option<&Who>) -> bool {
-        match &self.principals {
-            Principals::Anyone => true,
-            Principals::Nobody => who.is_none(),
-            Principals::SignedIn => who.is_some(),
-            Principals::Roles(roles) => who.is_some_and(|who| who.roles.iter().any(|role| roles.contains(role))),
-        }
+    /// Whether the policy can apply to nobody signed in.
+    pub(crate) fn admits_nobody(&self) -> bool {
+        matches!(self.principals, Principals::Anyone | Principals::Nobody)
     }
 
     /// Whether the policy can apply to anybody who is signed in.
     pub(crate) fn admits_somebody(&self) -> bool {
         !matches!(self.principals, Principals::Nobody)
-    }
-
-    fn names(&self, app: &AppId, action: Action) -> bool {
-        let app_named = match &self.apps {
-            Apps::All => true,
-            Apps::Only(apps) => apps.contains(app),
-        };
-        app_named && self.actions.contains(&action)
     }
 }
 
@@ -131,46 +118,49 @@ pub(crate) struct Index {
     apps: HashMap<AppId, AppEntry>,
 }
 
-/// One app.
+/// One app, as the policy sees it.
 #[derive(Debug)]
 pub(crate) struct AppEntry {
     pub(crate) facts: AppFacts,
+    /// The app in Cedar.
+    pub(crate) uid: EntityUid,
     read: Candidates,
     write: Candidates,
     delete: Candidates,
     connect: Candidates,
 }
 
-/// The policies that can apply to one app and action, whoever asks.
+/// The policies that can apply to one app and action: all of them, and by whom they can be about. Positions in the
+/// order of the policy.
 #[derive(Debug, Default)]
 pub(crate) struct Candidates {
-    /// In the order of the policy.
-    pub(crate) policies: Vec<usize>,
+    /// All, whoever asks.
+    pub(crate) all: Vec<usize>,
     /// All that any of them reads.
     pub(crate) reads: Reads,
+    anyone: Vec<usize>,
+    signed_in: Vec<usize>,
+    nobody: Vec<usize>,
+    by_role: HashMap<RoleId, Vec<usize>>,
 }
 
 impl Index {
     /// Builds the index over policies with their scope and what they read, in order.
-    pub(crate) fn of<'a>(apps: &[AppFacts], policies: impl Iterator<Item = (&'a Scope, Reads)> + Clone) -> Self {
-        let candidates = |app: &AppId, action| {
-            let mut candidates = Candidates::default();
-            for (position, (scope, reads)) in policies.clone().enumerate() {
-                if scope.names(app, action) {
-                    candidates.policies.push(position);
-                    candidates.reads = candidates.reads.and(reads);
+    pub(crate) fn of<'a>(apps: &[AppFacts], policies: impl Iterator<Item = (&'a Scope, Reads)>) -> Self {
+        let mut index = Self { apps: apps.iter().map(|facts| (facts.id.clone(), AppEntry::of(facts))).collect() };
+        for (position, (scope, reads)) in policies.enumerate() {
+            match &scope.apps {
+                Apps::All => index.apps.values_mut().for_each(|entry| entry.add(position, scope, reads)),
+                Apps::Only(apps) => {
+                    for app in apps {
+                        if let Some(entry) = index.apps.get_mut(app) {
+                            entry.add(position, scope, reads);
+                        }
+                    }
                 }
             }
-            candidates
-        };
-        let entry = |facts: &AppFacts| AppEntry {
-            read: candidates(&facts.id, Action::Read),
-            write: candidates(&facts.id, Action::Write),
-            delete: candidates(&facts.id, Action::Delete),
-            connect: candidates(&facts.id, Action::Connect),
-            facts: facts.clone(),
-        };
-        Self { apps: apps.iter().map(|facts| (facts.id.clone(), entry(facts))).collect() }
+        }
+        index
     }
 
     pub(crate) fn app(&self, app: &AppId) -> Option<&AppEntry> {
@@ -179,6 +169,24 @@ impl Index {
 }
 
 impl AppEntry {
+    fn of(facts: &AppFacts) -> Self {
+        let none = Candidates::default;
+        let uid = schema::app(&facts.id);
+        Self { facts: facts.clone(), uid, read: none(), write: none(), delete: none(), connect: none() }
+    }
+
+    fn add(&mut self, position: usize, scope: &Scope, reads: Reads) {
+        for action in &scope.actions {
+            let candidates = match action {
+                Action::Read => &mut self.read,
+                Action::Write => &mut self.write,
+                Action::Delete => &mut self.delete,
+                Action::Connect => &mut self.connect,
+            };
+            candidates.add(position, scope, reads);
+        }
+    }
+
     pub(crate) fn on(&self, action: Action) -> &Candidates {
         match action {
             Action::Read => &self.read,
@@ -187,4 +195,40 @@ impl AppEntry {
             Action::Connect => &self.connect,
         }
     }
+}
+
+impl Candidates {
+    fn add(&mut self, position: usize, scope: &Scope, reads: Reads) {
+        // An app or action that a policy names twice is one all the same.
+        if self.all.last() == Some(&position) {
+            return;
+        }
+        self.all.push(position);
+        self.reads = self.reads.and(reads);
+        match &scope.principals {
+            Principals::Anyone => self.anyone.push(position),
+            Principals::SignedIn => self.signed_in.push(position),
+            Principals::Nobody => self.nobody.push(position),
+            Principals::Roles(roles) => {
+                for role in roles {
+                    self.by_role.entry(role.clone()).or_default().push(position);
+                }
+            }
+        }
+    }
+
+    /// Those that can be about this person, or about nobody signed in.
+    pub(crate) fn about(&self, who: Option<&Who>) -> Vec<usize> {
+        let Some(who) = who else { return merged([&self.anyone, &self.nobody]) };
+        let of_roles = who.roles.iter().filter_map(|role| self.by_role.get(role));
+        merged([&self.anyone, &self.signed_in].into_iter().chain(of_roles))
+    }
+}
+
+/// The positions of several lists in their order, each once.
+fn merged<'a>(lists: impl IntoIterator<Item = &'a Vec<usize>>) -> Vec<usize> {
+    let mut positions: Vec<_> = lists.into_iter().flatten().copied().collect();
+    positions.sort_unstable();
+    positions.dedup();
+    positions
 }

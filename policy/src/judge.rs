@@ -2,15 +2,14 @@
 
 use std::sync::Arc;
 
-use cedar_policy::Authorizer;
-
 use crate::answer::{Answer, Outcome};
-use crate::case::{Case, Slice};
+use crate::case::{Bench, Case};
 use crate::facts::{Facts, signed_in};
 use crate::index::AppEntry;
 use crate::memo::{Answers, Asked, PEOPLE_MAX, Parts, SLICES_MAX};
 use crate::policy::Policy;
 use crate::schema::Principal;
+use crate::slice::Slice;
 use crate::{
     Access, Action, AppId, Authorized, Durability, Permit, Reason, Reasons, Refused, RoleId, UserId, Verdict, built_in,
 };
@@ -25,8 +24,8 @@ pub struct Judge {
 /// What a judge works with and remembers.
 #[derive(Debug)]
 struct Memory {
-    authorizer: Authorizer,
     answers: Answers,
+    bench: Bench,
     slices: Parts<SliceKey, Slice>,
     people: Parts<Option<PersonKey>, Principal>,
 }
@@ -38,6 +37,7 @@ struct SliceKey {
     action: Action,
     /// `None` where nobody is signed in.
     roles: Option<Arc<[RoleId]>>,
+    in_outage: bool,
 }
 
 /// What Cedar knows of a person.
@@ -52,8 +52,8 @@ impl Judge {
     #[must_use]
     pub fn new(policy: Arc<Policy>) -> Self {
         let memory = Memory {
-            authorizer: Authorizer::new(),
             answers: Answers::default(),
+            bench: Bench::new(),
             slices: Parts::at_most(SLICES_MAX),
             people: Parts::at_most(PEOPLE_MAX),
         };
@@ -100,25 +100,26 @@ impl Judge {
 impl Memory {
     fn answer(&mut self, policy: &Policy, app: &AppEntry, access: &Access) -> Answer {
         if app.facts.built_in {
-            return built_in::judge(access);
+            return built_in::judge(access, &policy.console);
         }
         let asked = Asked::of(access, app.on(access.action).reads);
-        if let Some(answer) = self.answers.find(&asked, access.at) {
+        let mark = self.answers.mark(&asked);
+        if let Some(answer) = self.answers.find(mark, &asked, access.at) {
             return answer.clone();
         }
         let answer = built_in::other_device(access).unwrap_or_else(|| self.find_answer(policy, app, access));
-        self.answers.keep(&asked, &answer);
+        self.answers.keep(mark, &asked, &answer);
         answer
     }
 
     fn find_answer(&mut self, policy: &Policy, app: &AppEntry, access: &Access) -> Answer {
         let facts = Facts::of(access, policy.offset);
         let roles = facts.who.map(|who| Arc::clone(&who.roles));
-        let key = SliceKey { app: access.app.clone(), action: access.action, roles };
-        let slice = self.slices.find_or_make(key, || Slice::of(policy, app.on(access.action), facts.who));
+        let key = SliceKey { app: access.app.clone(), action: access.action, roles, in_outage: facts.in_outage };
+        let slice = self.slices.find_or_make(key, || Slice::of(policy, app, access.action, facts.who));
         let key = facts.who.map(|who| PersonKey { user: who.user.clone(), roles: Arc::clone(&who.roles) });
         let principal = self.people.find_or_make(key, || policy.words.principal(facts.who));
-        Case { policy, app, slice: &slice, principal: &principal, authorizer: &self.authorizer }.answer(&facts)
+        Case { policy, app, slice, principal, bench: &mut self.bench }.answer(&facts)
     }
 }
 

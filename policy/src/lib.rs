@@ -12,11 +12,14 @@ mod cedar_file;
 mod check;
 mod compile;
 mod console;
+mod contexts;
+mod edges;
 mod explain;
 mod facts;
 mod fit;
 #[cfg(test)]
 mod fixtures;
+mod gate;
 mod host;
 mod id;
 mod index;
@@ -32,10 +35,13 @@ mod problem;
 mod properties;
 mod rule;
 mod schema;
+mod slice;
 mod time;
 mod verdict;
 #[cfg(test)]
 mod verdicts;
+#[cfg(test)]
+mod verdicts_of_people;
 
 pub use access::{Access, Action, Assurance, Device, DeviceClass, Fingerprint, From, Method, Who};
 pub use console::{ConsoleRight, ConsoleRoles};

@@ -1,5 +1,6 @@
 //! What a judge remembers, all of it bounded: a full memory is emptied, since everything in it can be found again.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::net::IpAddr;
@@ -8,8 +9,8 @@ use std::sync::Arc;
 use crate::answer::Answer;
 use crate::facts::{Fact, Reads, signed_in};
 use crate::{
-    Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, Host, Method, Path, RoleId, Timestamp, UserId,
-    ZoneId,
+    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, Host, Method, Methods, Path, PostureFact,
+    RoleId, Timestamp, UserId, ZoneId,
 };
 
 /// How many answers a judge remembers at most.
@@ -17,7 +18,11 @@ pub(crate) const ANSWERS_MAX: usize = 4_096;
 /// How many people it remembers at most.
 pub(crate) const PEOPLE_MAX: usize = 4_096;
 /// How many sets of candidates it remembers at most.
-pub(crate) const SLICES_MAX: usize = 1_024;
+pub(crate) const SLICES_MAX: usize = 4_096;
+/// How many sets of policies for Cedar it remembers at most.
+pub(crate) const SETS_MAX: usize = 4_096;
+/// How many contexts for Cedar it remembers at most.
+pub(crate) const CONTEXTS_MAX: usize = 4_096;
 /// Longer paths are judged each time, so that strangers cannot fill the memory.
 pub(crate) const PATH_REMEMBERED_BYTES_MAX: usize = 1_024;
 
@@ -25,19 +30,28 @@ pub(crate) const PATH_REMEMBERED_BYTES_MAX: usize = 1_024;
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
     hasher: RandomState,
-    /// Under the hash of the question; a question that meets another of the same hash takes its place.
+    /// Under the mark of the question; a question that meets another of the same mark takes its place.
     entries: HashMap<u64, (Question, Answer)>,
 }
 
+/// Where a question is looked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Mark(u64);
+
 impl Answers {
+    /// Where this question is looked for.
+    pub(crate) fn mark(&self, asked: &Asked<'_>) -> Mark {
+        Mark(self.hasher.hash_one(asked))
+    }
+
     /// The answer to the same question, if it still holds.
-    pub(crate) fn find(&self, asked: &Asked<'_>, at: Timestamp) -> Option<&Answer> {
-        let (question, answer) = self.entries.get(&self.hasher.hash_one(asked))?;
+    pub(crate) fn find(&self, mark: Mark, asked: &Asked<'_>, at: Timestamp) -> Option<&Answer> {
+        let (question, answer) = self.entries.get(&mark.0)?;
         (question.as_asked() == *asked && answer.holds(at)).then_some(answer)
     }
 
     /// Remembers an answer, if it lasts and its question is not too long.
-    pub(crate) fn keep(&mut self, asked: &Asked<'_>, answer: &Answer) {
+    pub(crate) fn keep(&mut self, mark: Mark, asked: &Asked<'_>, answer: &Answer) {
         let short = asked.path.is_none_or(|path| path.as_str().len() <= PATH_REMEMBERED_BYTES_MAX);
         if !answer.lasts || !short {
             return;
@@ -45,7 +59,7 @@ impl Answers {
         if self.entries.len() >= ANSWERS_MAX {
             self.entries.clear();
         }
-        self.entries.insert(self.hasher.hash_one(asked), (Question::of(asked), answer.clone()));
+        self.entries.insert(mark.0, (Question::of(asked), answer.clone()));
     }
 
     #[cfg(test)]
@@ -61,11 +75,15 @@ pub(crate) struct Asked<'a> {
     app: &'a AppId,
     action: Action,
     user: Option<&'a UserId>,
-    roles: &'a [RoleId],
+    roles: Option<&'a Arc<[RoleId]>>,
     on_its_device: bool,
+    in_outage: bool,
     assurance: Option<Assurance>,
     authenticated_at: Option<Timestamp>,
+    methods: Option<Methods>,
+    key_model: Option<Aaguid>,
     device: Option<(&'a DeviceId, DeviceClass)>,
+    posture: Option<&'a Arc<[PostureFact]>>,
     zone: Option<&'a ZoneId>,
     address: Option<IpAddr>,
     method: Option<&'a Method>,
@@ -81,11 +99,20 @@ impl<'a> Asked<'a> {
             app: &access.app,
             action: access.action,
             user: who.map(|who| &who.user),
-            roles: who.map_or(&[], |who| &who.roles),
+            roles: who.map(|who| &who.roles),
             on_its_device: who.is_none() || access.session_is_on_its_device(),
+            in_outage: who.is_some_and(|who| who.in_outage),
             assurance: who.map(|who| who.assurance).filter(|_| reads.has(Fact::Assurance)),
             authenticated_at: who.map(|who| who.authenticated_at).filter(|_| reads.has(Fact::AuthAge)),
-            device: access.device.as_deref().map(identify).filter(|_| reads.has(Fact::Device)),
+            methods: who.map(|who| who.methods).filter(|_| reads.has(Fact::Methods)),
+            key_model: who.and_then(|who| who.key_model).filter(|_| reads.has(Fact::KeyModel)),
+            // Posture too: without a device there is none, which is not the same as a device without any.
+            device: access
+                .device
+                .as_deref()
+                .map(identify)
+                .filter(|_| reads.has(Fact::Device) || reads.has(Fact::Posture)),
+            posture: access.device.as_deref().map(|device| &device.posture).filter(|_| reads.has(Fact::Posture)),
             zone: reads.has(Fact::Zone).then_some(&access.from.zone),
             address: reads.has(Fact::Address).then_some(access.from.address),
             method: reads.has(Fact::Method).then_some(&access.method),
@@ -105,11 +132,15 @@ struct Question {
     app: AppId,
     action: Action,
     user: Option<UserId>,
-    roles: Arc<[RoleId]>,
+    roles: Option<Arc<[RoleId]>>,
     on_its_device: bool,
+    in_outage: bool,
     assurance: Option<Assurance>,
     authenticated_at: Option<Timestamp>,
+    methods: Option<Methods>,
+    key_model: Option<Aaguid>,
     device: Option<(DeviceId, DeviceClass)>,
+    posture: Option<Arc<[PostureFact]>>,
     zone: Option<ZoneId>,
     address: Option<IpAddr>,
     method: Option<Method>,
@@ -123,11 +154,15 @@ impl Question {
             app: asked.app.clone(),
             action: asked.action,
             user: asked.user.cloned(),
-            roles: Arc::from(asked.roles),
+            roles: asked.roles.cloned(),
             on_its_device: asked.on_its_device,
+            in_outage: asked.in_outage,
             assurance: asked.assurance,
             authenticated_at: asked.authenticated_at,
+            methods: asked.methods,
+            key_model: asked.key_model,
             device: asked.device.map(|(id, class)| (id.clone(), class)),
+            posture: asked.posture.cloned(),
             zone: asked.zone.cloned(),
             address: asked.address,
             method: asked.method.cloned(),
@@ -141,11 +176,15 @@ impl Question {
             app: &self.app,
             action: self.action,
             user: self.user.as_ref(),
-            roles: &self.roles,
+            roles: self.roles.as_ref(),
             on_its_device: self.on_its_device,
+            in_outage: self.in_outage,
             assurance: self.assurance,
             authenticated_at: self.authenticated_at,
+            methods: self.methods,
+            key_model: self.key_model,
             device: self.device.as_ref().map(|(id, class)| (id, *class)),
+            posture: self.posture.as_ref(),
             zone: self.zone.as_ref(),
             address: self.address,
             method: self.method.as_ref(),
@@ -155,10 +194,10 @@ impl Question {
     }
 }
 
-/// Shared parts of answers, made when first asked for.
+/// Parts of answers, made when first asked for.
 #[derive(Debug)]
 pub(crate) struct Parts<K, V> {
-    made: HashMap<K, Arc<V>>,
+    made: HashMap<K, V>,
     parts_max: usize,
 }
 
@@ -167,11 +206,23 @@ impl<K: Hash + Eq, V> Parts<K, V> {
         Self { made: HashMap::new(), parts_max }
     }
 
-    pub(crate) fn find_or_make(&mut self, key: K, make: impl FnOnce() -> V) -> Arc<V> {
+    pub(crate) fn find_or_make(&mut self, key: K, make: impl FnOnce() -> V) -> &V {
         if self.made.len() >= self.parts_max && !self.made.contains_key(&key) {
             self.made.clear();
         }
-        Arc::clone(self.made.entry(key).or_insert_with(|| Arc::new(make())))
+        self.made.entry(key).or_insert_with(make)
+    }
+
+    /// The same by a key that is made only when the part is.
+    pub(crate) fn find_or_make_by<Q>(&mut self, key: &Q, make: impl FnOnce() -> V) -> &V
+    where
+        Q: Hash + Eq + ?Sized,
+        K: Borrow<Q> + for<'q> From<&'q Q>,
+    {
+        if self.made.contains_key(key) {
+            return self.made.get(key).expect("it was there on the line before");
+        }
+        self.find_or_make(K::from(key), make)
     }
 }
 

@@ -5,11 +5,12 @@ use std::collections::HashSet;
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 
 use crate::facts::Reads;
+use crate::gate::{Gate, Zones};
 use crate::index::{AppEntry, Index, Scope};
 use crate::schema::{self, Words};
 use crate::{
-    AppFacts, AppId, CedarFile, PolicyPlace, PolicyProblem, PolicySource, Revision, Rule, RuleId, UtcOffset,
-    cedar_file, check, compile,
+    AppFacts, AppId, CedarFile, ConsoleRoles, PolicyPlace, PolicyProblem, PolicySource, Revision, Rule, RuleId,
+    UtcOffset, cedar_file, check, compile,
 };
 
 /// One loaded version of the policy: immutable, shared by every worker.
@@ -18,6 +19,8 @@ pub struct Policy {
     revision: Revision,
     pub(crate) offset: UtcOffset,
     pub(crate) words: Words,
+    pub(crate) zones: Zones,
+    pub(crate) console: ConsoleRoles,
     /// The table's rows, then the files' policies, each in the order written.
     pub(crate) statements: Vec<Statement>,
     index: Index,
@@ -31,7 +34,9 @@ pub(crate) struct Statement {
     pub(crate) scope: Scope,
     pub(crate) reads: Reads,
     /// The row it was compiled from; `None` if it was written in Cedar.
-    pub(crate) row: Option<Rule>,
+    pub(crate) row: Option<(Rule, Gate)>,
+    /// Whether, written in Cedar, it says anything of people who signed in during an outage.
+    pub(crate) mentions_outage: bool,
 }
 
 impl Policy {
@@ -44,9 +49,11 @@ impl Policy {
         let schema = schema::schema(&source.apps);
         let validator = Validator::new(schema.clone());
         let mut statements = Vec::new();
+        let zones = Zones::of(source.rules.iter());
         if problems.is_empty() {
             for rule in &source.rules {
-                compile_row(rule, &validator).map_or_else(|found| problems.push(found), |row| statements.push(row));
+                compile_row(rule, &validator, &zones)
+                    .map_or_else(|found| problems.push(found), |row| statements.push(row));
             }
         }
         let mut names: HashSet<_> = source.rules.iter().map(|rule| rule.id.clone()).collect();
@@ -63,14 +70,16 @@ impl Policy {
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self::of(source, &schema, statements)) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self::of(source, &schema, zones, statements)) } else { Err(problems) }
     }
 
-    fn of(source: &PolicySource, schema: &Schema, statements: Vec<Statement>) -> Self {
+    fn of(source: &PolicySource, schema: &Schema, zones: Zones, statements: Vec<Statement>) -> Self {
         Self {
             revision: source.revision.clone(),
             offset: source.offset,
             words: Words::of(schema),
+            zones,
+            console: source.console.clone(),
             index: index(&source.apps, &statements),
             statements,
         }
@@ -86,6 +95,11 @@ impl Policy {
         self.index.app(app)
     }
 
+    /// The row at a position, if one stands there.
+    pub(crate) fn row(&self, position: usize) -> Option<&Rule> {
+        self.statements.get(position).and_then(Statement::row)
+    }
+
     /// The statements at these positions, in order.
     pub(crate) fn at<'a>(&'a self, positions: &'a [usize]) -> impl Iterator<Item = &'a Statement> + Clone {
         positions.iter().filter_map(|position| self.statements.get(*position))
@@ -99,8 +113,13 @@ impl Statement {
             scope: Scope::of_policy(policy),
             reads: cedar_file::reads(policy),
             row: None,
+            mentions_outage: cedar_file::mentions_outage(policy),
             rule,
         }
+    }
+
+    pub(crate) fn row(&self) -> Option<&Rule> {
+        self.row.as_ref().map(|(row, _)| row)
     }
 
     pub(crate) fn permits(&self) -> bool {
@@ -113,7 +132,7 @@ fn index(apps: &[AppFacts], statements: &[Statement]) -> Index {
     Index::of(apps, configured)
 }
 
-fn compile_row(rule: &Rule, validator: &Validator) -> Result<Statement, PolicyProblem> {
+fn compile_row(rule: &Rule, validator: &Validator, zones: &Zones) -> Result<Statement, PolicyProblem> {
     let problem = |reason: String| PolicyProblem {
         place: PolicyPlace::Rule(rule.id.clone()),
         reason,
@@ -130,7 +149,8 @@ fn compile_row(rule: &Rule, validator: &Validator) -> Result<Statement, PolicyPr
             cedar,
             scope: Scope::of_rule(rule),
             reads: compile::reads(rule),
-            row: Some(rule.clone()),
+            row: Some((rule.clone(), Gate::of(rule, zones))),
+            mentions_outage: false,
         }),
     }
 }

@@ -32,7 +32,9 @@ pub enum PostureProblem {
     #[error(transparent)]
     Name(#[from] NameProblem),
     /// Nothing after `=`, more than [`POSTURE_VALUE_BYTES_MAX`], or not printable ASCII without quotes and backslashes.
-    #[error("`{0}` is not a value: 1 to {POSTURE_VALUE_BYTES_MAX} letters, digits and signs but quotes and backslashes")]
+    #[error(
+        "`{0}` is not a value: 1 to {POSTURE_VALUE_BYTES_MAX} letters, digits and signs but quotes and backslashes"
+    )]
     Value(String),
 }
 
@@ -139,7 +141,8 @@ mod tests {
         assert_eq!(check(&[fact("edr", "running", 101), fact("edr", "stopped", 99)]), Standing::Met);
         assert_eq!(check(&[fact("os", "running", 101)]), Standing::NotMet);
 
-        let facts = [fact("edr", "running", 101), fact("edr", "stopped", 102), fact("os", "11", 103), fact("x", "y", 9)];
+        let facts =
+            [fact("edr", "running", 101), fact("edr", "stopped", 102), fact("os", "11", 103), fact("x", "y", 9)];
         assert_eq!(believed(&facts, NOW).collect::<Vec<_>>(), ["os=11"]);
         assert_eq!(next_stale(&facts, NOW), Timestamp::from_unix_micros(101));
         assert_eq!(next_stale(&facts, Timestamp::from_unix_micros(103)), Timestamp::MAX);

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::facts::{Fact, Facts, Reads};
-use crate::{Action, AppFacts, AppId, Who};
+use crate::{Action, AppFacts, AppId, SignInMethod, Who, posture};
 
 /// The schema for these apps.
 pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
@@ -26,7 +26,8 @@ pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
                 zone: String, method: String, path: String, host: String, address: ipaddr,
                 minute: Long, weekday: String,
                 assurance: Long, auth_age_seconds: Long, signed_in: Bool, same_device: Bool,
-                device: {{ known: Bool, id: String, class: String }},
+                methods: Set<String>, key_model: String, in_outage: Bool, roles_age_seconds: Long,
+                device: {{ known: Bool, id: String, class: String, posture: Set<String> }},
             }};
             action "read" {asked};
             action "write" {asked};
@@ -43,7 +44,6 @@ pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
 pub(crate) struct Words {
     user: EntityTypeName,
     role: EntityTypeName,
-    app: EntityTypeName,
     visitor: EntityUid,
     read: EntityUid,
     write: EntityUid,
@@ -58,7 +58,6 @@ impl Words {
         Self {
             user: kind("User"),
             role: kind("Role"),
-            app: kind("App"),
             visitor: uid(&kind("Visitor"), "anonymous"),
             read: action(Action::Read),
             write: action(Action::Write),
@@ -75,10 +74,6 @@ impl Words {
             Action::Delete => &self.delete,
             Action::Connect => &self.connect,
         }
-    }
-
-    pub(crate) fn app(&self, app: &AppId) -> EntityUid {
-        uid(&self.app, app.as_str())
     }
 
     /// A person with their roles, or nobody.
@@ -101,6 +96,11 @@ pub(crate) struct Principal {
     pub(crate) entities: Entities,
 }
 
+/// An app.
+pub(crate) fn app(app: &AppId) -> EntityUid {
+    uid(&kind("App"), app.as_str())
+}
+
 /// A type of our namespace.
 pub(crate) fn kind(name: &str) -> EntityTypeName {
     format!("Sekimori::{name}").parse().expect("names of our schema are names of Cedar")
@@ -114,10 +114,15 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 /// `None` if Cedar does not take it, which denies.
 pub(crate) fn context(facts: &Facts<'_>, reads: Reads) -> Option<Context> {
     let read = Fact::ALL.into_iter().filter(|fact| reads.has(*fact));
-    Context::from_pairs(read.filter_map(|fact| Some((fact.key().to_owned(), value(fact, facts)?)))).ok()
+    Context::from_pairs(read.filter_map(|fact| Some((attribute(fact).to_owned(), value(fact, facts, reads)?)))).ok()
 }
 
-fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
+/// The attribute of `context` that holds a fact.
+fn attribute(fact: Fact) -> &'static str {
+    if fact == Fact::Posture { Fact::Device.key() } else { fact.key() }
+}
+
+fn value(fact: Fact, facts: &Facts<'_>, reads: Reads) -> Option<RestrictedExpression> {
     let access = facts.access;
     let text = |text: &str| Some(RestrictedExpression::new_string(text.to_owned()));
     let number = |number: i64| Some(RestrictedExpression::new_long(number));
@@ -132,23 +137,42 @@ fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
         Fact::Assurance => number(facts.assurance.map_or(0, crate::Assurance::level)),
         Fact::AuthAge => number(facts.auth_age_seconds),
         Fact::SignedIn => truth(facts.who.is_some()),
-        Fact::SameDevice => truth(facts.who.is_none() || access.session_is_on_its_device()),
+        Fact::SameDevice => truth(facts.same_device()),
         Fact::Address => Some(RestrictedExpression::new_ip(access.from.address.to_canonical().to_string())),
-        Fact::Device => Some(device(facts)),
-        Fact::Principal => None,
+        Fact::Methods => Some(texts(facts.methods.iter().map(SignInMethod::as_str))),
+        Fact::KeyModel => Some(facts.key_model.map_or_else(
+            || RestrictedExpression::new_string(String::new()),
+            |model| RestrictedExpression::new_string(model.to_string()),
+        )),
+        Fact::InOutage => truth(facts.in_outage),
+        Fact::RolesAge => number(facts.roles_age_seconds),
+        // The device holds its posture.
+        Fact::Device => Some(device(facts, reads)),
+        Fact::Posture if !reads.has(Fact::Device) => Some(device(facts, reads)),
+        Fact::Posture | Fact::Principal => None,
     }
 }
 
-fn device(facts: &Facts<'_>) -> RestrictedExpression {
+/// The device, with those of its parts that are read.
+fn device(facts: &Facts<'_>, reads: Reads) -> RestrictedExpression {
     let device = facts.access.device.as_ref();
-    let id = device.map_or("", |device| device.id.as_str());
-    let class = device.map_or("", |device| device.class.as_str());
-    RestrictedExpression::new_record([
-        ("known".to_owned(), RestrictedExpression::new_bool(device.is_some())),
-        ("id".to_owned(), RestrictedExpression::new_string(id.to_owned())),
-        ("class".to_owned(), RestrictedExpression::new_string(class.to_owned())),
-    ])
-    .expect("the three keys differ")
+    let mut parts = Vec::with_capacity(4);
+    if reads.has(Fact::Device) {
+        let id = device.map_or("", |device| device.id.as_str());
+        let class = device.map_or("", |device| device.class.as_str());
+        parts.push(("known".to_owned(), RestrictedExpression::new_bool(device.is_some())));
+        parts.push(("id".to_owned(), RestrictedExpression::new_string(id.to_owned())));
+        parts.push(("class".to_owned(), RestrictedExpression::new_string(class.to_owned())));
+    }
+    if reads.has(Fact::Posture) {
+        let reported = device.map_or(&[][..], |device| &device.posture);
+        parts.push(("posture".to_owned(), texts(posture::believed(reported, facts.access.at))));
+    }
+    RestrictedExpression::new_record(parts).expect("the four keys differ")
+}
+
+fn texts(texts: impl Iterator<Item = impl Into<String>>) -> RestrictedExpression {
+    RestrictedExpression::new_set(texts.map(|text| RestrictedExpression::new_string(text.into())))
 }
 
 #[cfg(test)]
@@ -168,7 +192,7 @@ mod tests {
             let request = cedar_policy::Request::new(
                 principal.uid,
                 words.action(action).clone(),
-                words.app(&access.app),
+                app(&access.app),
                 context.clone(),
                 Some(&schema),
             );

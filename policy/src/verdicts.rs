@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// The verdict in one line: the word, the rule, the reasons.
-fn told(judge: &mut Judge, access: Access) -> String {
+pub(crate) fn told(judge: &mut Judge, access: Access) -> String {
     match judge.judge(access, ()) {
         Verdict::Allow(authorized) => format!("allow {}", authorized.permit().rule()),
         Verdict::Challenge(refused, challenge) => format!("{challenge:?} {}", reasons(&refused.reasons)),
@@ -24,7 +24,7 @@ fn reasons(reasons: &crate::Reasons) -> String {
     format!("{} {}{others}", reasons.rule, reasons.main)
 }
 
-fn until(judge: &mut Judge, access: Access) -> Timestamp {
+pub(crate) fn until(judge: &mut Judge, access: Access) -> Timestamp {
     match judge.judge(access, ()) {
         Verdict::Allow(authorized) => authorized.permit().until(),
         refused @ (Verdict::Challenge(..) | Verdict::Deny(_)) => panic!("{refused:?}"),
@@ -32,21 +32,21 @@ fn until(judge: &mut Judge, access: Access) -> Timestamp {
 }
 
 #[track_caller]
-fn check(rules: Vec<Rule>, cedar: &str, access: Access, expected: &str) {
+pub(crate) fn check(rules: Vec<Rule>, cedar: &str, access: Access, expected: &str) {
     let mut judge = judge(rules, cedar);
     assert_eq!(told(&mut judge, access.clone()), expected);
     assert_eq!(told(&mut judge, access), expected, "when remembered");
 }
 
-fn nurse_reads() -> Rule {
+pub(crate) fn nurse_reads() -> Rule {
     rule("nurse-reads", "nurse", "emr")
 }
 
-fn changed(change: impl FnOnce(&mut Rule)) -> Vec<Rule> {
+pub(crate) fn changed(change: impl FnOnce(&mut Rule)) -> Vec<Rule> {
     vec![rule_with("nurse-reads", change)]
 }
 
-fn nobody() -> Access {
+pub(crate) fn nobody() -> Access {
     access_with(|access| access.who = None)
 }
 
@@ -215,9 +215,9 @@ fn sign_in_can_never_be_shut_and_the_portal_is_for_everyone_signed_in() {
     check(rules(), cedar, at("login", Action::Connect, true), "deny builtin-login action-not-allowed");
     check(rules(), cedar, at("portal", Action::Read, true), "allow builtin-portal");
     check(rules(), cedar, at("portal", Action::Read, false), "SignIn builtin-portal sign-in-required");
-    check(rules(), cedar, at("console", Action::Read, true), "deny default-deny role-not-allowed");
+    check(rules(), cedar, at("console", Action::Read, true), "deny builtin-console role-not-allowed");
     let open = rule_with("open", |rule| (rule.subjects, rule.apps) = (Subjects::Anyone, Apps::All));
-    check(vec![open], "", at("console", Action::Read, true), "deny default-deny role-not-allowed");
+    check(vec![open], "", at("console", Action::Read, true), "deny builtin-console role-not-allowed");
 }
 
 #[test]
