@@ -288,7 +288,7 @@ fn refused(problem: StoreProblem) -> PasskeyProblem {
     match problem {
         StoreProblem::Exists(_) => PasskeyRefusal::Known.into(),
         StoreProblem::Full => PasskeyRefusal::TooMany.into(),
-        StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Device) => {
+        StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Device | Lapsed::Roles) => {
             PasskeyRefusal::Disabled.into()
         }
         StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) => problem.into(),

@@ -80,7 +80,7 @@ impl PeopleProblem {
 impl From<StoreProblem> for PeopleProblem {
     fn from(problem: StoreProblem) -> Self {
         match problem {
-            StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential) => Self::Unknown,
+            StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Roles) => Self::Unknown,
             StoreProblem::NotInForce(Lapsed::Device) => Self::UnknownDevice,
             StoreProblem::Full => Self::TooManyInvitations,
             StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) | StoreProblem::Exists(_) => Self::Store(problem),

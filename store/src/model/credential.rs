@@ -38,7 +38,7 @@ impl fmt::Debug for CredentialId {
 /// A key of a person.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credential {
-    /// Its id, unique for ever.
+    /// Its id, unique.
     pub id: CredentialId,
     /// Whose it is.
     pub user: UserId,

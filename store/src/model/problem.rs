@@ -33,6 +33,8 @@ pub enum Lapsed {
     Device,
     /// The credential is unknown or was removed, or is another person's.
     Credential,
+    /// The roles are no longer those that were read.
+    Roles,
 }
 
 impl fmt::Display for Lapsed {
@@ -41,6 +43,7 @@ impl fmt::Display for Lapsed {
             Self::Person => "the person is unknown or disabled",
             Self::Device => "the device is unknown or revoked",
             Self::Credential => "the key is unknown or was removed",
+            Self::Roles => "the roles were changed meanwhile",
         })
     }
 }

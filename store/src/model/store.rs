@@ -185,8 +185,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     // Sessions.
 
     /// Opens a session with its first token, and parks or ends the others on its device at
-    /// [`SessionRecord::opened_at`], in one step and telling of each. `NotInForce` if its person, device or
-    /// credential is not.
+    /// [`SessionRecord::opened_at`], in one step and telling of each. Its person counts as seen. `NotInForce`
+    /// if its person, device or credential is not, or the roles were changed since they were confirmed to the caller.
     fn open_session(&self, opening: NewSession, actor: String) -> Answer<'_, Displaced>;
     /// Adds a token for another host to an open session. False if the session is not open, or is parked.
     fn add_token(&self, session: SessionId, token: TokenHash, host: Host) -> Answer<'_, bool>;

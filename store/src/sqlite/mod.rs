@@ -1,6 +1,7 @@
 //! The embedded back end: one SQLite file in WAL mode, one writer thread that commits in groups, two reader threads.
 //! Several processes may open the same file. Every commit is on the disk before its answer is given.
 
+mod answers;
 mod lane;
 mod rows;
 mod schema;
@@ -11,15 +12,9 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use policy::{DeviceId, Fingerprint, Host, ProviderId, RoleId, SessionId, Timestamp, UserId};
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
-use crate::{
-    Answer, CEREMONIES_MAX, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
-    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption,
-    Secret, SessionRecord, SessionsOf, Store, StoreProblem, TokenHash, WhichCredential,
-};
+use crate::{Answer, CEREMONIES_MAX, INVITATIONS_MAX, REMEMBERED_MAX, StoreProblem};
 use lane::{Lane, Sharing};
 
 /// How long a statement waits for another process that holds the file.
@@ -34,7 +29,21 @@ pub struct Sqlite {
     writer: Lane,
     /// Absent in memory, where the one connection does both.
     readers: Option<Lane>,
-    ceremonies_max: usize,
+    bounds: Bounds,
+}
+
+/// How many of a kind there may be.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    ceremonies: usize,
+    remembered: usize,
+    invitations: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { ceremonies: CEREMONIES_MAX, remembered: REMEMBERED_MAX, invitations: INVITATIONS_MAX }
+    }
 }
 
 impl Sqlite {
@@ -61,7 +70,7 @@ impl Sqlite {
             place: path.to_path_buf(),
             writer: Lane::start("store-writer", vec![writer], Sharing::Writes)?,
             readers: Some(Lane::start("store-reader", readers, Sharing::ReadsOnly)?),
-            ceremonies_max: CEREMONIES_MAX,
+            bounds: Bounds::default(),
         })
     }
 
@@ -77,7 +86,7 @@ impl Sqlite {
             place: PathBuf::from(":memory:"),
             writer: Lane::start("store-writer", vec![writer], Sharing::Writes)?,
             readers: None,
-            ceremonies_max: CEREMONIES_MAX,
+            bounds: Bounds::default(),
         })
     }
 
@@ -99,319 +108,6 @@ impl Sqlite {
         question: impl FnOnce(&Connection) -> Result<T, StoreProblem> + Send + 'static,
     ) -> Answer<'_, T> {
         self.readers.as_ref().unwrap_or(&self.writer).ask(question)
-    }
-}
-
-impl Store for Sqlite {
-    fn remember_person(&self, person: Person) -> Answer<'_, ()> {
-        self.write(move |c| statements::remember_person(c, &person))
-    }
-
-    fn person<'a>(&'a self, id: &'a UserId) -> Answer<'a, Option<Person>> {
-        let id = id.clone();
-        self.read(move |c| statements::person(c, &id))
-    }
-
-    fn person_by_subject<'a>(&'a self, provider: &'a ProviderId, subject: &'a str) -> Answer<'a, Option<Person>> {
-        todo!()
-    }
-
-    fn person_by_login<'a>(&'a self, provider: &'a ProviderId, login: &'a str) -> Answer<'a, Option<Person>> {
-        todo!()
-    }
-
-    fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>> {
-        todo!()
-    }
-
-    fn add_person(&self, person: Person, actor: String) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn change_person<'a>(
-        &'a self,
-        id: &'a UserId,
-        change: PersonChange,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn write_people(&self, writes: Vec<PersonWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn disable_person<'a>(
-        &'a self,
-        id: &'a UserId,
-        why: String,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
-        todo!()
-    }
-
-    fn disable_unused<'a>(
-        &'a self,
-        provider: &'a ProviderId,
-        unused_since: Timestamp,
-        why: String,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, Vec<UserId>> {
-        todo!()
-    }
-
-    fn enable_person<'a>(&'a self, id: &'a UserId, at: Timestamp, actor: String) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn confirm_roles<'a>(
-        &'a self,
-        id: &'a UserId,
-        roles: Vec<RoleId>,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn add_credential(&self, credential: Credential, which: WhichCredential, actor: String) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn credentials_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Vec<Credential>> {
-        todo!()
-    }
-
-    fn credential<'a>(&'a self, id: &'a CredentialId) -> Answer<'a, Option<CredentialFound>> {
-        todo!()
-    }
-
-    fn credential_used<'a>(&'a self, id: &'a CredentialId, used: CredentialUse) -> Answer<'a, CredentialUsed> {
-        todo!()
-    }
-
-    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn remove_credential<'a>(
-        &'a self,
-        user: &'a UserId,
-        id: &'a CredentialId,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
-        todo!()
-    }
-
-    fn invite(&self, invitation: Invitation) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn invitation(&self, secret: TokenHash, at: Timestamp) -> Answer<'_, Option<Invitation>> {
-        todo!()
-    }
-
-    fn take_invitation(
-        &self,
-        secret: TokenHash,
-        purpose: Purpose,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'_, Option<Invitation>> {
-        todo!()
-    }
-
-    fn redeem_invitation(
-        &self,
-        secret: TokenHash,
-        redemption: Redemption,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'_, Option<Invitation>> {
-        todo!()
-    }
-
-    fn invitations(&self) -> Answer<'_, Vec<Invitation>> {
-        todo!()
-    }
-
-    fn revoke_invitation(&self, id: InvitationId, at: Timestamp, actor: String) -> Answer<'_, bool> {
-        todo!()
-    }
-
-    fn add_device(&self, device: DeviceRecord, actor: String) -> Answer<'_, ()> {
-        self.write(move |c| statements::add_device(c, &device, &actor))
-    }
-
-    fn change_device<'a>(
-        &'a self,
-        id: &'a DeviceId,
-        change: DeviceChange,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn write_devices(&self, writes: Vec<DeviceWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool> {
-        let id = id.clone();
-        self.write(move |c| statements::revoke_device(c, &id, at, &actor))
-    }
-
-    fn add_certificate<'a>(
-        &'a self,
-        device: &'a DeviceId,
-        certificate: CertificateRecord,
-        earlier_end_at: Option<Timestamp>,
-        actor: String,
-    ) -> Answer<'a, ()> {
-        todo!()
-    }
-
-    fn revoke_certificate<'a>(
-        &'a self,
-        device: &'a DeviceId,
-        fingerprint: &'a Fingerprint,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn devices_seen(&self, seen: Vec<(DeviceId, Timestamp)>) -> Answer<'_, ()> {
-        todo!()
-    }
-
-    fn device<'a>(&'a self, id: &'a DeviceId) -> Answer<'a, Option<DeviceRecord>> {
-        todo!()
-    }
-
-    fn device_by_certificate<'a>(&'a self, fingerprint: &'a Fingerprint) -> Answer<'a, Option<DeviceRecord>> {
-        todo!()
-    }
-
-    fn devices(&self) -> Answer<'_, Vec<DeviceRecord>> {
-        self.read(statements::devices)
-    }
-
-    fn set_posture(&self, rows: Vec<PostureRow>, at: Timestamp, actor: String) -> Answer<'_, Vec<DeviceId>> {
-        todo!()
-    }
-
-    fn posture(&self) -> Answer<'_, Vec<PostureRow>> {
-        todo!()
-    }
-
-    fn open_session(&self, opening: NewSession, _actor: String) -> Answer<'_, Displaced> {
-        self.write(move |c| {
-            statements::open_session(c, &opening.session, opening.token, &opening.host).map(|()| Displaced::default())
-        })
-    }
-
-    fn add_token(&self, session: SessionId, token: TokenHash, host: Host) -> Answer<'_, bool> {
-        self.write(move |c| statements::add_token(c, session, token, &host))
-    }
-
-    fn session_by_token(&self, token: TokenHash) -> Answer<'_, Option<FoundSession>> {
-        self.read(move |c| statements::session_by_token(c, token))
-    }
-
-    fn touch_sessions(&self, seen: Vec<(SessionId, Timestamp)>) -> Answer<'_, ()> {
-        self.write(move |c| statements::touch_sessions(c, &seen))
-    }
-
-    fn park_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool> {
-        todo!()
-    }
-
-    fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>> {
-        todo!()
-    }
-
-    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>> {
-        self.write(move |c| statements::end_session(c, id, at, &actor))
-    }
-
-    fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>> {
-        todo!()
-    }
-
-    fn sessions(&self) -> Answer<'_, Vec<(SessionRecord, Person)>> {
-        self.read(statements::sessions)
-    }
-
-    fn sessions_of(&self, of: SessionsOf) -> Answer<'_, Vec<(SessionRecord, Person)>> {
-        todo!()
-    }
-
-    fn sessions_to_check<'a>(
-        &'a self,
-        provider: &'a ProviderId,
-        checked_before: Timestamp,
-        most: usize,
-    ) -> Answer<'a, Vec<(SessionRecord, Person)>> {
-        todo!()
-    }
-
-    fn claim_check(&self, session: SessionId, read: Timestamp, at: Timestamp) -> Answer<'_, bool> {
-        todo!()
-    }
-
-    fn set_refresh_token(&self, session: SessionId, token: Option<Secret>) -> Answer<'_, bool> {
-        todo!()
-    }
-
-    fn start_ceremony(&self, secret: TokenHash, ceremony: Ceremony) -> Answer<'_, ()> {
-        let most = self.ceremonies_max;
-        self.write(move |c| statements::start_ceremony(c, secret, &ceremony, most))
-    }
-
-    fn take_ceremony(&self, secret: TokenHash, kind: &'static str, at: Timestamp) -> Answer<'_, Option<String>> {
-        self.write(move |c| statements::take_ceremony(c, secret, kind, at))
-    }
-
-    fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
-        todo!()
-    }
-
-    fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
-        self.read(move |c| statements::events_after(c, sequence, most))
-    }
-
-    fn begin_outage<'a>(
-        &'a self,
-        provider: &'a ProviderId,
-        note: String,
-        at: Timestamp,
-        actor: String,
-    ) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool> {
-        todo!()
-    }
-
-    fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
-        let key = key.to_owned();
-        self.read(move |c| statements::note(c, &key))
-    }
-
-    fn set_note<'a>(&'a self, key: &'a str, value: String) -> Answer<'a, ()> {
-        let key = key.to_owned();
-        self.write(move |c| statements::set_note(c, &key, &value))
-    }
-
-    fn prune(&self, at: Timestamp) -> Answer<'_, ()> {
-        self.write(move |c| statements::prune(c, at))
     }
 }
 
@@ -450,7 +146,7 @@ fn set_up(connection: &Connection) -> Result<(), StoreProblem> {
     connection.pragma_update(None, "trusted_schema", false)?;
     // A removed session or ceremony leaves nothing readable behind in the file.
     connection.pragma_update(None, "secure_delete", true)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }
 

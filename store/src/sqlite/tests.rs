@@ -5,8 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Waker};
 
+use policy::Timestamp;
+
 use super::*;
-use crate::{Change, conformance};
+use crate::{Ceremony, Change, Store, TokenHash, conformance};
 
 /// A folder of its own for one test, removed afterwards.
 struct Folder(PathBuf);
@@ -72,7 +74,7 @@ async fn two_processes_that_write_at_once_lose_nothing() {
         let key = format!("note-{number}");
         let store = &stores[number % 2];
         // Asking queues at once; waiting comes later, so that both writers are busy together.
-        let queued = store.write(move |c| statements::set_note(c, &key, "kept"));
+        let queued = store.write(move |c| statements::notes::set_note(c, &key, "kept"));
         writes.push(queued);
     }
     for write in writes {
@@ -86,12 +88,12 @@ async fn two_processes_that_write_at_once_lose_nothing() {
 #[tokio::test]
 async fn one_failed_change_does_not_take_its_group_along() {
     let store = Sqlite::in_memory().unwrap();
-    let before = store.write(|c| statements::set_note(c, "before", "kept"));
+    let before = store.write(|c| statements::notes::set_note(c, "before", "kept"));
     let failed = store.write(|c| {
-        statements::set_note(c, "half", "undone")?;
+        statements::notes::set_note(c, "half", "undone")?;
         Err::<(), _>(StoreProblem::Exists("it".to_owned()))
     });
-    let after = store.write(|c| statements::set_note(c, "after", "kept"));
+    let after = store.write(|c| statements::notes::set_note(c, "after", "kept"));
     before.await.unwrap();
     assert!(matches!(failed.await, Err(StoreProblem::Exists(_))));
     after.await.unwrap();
@@ -111,12 +113,12 @@ async fn a_change_whose_asker_went_away_is_done_all_the_same() {
 async fn readers_cannot_write() {
     let folder = Folder::new();
     let store = Sqlite::open(folder.file()).unwrap();
-    assert!(store.read(|c| statements::set_note(c, "cursor", "1")).await.is_err());
+    assert!(store.read(|c| statements::notes::set_note(c, "cursor", "1")).await.is_err());
 }
 
 #[tokio::test]
 async fn the_bound_on_ceremonies_holds_and_taking_or_pruning_makes_room() {
-    let store = Sqlite { ceremonies_max: 2, ..Sqlite::in_memory().unwrap() };
+    let store = Sqlite { bounds: Bounds { ceremonies: 2, ..Bounds::default() }, ..Sqlite::in_memory().unwrap() };
     store.start_ceremony(token(1), ceremony()).await.unwrap();
     let short = Ceremony { expires_at: Timestamp::from_unix_micros(5), ..ceremony() };
     store.start_ceremony(token(2), short).await.unwrap();

@@ -1,0 +1,352 @@
+//! Each promise of [`Store`], put as a question to the writer or to a reader.
+
+use policy::{DeviceId, Fingerprint, Host, ProviderId, RoleId, SessionId, Timestamp, UserId};
+
+use super::Sqlite;
+use super::statements::{
+    self, credentials, devices, events, invitations, notes, once, people, posture, sessions, terminal,
+};
+use crate::{
+    Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
+    DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId, NewSession,
+    PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret,
+    SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
+};
+
+impl Store for Sqlite {
+    fn remember_person(&self, person: Person) -> Answer<'_, ()> {
+        self.write(move |c| people::remember(c, &person))
+    }
+
+    fn person<'a>(&'a self, id: &'a UserId) -> Answer<'a, Option<Person>> {
+        let id = id.clone();
+        self.read(move |c| people::person(c, &id))
+    }
+
+    fn person_by_subject<'a>(&'a self, provider: &'a ProviderId, subject: &'a str) -> Answer<'a, Option<Person>> {
+        let provider = provider.clone();
+        let subject = subject.to_owned();
+        self.read(move |c| people::by_subject(c, &provider, &subject))
+    }
+
+    fn person_by_login<'a>(&'a self, provider: &'a ProviderId, login: &'a str) -> Answer<'a, Option<Person>> {
+        let provider = provider.clone();
+        let login = login.to_owned();
+        self.read(move |c| people::by_login(c, &provider, &login))
+    }
+
+    fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>> {
+        self.read(move |c| people::list(c, &filter, after.as_ref(), most))
+    }
+
+    fn add_person(&self, person: Person, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| people::add(c, &person, &actor))
+    }
+
+    fn change_person<'a>(
+        &'a self,
+        id: &'a UserId,
+        change: PersonChange,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let id = id.clone();
+        self.write(move |c| people::change(c, &id, change, at, &actor))
+    }
+
+    fn write_people(&self, writes: Vec<PersonWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| people::write_all(c, writes, at, &actor))
+    }
+
+    fn disable_person<'a>(
+        &'a self,
+        id: &'a UserId,
+        why: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
+        let id = id.clone();
+        self.write(move |c| people::disable(c, &id, &why, at, &actor))
+    }
+
+    fn disable_unused<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        unused_since: Timestamp,
+        why: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Vec<UserId>> {
+        let provider = provider.clone();
+        self.write(move |c| people::disable_unused(c, &provider, unused_since, &why, at, &actor))
+    }
+
+    fn enable_person<'a>(&'a self, id: &'a UserId, at: Timestamp, actor: String) -> Answer<'a, bool> {
+        let id = id.clone();
+        self.write(move |c| people::enable(c, &id, at, &actor))
+    }
+
+    fn confirm_roles<'a>(
+        &'a self,
+        id: &'a UserId,
+        roles: Vec<RoleId>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let id = id.clone();
+        self.write(move |c| people::confirm_roles(c, &id, roles, at, &actor))
+    }
+
+    fn add_credential(&self, credential: Credential, which: WhichCredential, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| credentials::add(c, &credential, which, &actor))
+    }
+
+    fn credentials_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Vec<Credential>> {
+        let user = user.clone();
+        self.read(move |c| credentials::of_person(c, &user))
+    }
+
+    fn credential<'a>(&'a self, id: &'a CredentialId) -> Answer<'a, Option<CredentialFound>> {
+        let id = id.clone();
+        self.read(move |c| credentials::find(c, &id))
+    }
+
+    fn credential_used<'a>(&'a self, id: &'a CredentialId, used: CredentialUse) -> Answer<'a, CredentialUsed> {
+        let id = id.clone();
+        self.write(move |c| credentials::note_use(c, &id, &used))
+    }
+
+    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool> {
+        let user = user.clone();
+        let id = id.clone();
+        self.write(move |c| credentials::rename(c, &user, &id, &name))
+    }
+
+    fn remove_credential<'a>(
+        &'a self,
+        user: &'a UserId,
+        id: &'a CredentialId,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, Option<Vec<SessionRecord>>> {
+        let user = user.clone();
+        let id = id.clone();
+        self.write(move |c| credentials::remove(c, &user, &id, at, &actor))
+    }
+
+    fn invite(&self, invitation: Invitation) -> Answer<'_, ()> {
+        let most = self.bounds.invitations;
+        self.write(move |c| invitations::invite(c, &invitation, most))
+    }
+
+    fn invitation(&self, secret: TokenHash, at: Timestamp) -> Answer<'_, Option<Invitation>> {
+        self.read(move |c| invitations::find(c, secret, at))
+    }
+
+    fn take_invitation(
+        &self,
+        secret: TokenHash,
+        purpose: Purpose,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'_, Option<Invitation>> {
+        self.write(move |c| invitations::take(c, secret, purpose, at, &actor))
+    }
+
+    fn redeem_invitation(
+        &self,
+        secret: TokenHash,
+        redemption: Redemption,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'_, Option<Invitation>> {
+        self.write(move |c| invitations::redeem(c, secret, &redemption, at, &actor))
+    }
+
+    fn invitations(&self) -> Answer<'_, Vec<Invitation>> {
+        self.read(invitations::list)
+    }
+
+    fn revoke_invitation(&self, id: InvitationId, at: Timestamp, actor: String) -> Answer<'_, bool> {
+        self.write(move |c| invitations::revoke(c, id, at, &actor))
+    }
+
+    fn add_device(&self, device: DeviceRecord, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| devices::add(c, &device, &actor))
+    }
+
+    fn change_device<'a>(
+        &'a self,
+        id: &'a DeviceId,
+        change: DeviceChange,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let id = id.clone();
+        self.write(move |c| devices::change(c, &id, change, at, &actor))
+    }
+
+    fn write_devices(&self, writes: Vec<DeviceWrite>, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| devices::write_all(c, writes, at, &actor))
+    }
+
+    fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool> {
+        let id = id.clone();
+        self.write(move |c| devices::revoke(c, &id, at, &actor))
+    }
+
+    fn add_certificate<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        certificate: CertificateRecord,
+        earlier_end_at: Option<Timestamp>,
+        actor: String,
+    ) -> Answer<'a, ()> {
+        let device = device.clone();
+        self.write(move |c| devices::add_certificate(c, &device, &certificate, earlier_end_at, &actor))
+    }
+
+    fn revoke_certificate<'a>(
+        &'a self,
+        device: &'a DeviceId,
+        fingerprint: &'a Fingerprint,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let device = device.clone();
+        let fingerprint = *fingerprint;
+        self.write(move |c| devices::revoke_certificate(c, &device, &fingerprint, at, &actor))
+    }
+
+    fn devices_seen(&self, seen: Vec<(DeviceId, Timestamp)>) -> Answer<'_, ()> {
+        self.write(move |c| devices::seen(c, &seen))
+    }
+
+    fn device<'a>(&'a self, id: &'a DeviceId) -> Answer<'a, Option<DeviceRecord>> {
+        let id = id.clone();
+        self.read(move |c| devices::device(c, &id))
+    }
+
+    fn device_by_certificate<'a>(&'a self, fingerprint: &'a Fingerprint) -> Answer<'a, Option<DeviceRecord>> {
+        let fingerprint = *fingerprint;
+        self.read(move |c| devices::by_certificate(c, &fingerprint))
+    }
+
+    fn devices(&self) -> Answer<'_, Vec<DeviceRecord>> {
+        self.read(devices::list)
+    }
+
+    fn set_posture(&self, rows: Vec<PostureRow>, at: Timestamp, actor: String) -> Answer<'_, Vec<DeviceId>> {
+        self.write(move |c| posture::set(c, &rows, at, &actor))
+    }
+
+    fn posture(&self) -> Answer<'_, Vec<PostureRow>> {
+        self.read(posture::list)
+    }
+
+    fn open_session(&self, opening: NewSession, actor: String) -> Answer<'_, Displaced> {
+        self.write(move |c| terminal::open(c, &opening, &actor))
+    }
+
+    fn add_token(&self, session: SessionId, token: TokenHash, host: Host) -> Answer<'_, bool> {
+        self.write(move |c| sessions::add_token(c, session, token, &host))
+    }
+
+    fn session_by_token(&self, token: TokenHash) -> Answer<'_, Option<FoundSession>> {
+        self.read(move |c| sessions::by_token(c, token))
+    }
+
+    fn touch_sessions(&self, seen: Vec<(SessionId, Timestamp)>) -> Answer<'_, ()> {
+        self.write(move |c| sessions::touch(c, &seen))
+    }
+
+    fn park_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool> {
+        self.write(move |c| terminal::park(c, id, at, &actor))
+    }
+
+    fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>> {
+        self.write(move |c| terminal::resume(c, &resumption, &actor))
+    }
+
+    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>> {
+        self.write(move |c| sessions::end(c, id, at, &actor))
+    }
+
+    fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>> {
+        self.write(move |c| sessions::end_those(c, &of, at, &actor))
+    }
+
+    fn sessions(&self) -> Answer<'_, Vec<(SessionRecord, Person)>> {
+        self.read(sessions::list)
+    }
+
+    fn sessions_of(&self, of: SessionsOf) -> Answer<'_, Vec<(SessionRecord, Person)>> {
+        self.read(move |c| sessions::those(c, &of))
+    }
+
+    fn sessions_to_check<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        checked_before: Timestamp,
+        most: usize,
+    ) -> Answer<'a, Vec<(SessionRecord, Person)>> {
+        let provider = provider.clone();
+        self.read(move |c| sessions::to_check(c, &provider, checked_before, most))
+    }
+
+    fn claim_check(&self, session: SessionId, read: Timestamp, at: Timestamp) -> Answer<'_, bool> {
+        self.write(move |c| sessions::claim_check(c, session, read, at))
+    }
+
+    fn set_refresh_token(&self, session: SessionId, token: Option<Secret>) -> Answer<'_, bool> {
+        self.write(move |c| sessions::set_refresh_token(c, session, token.as_ref()))
+    }
+
+    fn start_ceremony(&self, secret: TokenHash, ceremony: Ceremony) -> Answer<'_, ()> {
+        let most = self.bounds.ceremonies;
+        self.write(move |c| once::start_ceremony(c, secret, &ceremony, most))
+    }
+
+    fn take_ceremony(&self, secret: TokenHash, kind: &'static str, at: Timestamp) -> Answer<'_, Option<String>> {
+        self.write(move |c| once::take_ceremony(c, secret, kind, at))
+    }
+
+    fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
+        let most = self.bounds.remembered;
+        self.write(move |c| once::remember_once(c, kind, key, expires_at, most))
+    }
+
+    fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
+        self.read(move |c| events::after(c, sequence, most))
+    }
+
+    fn begin_outage<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        note: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let provider = provider.clone();
+        self.write(move |c| notes::begin_outage(c, &provider, &note, at, &actor))
+    }
+
+    fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool> {
+        let provider = provider.clone();
+        self.write(move |c| notes::end_outage(c, &provider, at, &actor))
+    }
+
+    fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
+        let key = key.to_owned();
+        self.read(move |c| notes::note(c, &key))
+    }
+
+    fn set_note<'a>(&'a self, key: &'a str, value: String) -> Answer<'a, ()> {
+        let key = key.to_owned();
+        self.write(move |c| notes::set_note(c, &key, &value))
+    }
+
+    fn prune(&self, at: Timestamp) -> Answer<'_, ()> {
+        self.write(move |c| statements::prune(c, at))
+    }
+}

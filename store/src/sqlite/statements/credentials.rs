@@ -1,0 +1,144 @@
+//! Credentials: added, used, renamed, removed; always with whose they are.
+
+use policy::{Aaguid, Timestamp, UserId};
+use rusqlite::{Connection, Row, named_params, params};
+
+use super::events::tell;
+use super::{people, sessions};
+use crate::sqlite::rows;
+use crate::{
+    CREDENTIALS_MAX, Change, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, Lapsed, Secret,
+    SessionRecord, SessionsOf, StoreProblem, WhichCredential,
+};
+
+/// Columns of `credentials k`, as [`read`] reads them.
+const COLUMNS: &str = "k.id, k.user, k.name, k.model, k.passkey, k.counter, k.device_bound, k.added_at, k.used_at, \
+     k.added_by, k.proofing";
+
+fn read(row: &Row<'_>) -> Result<Credential, StoreProblem> {
+    Ok(Credential {
+        id: CredentialId(row.get("id")?),
+        user: rows::parsed(row, "user", |text| UserId::parse(text).ok())?,
+        name: row.get("name")?,
+        model: rows::parsed(row, "model", Aaguid::parse)?,
+        passkey: Secret(row.get("passkey")?),
+        counter: row.get("counter")?,
+        device_bound: row.get("device_bound")?,
+        added_at: rows::moment(row, "added_at")?,
+        used_at: rows::moment_or_none(row, "used_at")?,
+        added_by: row.get("added_by")?,
+        proofing: row.get("proofing")?,
+    })
+}
+
+pub(in crate::sqlite) fn add(
+    c: &Connection,
+    new: &Credential,
+    which: WhichCredential,
+    actor: &str,
+) -> Result<(), StoreProblem> {
+    people::in_force(c, &new.user)?;
+    if c.prepare_cached("select 1 from credentials where id = ?1")?.exists([&new.id.0])? {
+        return Err(StoreProblem::Exists("the key".to_owned()));
+    }
+    let number: i64 = c
+        .prepare_cached("select count(*) from credentials where user = ?1")?
+        .query_row([new.user.as_str()], |row| row.get(0))?;
+    match (which, usize::try_from(number).unwrap_or(usize::MAX)) {
+        (WhichCredential::First, 1..) => return Err(StoreProblem::Exists("a first key".to_owned())),
+        (WhichCredential::Any, CREDENTIALS_MAX..) => return Err(StoreProblem::Full),
+        (WhichCredential::First, 0) | (WhichCredential::Any, 0..CREDENTIALS_MAX) => {}
+    }
+    c.prepare_cached(
+        "insert into credentials (id, user, name, model, passkey, counter, device_bound, added_at, used_at, added_by,
+             proofing)
+         values (:id, :user, :name, :model, :passkey, :counter, :device_bound, :added_at, :used_at, :added_by,
+             :proofing)",
+    )?
+    .execute(named_params! {
+        ":id": new.id.0,
+        ":user": new.user.as_str(),
+        ":name": new.name,
+        ":model": new.model.to_string(),
+        ":passkey": new.passkey.0,
+        ":counter": new.counter,
+        ":device_bound": new.device_bound,
+        ":added_at": new.added_at.unix_micros(),
+        ":used_at": new.used_at.map(Timestamp::unix_micros),
+        ":added_by": new.added_by,
+        ":proofing": new.proofing,
+    })?;
+    let (user, credential) = (new.user.clone(), new.id.clone());
+    tell(c, new.added_at, actor, &Change::CredentialAdded { user, credential })
+}
+
+pub(in crate::sqlite) fn of_person(c: &Connection, user: &UserId) -> Result<Vec<Credential>, StoreProblem> {
+    let statement =
+        c.prepare_cached(&format!("select {COLUMNS} from credentials k where k.user = ?1 order by k.added_at, k.id"))?;
+    rows::all(statement, [user.as_str()], read)
+}
+
+pub(in crate::sqlite) fn find(c: &Connection, id: &CredentialId) -> Result<Option<CredentialFound>, StoreProblem> {
+    let statement = c.prepare_cached(&format!(
+        "select {COLUMNS}, {} from credentials k join people p on p.id = k.user where k.id = ?1",
+        people::COLUMNS
+    ))?;
+    rows::one(statement, [&id.0], |row| Ok(CredentialFound { credential: read(row)?, person: people::read(row)? }))
+}
+
+/// That a session of this person may rest on this credential.
+pub(in crate::sqlite) fn in_force(c: &Connection, id: &CredentialId, user: &UserId) -> Result<(), StoreProblem> {
+    let known = c
+        .prepare_cached("select 1 from credentials where id = ?1 and user = ?2")?
+        .exists(params![id.0, user.as_str()])?;
+    if known { Ok(()) } else { Err(StoreProblem::NotInForce(Lapsed::Credential)) }
+}
+
+pub(in crate::sqlite) fn note_use(
+    c: &Connection,
+    id: &CredentialId,
+    used: &CredentialUse,
+) -> Result<CredentialUsed, StoreProblem> {
+    let Some(found) = find(c, id)?.filter(|found| found.person.disabled.is_none()) else {
+        return Ok(CredentialUsed::Gone);
+    };
+    // WebAuthn Level 3 section 7.2 step 22: unless neither counts, the counter must be above the last one.
+    let before = found.credential.counter;
+    if (before, used.counter) != (0, 0) && used.counter <= before {
+        return Ok(CredentialUsed::CounterBehind);
+    }
+    c.prepare_cached(
+        "update credentials set counter = ?2, passkey = ?3, used_at = max(coalesce(used_at, ?4), ?4) where id = ?1",
+    )?
+    .execute(params![id.0, used.counter, used.passkey.0, used.at.unix_micros()])?;
+    Ok(CredentialUsed::Noted)
+}
+
+pub(in crate::sqlite) fn rename(
+    c: &Connection,
+    user: &UserId,
+    id: &CredentialId,
+    name: &str,
+) -> Result<bool, StoreProblem> {
+    let renamed = c
+        .prepare_cached("update credentials set name = ?3 where id = ?1 and user = ?2")?
+        .execute(params![id.0, user.as_str(), name])?;
+    Ok(renamed > 0)
+}
+
+pub(in crate::sqlite) fn remove(
+    c: &Connection,
+    user: &UserId,
+    id: &CredentialId,
+    at: Timestamp,
+    actor: &str,
+) -> Result<Option<Vec<SessionRecord>>, StoreProblem> {
+    let removed = c
+        .prepare_cached("delete from credentials where id = ?1 and user = ?2")?
+        .execute(params![id.0, user.as_str()])?;
+    if removed == 0 {
+        return Ok(None);
+    }
+    tell(c, at, actor, &Change::CredentialRemoved { user: user.clone(), credential: id.clone() })?;
+    sessions::end_those(c, &SessionsOf::Credential(id.clone()), at, actor).map(Some)
+}

@@ -1,0 +1,101 @@
+//! Events: what happened, in order.
+
+use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
+use rusqlite::{Connection, Row, params};
+
+use crate::sqlite::rows;
+use crate::{Change, CredentialId, Event, InvitationId, StoreProblem};
+
+/// Tells of a change, in the transaction that makes it.
+pub(in crate::sqlite) fn tell(c: &Connection, at: Timestamp, actor: &str, change: &Change) -> Result<(), StoreProblem> {
+    let (word, subject) = columns(change);
+    c.prepare_cached("insert into events (at, actor, change, subject) values (?1, ?2, ?3, ?4)")?.execute(params![
+        at.unix_micros(),
+        actor,
+        word,
+        subject
+    ])?;
+    Ok(())
+}
+
+pub(in crate::sqlite) fn after(c: &Connection, sequence: u64, most: usize) -> Result<Vec<Event>, StoreProblem> {
+    let after = i64::try_from(sequence).unwrap_or(i64::MAX);
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let statement = c.prepare_cached("select * from events where sequence > ?1 order by sequence limit ?2")?;
+    rows::all(statement, [after, most], read)
+}
+
+fn read(row: &Row<'_>) -> Result<Event, StoreProblem> {
+    Ok(Event {
+        sequence: row.get::<_, i64>("sequence")?.unsigned_abs(),
+        at: rows::moment(row, "at")?,
+        actor: row.get("actor")?,
+        change: change(row)?,
+    })
+}
+
+fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
+    let word: String = row.get("change")?;
+    let user = || rows::parsed(row, "subject", |text| UserId::parse(text).ok());
+    let key = || rows::parsed(row, "subject", user_and_credential);
+    let device = || rows::parsed(row, "subject", |text| DeviceId::parse(text).ok());
+    let session = || rows::parsed(row, "subject", SessionId::parse);
+    let invitation = || rows::parsed(row, "subject", InvitationId::parse);
+    let provider = || rows::parsed(row, "subject", |text| ProviderId::parse(text).ok());
+    Ok(match word.as_str() {
+        "person-added" => Change::PersonAdded(user()?),
+        "person-changed" => Change::PersonChanged(user()?),
+        "person-disabled" => Change::PersonDisabled(user()?),
+        "person-enabled" => Change::PersonEnabled(user()?),
+        "credential-added" => key().map(|(user, credential)| Change::CredentialAdded { user, credential })?,
+        "credential-removed" => key().map(|(user, credential)| Change::CredentialRemoved { user, credential })?,
+        "invitation-made" => Change::InvitationMade(invitation()?),
+        "invitation-used" => Change::InvitationUsed(invitation()?),
+        "invitation-revoked" => Change::InvitationRevoked(invitation()?),
+        "device-added" => Change::DeviceAdded(device()?),
+        "device-changed" => Change::DeviceChanged(device()?),
+        "device-revoked" => Change::DeviceRevoked(device()?),
+        "certificate-added" => Change::CertificateAdded(device()?),
+        "certificate-revoked" => Change::CertificateRevoked(device()?),
+        "posture-changed" => Change::PostureChanged,
+        "session-ended" => Change::SessionEnded(session()?),
+        "session-parked" => Change::SessionParked(session()?),
+        "session-resumed" => Change::SessionResumed(session()?),
+        "session-changed" => Change::SessionChanged(session()?),
+        "outage-began" => Change::OutageBegan(provider()?),
+        "outage-ended" => Change::OutageEnded(provider()?),
+        unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
+    })
+}
+
+fn user_and_credential(text: &str) -> Option<(UserId, CredentialId)> {
+    let (user, credential) = text.split_once(' ')?;
+    Some((UserId::parse(user).ok()?, CredentialId::parse(credential)?))
+}
+
+/// How [`change`] finds a change again: its word and its subject.
+fn columns(change: &Change) -> (&'static str, String) {
+    match change {
+        Change::PersonAdded(id) => ("person-added", id.to_string()),
+        Change::PersonChanged(id) => ("person-changed", id.to_string()),
+        Change::PersonDisabled(id) => ("person-disabled", id.to_string()),
+        Change::PersonEnabled(id) => ("person-enabled", id.to_string()),
+        Change::CredentialAdded { user, credential } => ("credential-added", format!("{user} {credential}")),
+        Change::CredentialRemoved { user, credential } => ("credential-removed", format!("{user} {credential}")),
+        Change::InvitationMade(id) => ("invitation-made", id.to_string()),
+        Change::InvitationUsed(id) => ("invitation-used", id.to_string()),
+        Change::InvitationRevoked(id) => ("invitation-revoked", id.to_string()),
+        Change::DeviceAdded(id) => ("device-added", id.to_string()),
+        Change::DeviceChanged(id) => ("device-changed", id.to_string()),
+        Change::DeviceRevoked(id) => ("device-revoked", id.to_string()),
+        Change::CertificateAdded(id) => ("certificate-added", id.to_string()),
+        Change::CertificateRevoked(id) => ("certificate-revoked", id.to_string()),
+        Change::PostureChanged => ("posture-changed", String::new()),
+        Change::SessionEnded(id) => ("session-ended", id.to_string()),
+        Change::SessionParked(id) => ("session-parked", id.to_string()),
+        Change::SessionResumed(id) => ("session-resumed", id.to_string()),
+        Change::SessionChanged(id) => ("session-changed", id.to_string()),
+        Change::OutageBegan(id) => ("outage-began", id.to_string()),
+        Change::OutageEnded(id) => ("outage-ended", id.to_string()),
+    }
+}

@@ -1,0 +1,234 @@
+//! Sessions: opened, found by token, checked with their provider, ended.
+
+use policy::{Aaguid, Assurance, DeviceId, Host, Methods, ProviderId, SessionId, Timestamp, UserId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, named_params, params, params_from_iter};
+
+use super::events::tell;
+use super::people;
+use crate::sqlite::rows;
+use crate::{Change, CredentialId, FoundSession, Person, Secret, SessionRecord, SessionsOf, StoreProblem, TokenHash};
+
+/// Columns of `sessions s`, as [`read`] reads them.
+const COLUMNS: &str = "s.id, s.user, s.roles, s.roles_confirmed_at, s.assurance, s.methods, s.credential, \
+     s.key_model, s.authenticated_at, s.device, s.opened_at, s.seen_at, s.ends_at, s.parked_at, s.in_outage, \
+     s.provider_session, s.id_token, s.refresh_token, s.checked_at";
+
+fn read(row: &Row<'_>) -> Result<SessionRecord, StoreProblem> {
+    Ok(SessionRecord {
+        id: rows::parsed(row, "id", SessionId::parse)?,
+        user: rows::parsed(row, "user", |text| UserId::parse(text).ok())?,
+        roles: rows::parsed(row, "roles", rows::roles)?,
+        roles_confirmed_at: rows::moment(row, "roles_confirmed_at")?,
+        assurance: rows::parsed(row, "assurance", Assurance::parse)?,
+        methods: rows::parsed(row, "methods", Methods::parse)?,
+        credential: row.get::<_, Option<Vec<u8>>>("credential")?.map(CredentialId),
+        key_model: rows::parsed_or_none(row, "key_model", Aaguid::parse)?,
+        authenticated_at: rows::moment(row, "authenticated_at")?,
+        device: rows::parsed_or_none(row, "device", |text| DeviceId::parse(text).ok())?,
+        opened_at: rows::moment(row, "opened_at")?,
+        seen_at: rows::moment(row, "seen_at")?,
+        ends_at: rows::moment(row, "ends_at")?,
+        parked_at: rows::moment_or_none(row, "parked_at")?,
+        in_outage: row.get("in_outage")?,
+        provider_session: row.get("provider_session")?,
+        id_token: row.get::<_, Option<String>>("id_token")?.map(Secret),
+        refresh_token: row.get::<_, Option<String>>("refresh_token")?.map(Secret),
+        checked_at: rows::moment(row, "checked_at")?,
+    })
+}
+
+fn read_with_person(row: &Row<'_>) -> Result<(SessionRecord, Person), StoreProblem> {
+    Ok((read(row)?, people::read(row)?))
+}
+
+/// Keeps a session that is not parked; whoever calls has looked at what it rests on.
+pub(in crate::sqlite) fn insert(c: &Connection, session: &SessionRecord) -> Result<(), StoreProblem> {
+    let id = session.id.to_string();
+    if c.prepare_cached("select 1 from sessions where id = ?1")?.exists([&id])? {
+        return Err(StoreProblem::Exists(id));
+    }
+    c.prepare_cached(
+        "insert into sessions (id, user, roles, roles_confirmed_at, assurance, methods, credential, key_model,
+             authenticated_at, device, opened_at, seen_at, ends_at, in_outage, provider_session, id_token,
+             refresh_token, checked_at)
+         values (:id, :user, :roles, :roles_confirmed_at, :assurance, :methods, :credential, :key_model,
+             :authenticated_at, :device, :opened_at, :seen_at, :ends_at, :in_outage, :provider_session, :id_token,
+             :refresh_token, :checked_at)",
+    )?
+    .execute(named_params! {
+        ":id": id,
+        ":user": session.user.as_str(),
+        ":roles": rows::roles_column(&people::sorted(session.roles.clone())),
+        ":roles_confirmed_at": session.roles_confirmed_at.unix_micros(),
+        ":assurance": session.assurance.as_str(),
+        ":methods": session.methods.to_string(),
+        ":credential": session.credential.as_ref().map(|credential| &credential.0),
+        ":key_model": session.key_model.map(|model| model.to_string()),
+        ":authenticated_at": session.authenticated_at.unix_micros(),
+        ":device": session.device.as_ref().map(DeviceId::as_str),
+        ":opened_at": session.opened_at.unix_micros(),
+        ":seen_at": session.seen_at.unix_micros(),
+        ":ends_at": session.ends_at.unix_micros(),
+        ":in_outage": session.in_outage,
+        ":provider_session": session.provider_session,
+        ":id_token": session.id_token.as_ref().map(|token| token.0.as_str()),
+        ":refresh_token": session.refresh_token.as_ref().map(|token| token.0.as_str()),
+        ":checked_at": session.checked_at.unix_micros(),
+    })?;
+    Ok(())
+}
+
+pub(in crate::sqlite) fn add_token(
+    c: &Connection,
+    session: SessionId,
+    token: TokenHash,
+    host: &Host,
+) -> Result<bool, StoreProblem> {
+    let open = c
+        .prepare_cached("select 1 from sessions where id = ?1 and parked_at is null")?
+        .exists([session.to_string()])?;
+    if open {
+        insert_token(c, session, token, host)?;
+    }
+    Ok(open)
+}
+
+pub(in crate::sqlite) fn insert_token(
+    c: &Connection,
+    session: SessionId,
+    token: TokenHash,
+    host: &Host,
+) -> Result<(), StoreProblem> {
+    let inserted = c
+        .prepare_cached("insert into tokens (hash, session, host) values (?1, ?2, ?3) on conflict (hash) do nothing")?
+        .execute(params![token.0, session.to_string(), host.as_str()])?;
+    if inserted == 0 { Err(StoreProblem::Exists("the token".to_owned())) } else { Ok(()) }
+}
+
+pub(in crate::sqlite) fn void_tokens(c: &Connection, session: SessionId) -> Result<(), StoreProblem> {
+    c.prepare_cached("delete from tokens where session = ?1")?.execute([session.to_string()])?;
+    Ok(())
+}
+
+/// Who is parked or disabled has no tokens; the conditions say so once more, where it counts.
+pub(in crate::sqlite) fn by_token(c: &Connection, token: TokenHash) -> Result<Option<FoundSession>, StoreProblem> {
+    let statement = c.prepare_cached(&format!(
+        "select {COLUMNS}, {}, t.host from tokens t join sessions s on s.id = t.session join people p on p.id = s.user
+         where t.hash = ?1 and s.parked_at is null and p.disabled_at is null",
+        people::COLUMNS
+    ))?;
+    rows::one(statement, [token.0], |row| {
+        let (session, person) = read_with_person(row)?;
+        Ok(FoundSession { session, person, host: rows::parsed(row, "host", |text| Host::parse(text).ok())? })
+    })
+}
+
+pub(in crate::sqlite) fn touch(c: &Connection, seen: &[(SessionId, Timestamp)]) -> Result<(), StoreProblem> {
+    let mut touch = c.prepare_cached("update sessions set seen_at = max(seen_at, ?2) where id = ?1")?;
+    for (session, at) in seen {
+        touch.execute(params![session.to_string(), at.unix_micros()])?;
+    }
+    Ok(())
+}
+
+pub(in crate::sqlite) fn find(c: &Connection, id: SessionId) -> Result<Option<SessionRecord>, StoreProblem> {
+    let statement = c.prepare_cached(&format!("select {COLUMNS} from sessions s where s.id = ?1"))?;
+    rows::one(statement, [id.to_string()], read)
+}
+
+pub(in crate::sqlite) fn end(
+    c: &Connection,
+    id: SessionId,
+    at: Timestamp,
+    actor: &str,
+) -> Result<Option<SessionRecord>, StoreProblem> {
+    let Some(session) = find(c, id)? else { return Ok(None) };
+    c.prepare_cached("delete from sessions where id = ?1")?.execute([id.to_string()])?;
+    tell(c, at, actor, &Change::SessionEnded(id))?;
+    Ok(Some(session))
+}
+
+pub(in crate::sqlite) fn end_those(
+    c: &Connection,
+    of: &SessionsOf,
+    at: Timestamp,
+    actor: &str,
+) -> Result<Vec<SessionRecord>, StoreProblem> {
+    let ended = those(c, of)?;
+    for (session, _) in &ended {
+        end(c, session.id, at, actor)?;
+    }
+    Ok(ended.into_iter().map(|(session, _)| session).collect())
+}
+
+pub(in crate::sqlite) fn list(c: &Connection) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+    select(c, "true", Vec::new())
+}
+
+pub(in crate::sqlite) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+    let text = |text: &str| Value::from(text.to_owned());
+    match of {
+        SessionsOf::User(user) => select(c, "s.user = ?1", vec![text(user.as_str())]),
+        SessionsOf::Subject { provider, subject } => {
+            select(c, "p.provider = ?1 and p.subject = ?2", vec![text(provider.as_str()), text(subject)])
+        }
+        SessionsOf::ProviderSession { provider, sid, subject } => select(
+            c,
+            "p.provider = ?1 and s.provider_session = ?2 and (?3 is null or p.subject = ?3)",
+            vec![text(provider.as_str()), text(sid), subject.clone().into()],
+        ),
+        SessionsOf::Device(device) => select(c, "s.device = ?1", vec![text(device.as_str())]),
+        SessionsOf::Credential(credential) => select(c, "s.credential = ?1", vec![credential.0.clone().into()]),
+        SessionsOf::Outage(provider) => select(c, "p.provider = ?1 and s.in_outage", vec![text(provider.as_str())]),
+    }
+}
+
+/// Sessions with their people, newest first.
+fn select(c: &Connection, condition: &str, values: Vec<Value>) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+    let statement = c.prepare_cached(&format!(
+        "select {COLUMNS}, {} from sessions s join people p on p.id = s.user where {condition}
+         order by s.opened_at desc, s.id",
+        people::COLUMNS
+    ))?;
+    rows::all(statement, params_from_iter(values), read_with_person)
+}
+
+pub(in crate::sqlite) fn to_check(
+    c: &Connection,
+    provider: &ProviderId,
+    checked_before: Timestamp,
+    most: usize,
+) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+    let statement = c.prepare_cached(&format!(
+        "select {COLUMNS}, {} from sessions s join people p on p.id = s.user
+         where s.refresh_token is not null and s.checked_at < ?2 and p.provider = ?1
+         order by s.checked_at, s.id limit ?3",
+        people::COLUMNS
+    ))?;
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    rows::all(statement, params![provider.as_str(), checked_before.unix_micros(), most], read_with_person)
+}
+
+pub(in crate::sqlite) fn claim_check(
+    c: &Connection,
+    id: SessionId,
+    read: Timestamp,
+    at: Timestamp,
+) -> Result<bool, StoreProblem> {
+    let claimed = c
+        .prepare_cached("update sessions set checked_at = ?3 where id = ?1 and checked_at = ?2")?
+        .execute(params![id.to_string(), read.unix_micros(), at.unix_micros()])?;
+    Ok(claimed > 0)
+}
+
+pub(in crate::sqlite) fn set_refresh_token(
+    c: &Connection,
+    id: SessionId,
+    token: Option<&Secret>,
+) -> Result<bool, StoreProblem> {
+    let set = c
+        .prepare_cached("update sessions set refresh_token = ?2 where id = ?1")?
+        .execute(params![id.to_string(), token.map(|token| token.0.as_str())])?;
+    Ok(set > 0)
+}
