@@ -1,19 +1,30 @@
-//! What the tests share: a folder, a moment, a small hospital's certificates, and real handshakes in memory.
+//! What the tests share: a folder, a moment, a small hospital's certificates, other people's tools, and real handshakes
+//! in memory.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use config::{CertificateFiles, ClientCertificates, DeviceTrust, Listener, TlsProfile};
 use policy::{DeviceClass, DeviceId, Host, Timestamp, ZoneId};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+};
+use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::sign::CertifiedKey;
 use rustls::time_provider::TimeProvider;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, SignatureScheme};
 
 use crate::provider::provider;
-use crate::{DeviceCa, DeviceRoots, IssuedDevice, ServerCa, ServerCertificates, server_config};
+use crate::{
+    DeviceCa, DeviceCertificate, DeviceRoots, IssuedDevice, ServerCa, ServerCertificates, server_config, signing,
+};
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
 /// 2026-04-01T00:00:00Z.
@@ -99,6 +110,15 @@ impl Hospital {
     }
 
     pub(crate) fn listener(&self, mode: ClientCertificates, profile: TlsProfile) -> Arc<ServerConfig> {
+        self.listener_with(mode, profile, Arc::clone(&self.roots))
+    }
+
+    pub(crate) fn listener_with(
+        &self,
+        mode: ClientCertificates,
+        profile: TlsProfile,
+        roots: Arc<DeviceRoots>,
+    ) -> Arc<ServerConfig> {
         let listener = Listener {
             name: "inside".to_owned(),
             address: "127.0.0.1:443".parse().unwrap(),
@@ -107,8 +127,21 @@ impl Hospital {
             client_certificates: mode,
             tls_profile: profile,
         };
-        let config = server_config(&listener, Arc::clone(&self.certificates), Arc::clone(&self.roots)).unwrap();
+        let config = server_config(&listener, Arc::clone(&self.certificates), roots).unwrap();
         Arc::new(server_at_now(config))
+    }
+
+    /// The gateway with these CAs and lists, in files.
+    pub(crate) fn trusting(&self, cas: &[&str], lists: &[&str]) -> Arc<DeviceRoots> {
+        DeviceRoots::load(&self.device_ca, &self.trust_in(cas, lists), NOW).unwrap()
+    }
+
+    pub(crate) fn trust_in(&self, cas: &[&str], lists: &[&str]) -> DeviceTrust {
+        let write = |kind: &str, texts: &[&str]| -> Vec<PathBuf> {
+            let file = |(place, text): (usize, &&str)| self.folder.write(&format!("{kind}-{place}.pem"), text);
+            texts.iter().enumerate().map(file).collect()
+        };
+        DeviceTrust { crl_files: write("crl", lists), ..trust(&write("ca", cas)) }
     }
 
     /// A browser that trusts the server CA and shows what it is given.
@@ -131,9 +164,132 @@ impl Hospital {
         client_at_now(client)
     }
 
+    /// A browser that shows its certificate to anybody.
+    pub(crate) fn stubborn_browser_of(&self, device: &IssuedDevice) -> ClientConfig {
+        let mut client = self.browser(None);
+        client.client_auth_cert_resolver = always_shows(&device.certificate_pem, device.key_pem.expose());
+        client
+    }
+
     pub(crate) fn browser_of(&self, device: &IssuedDevice) -> ClientConfig {
         self.browser(Some((&device.certificate_pem, device.key_pem.expose())))
     }
+}
+
+/// Shows a certificate whatever CAs the server names.
+#[derive(Debug)]
+struct Stubborn(Arc<CertifiedKey>);
+
+impl ResolvesClientCert for Stubborn {
+    fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+
+    fn has_certs(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn always_shows(certificate: &str, key: &str) -> Arc<dyn ResolvesClientCert> {
+    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    Arc::new(Stubborn(Arc::new(CertifiedKey::from_der(vec![certificate], key, &provider()).unwrap())))
+}
+
+/// A CA that is not the gateway's, such as an MDM's.
+pub(crate) struct OtherCa {
+    issuer: Issuer<'static, KeyPair>,
+    pub(crate) pem: String,
+}
+
+impl OtherCa {
+    pub(crate) fn new(name: &str) -> Self {
+        let (params, key) = Self::params(name);
+        let pem = params.self_signed(&key).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    /// A CA below this one.
+    pub(crate) fn below(&self, name: &str) -> Self {
+        let (params, key) = Self::params(name);
+        let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
+        Self { issuer: Issuer::new(params, key), pem }
+    }
+
+    fn params(name: &str) -> (CertificateParams, KeyPair) {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        params.distinguished_name.push(DnType::CommonName, name);
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+        params.serial_number = Some(SerialNumber::from(7));
+        (params, key)
+    }
+
+    pub(crate) fn issue(&self, serial: u64, use_: ExtendedKeyUsagePurpose) -> IssuedDevice {
+        self.issue_at(serial, use_, NOW)
+    }
+
+    pub(crate) fn issue_at(&self, serial: u64, use_: ExtendedKeyUsagePurpose, at: Timestamp) -> IssuedDevice {
+        let key = KeyPair::generate().unwrap();
+        let mut params = signing::end_params("tablet", use_).unwrap();
+        params.serial_number = Some(SerialNumber::from(serial));
+        signing::set_validity(&mut params, at, at.after(90 * DAY));
+        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let read = DeviceCertificate::of(certificate.der().clone()).unwrap();
+        IssuedDevice {
+            certificate_pem: certificate.pem(),
+            key_pem: config::Secret::new(key.serialize_pem()),
+            certificate_ends_at: read.ends_at,
+            fingerprint: read.fingerprint,
+            serial: read.serial,
+        }
+    }
+
+    /// A list made so many days ago, whose successor comes so many days after.
+    pub(crate) fn list(&self, revoked: &[u64], days_ago: i64, valid_days: i64) -> String {
+        let day =
+            |at: Timestamp| rcgen::date_time_ymd(1970, 1, 1) + Duration::from_secs(at.unix_seconds().unsigned_abs());
+        let entry = |serial: &u64| RevokedCertParams {
+            serial_number: SerialNumber::from(*serial),
+            revocation_time: day(days_before(days_ago)),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let list = CertificateRevocationListParams {
+            this_update: day(days_before(days_ago)),
+            next_update: day(days_before(days_ago - valid_days)),
+            crl_number: SerialNumber::from(1_000 - days_ago.unsigned_abs()),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: rcgen::KeyIdMethod::Sha256,
+        };
+        list.signed_by(&self.issuer).unwrap().pem().unwrap()
+    }
+}
+
+/// Runs a program that every Debian has, with this as its input; the test fails where it is missing.
+pub(crate) fn run(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
+    let (succeeded, output, errors) = attempt(program, arguments, input);
+    assert!(succeeded, "{program} {arguments:?}: {errors}");
+    output
+}
+
+/// Runs a program that may refuse.
+pub(crate) fn attempt(program: &str, arguments: &[&str], input: &[u8]) -> (bool, Vec<u8>, String) {
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap_or_else(|error| panic!("this test needs the program `{program}`, which tests/run installs: {error}"));
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    (output.status.success(), output.stdout, String::from_utf8_lossy(&output.stderr).into_owned())
 }
 
 /// Both ends of a finished handshake, or the side that ended it and why.

@@ -5,7 +5,7 @@ use std::path::Path;
 use config::CertificateFiles;
 use policy::Timestamp;
 use rcgen::{DistinguishedName, ExtendedKeyUsagePurpose, Issuer, KeyPair};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use zeroize::Zeroizing;
 
@@ -135,7 +135,8 @@ fn read(
     let (key, seal_it) = match Sealed::find(bytes) {
         Some(Ok(sealed)) => {
             let opened = openers.open(&sealed, bound_to, key_file)?;
-            let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(opened.to_vec()));
+            // Sealed in whatever form it lay there plain: PKCS#8, PKCS#1 or SEC1.
+            let key = PrivateKeyDer::try_from(opened.to_vec()).map_err(|_| damaged(key_file))?;
             (key, openers.would_seal_otherwise(&sealed))
         }
         Some(Err(problem)) => {

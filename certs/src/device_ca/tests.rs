@@ -1,12 +1,13 @@
 use std::os::unix::fs::PermissionsExt;
 
+use config::CertificateFiles;
 use rustls::pki_types::pem::PemObject;
 use x509_parser::extensions::GeneralName;
 
 use super::*;
 use crate::der::Facts;
-use crate::fingerprint;
-use crate::testing::{DAY, Folder, NOW, device_id, mode_of};
+use crate::testing::{DAY, Folder, NOW, device_id, mode_of, run, trust};
+use crate::{DeviceRoots, fingerprint};
 
 fn open(folder: &Folder) -> Result<DeviceCa, CertProblem> {
     DeviceCa::open_or_create(&folder.0.join("device-ca"), "みなと病院", NOW)
@@ -116,4 +117,149 @@ fn a_long_or_odd_name_of_the_facility_still_makes_a_certificate() {
     let issued = ca.issue(&id, DeviceClass::Byod, NOW, DAY).unwrap();
     let der = CertificateDer::from_pem_slice(issued.certificate_pem.as_bytes()).unwrap();
     assert!(Facts::read(&der).is_some());
+}
+
+/// The hospital's own CA, run with stock openssl.
+struct HospitalCa {
+    folder: Folder,
+}
+
+impl HospitalCa {
+    fn new() -> Self {
+        let folder = Folder::new();
+        let ca = Self { folder };
+        let (key, certificate) = (ca.path("root.key"), ca.path("root.pem"));
+        let what = ["-subj", "/C=JP/O=Minato/CN=Minato Root", "-keyout", &key, "-out", &certificate, "-days", "7300"];
+        run("openssl", &[&["req", "-x509", "-newkey", "rsa:2048", "-nodes"], &what[..]].concat(), b"");
+        ca
+    }
+
+    fn path(&self, name: &str) -> String {
+        self.folder.0.join(name).to_str().unwrap().to_owned()
+    }
+
+    /// Signs a request with these extensions; the file holds the certificate and the root.
+    fn sign(&self, request: &str, extensions: &str) -> PathBuf {
+        self.folder.write("extensions.cnf", extensions);
+        let ca = ["-CA", &self.path("root.pem"), "-CAkey", &self.path("root.key"), "-days", "3650"];
+        let made = ["x509", "-req", "-extfile", &self.path("extensions.cnf"), "-copy_extensions", "none"];
+        let certificate = run("openssl", &[&made[..], &ca].concat(), request.as_bytes());
+        let root = std::fs::read_to_string(self.path("root.pem")).unwrap();
+        self.folder.write("chain.pem", &(String::from_utf8(certificate).unwrap() + &root))
+    }
+}
+
+const INTERMEDIATE: &str = "basicConstraints=critical,CA:TRUE,pathlen:0\nkeyUsage=critical,keyCertSign,cRLSign\n";
+
+fn given(certificate: PathBuf, key: PathBuf) -> config::DeviceTrust {
+    config::DeviceTrust { ca: Some(CertificateFiles { certificate, key }), ..trust(&[]) }
+}
+
+fn open_given(folder: &Folder, trust: &config::DeviceTrust) -> Result<DeviceCa, CertProblem> {
+    DeviceCa::open(&folder.0.join("device-ca"), trust, "みなと病院", NOW)
+}
+
+/// Whether openssl, trusting the hospital's root alone, believes a device.
+fn verify_by_openssl(hospital: &HospitalCa, chain: &std::path::Path, device: &IssuedDevice) {
+    let file = hospital.folder.write("device.pem", &device.certificate_pem);
+    let at = device.certificate_ends_at.unix_seconds() - 3_600;
+    let arguments =
+        ["verify", "-purpose", "sslclient", "-attime", &at.to_string(), "-CAfile", &hospital.path("root.pem")];
+    let files = ["-untrusted", chain.to_str().unwrap(), file.to_str().unwrap()];
+    run("openssl", &[&arguments[..], &files].concat(), b"");
+}
+
+#[test]
+fn the_hospitals_ca_may_take_the_device_ca_below_it_and_all_devices_go_on() {
+    let folder = Folder::new();
+    let alone = open(&folder).unwrap();
+    let before = alone.issue(&device_id("before"), DeviceClass::Tablet, NOW, 365 * DAY).unwrap();
+    let hospital = HospitalCa::new();
+    let request = alone.request_pem().unwrap();
+    let shown = run("openssl", &["req", "-noout", "-text", "-verify"], request.as_bytes());
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(shown.contains("CA:TRUE") && shown.contains("Certificate Sign"), "{shown}");
+
+    let chain = hospital.sign(&request, INTERMEDIATE);
+    let trust = given(chain.clone(), file(&folder));
+    let below = open_given(&folder, &trust).unwrap();
+    assert_eq!(below.chain().len(), 2);
+    assert_ne!(below.certificate_pem(), alone.certificate_pem());
+    // The hospital's root was made today, not in the tests' year.
+    let today = Timestamp::from_unix_micros(below.ends_at().unix_micros() - 3_649 * 86_400_000_000);
+    let after = below.issue(&device_id("after"), DeviceClass::Tablet, today, 30 * DAY).unwrap();
+    verify_by_openssl(&hospital, &chain, &after);
+    let forever = below.issue(&device_id("late"), DeviceClass::Tablet, today, Duration::MAX).unwrap();
+    assert_eq!(forever.certificate_ends_at, below.ends_at());
+
+    let roots = DeviceRoots::load(&below, &trust, NOW).unwrap();
+    let der = |device: &IssuedDevice| CertificateDer::from_pem_slice(device.certificate_pem.as_bytes()).unwrap();
+    assert_eq!(roots.check(&[der(&before)], NOW), Ok(()));
+    assert_eq!(roots.check(&[der(&after)], today), Ok(()));
+    let again = open_given(&folder, &trust).unwrap();
+    assert_eq!(again.certificate_pem(), below.certificate_pem());
+}
+
+#[test]
+fn a_key_that_the_hospital_gives_is_sealed_in_its_file() {
+    let folder = Folder::new();
+    let hospital = HospitalCa::new();
+    let key = run("openssl", &["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-384"], b"");
+    let key_file = folder.write("given.key", std::str::from_utf8(&key).unwrap());
+    let request = ["req", "-new", "-subj", "/O=Minato/CN=Minato Devices", "-key", key_file.to_str().unwrap()];
+    let request = String::from_utf8(run("openssl", &request, b"")).unwrap();
+    let trust = given(hospital.sign(&request, INTERMEDIATE), key_file.clone());
+    let refused = open_given(&folder, &trust).unwrap_err().to_string();
+    assert!(refused.contains("given.key") && refused.contains("chmod 600"), "{refused}");
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    open_given(&folder, &trust).unwrap();
+    let sealed = std::fs::read_to_string(&key_file).unwrap();
+    assert!(sealed.starts_with("-----BEGIN SEKIMORI SEALED KEY") && !sealed.contains("PRIVATE"), "{sealed}");
+    assert!(!file(&folder).exists(), "no CA is made beside it");
+    let ca = open_given(&folder, &trust).unwrap();
+    let today = Timestamp::from_unix_micros(ca.ends_at().unix_micros() - 3_649 * 86_400_000_000);
+    let device = ca.issue(&device_id("d"), DeviceClass::Fixed, today, 30 * DAY).unwrap();
+    let trust = config::DeviceTrust { ca_files: vec![hospital.folder.0.join("root.pem")], ..trust };
+    verify_by_openssl(&hospital, &hospital.folder.0.join("chain.pem"), &device);
+    assert!(DeviceRoots::load(&ca, &trust, NOW).is_ok(), "the root may be trusted beside it");
+}
+
+#[test]
+fn what_may_not_sign_devices_is_refused_with_what_to_ask_for() {
+    let folder = Folder::new();
+    let alone = open(&folder).unwrap();
+    let hospital = HospitalCa::new();
+    let request = alone.request_pem().unwrap();
+    let refused = |extensions: &str| {
+        let trust = given(hospital.sign(&request, extensions), file(&folder));
+        open_given(&folder, &trust).unwrap_err().to_string()
+    };
+    for extensions in [
+        "basicConstraints=critical,CA:FALSE\n",
+        "keyUsage=digitalSignature\n",
+        "basicConstraints=critical,CA:TRUE\nkeyUsage=critical,cRLSign\n",
+        "basicConstraints=critical,CA:TRUE\nextendedKeyUsage=serverAuth\n",
+    ] {
+        let problem = refused(extensions);
+        assert!(problem.contains("chain.pem: is not the certificate of a CA that may sign devices"), "{problem}");
+    }
+    let other = Folder::new();
+    open(&other).unwrap();
+    let trust = given(hospital.sign(&request, INTERMEDIATE), file(&other));
+    let problem = open_given(&other, &trust).unwrap_err().to_string();
+    assert!(problem.contains("holds a key that is not the key of its certificate in"), "{problem}");
+}
+
+#[test]
+fn a_name_that_would_not_be_written_the_same_is_refused() {
+    let folder = Folder::new();
+    let hospital = HospitalCa::new();
+    let key = run("openssl", &["genpkey", "-algorithm", "ED25519"], b"");
+    let key_file = folder.write("given.key", std::str::from_utf8(&key).unwrap());
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let key_path = key_file.to_str().unwrap();
+    let request = ["req", "-new", "-subj", "/DC=example/DC=minato/CN=Minato Devices", "-key", key_path];
+    let request = String::from_utf8(run("openssl", &request, b"")).unwrap();
+    let problem = open_given(&folder, &given(hospital.sign(&request, INTERMEDIATE), key_file)).unwrap_err().to_string();
+    assert!(problem.contains("each attribute once"), "{problem}");
 }

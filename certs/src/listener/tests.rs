@@ -6,7 +6,9 @@ use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::{ClientConfig, HandshakeKind, NamedGroup, ProtocolVersion};
 
 use super::*;
-use crate::testing::{DAY, Folder, Hospital, NOW, Side, client_at_now, days_before, device_id, handshake, trust};
+use crate::testing::{
+    DAY, Folder, Hospital, NOW, Side, always_shows, client_at_now, days_before, device_id, handshake, trust,
+};
 use crate::{DeviceCa, fingerprint};
 
 const EMR: &str = "emr.hosp.example";
@@ -107,7 +109,7 @@ fn an_optional_certificate_may_be_missing_but_not_false() {
     let forged = DeviceCa::open_or_create(&elsewhere.0.join("ca"), "みなと病院", NOW).unwrap();
     let forged = forged.issue(&device_id("ward3-01"), DeviceClass::WardShared, NOW, 365 * DAY).unwrap();
     let mut liar = hospital.browser_of(&forged);
-    liar.client_auth_cert_resolver = stubborn(&forged);
+    liar.client_auth_cert_resolver = always_shows(&forged.certificate_pem, forged.key_pem.expose());
     assert_eq!(handshake(&liar, &server, EMR).unwrap_err().0, Side::Server);
 }
 
@@ -190,29 +192,4 @@ fn sessions_from_before_a_change_of_roots_are_not_resumed() {
     hospital.roots.reload(&hospital.device_ca, &trust(&[mdm]), NOW).unwrap();
     let (_, changed) = handshake(&client, &server, EMR).unwrap();
     assert_eq!(changed.handshake_kind(), Some(HandshakeKind::Full));
-}
-
-/// Shows a certificate whatever CAs the server names.
-#[derive(Debug)]
-struct Stubborn(Arc<rustls::sign::CertifiedKey>);
-
-impl rustls::client::ResolvesClientCert for Stubborn {
-    fn resolve(&self, _: &[&[u8]], _: &[rustls::SignatureScheme]) -> Option<Arc<rustls::sign::CertifiedKey>> {
-        Some(Arc::clone(&self.0))
-    }
-
-    fn has_certs(&self) -> bool {
-        true
-    }
-}
-
-fn stubborn(device: &crate::IssuedDevice) -> Arc<Stubborn> {
-    always_shows(&device.certificate_pem, device.key_pem.expose())
-}
-
-fn always_shows(certificate: &str, key: &str) -> Arc<Stubborn> {
-    use rustls::pki_types::pem::PemObject;
-    let chain = vec![PemObject::from_pem_slice(certificate.as_bytes()).unwrap()];
-    let key = PemObject::from_pem_slice(key.as_bytes()).unwrap();
-    Arc::new(Stubborn(Arc::new(rustls::sign::CertifiedKey::from_der(chain, key, &provider()).unwrap())))
 }
