@@ -104,3 +104,25 @@ pub enum WhichCredential {
 
 /// The most credentials of one person.
 pub const CREDENTIALS_MAX: usize = 32;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_as_they_are_written_and_nothing_else_is() {
+        let id = CredentialId(vec![0, 0x0a, 0xff]);
+        assert_eq!(id.to_string(), "000aff");
+        assert_eq!(CredentialId::parse("000aff"), Some(id));
+        for bad in ["", "0", "000AFF", "0x0a", "+1", " 00", "00 ", "0é"] {
+            assert_eq!(CredentialId::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_key_prints_no_secret() {
+        let person = crate::conformance::cast::person("u-printed");
+        let printed = format!("{:?}", crate::conformance::cast::credential("key", &person));
+        assert!(!printed.contains("counter\\\":5") && printed.contains("(..)"), "{printed}");
+    }
+}

@@ -162,3 +162,32 @@ pub enum Redemption {
 
 /// How many invitations may be in force at once.
 pub const INVITATIONS_MAX: usize = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_and_words_read_back() {
+        let id = InvitationId::new(0xab);
+        assert_eq!(id.to_string(), "00000000000000ab");
+        assert_eq!(InvitationId::parse("00000000000000ab"), Some(id));
+        assert_eq!(InvitationId::parse("ab"), None);
+        for purpose in Purpose::ALL {
+            assert_eq!(Purpose::parse(purpose.as_str()), Some(purpose));
+        }
+        for issuer in crate::CertificateIssuer::ALL {
+            assert_eq!(crate::CertificateIssuer::parse(issuer.as_str()), Some(issuer));
+        }
+    }
+
+    #[test]
+    fn a_code_is_good_until_it_is_used_revoked_or_void() {
+        let open = crate::conformance::cast::invitation(1, Invited::FirstAdministrator);
+        let before = Timestamp::from_unix_micros(open.expires_at.unix_micros() - 1);
+        assert!(open.is_in_force(before));
+        assert!(!open.is_in_force(open.expires_at));
+        assert!(!Invitation { used_at: Some(before), ..open.clone() }.is_in_force(before));
+        assert!(!Invitation { revoked_at: Some(before), ..open }.is_in_force(before));
+    }
+}

@@ -10,6 +10,10 @@ use policy::Timestamp;
 use super::*;
 use crate::{Ceremony, Change, Store, TokenHash, conformance};
 
+mod damage;
+mod migration;
+mod torn;
+
 /// A folder of its own for one test, removed afterwards.
 struct Folder(PathBuf);
 
@@ -195,28 +199,6 @@ fn a_store_of_a_later_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn a_damaged_row_is_an_error_and_not_a_guess() {
-    let store = Sqlite::in_memory().unwrap();
-    store
-        .write(|c| {
-            c.execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-lost', 'd')", [])?;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    assert!(matches!(store.events_after(0, 10).await, Err(StoreProblem::Corrupt(_))));
-    store
-        .write(|c| {
-            c.execute("update events set change = 'device-added', subject = 'NOT A NAME'", [])?;
-            Ok(())
-        })
-        .await
-        .unwrap();
-    let refused = store.events_after(0, 10).await.unwrap_err();
-    assert!(matches!(&refused, StoreProblem::Corrupt(text) if !text.contains("NOT A NAME")), "{refused}");
-}
-
-#[tokio::test]
 async fn a_full_disk_is_an_answer_and_the_store_goes_on_afterwards() {
     let store = Sqlite::in_memory().unwrap();
     let limit = |pages: i64| {
@@ -275,4 +257,66 @@ async fn events_never_reuse_a_number() {
     let events = store.events_after(0, 10).await.unwrap();
     assert_eq!(events[0].sequence, 2);
     assert!(matches!(events[0].change, Change::DeviceAdded(_)));
+}
+
+#[tokio::test]
+async fn what_is_remembered_is_bounded_and_refused_rather_than_forgotten() {
+    let store = Sqlite { bounds: Bounds { remembered: 2, ..Bounds::default() }, ..Sqlite::in_memory().unwrap() };
+    let remember = |number, until| store.remember_once("logout", token(number), Timestamp::from_unix_micros(until));
+    assert!(remember(1, 5).await.unwrap());
+    assert!(remember(2, 9).await.unwrap());
+    assert!(matches!(remember(3, 9).await, Err(StoreProblem::Full)));
+    store.prune(Timestamp::from_unix_micros(5)).await.unwrap();
+    assert!(remember(3, 9).await.unwrap());
+    assert!(matches!(remember(4, 9).await, Err(StoreProblem::Full)));
+}
+
+#[tokio::test]
+async fn invitations_in_force_are_bounded() {
+    use crate::Invited::{FirstAdministrator, Passkey};
+    use crate::conformance::cast::{invitation, person};
+    let store = Sqlite { bounds: Bounds { invitations: 1, ..Bounds::default() }, ..Sqlite::in_memory().unwrap() };
+    let nurse = person("u-invited");
+    store.remember_person(nurse.clone()).await.unwrap();
+    let first = invitation(1, FirstAdministrator);
+    store.invite(first.clone()).await.unwrap();
+    assert!(matches!(store.invite(invitation(2, Passkey(nurse.id.clone()))).await, Err(StoreProblem::Full)));
+    let replacing = invitation(3, FirstAdministrator);
+    store.invite(replacing.clone()).await.unwrap();
+    assert!(store.revoke_invitation(replacing.id, replacing.made_at, "x".to_owned()).await.unwrap());
+    store.invite(invitation(2, Passkey(nurse.id))).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_processes_leave_one_session_on_a_shared_terminal() {
+    use crate::conformance::cast::{device, host, person, session};
+    use crate::{NewSession, Others, SessionsOf};
+    let folder = Folder::new();
+    let stores = [Sqlite::open(folder.file()).unwrap(), Sqlite::open(folder.file()).unwrap()];
+    let terminal = device("d-shared", 1);
+    stores[0].add_device(terminal.clone(), "x".to_owned()).await.unwrap();
+    let people = [person("u-shared-0"), person("u-shared-1")];
+    for one in &people {
+        stores[0].remember_person(one.clone()).await.unwrap();
+    }
+    for round in 0..20_u8 {
+        let open = |which: usize, number: u8| {
+            let session = session(number.into(), &people[which], Some(&terminal.id));
+            let opening =
+                NewSession { session, token: token(number), host: host("login.example"), others: Others::Park };
+            stores[which].open_session(opening, "x".to_owned())
+        };
+        let numbers = [1 + round * 2, 2 + round * 2];
+        let (one, two) = tokio::join!(open(0, numbers[0]), open(1, numbers[1]));
+        one.unwrap();
+        two.unwrap();
+        let here = stores[round as usize % 2].sessions_of(SessionsOf::Device(terminal.id.clone())).await.unwrap();
+        let active: Vec<_> = here.iter().filter(|(session, _)| session.parked_at.is_none()).collect();
+        assert_eq!(active.len(), 1);
+        let mut open_tokens = 0;
+        for number in numbers {
+            open_tokens += usize::from(stores[0].session_by_token(token(number)).await.unwrap().is_some());
+        }
+        assert_eq!(open_tokens, 1);
+    }
 }

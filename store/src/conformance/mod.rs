@@ -1,0 +1,71 @@
+//! What every [`Store`] must do, as one suite that each back end's tests run. Every part takes an empty store's
+//! successor: the parts use different names, so that they may share one store. Assertions say what was broken.
+
+pub(crate) mod cast;
+mod credentials;
+mod devices;
+mod events;
+mod invitations;
+mod once;
+mod people;
+mod posture;
+mod sessions;
+mod terminal;
+
+use std::sync::Arc;
+
+use crate::Store;
+
+/// Runs the whole suite on an empty store.
+///
+/// # Panics
+/// At the first promise that the store breaks.
+pub async fn all(store: Arc<dyn Store>) {
+    let store = store.as_ref();
+    people::people_are_replaced_by_their_id(store).await;
+    people::what_the_directory_says_survives_a_sign_in(store).await;
+    people::people_are_added_once_under_every_name(store).await;
+    people::people_are_changed_with_their_sessions(store).await;
+    people::confirmed_roles_reach_open_sessions(store).await;
+    people::disabling_takes_everything_along_in_one_step(store).await;
+    people::who_is_unused_is_disabled_and_nobody_else(store).await;
+    people::people_are_searched_page_by_page(store).await;
+    people::people_are_written_all_or_none(store).await;
+    credentials::a_credential_is_one_persons_for_good(store).await;
+    credentials::a_first_credential_is_the_only_one(store).await;
+    credentials::counters_only_go_forward(store).await;
+    credentials::a_removed_credential_ends_what_it_opened(store).await;
+    devices::devices_are_unique_for_ever(store).await;
+    devices::a_revocation_ends_the_sessions_of_its_device_and_tells(store).await;
+    devices::a_device_may_have_several_certificates(store).await;
+    devices::one_certificate_can_be_revoked(store).await;
+    devices::nothing_rests_on_a_device_that_is_not_in_force(store).await;
+    devices::the_ledger_is_changed_all_or_none(store).await;
+    devices::devices_are_seen_going_forward(store).await;
+    posture::the_last_word_on_a_device_counts(store).await;
+    posture::attributes_of_a_device_are_bounded(store).await;
+    sessions::sessions_are_found_by_their_tokens_only(store).await;
+    sessions::an_ended_session_is_gone_once_and_tells(store).await;
+    sessions::seen_only_goes_forward(store).await;
+    sessions::sessions_end_by_whose_they_are(store).await;
+    sessions::a_provider_is_asked_by_one_node(store).await;
+    terminal::opening_parks_the_person_before(store).await;
+    terminal::a_device_that_does_not_park_ends(store).await;
+    terminal::a_session_that_does_not_open_displaces_nobody(store).await;
+    terminal::only_its_person_on_its_device_resumes_a_session(store).await;
+    terminal::nothing_parked_comes_back_without_its_key_person_or_device(store).await;
+    terminal::two_people_switch_fifty_times_and_are_never_mixed(store).await;
+    terminal::two_people_at_the_same_moment_leave_one_session(store).await;
+    invitations::an_invitation_is_used_once(store).await;
+    invitations::an_invitation_replaces_the_one_before(store).await;
+    invitations::a_key_comes_with_the_invitation_or_not_at_all(store).await;
+    invitations::the_first_administrator_comes_with_a_key_or_not_at_all(store).await;
+    invitations::a_device_is_enrolled_once(store).await;
+    once::ceremonies_are_taken_once(store).await;
+    once::what_was_seen_once_is_refused_twice(store).await;
+    events::events_come_in_order(store).await;
+    events::notes_are_kept(store).await;
+    events::an_outage_begins_and_ends_once(store).await;
+    events::what_is_out_of_time_is_pruned(store).await;
+    events::invitations_are_kept_for_who_looks_back(store).await;
+}
