@@ -38,7 +38,10 @@ impl Declared {
             },
             listeners: Names {
                 // A listener without a name has that of its zone.
-                names: texts(document, "listener", "name").into_iter().chain(texts(document, "listener", "zone")).collect(),
+                names: texts(document, "listener", "name")
+                    .into_iter()
+                    .chain(texts(document, "listener", "zone"))
+                    .collect(),
                 kind: "listener",
                 how: "give it to a `[[listener]]` as its `name`",
             },

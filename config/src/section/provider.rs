@@ -127,7 +127,8 @@ fn issuer(value: &Value<'_>) -> Option<String> {
 
 /// The part of an e-mail address after the `@`.
 fn domain(value: &Value<'_>) -> Option<String> {
-    let domain = value.parse(Host::parse, "write what follows the `@` of people's addresses, such as `hospital.example.jp`")?;
+    let domain =
+        value.parse(Host::parse, "write what follows the `@` of people's addresses, such as `hospital.example.jp`")?;
     Some(domain.as_str().to_owned())
 }
 

@@ -11,8 +11,8 @@ use policy::{
 use super::app::{BUILT_IN, pattern};
 use super::names::NAME_REMEDY;
 use super::passkeys;
-use crate::declared::Declared;
 use crate::Passkeys;
+use crate::declared::Declared;
 use crate::walk::{Seen, Table, Value};
 
 const EFFECTS: [(&str, Effect); 2] = [("permit", Effect::Permit), ("forbid", Effect::Forbid)];

@@ -113,3 +113,76 @@ fn the_revision_follows_the_text_of_every_rule_and_nothing_else() {
     fs::write(here.0.join("a.cedar"), "// b").unwrap();
     assert_ne!(first, revision(&here, &text));
 }
+
+fn authenticators(text: &str) -> Vec<String> {
+    let folder = Folder::new();
+    folder.file("keys.json", text, 0o644);
+    folder.said(&short_and("keys = [\"Key\"]\n[passkeys]\nauthenticators_file = \"keys.json\""))
+}
+
+#[test]
+fn authenticators_that_are_listed_may_be_named_in_rules() {
+    let one = |allowed: &str| {
+        format!("[{{\"aaguid\": \"cb69481e-8ff7-4039-93ec-0a2729a154a8\", \"name\": \"Key\"{allowed}}}]")
+    };
+    assert_eq!(authenticators(&one("")), Vec::<String>::new());
+    assert_eq!(authenticators(&one(", \"allowed\": true")), Vec::<String>::new());
+    let refused = authenticators(&one(", \"allowed\": false"));
+    assert!(
+        refused.len() == 1 && refused[0].contains("`Key` may not be used, by `authenticators_file`"),
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_list_of_authenticators_allows_what_it_says_and_nothing_else() {
+    let folder = Folder::new();
+    let other = "00000000-0000-0000-0000-000000000001";
+    let text = format!(
+        "[{{\"aaguid\": \"cb69481e-8ff7-4039-93ec-0a2729a154a8\", \"name\": \"Key\"}}, \
+         {{\"aaguid\": \"{other}\", \"name\": \"Old\", \"allowed\": false}}]"
+    );
+    folder.file("keys.json", &text, 0o644);
+    let sound = short_and("[passkeys]\nauthenticators_file = \"keys.json\"");
+    let config = folder.parse(&sound).unwrap();
+    let model = |text: &str| policy::Aaguid::parse(text).unwrap();
+    assert!(config.passkeys.allow(model("cb69481e-8ff7-4039-93ec-0a2729a154a8")));
+    assert!(!config.passkeys.allow(model(other)));
+    assert!(!config.passkeys.allow(model("00000000-0000-0000-0000-000000000000")));
+    assert_eq!(config.passkeys.name_of(model(other)), Some("Old"));
+    assert!(config.files.iter().any(|file| file.ends_with("keys.json")), "it is watched");
+    folder.file("keys.json", text.replace("false", "true"), 0o644);
+    assert_ne!(folder.parse(&sound).unwrap().revision, config.revision, "it is a part of the version");
+}
+
+#[test]
+fn a_broken_list_of_authenticators_is_refused_with_the_place() {
+    let good = "{\"aaguid\": \"cb69481e-8ff7-4039-93ec-0a2729a154a8\", \"name\": \"Key\"}";
+    for (text, reason) in [
+        ("", "is not JSON: EOF while parsing a value at line 1 column 0"),
+        ("{}", "does not hold a list"),
+        ("[1]", "entry 1: is not an object"),
+        (&format!("[{good}, {{}}]"), "entry 2: `aaguid` is not a text"),
+        (&format!("[{good}, {good}]"), "entry 2: lists `cb69481e-8ff7-4039-93ec-0a2729a154a8` again"),
+        ("[{\"aaguid\": \"cb69\", \"name\": \"Key\"}]", "entry 1: `cb69` is not an AAGUID"),
+        (&format!("[{}]", good.replace("Key", " ")), "entry 1: `name` is not 1 to 100 letters"),
+        (&format!("[{}]", good.replace("name", "nmae")), "entry 1: `nmae` is not a key we know"),
+        (&format!("[{}]", good.replace('}', ", \"allowed\": 1}")), "entry 1: `allowed` is neither true nor false"),
+    ] {
+        let said = authenticators(text);
+        assert!(said.iter().any(|said| said.contains(&format!("`keys.json` {reason}; "))), "{text}: {said:#?}");
+    }
+}
+
+#[test]
+fn posture_sources_have_ids_of_their_own_and_tokens_that_are_never_shown() {
+    let folder = Folder::new();
+    folder.file("mdm", "0123456789abcdef0123456789abcdef\n", 0o600);
+    let source = |id: &str| format!("[[posture_source]]\nid = \"{id}\"\ntoken_file = \"mdm\"\nttl = \"12h\"\n");
+    let config = folder.parse(&short_and(&source("mdm"))).unwrap();
+    assert_eq!(config.posture_sources[0].token.expose(), "0123456789abcdef0123456789abcdef");
+    assert_eq!(config.posture_sources[0].ttl.as_secs(), 12 * 3_600);
+    assert!(!format!("{config:?}").contains("0123456789abcdef"), "a token is never shown");
+    let said = folder.said(&short_and(&(source("mdm") + &source("mdm"))));
+    assert!(said.len() == 1 && said[0].contains("give each source its own id"), "{said:?}");
+}

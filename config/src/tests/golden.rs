@@ -184,6 +184,51 @@ const SAID: &[(&str, &str, &str)] = &[
         "id = \"emr\"\nupstream_tls = { client_certificate = \"tls/chain.pem\" }",
         "app[emr].upstream_tls: has a `client_certificate` without its key; add `client_key`",
     ),
+    (
+        "id = \"idp\"",
+        "id = \"local\"",
+        "provider[local].id: `local` is the gateway's own directory; give the provider another id",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\nsecond_factor = \"passkeys\"",
+        "provider[idp].second_factor: `passkeys` is not one of `provider`, `passkey`; write `passkey`",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\nlisteners = [\"inisde\"]",
+        "provider[idp].listeners: listener `inisde` is not defined; write `inside`, or give it to a `[[listener]]` as its `name`",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\napps = [\"erm\"]",
+        "provider[idp].apps: app `erm` is not defined; write `emr`, or define it with `[[app]]`",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\ncheck_interval = \"5s\"",
+        "provider[idp].check_interval: `5s` is out of bounds; write a span from 1m to 1d",
+    ),
+    (
+        "\"groups\"",
+        "\"groups\"\nenroll_at_first_sign_in = true",
+        "provider[idp].enroll_at_first_sign_in: is not a key we know; write `enrol_at_first_sign_in`",
+    ),
+    (
+        "gateway = {",
+        "gateway = { console_host = \"portal.sakura.example\",",
+        "gateway.console_host: `portal.sakura.example` is the portal host too; give the console a host of its own",
+    ),
+    (
+        "gateway = {",
+        "gateway = { console_host = \"console.sakura.example\",",
+        "console.administrators: is missing; add `administrators = [\"administrator\"]`",
+    ),
+    (
+        "id = \"emr\"",
+        "id = \"emr\"\non_switch = \"stop\"",
+        "app[emr].on_switch: `stop` is not one of `park`, `end`; write one of these",
+    ),
     // rules
     (
         "roles = [\"nurse\"]",
@@ -234,7 +279,7 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
     ("devices = \"all\"", "rule[nurses-use-emr].devices: `all` is not one of `any`, `known`; write one of these"),
     (
         "devices = [\"tablets\"]",
-        "rule[nurses-use-emr].devices: `tablets` is not one of `fixed`, `ward-shared`, `tablet`, `dedicated-remote`, `byod`, `vendor`; write `tablet`",
+        "rule[nurses-use-emr].devices: `tablets` is not one of `fixed`, `ward-shared`, `tablet`, `dedicated-remote`, `byod`, `vendor`, `machine`; write `tablet`",
     ),
     (
         "days = [\"monday\"]",
@@ -273,6 +318,83 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
     (
         "[audit]\ndirectory = \"log\"\nemergency_spool = \"log/spool\"",
         "audit.emergency_spool: lies in the log's own folder, so it would fail together with it; name a path on another disk",
+    ),
+    (
+        "methods = [\"password\"]",
+        "rule[nurses-use-emr].methods: `password` is not one of `provider`, `provider-mfa`, `passkey`, `temporary`; write one of these",
+    ),
+    ("methods = []", "rule[nurses-use-emr].methods: is an empty list; name at least one"),
+    (
+        "keys = [\"yubikey\"]",
+        "rule[nurses-use-emr].keys: `yubikey` is not a model of authenticator; write an AAGUID, or a name from `authenticators_file` of `[passkeys]`",
+    ),
+    (
+        "posture = [\"edr=\"]",
+        "rule[nurses-use-emr].posture: `` is not a value: 1 to 64 letters, digits and signs but quotes and backslashes; write it like `disk_encrypted` or `edr=running`",
+    ),
+    (
+        "posture = [\"EDR\"]",
+        "rule[nurses-use-emr].posture: `EDR` may only hold a-z, 0-9, `.`, `_` and `-`, and begins with a letter or digit; write it like `disk_encrypted` or `edr=running`",
+    ),
+    (
+        "posture = [\"edr=on\", \"edr=off\"]",
+        "rule[nurses-use-emr]: no device can have two values of `edr` in `posture`; demand one of them",
+    ),
+    (
+        "in_outage = \"yes\"",
+        "rule[nurses-use-emr].in_outage: holds a text where true or false belongs; write `true` or `false`, without quotes",
+    ),
+    (
+        "effect = \"forbid\"\nin_outage = true",
+        "rule[nurses-use-emr]: a rule that forbids always reaches into outages; remove `in_outage`; set it in the rules that permit",
+    ),
+    (
+        "[sessions.ward-shared]\nlock = \"20m\"",
+        "sessions.ward-shared.lock: is longer than `idle`, so the session ends before; make it the shorter one",
+    ),
+    (
+        "[sessions.ward-shared]\non_swicth = \"end\"",
+        "sessions.ward-shared.on_swicth: is not a key we know; write `on_switch`",
+    ),
+    (
+        "[sessions.unknown-device]\nshared = true",
+        "sessions.unknown-device.shared: is not a key we know; remove it; the keys here are idle, absolute, lock",
+    ),
+    ("[outage]\nafter = \"1s\"", "outage.after: `1s` is out of bounds; write a span from 30s to 1d"),
+    (
+        "[outage]\nseen_within = 5",
+        "outage.seen_within: is not a key we know; remove it; the keys here are after, seen_within_days, grace",
+    ),
+    ("[directory]\nlokal = true", "directory.lokal: is not a key we know; write `local`"),
+    (
+        "[console]\nauditors = [\"nurse\"]",
+        "console: names roles, but there is no console; add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
+    ),
+    (
+        "[console]\nhelp_desk = [\"nruse\"]",
+        "console.help_desk: role `nruse` is not defined; write `nurse`, or add it to `[roles]`",
+    ),
+    ("[devices]\nca_certificate = \"tls/chain.pem\"", "devices: has a `ca_certificate` without its key; add `ca_key`"),
+    ("[devices]\nca_key = \"tls/key.pem\"", "devices: has a `ca_key` without its certificate; add `ca_certificate`"),
+    (
+        "[devices]\ncrl_files = [\"tls/chain.pem\"]",
+        "devices.crl_files: are of no use without `ca_files`; name the CAs they belong to",
+    ),
+    (
+        "[devices]\ncertificate_lifetime = \"30d\"\nrenew_before = \"30d\"",
+        "devices.renew_before: is not shorter than `certificate_lifetime`; write about a third of it",
+    ),
+    (
+        "[[posture_source]]\nid = \"mdm\"",
+        "posture_source[mdm].token_file: is missing; add `token_file = \"secrets/mdm\"`",
+    ),
+    (
+        "[[posture_source]]\nid = \"mdm\"\ntoken_file = \"tls/key.pem\"",
+        "posture_source[mdm].token_file: holds no token of at least 32 letters and digits; make one with `openssl rand -hex 32`",
+    ),
+    (
+        "[posture_source]\nid = \"mdm\"",
+        "posture_source: holds a table where a list of tables belongs; write `[[posture_source]]` with double brackets",
     ),
     ("[limits]\nheaders_max = 5", "limits.headers_max: `5` is out of bounds; write a number from 16 to 1000"),
     ("[limits]\nheaders_max = -5", "limits.headers_max: `-5` is out of bounds; write a number from 16 to 1000"),

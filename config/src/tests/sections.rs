@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use policy::{Action, Apps, DeviceClass, Devices, Durability, Subjects, Weekday};
+use policy::{Aaguid, Action, Apps, DeviceClass, Devices, Durability, Methods, SignInMethod, Subjects, Weekday};
 
 use super::{Folder, SHORT, short_and, short_with};
-use crate::{ClientCertificates, Config, IdentityField, OnLogFailure, Scheme, TlsProfile};
+use crate::{
+    ClientCertificates, Config, IdentityField, OnLogFailure, OnSwitch, Scheme, SecondFactor, SessionSpan, TlsProfile,
+};
 
 fn config(text: &str) -> Config {
     match Folder::new().parse(text) {
@@ -35,6 +37,15 @@ fn twenty_lines_are_a_whole_gateway_with_safe_defaults() {
     assert!(config.operations.address.unwrap().ip().is_loopback());
     assert!(config.limits.workers > 0);
     assert_eq!(config.roles.values().next().unwrap().en, "看護師", "one text serves both languages");
+    assert!(config.console_host.is_none() && config.console.administrators.is_empty());
+    assert!(!config.directory.local && config.posture_sources.is_empty());
+    let provider = &config.providers[0];
+    assert_eq!(provider.second_factor, SecondFactor::Provider);
+    assert!(!provider.passkey_sign_in && !provider.enrol_at_first_sign_in && provider.check_interval.is_none());
+    assert!(config.passkeys.allow(Aaguid::new([7; 16])), "without a list every model may be used");
+    let day = Duration::from_secs(86_400);
+    assert_eq!((config.outage.after, config.outage.seen_within), (day / 720, 30 * day));
+    assert_eq!((config.devices.renew_before, config.devices.crl_max_age), (365 * day / 3, 7 * day));
 }
 
 #[test]
@@ -132,4 +143,69 @@ fn providers_on_this_machine_may_be_plain_and_a_dotted_claim_is_a_path() {
     let config = config(&text);
     assert_eq!(config.providers[0].issuer, "http://127.0.0.1:3000/realms/x");
     assert_eq!(config.providers[0].roles[0].1.as_str(), "nurse");
+}
+
+#[test]
+fn rules_ask_for_proofs_posture_and_outages() {
+    let text = "methods = [\"passkey\", \"provider-mfa\"]\nkeys = [\"CB69481E-8ff7-4039-93ec-0a2729a154a8\"]\n\
+                posture = [\"os_patched\", \"edr=running\"]\nin_outage = true";
+    let config = config(&short_and(text));
+    let rule = &config.policy.rules[0];
+    assert_eq!(rule.methods, Methods::of([SignInMethod::Passkey, SignInMethod::ProviderMfa]));
+    assert_eq!(rule.keys[0].to_string(), "cb69481e-8ff7-4039-93ec-0a2729a154a8");
+    let posture: Vec<_> = rule.posture.iter().map(ToString::to_string).collect();
+    assert_eq!(posture, ["os_patched=true", "edr=running"]);
+    assert!(rule.in_outage);
+}
+
+#[test]
+fn a_provider_says_for_whom_it_is_and_what_it_is_trusted_with() {
+    let text = short_with(
+        "client_id = \"sekimori\"",
+        "client_id = \"sekimori\"\ndomains = [\"Sakura.Example\"]\nlisteners = [\"inside\"]\napps = [\"emr\"]\n\
+         second_factor = \"passkey\"\npasskey_sign_in = true\nenrol_at_first_sign_in = true\ncheck_interval = \"5m\"",
+    );
+    let config = config(&text);
+    let provider = &config.providers[0];
+    assert_eq!(provider.domains, ["sakura.example"]);
+    assert_eq!((provider.listeners[0].as_str(), provider.apps[0].as_str()), ("inside", "emr"));
+    assert_eq!(provider.second_factor, SecondFactor::Passkey);
+    assert!(provider.passkey_sign_in && provider.enrol_at_first_sign_in);
+    assert_eq!(provider.check_interval, Some(Duration::from_secs(300)));
+}
+
+#[test]
+fn shared_devices_lock_and_park_unless_told_otherwise() {
+    let spans = |text: &str| config(&short_and(text)).sessions;
+    let minutes = |count: u64| Duration::from_secs(60 * count);
+    let ward = spans("").of(Some(DeviceClass::WardShared));
+    assert_eq!((ward.shared, ward.lock, ward.on_switch), (true, Some(minutes(3)), OnSwitch::Park));
+    assert_eq!(ward.parked_max, SessionSpan::PARKED_MAX);
+    let fixed = spans("").of(Some(DeviceClass::Fixed));
+    assert_eq!((fixed.shared, fixed.lock), (false, None));
+    assert_eq!((spans("").of(None).shared, spans("").of(None).lock), (false, None));
+
+    let tablet = spans("[sessions.tablet]\nshared = true\nidle = \"2m\"\non_switch = \"end\"");
+    let tablet = tablet.of(Some(DeviceClass::Tablet));
+    assert_eq!((tablet.shared, tablet.lock, tablet.on_switch), (true, Some(minutes(2)), OnSwitch::End));
+    let own = spans("[sessions.ward-shared]\nshared = false\nlock = \"off\"").of(Some(DeviceClass::WardShared));
+    assert_eq!((own.shared, own.lock), (false, None));
+    let locked = spans("[sessions.fixed]\nlock = \"5m\"").of(Some(DeviceClass::Fixed));
+    assert_eq!((locked.shared, locked.lock), (false, Some(minutes(5))));
+}
+
+#[test]
+fn the_console_is_for_the_roles_it_names() {
+    let text = short_with("gateway = {", "gateway = { console_host = \"Console.sakura.example\",");
+    let config = config(&format!("{text}[console]\nadministrators = [\"nurse\"]\n"));
+    assert_eq!(config.console_host.unwrap().as_str(), "console.sakura.example");
+    assert_eq!(config.policy.console, config.console);
+    assert_eq!(config.console.administrators.len(), 1);
+}
+
+#[test]
+fn unused_accounts_may_stay_for_ever() {
+    let directory = |text: &str| config(&short_and(text)).directory;
+    assert_eq!(directory("").disable_unused_after, Some(Duration::from_secs(90 * 86_400)));
+    assert_eq!(directory("[directory]\ndisable_unused_after_days = 0").disable_unused_after, None);
 }
