@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use config::{SessionSpan, SessionSpans};
-use identity::{Assertions, Devices, Opening, Session, SessionToken, Sessions};
-use policy::{AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, Host, ProviderId, Timestamp};
-use store::{CertificateRecord, DeviceRecord, Person, Sqlite, Store};
+use identity::{Assertions, Devices, Opening, Session, SessionToken, Sessions, SignedIn};
+use policy::{
+    AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, Host, Methods, ProviderId, SignInMethod, Timestamp,
+};
+use store::{CertificateRecord, DeviceRecord, Person, Secret, Sqlite, Store};
 
 const NOW: Timestamp = Timestamp::from_unix_micros(1_795_215_600_000_000);
 
@@ -64,28 +66,31 @@ fn record(number: u32) -> DeviceRecord {
 
 fn opening(number: u32, host: &Host) -> Opening {
     let (issuer, subject) = ("https://idp.example.jp".to_owned(), number.to_string());
-    Opening {
-        person: Person {
-            id: identity::user_id(&issuer, &subject),
-            issuer,
-            subject,
-            provider: ProviderId::parse("ad").expect("a name"),
-            login: format!("user{number}"),
-            name: "佐藤 花子".to_owned(),
-            roles: Vec::new(),
-            unit: String::new(),
-            added_at: NOW,
-            seen_at: NOW,
-            confirmed_at: NOW,
-            disabled: None,
-        },
+    let person = Person {
+        id: identity::user_id(&issuer, &subject),
+        issuer,
+        subject,
+        provider: ProviderId::parse("ad").expect("a name"),
+        login: format!("user{number}"),
+        name: "佐藤 花子".to_owned(),
+        roles: Vec::new(),
+        unit: String::new(),
+        added_at: NOW,
+        seen_at: NOW,
+        confirmed_at: NOW,
+        disabled: None,
+    };
+    let signed_in = SignedIn {
+        person,
         assurance: Assurance::Aal1,
+        methods: Methods::of([SignInMethod::Provider]),
         authenticated_at: NOW,
-        device: None,
-        host: host.clone(),
+        id_token: Secret("id-token".to_owned()),
         provider_session: None,
-        id_token: None,
-    }
+        refresh_token: None,
+        return_to: String::new(),
+    };
+    Opening::by_provider(signed_in, None, host.clone())
 }
 
 #[divan::bench(sample_size = 1000)]

@@ -47,10 +47,11 @@ impl Cache {
         }
     }
 
-    /// The session of a cached token: `None` if it is not cached, `Some(None)` if it is good for another host only.
+    /// The session of a cached token: `None` if it is not cached or out of date, `Some(None)` if it is good for another
+    /// host only.
     pub(crate) fn find(&self, token: &TokenHash, host: &Host) -> Option<Option<Arc<Session>>> {
         let shard = self.shard(token)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(token).map(|entry| (entry.host == *host).then(|| entry.session.clone()))
+        shard.get(token).filter(|entry| !entry.session.is_stale()).map(|entry| (entry.host == *host).then(|| entry.session.clone()))
     }
 
     pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {
@@ -76,7 +77,16 @@ impl Cache {
         }
         let (id, host) = (found.session.id, found.host.clone());
         let known = ids.sessions.get(&id).and_then(Weak::upgrade);
-        let session = known.unwrap_or_else(|| Arc::new(Session::new(found, class)));
+        let session = match known {
+            Some(known) if !known.is_ended() && known.is_as(&found) => known,
+            Some(earlier) => {
+                earlier.mark_stale();
+                let session = Session::new(found, class);
+                session.note_seen(earlier.seen_at());
+                Arc::new(session)
+            }
+            None => Arc::new(Session::new(found, class)),
+        };
         ids.sessions.insert(id, Arc::downgrade(&session));
         ids.sweep();
         // Invariant: the entry is in place before an end of this session can be noted, because `ids` is still held.
@@ -92,11 +102,38 @@ impl Cache {
 
     /// Notes the end of a session. Its tokens stay, pointing at a session that is over, until the next [`Self::retain`].
     pub(crate) fn end(&self, id: SessionId) {
+        self.write_ids().end(id);
+    }
+
+    /// Notes the end of a session as it was before `at`. Whoever proved since then who they are has come back to it.
+    pub(crate) fn end_earlier(&self, id: SessionId, at: Timestamp) {
+        let mut ids = self.write_ids();
+        let session = ids.sessions.get(&id).and_then(Weak::upgrade);
+        if session.is_some_and(|session| session.who.authenticated_at >= at) {
+            return;
+        }
+        ids.end(id);
+    }
+
+    /// Notes that what is known of a session is out of date: its tokens are looked up again.
+    pub(crate) fn outdate(&self, id: SessionId) {
         let mut ids = self.write_ids();
         ids.generation = ids.generation.wrapping_add(1);
-        if let Some(session) = ids.sessions.remove(&id).and_then(|session| session.upgrade()) {
-            session.mark_ended();
+        if let Some(session) = ids.sessions.get(&id).and_then(Weak::upgrade) {
+            session.mark_stale();
         }
+    }
+
+    /// A token of each cached session that passes.
+    pub(crate) fn some_token_of(&self, passes: impl Fn(&Session) -> bool) -> Vec<(TokenHash, Arc<Session>)> {
+        let mut found: HashMap<SessionId, (TokenHash, Arc<Session>)> = HashMap::new();
+        for shard in &self.shards {
+            let shard = shard.read().unwrap_or_else(PoisonError::into_inner);
+            for (token, Entry { session, host: _ }) in shard.iter().filter(|(_, entry)| passes(&entry.session)) {
+                found.insert(session.id(), (*token, session.clone()));
+            }
+        }
+        found.into_values().collect()
     }
 
     /// Sessions whose last use the store does not know yet.
@@ -129,6 +166,13 @@ impl Cache {
 }
 
 impl Ids {
+    fn end(&mut self, id: SessionId) {
+        self.generation = self.generation.wrapping_add(1);
+        if let Some(session) = self.sessions.remove(&id).and_then(|session| session.upgrade()) {
+            session.mark_ended();
+        }
+    }
+
     /// Removes ids that nobody holds any more, each time their number has doubled.
     fn sweep(&mut self) {
         if self.sessions.len() > self.sweep_at {

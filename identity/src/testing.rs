@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use config::{SessionSpan, SessionSpans};
 use policy::{
-    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, Host, ProviderId, RoleId, SessionId, Timestamp,
-    UserId,
+    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, Host, Methods, ProviderId, RoleId, SessionId,
+    SignInMethod, Timestamp, UserId,
 };
 use store::{
     Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
@@ -17,7 +17,7 @@ use store::{
     SessionRecord, SessionsOf, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
 };
 
-use crate::{Devices, Opening, Sessions};
+use crate::{Devices, Opening, Sessions, SignedIn};
 
 /// 2026-11-20T23:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_unix_micros(1_795_215_600_000_000);
@@ -52,6 +52,7 @@ pub(crate) struct Counting {
     look_ups_now: AtomicUsize,
     look_ups_at_once_max: AtomicUsize,
     fails: AtomicBool,
+    calls_left: AtomicUsize,
 }
 
 impl Counting {
@@ -64,6 +65,7 @@ impl Counting {
             look_ups_now: zero(),
             look_ups_at_once_max: zero(),
             fails: false.into(),
+            calls_left: usize::MAX.into(),
         })
     }
 
@@ -79,8 +81,14 @@ impl Counting {
         self.fails.store(fails, Ordering::SeqCst);
     }
 
+    /// Answers so many times more, then fails until it is told otherwise.
+    pub(crate) fn fail_after(&self, calls: usize) {
+        self.calls_left.store(calls, Ordering::SeqCst);
+    }
+
     fn or_fail<'a, T: 'a>(&'a self, answer: Answer<'a, T>) -> Answer<'a, T> {
-        if self.fails.load(Ordering::SeqCst) {
+        let left = self.calls_left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+        if left.is_err() || self.fails.load(Ordering::SeqCst) {
             return Box::pin(async { Err(StoreProblem::Unavailable("as the test wants".to_owned())) });
         }
         answer
@@ -427,13 +435,20 @@ pub(crate) fn nurse() -> Person {
 }
 
 pub(crate) fn opening(device: Option<Arc<Device>>) -> Opening {
-    Opening {
-        person: nurse(),
+    opening_of(nurse(), device)
+}
+
+/// After a sign-in at the provider, by its two factors.
+pub(crate) fn opening_of(person: Person, device: Option<Arc<Device>>) -> Opening {
+    let signed_in = SignedIn {
+        person,
         assurance: Assurance::Aal2,
+        methods: Methods::of([SignInMethod::Provider, SignInMethod::ProviderMfa]),
         authenticated_at: START,
-        device,
-        host: host("login.example.jp"),
+        id_token: Secret("id-token".to_owned()),
         provider_session: Some("idp-session".to_owned()),
-        id_token: None,
-    }
+        refresh_token: None,
+        return_to: String::new(),
+    };
+    Opening::by_provider(signed_in, device, host("login.example.jp"))
 }

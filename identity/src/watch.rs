@@ -101,7 +101,10 @@ impl Watch {
         let (mut is_ledger_changed, mut is_outage_changed) = (false, false);
         for event in events {
             match &event.change {
-                Change::SessionEnded(id) | Change::SessionParked(id) => self.sessions.forget(*id),
+                Change::SessionEnded(id) => self.sessions.forget(*id),
+                Change::SessionParked(id) => self.sessions.note_parked(*id, event.at),
+                Change::SessionResumed(id) => self.sessions.note_resumed(*id, event.at),
+                Change::SessionChanged(id) => self.sessions.note_changed(*id),
                 Change::DeviceRevoked(id) => {
                     self.devices.note_revoked(id).await;
                     is_ledger_changed = true;
@@ -111,9 +114,7 @@ impl Watch {
                 | Change::CertificateAdded(_)
                 | Change::CertificateRevoked(_)
                 | Change::PostureChanged => is_ledger_changed = true,
-                Change::SessionResumed(_)
-                | Change::SessionChanged(_)
-                | Change::PersonAdded(_)
+                Change::PersonAdded(_)
                 | Change::PersonChanged(_)
                 | Change::PersonDisabled(_)
                 | Change::PersonEnabled(_)
@@ -139,9 +140,11 @@ impl Watch {
         if now.since(self.written_down_at) >= WRITE_DOWN_INTERVAL {
             self.written_down_at = now;
             self.sessions.write_down(now).await?;
+            self.devices.write_down().await?;
         }
         if now.since(self.pruned_at) >= PRUNE_INTERVAL {
             self.pruned_at = now;
+            self.sessions.end_overdue(now).await?;
             self.store.prune(now).await?;
         }
         Ok(())

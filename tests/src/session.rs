@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use config::{SessionSpan, SessionSpans};
-use identity::{Devices, Opening, Sessions};
-use policy::{Assurance, DeviceId, Host, ProviderId, RoleId, Timestamp};
-use store::{DeviceRecord, Person, Sqlite, Store};
+use identity::{Devices, Opening, Sessions, SignedIn};
+use policy::{Assurance, DeviceId, Host, Methods, ProviderId, RoleId, SignInMethod, Timestamp};
+use store::{DeviceRecord, Person, Secret, Sqlite, Store};
 
 use crate::authority::now;
 use crate::hospital::host_name;
@@ -47,15 +47,17 @@ impl Session {
         let sessions = Sessions::new(Arc::clone(&store), devices, spans());
         let at = now();
         let first = host(hosts.first().expect("a session is for a host"));
-        let opening = Opening {
+        let signed_in = SignedIn {
             person: person(login, roles, at),
             assurance: Assurance::Aal1,
+            methods: Methods::of([SignInMethod::Provider]),
             authenticated_at: at,
-            device: known(&store, device).await,
-            host: first.clone(),
+            id_token: Secret("a test's".to_owned()),
             provider_session: None,
-            id_token: None,
+            refresh_token: None,
+            return_to: String::new(),
         };
+        let opening = Opening::by_provider(signed_in, known(&store, device).await, first.clone());
         let (session, token) = sessions.open(opening, at).await.expect("a session opens");
         let mut tokens = BTreeMap::from([(first.to_string(), token.expose().to_owned())]);
         for short in hosts.iter().skip(1) {

@@ -178,15 +178,7 @@ impl Site {
         request: &PageRequest,
         signed_in: SignedIn,
     ) -> Result<(Arc<Session>, SessionToken), Fault> {
-        let opening = Opening {
-            person: signed_in.person,
-            assurance: signed_in.assurance,
-            authenticated_at: signed_in.authenticated_at,
-            device: request.device.clone(),
-            host: request.host.clone(),
-            provider_session: signed_in.provider_session,
-            id_token: Some(signed_in.id_token),
-        };
+        let opening = Opening::by_provider(signed_in, request.device.clone(), request.host.clone());
         self.parts.sessions.open(opening, request.at).await.map_err(|problem| {
             warn!(request = %request.request, %problem, "a session could not be opened");
             store_fault(&problem)

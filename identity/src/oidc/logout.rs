@@ -100,7 +100,7 @@ struct Told {
 
 #[derive(Deserialize)]
 struct Header {
-    alg: CoreJwsSigningAlgorithm,
+    alg: String,
     kid: Option<String>,
     typ: Option<String>,
     crit: Option<Value>,
@@ -123,26 +123,45 @@ impl Oidc {
         let key = hash_all(KIND, &[provider.as_str(), &known.config.issuer, &told.id]);
         // Until then its age is within bounds; afterwards it is refused for that.
         let expires_at = told.issued_at.after(TOKEN_AGE_MAX).after(2 * CLOCK_SKEW);
-        let is_new = self.store.remember_once(KIND, key, expires_at).await?;
+        let is_new = self.store.remember_once(KIND, key, expires_at).await.inspect_err(|_| self.note_unfinished(key))?;
         if !is_new && !self.unfinished_log_outs().contains(&key) {
             return Err(LogoutProblem::Rejected { provider: provider.clone(), rejection: Rejection::Replayed });
         }
-        self.note_unfinished(key);
+        let unfinished = Unfinished { oidc: self, key };
         let ended = end(self.store.as_ref(), provider, told, now).await?;
         for id in &ended {
             sessions.forget(*id);
         }
-        self.unfinished_log_outs().remove(&key);
+        unfinished.done();
         Ok(LoggedOut { ended })
     }
 
-    /// From here to the end of the sessions, the token may come again: the store may fail, or this work be dropped.
     fn note_unfinished(&self, key: TokenHash) {
         let mut unfinished = self.unfinished_log_outs();
         if unfinished.len() >= UNFINISHED_MAX {
             unfinished.clear();
         }
         unfinished.insert(key);
+    }
+}
+
+/// A token that was accepted and whose sessions did not end yet. It may come again if the store fails or this work is
+/// dropped.
+struct Unfinished<'a> {
+    oidc: &'a Oidc,
+    key: TokenHash,
+}
+
+impl Unfinished<'_> {
+    fn done(self) {
+        self.oidc.unfinished_log_outs().remove(&self.key);
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.oidc.note_unfinished(self.key);
     }
 }
 
@@ -204,7 +223,9 @@ impl Provider {
 
 /// A token whose form is that of a logout token; whether it is genuine is not known yet.
 struct Signed<'a> {
-    header: Header,
+    algorithm: CoreJwsSigningAlgorithm,
+    /// The name of the key.
+    key: Option<String>,
     message: &'a str,
     claims: &'a str,
     signature: Vec<u8>,
@@ -217,30 +238,27 @@ impl<'a> Signed<'a> {
         }
         let (message, signature) = token.rsplit_once('.').ok_or(Rejection::Malformed)?;
         let (header, claims) = message.split_once('.').ok_or(Rejection::Malformed)?;
-        let header: Value = decoded(header).ok_or(Rejection::Malformed)?;
+        let header: Header = decoded(header).ok_or(Rejection::Malformed)?;
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| Rejection::Malformed)?;
-        // An algorithm nobody knows, such as `none`, does not even parse.
-        let header: Header = serde_json::from_value(header).map_err(|_| Rejection::Signature)?;
         if header.crit.is_some() {
             return Err(Rejection::Malformed);
         }
-        if !ALLOWED_ALGORITHMS.contains(&header.alg) {
-            return Err(Rejection::Signature);
-        }
+        let algorithm = serde_json::from_value(Value::String(header.alg.clone())).ok();
+        let algorithm = algorithm.filter(|one| ALLOWED_ALGORITHMS.contains(one)).ok_or(Rejection::Signature)?;
         if header.typ.as_deref().is_some_and(|kind| !is_logout_token(kind)) {
             return Err(Rejection::Kind);
         }
-        Ok(Self { header, message, claims, signature })
+        Ok(Self { algorithm, key: header.kid, message, claims, signature })
     }
 
     /// Whether one of these keys made the signature: the one it names, or the only one.
     fn is_signed_with(&self, keys: &CoreJsonWebKeySet) -> bool {
-        let is_named = |key: &&CoreJsonWebKey| match &self.header.kid {
+        let is_named = |key: &&CoreJsonWebKey| match &self.key {
             Some(name) => key.key_id().is_some_and(|id| **id == *name),
             None => keys.keys().len() == 1,
         };
         let made_it = |key: &CoreJsonWebKey| {
-            key.verify_signature(&self.header.alg, self.message.as_bytes(), &self.signature).is_ok()
+            key.verify_signature(&self.algorithm, self.message.as_bytes(), &self.signature).is_ok()
         };
         keys.keys().iter().filter(is_named).any(made_it)
     }

@@ -426,3 +426,5 @@ impl fmt::Debug for Callback {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) use tests::provider as provider_for_tests;

@@ -10,11 +10,14 @@ use crate::testing::{Counting, Hands, START, minutes};
 use hostile::{ISSUER, Idp, Signer};
 
 mod hostile;
+mod logout;
+mod outage;
+mod refresh;
 
 const REDIRECT_URI: &str = "https://login.example.jp/.sekimori/oidc/ad";
 
 /// The hospital's directory, as it is configured.
-pub(super) fn provider() -> config::Provider {
+pub(crate) fn provider() -> config::Provider {
     let role = |name: &str| RoleId::parse(name).unwrap();
     config::Provider {
         id: ProviderId::parse("ad").unwrap(),

@@ -38,6 +38,10 @@ pub(super) struct Told {
     pub(super) is_down: bool,
     pub(super) all_requests_named_the_provider: bool,
     pub(super) secret_came_in_header: Option<bool>,
+    /// The refresh token in force; each use makes another. None if the provider gives none.
+    pub(super) refresh_token: Option<String>,
+    /// What a refresh is answered with instead.
+    pub(super) refuses_refresh: Option<(u16, Value)>,
     /// Codes that were given out, with the query of their request.
     codes: HashMap<String, HashMap<String, String>>,
     asked: Vec<String>,
@@ -74,6 +78,8 @@ impl Idp {
             is_down: false,
             all_requests_named_the_provider: true,
             secret_came_in_header: None,
+            refresh_token: None,
+            refuses_refresh: None,
             codes: HashMap::new(),
             asked: Vec::new(),
         }))
@@ -88,7 +94,7 @@ impl Idp {
         self.told().asked.iter().filter(|asked| *asked == path).count()
     }
 
-    fn signer(&self) -> Arc<Signer> {
+    pub(super) fn signer(&self) -> Arc<Signer> {
         self.told().signer.clone()
     }
 
@@ -144,17 +150,40 @@ impl Idp {
         };
         assert!(is_client, "the client must prove itself");
         self.told().secret_came_in_header = Some(in_header.is_some());
+        if form["grant_type"] == "refresh_token" {
+            return self.refresh(&form["refresh_token"], now);
+        }
         let query = self.told().codes.remove(&form["code"]);
         let Some(query) = query else { return answer(400, &json!({"error": "invalid_grant"})) };
         let challenge = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, form["code_verifier"].as_bytes()));
         if challenge != query["code_challenge"] || form["redirect_uri"] != query["redirect_uri"] {
             return answer(400, &json!({"error": "invalid_grant"}));
         }
+        self.tokens(Some(&query["nonce"]), now)
+    }
+
+    fn refresh(&self, token: &str, now: i64) -> Response<Vec<u8>> {
+        let mut told = self.told();
+        if let Some((status, body)) = &told.refuses_refresh {
+            return answer(*status, body);
+        }
+        if told.refresh_token.as_deref() != Some(token) {
+            return answer(400, &json!({"error": "invalid_grant"}));
+        }
+        told.refresh_token = Some(crate::secret::random_name());
+        drop(told);
+        self.tokens(None, now)
+    }
+
+    fn tokens(&self, nonce: Option<&str>, now: i64) -> Response<Vec<u8>> {
         let mut claims = json!({
             "iss": ISSUER, "aud": "sekimori", "sub": "0001", "exp": now + 300, "iat": now, "auth_time": now,
-            "nonce": query["nonce"], "amr": ["pwd", "mfa"], "sid": "idp-session", "groups": ["ward-nurses", "chess"],
+            "amr": ["pwd", "mfa"], "sid": "idp-session", "groups": ["ward-nurses", "chess"],
             "preferred_username": "n.sato", "name": "佐藤 花子", "email": "someone.else@example.jp",
         });
+        if let Some(nonce) = nonce {
+            claims["nonce"] = json!(nonce);
+        }
         claims["at_hash"] = json!(self.signer().access_token_hash());
         (self.told().change)(&mut claims);
         let forge = self.told().forge;
@@ -165,6 +194,9 @@ impl Idp {
         let mut body = json!({"access_token": ACCESS_TOKEN, "token_type": "Bearer", "id_token": id_token});
         if self.told().omits_id_token {
             body.as_object_mut().unwrap().remove("id_token");
+        }
+        if let Some(token) = &self.told().refresh_token {
+            body["refresh_token"] = json!(token);
         }
         answer(200, &body)
     }
@@ -193,7 +225,7 @@ impl Signer {
         Self { kid, key: Key::P256(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap()) }
     }
 
-    fn es384(kid: &'static str) -> Self {
+    pub(super) fn es384(kid: &'static str) -> Self {
         Self { kid, key: Key::P384(EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap()) }
     }
 
@@ -211,7 +243,7 @@ impl Signer {
         Self { kid, key: Key::Rsa(pair, "PS256", &RSA_PSS_SHA256) }
     }
 
-    fn algorithm(&self) -> &'static str {
+    pub(super) fn algorithm(&self) -> &'static str {
         match &self.key {
             Key::P256(_) => "ES256",
             Key::P384(_) => "ES384",
@@ -220,7 +252,7 @@ impl Signer {
         }
     }
 
-    fn jwk(&self) -> Value {
+    pub(super) fn jwk(&self) -> Value {
         let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         let point = |pair: &EcdsaKeyPair, curve: &str| {
             let (x, y) = pair.public_key().as_ref()[1..].split_at(pair.public_key().as_ref().len() / 2);
@@ -254,7 +286,7 @@ impl Signer {
         URL_SAFE_NO_PAD.encode(&digest.as_ref()[..digest.as_ref().len() / 2])
     }
 
-    fn sign(&self, message: &[u8]) -> Vec<u8> {
+    pub(super) fn sign(&self, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match &self.key {
             Key::P256(pair) | Key::P384(pair) => pair.sign(&random, message).unwrap().as_ref().to_vec(),
@@ -267,20 +299,20 @@ impl Signer {
         }
     }
 
-    fn token(&self, kind: &str, claims: &Value) -> String {
+    pub(super) fn token(&self, kind: &str, claims: &Value) -> String {
         let header = json!({"alg": self.algorithm(), "kid": self.kid, "typ": kind});
         joined(&header, claims, |message| self.sign(message))
     }
 }
 
-fn joined(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
+pub(super) fn joined(header: &Value, claims: &Value, sign: impl FnOnce(&[u8]) -> Vec<u8>) -> String {
     let encode = |part: &Value| URL_SAFE_NO_PAD.encode(part.to_string());
     let message = format!("{}.{}", encode(header), encode(claims));
     let signature = URL_SAFE_NO_PAD.encode(sign(message.as_bytes()));
     format!("{message}.{signature}")
 }
 
-fn with_secret(secret: &[u8], claims: &Value) -> String {
+pub(super) fn with_secret(secret: &[u8], claims: &Value) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, secret);
     let header = json!({"alg": "HS256", "kid": "k1", "typ": "JWT"});
     joined(&header, claims, |message| hmac::sign(&key, message).as_ref().to_vec())
