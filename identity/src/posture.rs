@@ -232,11 +232,7 @@ fn read_csv(body: &[u8]) -> Result<Vec<Told>, Vec<PosturePlace>> {
 }
 
 /// Checks every attribute.
-fn rows(
-    told: Vec<Told>,
-    source: &config::PostureSource,
-    now: Timestamp,
-) -> Result<Vec<PostureRow>, Vec<PosturePlace>> {
+fn rows(told: Vec<Told>, source: &config::PostureSource, now: Timestamp) -> Result<Vec<PostureRow>, Vec<PosturePlace>> {
     if told.len() > ROWS_MAX {
         let reason = format!("more than {ROWS_MAX} attributes; send them in several parts");
         return Err(vec![PosturePlace { place: "the whole".to_owned(), reason }]);
@@ -321,7 +317,8 @@ mod tests {
 
     #[tokio::test]
     async fn json_and_csv_tell_the_same() {
-        let json = r#"[{"device":"ward-3","attributes":{"edr":"running","os_patched":true},"at":"2026-11-20T22:30:00Z"}]"#;
+        let json =
+            r#"[{"device":"ward-3","attributes":{"edr":"running","os_patched":true},"at":"2026-11-20T22:30:00Z"}]"#;
         let csv = "device,name,value,at\nward-3,edr,running,2026-11-21T07:30:00+09:00\n\
                    ward-3,os_patched,true,2026-11-20T22:30:00Z\n";
         let mut kept = Vec::new();

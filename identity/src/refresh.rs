@@ -71,7 +71,8 @@ impl Refresh {
             }
             let due = self.store.sessions_to_check(provider, before, SESSIONS_MAX).await?;
             for several in due.chunks(AT_ONCE_MAX) {
-                let ask = |(session, person)| -> Work<'_, _> { Box::pin(self.ask(oidc, provider, session, person, at)) };
+                let ask =
+                    |(session, person)| -> Work<'_, _> { Box::pin(self.ask(oidc, provider, session, person, at)) };
                 let found = together(several.iter().map(|(session, person)| ask((session, person))).collect()).await;
                 for one in found {
                     refreshed.count(&one?);
@@ -95,7 +96,9 @@ impl Refresh {
         }
         let confirmed = match oidc.ask_again(provider, token, &person.subject).await {
             Ok(confirmed) => confirmed,
-            Err(SignInProblem::Refused { error, .. }) if error == "invalid_grant" => return self.end(session, at).await,
+            Err(SignInProblem::Refused { error, .. }) if error == "invalid_grant" => {
+                return self.end(session, at).await;
+            }
             Err(problem) => return Ok(unanswered(provider, session, &problem)),
         };
         let Confirmed { refresh_token, roles } = confirmed;
@@ -112,12 +115,7 @@ impl Refresh {
         }
     }
 
-    async fn confirm(
-        &self,
-        person: &Person,
-        roles: Vec<policy::RoleId>,
-        at: Timestamp,
-    ) -> Result<Found, StoreProblem> {
+    async fn confirm(&self, person: &Person, roles: Vec<policy::RoleId>, at: Timestamp) -> Result<Found, StoreProblem> {
         match self.store.confirm_roles(&person.id, roles, at, PROVIDER_ACTOR.to_owned()).await {
             Ok(true) => Ok(Found::Changed),
             // Whoever disabled the person ended the session too.

@@ -49,10 +49,9 @@ impl From<StoreProblem> for EnrolProblem {
     fn from(problem: StoreProblem) -> Self {
         match problem {
             StoreProblem::NotInForce(_) => Self::NotInForce,
-            StoreProblem::Unavailable(_)
-            | StoreProblem::Corrupt(_)
-            | StoreProblem::Exists(_)
-            | StoreProblem::Full => Self::Store(problem),
+            StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) | StoreProblem::Exists(_) | StoreProblem::Full => {
+                Self::Store(problem)
+            }
         }
     }
 }
@@ -135,8 +134,8 @@ mod tests {
     use store::{Invitation, InvitationId, Store};
 
     use super::*;
-    use crate::testing::{START, Ward, minutes, terminal};
     use crate::DeviceState;
+    use crate::testing::{START, Ward, minutes, terminal};
 
     const DAY: Duration = Duration::from_secs(86_400);
 
@@ -204,7 +203,8 @@ mod tests {
         let due = START.after(265 * DAY);
         assert!(ward.devices.renewal_due(&device, renew_before, due));
         ward.devices.renew(&device, certificate(8, due), renew_before, due).await.unwrap();
-        let known = |number: u8, at| matches!(ward.devices.find(&Fingerprint::new([number; 32]), at), DeviceState::Known(_));
+        let known =
+            |number: u8, at| matches!(ward.devices.find(&Fingerprint::new([number; 32]), at), DeviceState::Known(_));
         assert!(known(3, due.after(6 * DAY)) && known(8, due.after(6 * DAY)));
         assert!(!known(3, due.after(7 * DAY)) && known(8, due.after(300 * DAY)));
         let gone = ward.devices.renew(&device, certificate(9, due), renew_before, due.after(8 * DAY)).await;

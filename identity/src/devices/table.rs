@@ -294,7 +294,8 @@ mod tests {
     #[tokio::test]
     async fn one_wrong_cell_and_nothing_is_taken_in() {
         let ward = Ward::open().await;
-        let text = "id,class,expires_at\nct-1,fixed,\nct 2,fixed,\nct-3,pc,\nct-4,,\nct-1,fixed,\nct-5,fixed,2027-02-30\n";
+        let text =
+            "id,class,expires_at\nct-1,fixed,\nct 2,fixed,\nct-3,pc,\nct-4,,\nct-1,fixed,\nct-5,fixed,2027-02-30\n";
         assert_eq!(problems(&ward, text).await, [(3, 1), (4, 2), (5, 2), (6, 1), (7, 3)]);
         assert!(ward.devices.read_csv(text, ZONE, "cli:root", START).await.is_err());
         assert_eq!(ward.store.devices().await.unwrap().len(), 1);

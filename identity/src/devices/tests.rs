@@ -81,8 +81,7 @@ async fn posture_goes_with_the_device_stale_or_not() {
     let DeviceState::Known(device) = ward.devices.find(&print(3), START.after(minutes(5))) else { panic!("known") };
     let mut facts: Vec<_> = device.posture.iter().map(|fact| (fact.name.to_string(), fact.fresh_until)).collect();
     facts.sort();
-    let expected =
-        [("edr".to_owned(), START.after(minutes(1))), ("os_patched".to_owned(), START.after(DAYS))];
+    let expected = [("edr".to_owned(), START.after(minutes(1))), ("os_patched".to_owned(), START.after(DAYS))];
     assert_eq!(facts, expected, "whether it is stale is the policy's question");
 }
 

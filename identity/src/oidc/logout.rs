@@ -6,8 +6,8 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
 use openidconnect::JsonWebKey;
+use openidconnect::core::{CoreJsonWebKey, CoreJsonWebKeySet, CoreJwsSigningAlgorithm};
 use policy::{ProviderId, SessionId, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -123,7 +123,8 @@ impl Oidc {
         let key = hash_all(KIND, &[provider.as_str(), &known.config.issuer, &told.id]);
         // Until then its age is within bounds; afterwards it is refused for that.
         let expires_at = told.issued_at.after(TOKEN_AGE_MAX).after(2 * CLOCK_SKEW);
-        let is_new = self.store.remember_once(KIND, key, expires_at).await.inspect_err(|_| self.note_unfinished(key))?;
+        let is_new =
+            self.store.remember_once(KIND, key, expires_at).await.inspect_err(|_| self.note_unfinished(key))?;
         if !is_new && !self.unfinished_log_outs().contains(&key) {
             return Err(LogoutProblem::Rejected { provider: provider.clone(), rejection: Rejection::Replayed });
         }

@@ -220,7 +220,11 @@ fn a_report_says_who_did_how_much_and_what_the_provider_says_of_them_now() {
     assert_eq!(standings, expected);
     let first = &report.people[0];
     assert_eq!(first.sessions, [SessionId::new(0), SessionId::new(1)]);
-    assert_eq!((first.accesses[&AppId::parse("emr").unwrap()], first.refused), (2, 1), "what came too late is left out");
+    assert_eq!(
+        (first.accesses[&AppId::parse("emr").unwrap()], first.refused),
+        (2, 1),
+        "what came too late is left out"
+    );
     assert_eq!((first.first_at, first.last_at), (START.after(minutes(1)), START.after(minutes(14))));
     assert_eq!((report.sessions(), report.accesses()), (6, 7));
 }

@@ -192,14 +192,18 @@ async fn only_a_token_that_calls_itself_a_logout_token_or_nothing_is_one() {
 async fn a_token_that_its_provider_did_not_sign_ends_nothing() {
     let desk = Desk::open().await;
     desk.sign_in(Some("idp-session")).await;
-    desk.oidc.log_out(&provider().id, &desk.idp.signer().token(KIND, &json!({})), &desk.ward.sessions).await.unwrap_err();
+    desk.oidc
+        .log_out(&provider().id, &desk.idp.signer().token(KIND, &json!({})), &desk.ward.sessions)
+        .await
+        .unwrap_err();
     let (claims, signer) = (desk.claims(), desk.idp.signer());
     let header = |algorithm: &str, key: &str| json!({"alg": algorithm, "kid": key, "typ": KIND});
     let stranger = Signer::es256("k1");
     let genuine = signer.token(KIND, &claims);
     let (message, _) = genuine.rsplit_once('.').unwrap();
     let other_claims = desk.idp.signer().token(KIND, &json!({"iss": ISSUER}));
-    let own_key = json!({"alg": "ES256", "kid": "evil", "typ": KIND, "jwk": stranger.jwk(), "jku": "https://evil.example"});
+    let own_key =
+        json!({"alg": "ES256", "kid": "evil", "typ": KIND, "jwk": stranger.jwk(), "jku": "https://evil.example"});
     for (name, token) in [
         ("unsigned", joined(&header("none", "k1"), &claims, |_| Vec::new())),
         ("without a signature", format!("{message}.")),
@@ -280,7 +284,12 @@ async fn a_token_works_once() {
     let again = desk.log_out_with(|claims| claims["jti"] = same_id.clone()).await;
     assert_eq!(rejection(again), Some(Rejection::Replayed), "another token of the same name");
     let neighbour = desk.ward.neighbour().await;
-    let oidc = Oidc::new(&[provider()], desk.ward.store.clone(), desk.idp.fetch(desk.ward.hands.clock()), neighbour.hands.clock());
+    let oidc = Oidc::new(
+        &[provider()],
+        desk.ward.store.clone(),
+        desk.idp.fetch(desk.ward.hands.clock()),
+        neighbour.hands.clock(),
+    );
     let there = oidc.log_out(&provider().id, &token, &neighbour.sessions).await;
     assert!(matches!(there, Err(LogoutProblem::Rejected { rejection: Rejection::Replayed, .. })), "in no process");
     assert!(!desk.ward.sessions.cached_still_open(back, START), "the second token ended it");

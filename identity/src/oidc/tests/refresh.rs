@@ -135,7 +135,10 @@ async fn silence_and_nonsense_change_nothing() {
     let answers: Vec<(&str, Box<dyn Fn(&Idp)>)> = vec![
         ("down", Box::new(|idp| idp.told().is_down = true)),
         ("500", Box::new(|idp| idp.told().refuses_refresh = Some((500, json!({}))))),
-        ("invalid_client", Box::new(|idp| idp.told().refuses_refresh = Some((401, json!({"error": "invalid_client"}))))),
+        (
+            "invalid_client",
+            Box::new(|idp| idp.told().refuses_refresh = Some((401, json!({"error": "invalid_client"})))),
+        ),
         ("no token", Box::new(|idp| idp.told().refuses_refresh = Some((200, json!({}))))),
         ("user info fails", Box::new(|idp| idp.told().omits_id_token = true)),
         ("forged", Box::new(|idp| idp.told().forge = Some(hostile::signed_by_another_under_the_same_name))),
