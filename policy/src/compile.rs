@@ -2,13 +2,17 @@
 //! asking, and explains refusals.
 //!
 //! Where Cedar's scope can say it (one role, one app), the scope says it; lists become conditions. No text needs
-//! escaping: names, canonical paths and demands on posture hold neither quotes nor backslashes.
+//! escaping: names, canonical paths and demands on posture hold neither quotes nor backslashes. A short list is written
+//! as alternatives, since Cedar builds a set anew each time it meets one.
 
 use std::fmt::Display;
 use std::fmt::Write as _;
 
 use crate::facts::{Fact, Reads};
-use crate::{Apps, Devices, Effect, Hours, Rule, SignInMethod, Subjects};
+use crate::{Action, Apps, Devices, Effect, Hours, Rule, SignInMethod, Subjects, Weekday};
+
+/// A longer list is written as a set, so that no expression nests deep.
+const ALTERNATIVES_MAX: usize = 8;
 
 /// The rule as one Cedar policy.
 pub(crate) fn cedar_text(rule: &Rule) -> String {
@@ -19,7 +23,11 @@ pub(crate) fn cedar_text(rule: &Rule) -> String {
         Subjects::Roles(roles) => match roles.as_slice() {
             [role] => format!(r#"principal in Sekimori::Role::"{role}""#),
             roles => {
-                conditions.push(format!("principal in {}", list(roles, "Sekimori::Role::")));
+                conditions.push(if roles.len() > ALTERNATIVES_MAX {
+                    format!("principal in {}", list(roles, "Sekimori::Role::"))
+                } else {
+                    alternatives("principal in", roles, "Sekimori::Role::")
+                });
                 "principal is Sekimori::User".to_owned()
             }
         },
@@ -29,19 +37,30 @@ pub(crate) fn cedar_text(rule: &Rule) -> String {
         Apps::Only(apps) => match apps.as_slice() {
             [app] => format!(r#"resource == Sekimori::App::"{app}""#),
             apps => {
-                conditions.push(format!("{}.contains(resource)", list(apps, "Sekimori::App::")));
+                conditions.push(one_of("resource", apps, "Sekimori::App::"));
                 "resource is Sekimori::App".to_owned()
             }
         },
     };
-    let actions = list(rule.actions.iter().map(|action| action.as_str()), "Sekimori::Action::");
+    let named = |action: &Action| format!(r#"Sekimori::Action::"{}""#, action.as_str());
+    let action = match rule.actions.as_slice() {
+        [action] => format!("action in {}", named(action)),
+        actions if Action::ALL.iter().all(|action| actions.contains(action)) => "action".to_owned(),
+        actions => {
+            conditions.insert(
+                0,
+                actions.iter().map(|one| format!("action in {}", named(one))).collect::<Vec<_>>().join(" || "),
+            );
+            "action".to_owned()
+        }
+    };
     conditions.extend(situation(rule));
 
     let effect = match rule.effect {
         Effect::Permit => "permit",
         Effect::Forbid => "forbid",
     };
-    let mut text = format!("@id(\"{}\")\n{effect} ({principal}, action in {actions}, {resource})", rule.id);
+    let mut text = format!("@id(\"{}\")\n{effect} ({principal}, {action}, {resource})", rule.id);
     for condition in conditions {
         write!(text, "\nwhen {{ {condition} }}").expect("writing to a string does not fail");
     }
@@ -60,16 +79,18 @@ fn situation(rule: &Rule) -> impl Iterator<Item = String> {
         Devices::Any => None,
         Devices::Known => Some("context.device.known".to_owned()),
         Devices::Classes(classes) => {
-            let classes = list(classes.iter().map(|class| class.as_str()), "");
-            Some(format!("context.device.known && {classes}.contains(context.device.class)"))
+            let classes: Vec<_> = classes.iter().map(|class| class.as_str()).collect();
+            Some(format!("context.device.known && ({})", one_of("context.device.class", &classes, "")))
         }
     };
-    let zone = (!rule.zones.is_empty()).then(|| format!("{}.contains(context.zone)", list(&rule.zones, "")));
+    let zone = (!rule.zones.is_empty()).then(|| one_of("context.zone", &rule.zones, ""));
     let assurance = rule.assurance.map(|level| format!("context.assurance >= {}", level.level()));
     let fresh = rule.authenticated_within.map(|span| format!("context.auth_age_seconds < {}", span.as_secs()));
-    let methods = (!rule.methods.is_empty())
-        .then(|| format!("context.methods.containsAny({})", list(rule.methods.iter().map(SignInMethod::as_str), "")));
-    let keys = (!rule.keys.is_empty()).then(|| format!("{}.contains(context.key_model)", list(&rule.keys, "")));
+    let methods = (!rule.methods.is_empty()).then(|| {
+        let used = |method: SignInMethod| format!(r#"context.methods.contains("{}")"#, method.as_str());
+        rule.methods.iter().map(used).collect::<Vec<_>>().join(" || ")
+    });
+    let keys = (!rule.keys.is_empty()).then(|| one_of("context.key_model", &rule.keys, ""));
     let posture =
         (!rule.posture.is_empty()).then(|| format!("context.device.posture.containsAll({})", list(&rule.posture, "")));
     let outage = (!reaches_outages(rule)).then(|| "!context.in_outage".to_owned());
@@ -86,15 +107,36 @@ pub(crate) fn reaches_outages(rule: &Rule) -> bool {
 
 fn hours(hours: &Hours) -> String {
     let (from, to) = (hours.from_minute, hours.to_minute);
-    let days = list(hours.days.iter().map(|day| day.as_str()), "");
+    let on = |days: Vec<Weekday>| {
+        if daily(hours) {
+            return String::new();
+        }
+        let days: Vec<_> = days.into_iter().map(Weekday::as_str).collect();
+        format!("({}) && ", one_of("context.weekday", &days, ""))
+    };
+    let days = on(hours.days.clone());
     if from < to {
-        return format!("{days}.contains(context.weekday) && context.minute >= {from} && context.minute < {to}");
+        return format!("{days}context.minute >= {from} && context.minute < {to}");
     }
-    let days_after = list(hours.days.iter().map(|day| day.next().as_str()), "");
-    format!(
-        "({days}.contains(context.weekday) && context.minute >= {from}) || \
-         ({days_after}.contains(context.weekday) && context.minute < {to})"
-    )
+    let days_after = on(hours.days.iter().map(|day| day.next()).collect());
+    format!("({days}context.minute >= {from}) || ({days_after}context.minute < {to})")
+}
+
+/// Whether the hours are those of every day.
+fn daily(hours: &Hours) -> bool {
+    Weekday::ALL.iter().all(|day| hours.days.contains(day))
+}
+
+/// That an expression is one of these.
+fn one_of(expression: &str, items: &[impl Display], kind: &str) -> String {
+    if items.len() > ALTERNATIVES_MAX {
+        return format!("{}.contains({expression})", list(items, kind));
+    }
+    alternatives(&format!("{expression} =="), items, kind)
+}
+
+fn alternatives(relation: &str, items: &[impl Display], kind: &str) -> String {
+    items.iter().map(|item| format!(r#"{relation} {kind}"{item}""#)).collect::<Vec<_>>().join(" || ")
 }
 
 /// A set in Cedar: each item in quotes, after its type.
@@ -111,7 +153,7 @@ pub(crate) fn reads(rule: &Rule) -> Reads {
     reads = when(reads, rule.devices != Devices::Any, Fact::Device);
     reads = when(reads, !rule.zones.is_empty(), Fact::Zone);
     reads = when(reads, rule.hours.is_some(), Fact::Minute);
-    reads = when(reads, rule.hours.is_some(), Fact::Weekday);
+    reads = when(reads, rule.hours.as_ref().is_some_and(|hours| !daily(hours)), Fact::Weekday);
     reads = when(reads, rule.assurance.is_some(), Fact::Assurance);
     reads = when(reads, !rule.methods.is_empty(), Fact::Methods);
     reads = when(reads, !rule.keys.is_empty(), Fact::KeyModel);
@@ -130,7 +172,7 @@ mod tests {
         assert_eq!(
             cedar_text(&rule_with("nurse-reads", |rule| rule.in_outage = true)),
             "@id(\"nurse-reads\")\npermit (principal in Sekimori::Role::\"nurse\", \
-             action in [Sekimori::Action::\"read\"], resource == Sekimori::App::\"emr\");"
+             action in Sekimori::Action::\"read\", resource == Sekimori::App::\"emr\");"
         );
     }
 
@@ -151,16 +193,16 @@ mod tests {
             rule.posture = vec![crate::PostureDemand::parse("os_patched").unwrap()];
         });
         let expected = r#"@id("full")
-forbid (principal is Sekimori::User, action in [Sekimori::Action::"read"], resource is Sekimori::App)
-when { principal in [Sekimori::Role::"nurse", Sekimori::Role::"doctor"] }
-when { [Sekimori::App::"emr", Sekimori::App::"pacs"].contains(resource) }
+forbid (principal is Sekimori::User, action in Sekimori::Action::"read", resource is Sekimori::App)
+when { principal in Sekimori::Role::"nurse" || principal in Sekimori::Role::"doctor" }
+when { resource == Sekimori::App::"emr" || resource == Sekimori::App::"pacs" }
 when { context.path like "/fhir/*" }
-when { context.device.known && ["tablet"].contains(context.device.class) }
+when { context.device.known && (context.device.class == "tablet") }
 when { context.device.posture.containsAll(["os_patched=true"]) }
-when { ["ward"].contains(context.zone) }
-when { (["sun"].contains(context.weekday) && context.minute >= 1320) || (["mon"].contains(context.weekday) && context.minute < 360) }
-when { context.methods.containsAny(["provider-mfa", "passkey"]) }
-when { ["abababab-abab-abab-abab-abababababab"].contains(context.key_model) }
+when { context.zone == "ward" }
+when { ((context.weekday == "sun") && context.minute >= 1320) || ((context.weekday == "mon") && context.minute < 360) }
+when { context.methods.contains("provider-mfa") || context.methods.contains("passkey") }
+when { context.key_model == "abababab-abab-abab-abab-abababababab" }
 when { context.assurance >= 2 }
 when { context.auth_age_seconds < 900 };"#;
         assert_eq!(cedar_text(&full), expected);
@@ -178,6 +220,26 @@ when { context.auth_age_seconds < 900 };"#;
         ] {
             assert!(reads(&full).has(fact), "{fact:?}");
         }
+    }
+
+    #[test]
+    fn short_lists_are_alternatives_and_long_ones_sets() {
+        let text = |actions: &[Action], zones: usize| {
+            let rule = rule_with("r", |rule| {
+                rule.actions = actions.to_vec();
+                rule.zones = (0..zones).map(|number| format!("z{number}").parse().unwrap()).collect();
+                rule.hours = Some(Hours { days: Weekday::ALL.to_vec(), from_minute: 60, to_minute: 120 });
+            });
+            assert!(!reads(&rule).has(Fact::Weekday));
+            cedar_text(&rule)
+        };
+        let few = text(&[Action::Read, Action::Write], 2);
+        assert!(few.contains("when { action in Sekimori::Action::\"read\" || action in Sekimori::Action::\"write\" }"));
+        assert!(few.contains("when { context.zone == \"z0\" || context.zone == \"z1\" }"));
+        assert!(few.contains("when { context.minute >= 60 && context.minute < 120 }"));
+        let many = text(&Action::ALL, 9);
+        assert!(many.contains("\"nurse\", action, resource") && !many.contains("weekday"));
+        assert!(many.contains("when { [\"z0\", \"z1\", "));
     }
 
     #[test]

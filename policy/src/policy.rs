@@ -109,7 +109,7 @@ impl Policy {
 impl Statement {
     fn written(rule: RuleId, policy: &cedar_policy::Policy) -> Self {
         Self {
-            cedar: policy.new_id(PolicyId::new(rule.as_str())),
+            cedar: without_places(policy.new_id(PolicyId::new(rule.as_str()))),
             scope: Scope::of_policy(policy),
             reads: cedar_file::reads(policy),
             row: None,
@@ -146,13 +146,20 @@ fn compile_row(rule: &Rule, validator: &Validator, zones: &Zones) -> Result<Stat
         Some(error) => Err(problem(error.to_string())),
         None => Ok(Statement {
             rule: rule.id.clone(),
-            cedar,
+            cedar: without_places(cedar),
             scope: Scope::of_rule(rule),
             reads: compile::reads(rule),
             row: Some((rule.clone(), Gate::of(rule, zones))),
             mentions_outage: false,
         }),
     }
+}
+
+/// The same policy without its places in a text, which Cedar copies at each step of an evaluation.
+fn without_places(policy: cedar_policy::Policy) -> cedar_policy::Policy {
+    let again =
+        policy.to_json().ok().and_then(|json| cedar_policy::Policy::from_json(Some(policy.id().clone()), json).ok());
+    again.unwrap_or(policy)
 }
 
 fn taken(file: &CedarFile, policy: &cedar_policy::Policy, rule: &RuleId) -> PolicyProblem {
