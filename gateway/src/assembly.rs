@@ -12,7 +12,9 @@ use arc_swap::ArcSwap;
 use audit::{Event, Log, Note, Recovery};
 use certs::{DeviceCa, DeviceRoots, ServerCertificates};
 use config::{Config, Problems};
-use identity::{Assertions, Devices, HandOffs, Sessions};
+use identity::{
+    Assertions, Devices, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions, Watch,
+};
 use policy::Clock;
 use store::{Sqlite, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -21,6 +23,7 @@ use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
 use crate::clock::RequestIds;
+use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::limit::Limiter;
@@ -31,7 +34,7 @@ use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
-use crate::{clock, operations, reload, upkeep};
+use crate::{clock, operations, record, reload, upkeep};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -67,6 +70,12 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// Open sessions.
     pub sessions: Arc<Sessions>,
+    /// The device ledger.
+    pub devices: Arc<Devices>,
+    /// Which providers are out.
+    pub outage: Arc<Outage>,
+    /// The gateway's device CA.
+    pub device_ca: Arc<DeviceCa>,
     /// Signs who asks.
     pub assertions: Arc<Assertions>,
     /// The clock.
@@ -118,6 +127,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
 
     let device_ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let device_ca = Arc::new(device_ca);
     let certificates = ServerCertificates::load(&config.certificates, at).map_err(list)?;
     uncovered_hosts(&config, &certificates)?;
     let roots = DeviceRoots::load(&device_ca, &config.devices, at).map_err(list)?;
@@ -130,6 +140,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
     let devices = Arc::new(Devices::load(Arc::clone(&store)).await.map_err(unavailable)?);
     let sessions = Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&devices), config.sessions.clone()));
+    let outage = Outage::load(Arc::clone(&store), &config.providers, config.outage).await.map_err(unavailable)?;
+    let outage = Arc::new(outage);
     let assertions = Assertions::open_or_create(&config.state_dir, &config.origin(&config.login_host))
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let (log, recovery) = Log::open(&config.audit, &config.facility, &config.state_dir, clock.clone())
@@ -138,6 +150,9 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let parts = Parts {
         store: Arc::clone(&store),
         sessions: Arc::clone(&sessions),
+        devices: Arc::clone(&devices),
+        outage: Arc::clone(&outage),
+        device_ca,
         assertions: Arc::new(assertions),
         clock: clock.clone(),
         log: log.clone(),
@@ -150,6 +165,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         snapshot: ArcSwap::from_pointee(snapshot),
         sessions: Arc::clone(&sessions),
         devices: Arc::clone(&devices),
+        roots: Arc::clone(&roots),
         assertions: Arc::clone(&parts.assertions),
         log: log.clone(),
         limiter: Limiter::new(&config.limits),
@@ -166,15 +182,19 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let (stop_workers, stopped) = watch::channel(false);
     let workers = start_workers(&gate, &doors, sockets, &stopped)?;
     let mut control = tokio::task::JoinSet::new();
-    let from = upkeep::recorded_up_to(&*store).await.map_err(unavailable)?;
-    control.spawn(upkeep::follow_events(Arc::clone(&gate), Arc::clone(&store), Arc::clone(&sessions), from));
-    control.spawn(upkeep::record_events(Arc::clone(&gate), Arc::clone(&store), from));
+    let from = record::recorded_up_to(&*store).await.map_err(unavailable)?;
+    let watch = Watch::new(Arc::clone(&store), Arc::clone(&sessions), Arc::clone(&devices), clock.clone(), from);
+    control.spawn(upkeep::follow_events(Arc::clone(&gate), watch.with_outage(Arc::clone(&outage))));
+    control.spawn(record::record_events(Arc::clone(&gate), Arc::clone(&store), from));
+    control.spawn(upkeep::tend_outages(Arc::clone(&gate), outage, Arc::clone(&sessions)));
+    control.spawn(upkeep::refresh_sessions(Arc::clone(&gate), Refresh::new(Arc::clone(&store), sessions)));
+    control.spawn(upkeep::disable_unused(Arc::clone(&gate)));
     control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
-    let reloader = Reloader { source, gate: Arc::clone(&gate), parts, device_ca, roots };
+    let reloader = Reloader { source, gate: Arc::clone(&gate), parts };
     control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
 
     on_ready(&config);
@@ -209,22 +229,42 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let fetch =
         crate::fetch::client(&config.providers, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let oidc = identity::Oidc::new(&config.providers, Arc::clone(&parts.store), fetch, parts.clock.clone());
+    let oidc = Arc::new(oidc.with_outage(Arc::clone(&parts.outage)));
+    let people = Arc::new(People::new(Arc::clone(&parts.store), &config));
     let site = web::Site::new(web::SiteParts {
         config: Arc::clone(&config),
         sessions: Arc::clone(&parts.sessions),
-        oidc: Arc::new(oidc),
+        oidc: Arc::clone(&oidc),
         hand_offs: Arc::new(HandOffs::new(Arc::clone(&parts.store), Arc::clone(&parts.sessions))),
         assertions: Arc::clone(&parts.assertions),
+        people: Arc::clone(&people),
+        passkeys: Arc::new(passkeys(&config, parts)?),
+        devices: Arc::clone(&parts.devices),
+        certificates: Arc::new(DeviceIssuer::new(Arc::clone(&parts.device_ca), &config)),
+        posture: Arc::new(PostureDesk::new(Arc::clone(&parts.store), config.posture_sources.clone())),
+        outage: Arc::clone(&parts.outage),
         store: Arc::clone(&parts.store),
         recorder: parts.log.recorder(),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    Ok(Snapshot { config, policy: Arc::new(policy), routes, site, dialer })
+    Ok(Snapshot { config, policy: Arc::new(policy), routes, site, oidc, people, dialer })
+}
+
+/// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.
+fn passkeys(config: &Config, parts: &Parts) -> Result<Passkeys, Vec<String>> {
+    let party = RelyingParty {
+        host: config.login_host.clone(),
+        origin: config.origin(&config.login_host),
+        name: config.facility.name.clone(),
+    };
+    let made = Passkeys::new(Arc::clone(&parts.store), &party, config.passkeys.clone());
+    made.map_err(|problem| vec![problem.to_string()])
 }
 
 /// Every host must be served by a certificate: else its handshakes would fail for no visible reason.
 pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Result<(), Failure> {
-    let hosts = [&config.login_host, &config.portal_host].into_iter().chain(config.apps.iter().map(|app| &app.host));
+    let own = [Some(&config.login_host), Some(&config.portal_host), config.console_host.as_ref()];
+    let hosts = own.into_iter().flatten().chain(config.apps.iter().map(|app| &app.host));
     let uncovered: Vec<&str> = hosts.filter(|host| !certificates.covers(host)).map(policy::Host::as_str).collect();
     if uncovered.is_empty() {
         return Ok(());

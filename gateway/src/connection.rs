@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use audit::{Event, Note};
+use certs::{Refusal, Shown};
 use config::Limits;
 use identity::{DeviceState, Devices};
 use policy::{Device, Fingerprint, Host, Timestamp, ZoneId};
@@ -16,6 +18,10 @@ use crate::headers::Introduction;
 use crate::metrics::Metrics;
 use crate::slots::Slot;
 use crate::vitals::{Health, Vitals};
+use crate::worker::Worker;
+
+/// How often the ledger is told that a device of an open connection is there.
+const SEEN_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One client connection after its handshake.
 #[derive(Debug)]
@@ -28,6 +34,12 @@ pub struct Connection {
     pub server_name: Host,
     /// The device certificate it proved.
     pub certificate: Option<Fingerprint>,
+    /// The same with those it was shown with, to be asked about again.
+    pub shown: Option<Shown>,
+    /// Whether it was recorded that its certificate is believed no longer.
+    pub is_disbelief_noted: Cell<bool>,
+    /// When its device was last noted as seen.
+    pub seen_noted_at: Cell<Timestamp>,
     /// The origin of the name the client asked for, as browsers write it.
     pub origin: String,
     /// How its peer is introduced to upstreams.
@@ -42,11 +54,51 @@ pub struct Connection {
 
 impl Connection {
     /// The device of this connection as the ledger has it now: a resumed handshake does not verify a certificate
-    /// again, so it is looked up on every request.
-    pub fn device(&self, devices: &Devices, at: Timestamp) -> Option<Arc<Device>> {
+    /// again, so it is looked up on every request. A certificate that its CA has withdrawn since ends the connection.
+    pub fn device(&self, worker: &Worker, at: Timestamp) -> Option<Arc<Device>> {
+        let devices = &worker.gate.devices;
+        if !self.is_believed(worker, at) {
+            return None;
+        }
         match devices.find(self.certificate.as_ref()?, at) {
-            DeviceState::Known(device) => Some(device),
+            DeviceState::Known(device) => {
+                self.note_seen(devices, &device, at);
+                Some(device)
+            }
             DeviceState::Revoked(_) | DeviceState::Expired(_) | DeviceState::Unknown => None,
+        }
+    }
+
+    /// Asks again whether the CA of its certificate stands by it; if not, ends the connection, and records why once.
+    pub fn is_believed(&self, worker: &Worker, at: Timestamp) -> bool {
+        let Some(shown) = &self.shown else { return true };
+        let Err(refusal) = worker.gate.roots.recheck(shown, at) else { return true };
+        self.cut.end(How::Gracefully);
+        if !self.is_disbelief_noted.replace(true) {
+            let (recorder, note) = (worker.recorder.clone(), self.refused(refusal, at));
+            tokio::task::spawn_local(async move {
+                if let Err(problem) = recorder.note(note).await {
+                    tracing::error!(%problem, "a certificate that was withdrawn could not be recorded");
+                }
+            });
+        }
+        false
+    }
+
+    fn refused(&self, refusal: Refusal, at: Timestamp) -> Note {
+        let mut note = Note::new(Event::TlsRefused, at).code(refusal.code());
+        note.address = Some(self.address);
+        note.zone = Some(self.zone.clone());
+        note.host = Some(self.server_name.clone());
+        note.certificate = self.certificate;
+        note
+    }
+
+    /// Notes that a device was here, now and then: the ledger knows days, not requests.
+    fn note_seen(&self, devices: &Devices, device: &Device, at: Timestamp) {
+        if at.since(self.seen_noted_at.get()) >= SEEN_INTERVAL {
+            self.seen_noted_at.set(at);
+            devices.note_seen(&device.id, at);
         }
     }
 }
@@ -102,11 +154,14 @@ impl ConnectionBook {
         }
     }
 
-    /// Closes the connections of devices that are no longer in force.
-    pub fn close_revoked(&self, devices: &Devices, at: Timestamp) {
+    /// Closes the connections of devices that are no longer in force, or whose certificate its CA has withdrawn.
+    pub fn close_revoked(&self, worker: &Worker, at: Timestamp) {
         for connection in self.entries.borrow().values() {
             let Some(certificate) = &connection.certificate else { continue };
-            match devices.find(certificate, at) {
+            if !connection.is_believed(worker, at) {
+                continue;
+            }
+            match worker.gate.devices.find(certificate, at) {
                 DeviceState::Known(_) | DeviceState::Unknown => {}
                 DeviceState::Revoked(_) | DeviceState::Expired(_) => connection.cut.end(How::Gracefully),
             }

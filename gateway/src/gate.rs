@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use audit::Log;
-use certs::ServerCertificates;
+use certs::{DeviceRoots, ServerCertificates};
 use identity::{Assertions, Devices, Sessions};
 use policy::Clock;
 use tokio::sync::watch;
@@ -29,6 +29,8 @@ pub struct Gate {
     pub sessions: Arc<Sessions>,
     /// The device ledger.
     pub devices: Arc<Devices>,
+    /// The CAs that are believed for devices.
+    pub roots: Arc<DeviceRoots>,
     /// Signs who asks, for apps.
     pub assertions: Arc<Assertions>,
     /// The access log.

@@ -58,6 +58,10 @@ pub struct Metrics {
     pub upstreams_down: Gauge,
     /// Seconds until the first server certificate ends.
     pub certificate_seconds_left: Gauge<i64>,
+    /// Identity providers that are taken as out.
+    pub providers_out: Gauge,
+    /// Seconds until the first revocation list is too old to be believed.
+    pub crl_seconds_left: Gauge<i64>,
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
 }
@@ -109,6 +113,8 @@ impl Metrics {
                 "certificate_seconds_left",
                 "Seconds until the first server certificate ends",
             ),
+            providers_out: gauge("providers_out", "Identity providers that are taken as out"),
+            crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
             config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),
             registry,
         }

@@ -95,8 +95,12 @@ fn refresh(gate: &Gate) {
     metrics.log_spool_bytes.set(gauge(log.spool_bytes));
     let down = snapshot.routes.apps().flat_map(|route| &route.servers).filter(|server| !server.answers.yes()).count();
     metrics.upstreams_down.set(gauge(down as u64));
+    let now = gate.clock.now().unix_seconds();
+    if let Some(first) = gate.roots.crls().into_iter().map(|crl| crl.usable_until).min() {
+        metrics.crl_seconds_left.set(first.unix_seconds().saturating_sub(now));
+    }
     if let Some(first) = gate.certificates.expiries().into_iter().map(|(_, ends_at)| ends_at).min() {
-        metrics.certificate_seconds_left.set(first.unix_seconds().saturating_sub(gate.clock.now().unix_seconds()));
+        metrics.certificate_seconds_left.set(first.unix_seconds().saturating_sub(now));
     }
 }
 

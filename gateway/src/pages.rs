@@ -5,10 +5,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use audit::{End, Outcome, Receipt};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::digest::{SHA256, digest};
 use bytes::Bytes;
+use config::Config;
 use http::Response;
+use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Limited};
-use identity::Session;
+use identity::{POSTURE_BYTES_MAX, Session};
 use policy::{Access, Action, AppId, Method, Verdict};
 use web::{ConsolePage, Fault, Page, PageRequest, Why};
 
@@ -22,6 +26,10 @@ use crate::worker::Worker;
 
 /// The largest body of a request for an ordinary page, in bytes: a form of a few fields.
 const PAGE_BODY_BYTES_MAX: usize = 8 * 1024;
+/// The largest body that carries a proof, in bytes: what an authenticator or a provider signed.
+const PROOF_BODY_BYTES_MAX: usize = 80 * 1024;
+/// How much of the encoded name in HTTP Basic credentials is looked at, in bytes.
+const BASIC_NAME_BYTES: usize = 32;
 /// The largest body of a console page, in bytes: a form with many rows to tick.
 const CONSOLE_BODY_BYTES_MAX: usize = 256 * 1024;
 /// The largest list of people or devices that is uploaded, in bytes.
@@ -62,14 +70,15 @@ async fn read(
     session: Option<Arc<Session>>,
     access: &Access,
 ) -> Result<PageRequest, Fault> {
-    within_limits(&worker.gate.limiter, page, access).map_err(Fault::TooManyRequests)?;
     let (parts, body) = inbound.request.into_parts();
+    within_limits(&worker.gate.limiter, page, access, &parts.headers).map_err(Fault::TooManyRequests)?;
+    let bytes_max = body_bytes_max(page, &snapshot.config, &parts.headers);
     let within = snapshot.config.limits.body_idle_timeout;
     let read = async {
         if inbound.method.as_str() != "POST" {
             return Ok(Ok(Bytes::new()));
         }
-        let collected = tokio::time::timeout(within, Limited::new(body, body_bytes_max(page)).collect()).await;
+        let collected = tokio::time::timeout(within, Limited::new(body, bytes_max).collect()).await;
         collected.map(|read| read.map(http_body_util::Collected::to_bytes))
     };
     let body = match read.await {
@@ -92,20 +101,47 @@ async fn read(
     })
 }
 
-/// Counts what begins or ends a proof of who somebody is, by address, and for a person who is signed in by account.
-fn within_limits(limiter: &Limiter, page: Page, access: &Access) -> Result<(), Duration> {
+/// Counts what begins a proof of who somebody is, by address; for a person who is signed in by account, and for a device
+/// that names itself by that name.
+fn within_limits(limiter: &Limiter, page: Page, access: &Access, headers: &HeaderMap) -> Result<(), Duration> {
     if !begins_proof(page) {
         return Ok(());
     }
-    limiter.sign_in(access.from.address)?;
-    access.who.as_ref().map_or(Ok(()), |who| limiter.proof(&Account::Own(who.user.clone())))
+    let address = access.from.address;
+    limiter.sign_in(address)?;
+    if let Some(who) = &access.who {
+        return limiter.proof(&Account::Own(who.user.clone()));
+    }
+    match headers.get(AUTHORIZATION).filter(|_| page == Page::EstEnrol) {
+        Some(basic) => limiter.proof(&Account::named(named(basic), address)),
+        None => Ok(()),
+    }
 }
 
-/// Whether a page begins a proof, or takes one that needs no begin here.
+/// The name in HTTP Basic credentials, still encoded: as much of it as does not depend on the password.
+fn named(basic: &HeaderValue) -> &[u8] {
+    let bytes = basic.as_bytes();
+    bytes.get(..bytes.len().min(BASIC_NAME_BYTES)).unwrap_or_default()
+}
+
+/// Whether a page begins a proof, or takes one that needs no begin here. What ends a proof is bounded by its begin:
+/// each is good once.
 fn begins_proof(page: Page) -> bool {
     match page {
-        Page::Begin | Page::Callback => true,
-        Page::LoginHome
+        Page::Begin
+        | Page::Callback
+        | Page::PasskeyBegin
+        | Page::EnrolBegin
+        | Page::TemporarySignIn
+        | Page::EnrolDevice
+        | Page::RenewDevice
+        | Page::EstEnrol
+        | Page::EstRenew => true,
+        // A provider signs out hundreds from one address, and its word is a signature.
+        Page::LogOutByProvider
+        // Its word is a token that nobody guesses.
+        | Page::Posture
+        | Page::LoginHome
         | Page::SignIn
         | Page::Jwks
         | Page::Portal
@@ -116,17 +152,36 @@ fn begins_proof(page: Page) -> bool {
         | Page::SignOut
         | Page::SignedOut
         | Page::ChooseLanguage
+        | Page::WhoIsHere
+        | Page::Switch
+        | Page::Land
+        | Page::PasskeyFinish
+        | Page::SecondFactor
+        | Page::Enrol
+        | Page::EnrolFinish
+        | Page::Temporary
+        | Page::Device
+        | Page::DeviceFile
+        | Page::Me
+        | Page::RenameKey
+        | Page::RemoveKey
+        | Page::EndSession
+        | Page::EstCaCertificates
         | Page::Asset(_)
         | Page::Console(_) => false,
     }
 }
 
 /// How much the body of a page's request may hold.
-fn body_bytes_max(page: Page) -> usize {
+fn body_bytes_max(page: Page, config: &Config, headers: &HeaderMap) -> usize {
     match page {
-        Page::Console(ConsolePage::ImportPeople) => IMPORT_BODY_BYTES_MAX,
+        Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices) => IMPORT_BODY_BYTES_MAX,
         Page::Console(_) => CONSOLE_BODY_BYTES_MAX,
-        Page::LoginHome
+        Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider => PROOF_BODY_BYTES_MAX,
+        Page::EstEnrol | Page::EstRenew => certs::est::BODY_BYTES_MAX,
+        Page::Posture if is_posture_source(config, headers) => POSTURE_BYTES_MAX,
+        Page::Posture
+        | Page::LoginHome
         | Page::SignIn
         | Page::Begin
         | Page::Callback
@@ -139,8 +194,38 @@ fn body_bytes_max(page: Page) -> usize {
         | Page::SignOut
         | Page::SignedOut
         | Page::ChooseLanguage
+        | Page::WhoIsHere
+        | Page::Switch
+        | Page::Land
+        | Page::PasskeyBegin
+        | Page::SecondFactor
+        | Page::Enrol
+        | Page::EnrolBegin
+        | Page::Temporary
+        | Page::TemporarySignIn
+        | Page::Device
+        | Page::EnrolDevice
+        | Page::RenewDevice
+        | Page::DeviceFile
+        | Page::Me
+        | Page::RenameKey
+        | Page::RemoveKey
+        | Page::EndSession
+        | Page::EstCaCertificates
         | Page::Asset(_) => PAGE_BODY_BYTES_MAX,
     }
+}
+
+/// Whether a report comes from a source of the configuration, so that a stranger's is not even read.
+fn is_posture_source(config: &Config, headers: &HeaderMap) -> bool {
+    let bearer = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let Some(given) = bearer.map(|token| digest(&SHA256, token.trim().as_bytes())) else { return false };
+    let is_its = |source: &config::PostureSource| {
+        let its = digest(&SHA256, source.token.expose().as_bytes());
+        verify_slices_are_equal(its.as_ref(), given.as_ref()).is_ok()
+    };
+    // All are compared, whichever it is.
+    config.posture_sources.iter().filter(|source| is_its(source)).count() > 0
 }
 
 /// Whether the policy would let this person open the app's first page from here, now.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use audit::{Event, Note};
-use certs::{DeviceCa, DeviceRoots, ServerCertificates};
+use certs::{DeviceRoots, ServerCertificates};
 use config::{Config, Listener};
 use tokio::signal::unix::Signal;
 
@@ -26,10 +26,6 @@ pub struct Reloader {
     pub gate: Arc<Gate>,
     /// What snapshots are built from.
     pub parts: Parts,
-    /// The gateway's device CA.
-    pub device_ca: DeviceCa,
-    /// The device CAs in force.
-    pub roots: Arc<DeviceRoots>,
 }
 
 /// What a file looked like: when it was last written, and its size; nothing for a file that is not there.
@@ -111,6 +107,7 @@ impl Reloader {
         let at = self.gate.clock.now();
         let note = match self.take() {
             Ok(config) => {
+                self.follow_providers(&config).await;
                 self.gate.metrics.config_alarm.set(0);
                 self.gate.ring();
                 tracing::info!(revision = %config.revision, "configuration in force");
@@ -132,6 +129,13 @@ impl Reloader {
         }
     }
 
+    /// Lets outages follow the providers of a new configuration.
+    async fn follow_providers(&self, config: &Config) {
+        if let Err(problem) = self.parts.outage.set_config(&config.providers, config.outage).await {
+            tracing::error!(%problem, "outages are still followed by the configuration before; reload again");
+        }
+    }
+
     fn take(&self) -> Result<Arc<Config>, String> {
         let at = self.gate.clock.now();
         let config = Arc::new(self.source.read().map_err(|problems| problems.to_string())?);
@@ -142,8 +146,8 @@ impl Reloader {
         // A trial load first: nothing is swapped until all of it is known to be good.
         let trial = ServerCertificates::load(&config.certificates, at).map_err(in_words)?;
         assembly::uncovered_hosts(&config, &trial).map_err(|failure| failure.to_string())?;
-        DeviceRoots::load(&self.device_ca, &config.devices, at).map_err(in_words)?;
-        self.roots.reload(&self.device_ca, &config.devices, at).map_err(in_words)?;
+        DeviceRoots::load(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
+        self.gate.roots.reload(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
         self.gate.snapshot.store(Arc::new(snapshot));
@@ -159,6 +163,7 @@ impl Reloader {
             ("[[listener]]", old.listeners.iter().map(listener).ne(new.listeners.iter().map(listener))),
             ("[gateway] state_dir", old.state_dir != new.state_dir),
             ("[gateway] login_host", old.login_host != new.login_host),
+            ("[devices] ca_certificate", old.devices.ca != new.devices.ca),
             ("[gateway] workers", old.limits.workers != new.limits.workers),
             ("[limits]", format!("{:?}", old.limits) != format!("{:?}", new.limits)),
             ("[audit]", format!("{:?}", old.audit) != format!("{:?}", new.audit)),

@@ -48,7 +48,7 @@ pub async fn serve(
         Ok(routed) => routed,
         Err((fault, code, inbound)) => return Box::pin(refuse.unrouted(fault, code, &inbound)).await,
     };
-    let device = connection.device(&gate.devices, at);
+    let device = connection.device(worker, at);
     routed.session = match find_session(worker, &routed, device.as_deref()).await {
         Ok(session) => session,
         Err(_) => return refuse.fault(Fault::StoreUnavailable, &routed.inbound),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use config::{App, Config, HostHeader, Scheme, UpstreamProtocol};
 use http::header::{HeaderName, HeaderValue};
+use identity::{Oidc, People};
 use policy::{Host, Path, Policy};
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
@@ -25,6 +26,10 @@ pub struct Snapshot {
     pub routes: Routes,
     /// Our own pages.
     pub site: Site,
+    /// Sign-in at the providers; also asked by tasks of the control plane.
+    pub oidc: Arc<Oidc>,
+    /// The local directory.
+    pub people: Arc<People>,
     /// Opens connections to upstreams.
     pub dialer: Dialer,
 }
@@ -52,6 +57,7 @@ impl Routes {
         let own = |kind| HostRoutes { kind, apps: Vec::new() };
         hosts.insert(config.login_host.clone(), own(HostKind::Login));
         hosts.insert(config.portal_host.clone(), own(HostKind::Portal));
+        hosts.extend(config.console_host.clone().map(|host| (host, own(HostKind::Console))));
         let mut problems = Vec::new();
         for app in &config.apps {
             match AppRoute::build(app, config, ids) {

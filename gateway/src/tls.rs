@@ -1,12 +1,13 @@
 //! The handshake: from a socket to a peer whose name and device are known.
 
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 
 use audit::{Event, Note};
-use policy::{Host, ZoneId};
+use policy::{Host, Timestamp, ZoneId};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -55,6 +56,7 @@ pub async fn handshake(
     let (_, tls) = stream.get_ref();
     // A handshake without a name does not come this far; the resolver refuses it.
     let server_name = Host::parse(tls.server_name()?).ok()?;
+    let shown = tls.peer_certificates().and_then(certs::Shown::new);
     let certificate = tls.peer_certificates().and_then(|chain| chain.first()).map(certs::fingerprint);
     let is_http2 = tls.alpn_protocol() == Some(b"h2");
     let introduction = Introduction::new(address, &server_name, config.public_port)?;
@@ -64,11 +66,19 @@ pub async fn handshake(
         origin: config.origin(&server_name),
         server_name,
         certificate,
+        shown,
+        is_disbelief_noted: Cell::new(false),
+        seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
         introduction,
         _slot: slot,
         vitals: Vitals::new(!is_http2, config.limits.head_bytes_max, Instant::now()),
         cut: Rc::new(Cut::default()),
     };
+    // A resumed handshake did not ask its CA again.
+    if !connection.is_believed(worker, worker.gate.clock.now()) {
+        worker.gate.metrics.handshakes_failed.inc();
+        return None;
+    }
     Some(Shaken { connection: Rc::new(connection), stream, is_http2 })
 }
 

@@ -1,35 +1,26 @@
-//! What the control plane does beside serving: follows the store's events, asks upstreams how they are, watches the
-//! log.
+//! What the control plane does beside serving: follows the store's events, asks upstreams and providers how they are,
+//! watches the log.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Event, Note};
-use identity::{Sessions, Watch};
-use store::{Change, Store, StoreProblem};
+use identity::{Outage, Refresh, Sessions, Watch};
+use store::StoreProblem;
 
 use crate::gate::Gate;
 use crate::upstream::health;
 
-/// Where the store keeps how far events were recorded.
-const RECORDED_UP_TO: &str = "events-recorded-up-to";
+/// How often outages are looked after.
+const OUTAGE_INTERVAL: Duration = Duration::from_secs(5);
+/// How often sessions whose provider is to be asked are looked for.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
+/// How often unused accounts are looked for.
+const UNUSED_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often the log is looked at.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
-/// How many events are read at once.
-const EVENTS_MAX: usize = 256;
-
-/// The last event that the log has.
-///
-/// # Errors
-/// [`StoreProblem`]; do not serve without it.
-pub async fn recorded_up_to(store: &dyn Store) -> Result<u64, StoreProblem> {
-    Ok(store.note(RECORDED_UP_TO).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
-}
-
 /// Puts in force what happens in the store: revocations, ended sessions, added devices. Recording it is another task's,
 /// so that a slow log never delays a revocation.
-pub async fn follow_events(gate: Arc<Gate>, store: Arc<dyn Store>, sessions: Arc<Sessions>, from: u64) {
-    let mut watch = Watch::new(store, sessions, Arc::clone(&gate.devices), gate.clock.clone(), from);
+pub async fn follow_events(gate: Arc<Gate>, mut watch: Watch) {
     let mut alarmed = false;
     loop {
         match watch.next().await {
@@ -46,54 +37,66 @@ pub async fn follow_events(gate: Arc<Gate>, store: Arc<dyn Store>, sessions: Arc
     }
 }
 
-/// Records what happened in the store, in order, each at least once.
-pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
-    let recorder = gate.log.recorder();
-    let mut recorded = from;
-    let mut changed = gate.changed.subscribe();
+/// Asks providers whether they are there, and begins and ends outages.
+pub async fn tend_outages(gate: Arc<Gate>, outage: Arc<Outage>, sessions: Arc<Sessions>) {
+    let mut alarmed = false;
     loop {
-        let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
-        for event in &events {
-            let note = note_of(event);
-            while let Err(problem) = recorder.note(note.clone()).await {
-                tracing::error!(%problem, "a change could not be recorded yet");
-                tokio::time::sleep(LOG_INTERVAL).await;
-            }
-            recorded = event.sequence;
-        }
-        if events.is_empty() {
-            // Either there is news, or it is time to look all the same.
-            let _rung = tokio::time::timeout(LOG_INTERVAL, changed.changed()).await;
-        } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
-            tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
-        }
+        let oidc = Arc::clone(&gate.snapshot.load().oidc);
+        oidc.probe().await;
+        let tended = outage.tend(&sessions, gate.clock.now()).await;
+        gate.metrics.providers_out.set(i64::try_from(outage.current().len()).unwrap_or(i64::MAX));
+        alarmed = alarm(tended, alarmed, "whether providers are out could not be decided");
+        tokio::time::sleep(OUTAGE_INTERVAL).await;
     }
 }
 
-fn note_of(event: &store::Event) -> Note {
-    let note = |kind| Note { actor: Some(event.actor.clone()), ..Note::new(kind, event.at) };
-    match &event.change {
-        Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
-        Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
-        Change::DeviceChanged(id) => note(Event::DeviceChanged).device(id),
-        Change::CertificateAdded(id) => note(Event::CertificateAdded).device(id),
-        Change::CertificateRevoked(id) => note(Event::CertificateRevoked).device(id),
-        Change::PostureChanged => note(Event::PostureReceived),
-        Change::SessionEnded(id) => note(Event::SessionEnded).session(*id),
-        Change::SessionParked(id) => note(Event::SessionParked).session(*id),
-        Change::SessionResumed(id) => note(Event::SessionResumed).session(*id),
-        Change::SessionChanged(id) => note(Event::SessionChanged).session(*id),
-        Change::PersonAdded(id) => note(Event::PersonAdded).user(id),
-        Change::PersonChanged(id) => note(Event::PersonChanged).user(id),
-        Change::PersonDisabled(id) => note(Event::PersonDisabled).user(id),
-        Change::PersonEnabled(id) => note(Event::PersonEnabled).user(id),
-        Change::CredentialAdded { user, credential: _ } => note(Event::KeyAdded).user(user),
-        Change::CredentialRemoved { user, credential: _ } => note(Event::KeyRemoved).user(user),
-        Change::InvitationMade(id) => note(Event::InvitationMade).invitation(id.to_string()),
-        Change::InvitationUsed(id) => note(Event::InvitationUsed).invitation(id.to_string()),
-        Change::InvitationRevoked(id) => note(Event::InvitationRevoked).invitation(id.to_string()),
-        Change::OutageBegan(id) => Note { provider: Some(id.clone()), ..note(Event::OutageBegan) },
-        Change::OutageEnded(id) => Note { provider: Some(id.clone()), ..note(Event::OutageEnded) },
+/// Asks providers whether people who are signed in are still theirs.
+pub async fn refresh_sessions(gate: Arc<Gate>, refresh: Refresh) {
+    let mut alarmed = false;
+    loop {
+        tokio::time::sleep(REFRESH_INTERVAL).await;
+        let oidc = Arc::clone(&gate.snapshot.load().oidc);
+        let round = refresh.round(&oidc, gate.clock.now()).await;
+        if let Ok(found) = &round
+            && found.changed + found.ended > 0
+        {
+            tracing::info!(found.confirmed, found.changed, found.ended, "providers were asked about their people");
+        }
+        alarmed = alarm(round, alarmed, "providers could not be asked about their people");
+    }
+}
+
+/// Disables people of the local directory whom nobody has seen for as long as the configuration says.
+pub async fn disable_unused(gate: Arc<Gate>) {
+    let mut alarmed = false;
+    loop {
+        let snapshot = gate.snapshot.load_full();
+        if let Some(after) = snapshot.config.directory.disable_unused_after {
+            let disabled = snapshot.people.disable_unused(after, gate.clock.now()).await;
+            if let Ok(people) = &disabled
+                && !people.is_empty()
+            {
+                tracing::warn!(
+                    people = people.len(),
+                    "unused accounts were disabled; `sekimori user list --disabled` names them"
+                );
+            }
+            alarmed = alarm(disabled, alarmed, "unused accounts could not be disabled");
+        }
+        tokio::time::sleep(UNUSED_INTERVAL).await;
+    }
+}
+
+/// Says once that the store does not answer, and whether it was said.
+fn alarm<T>(done: Result<T, StoreProblem>, alarmed: bool, what: &'static str) -> bool {
+    match done {
+        Ok(_) => false,
+        Err(problem) => {
+            if !alarmed {
+                tracing::error!(%problem, "{what}");
+            }
+            true
+        }
     }
 }
 

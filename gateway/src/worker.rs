@@ -69,20 +69,23 @@ impl Worker {
 
     /// Whether an access that is under way may go on, and until when.
     fn judge_again(&self, snapshot: &Snapshot, access: &Access, at: Timestamp) -> Result<Timestamp, Ended> {
-        if let Some(who) = &access.who
-            && !self.gate.sessions.cached_still_open(who.session, at)
-        {
-            return Err(Ended::Gone(Reason::SignInRequired));
+        let mut access = Access { at, ..access.clone() };
+        if let Some(who) = &mut access.who {
+            // Roles may have changed, and a device's condition: what counts is what is known now.
+            let Some(session) = self.gate.sessions.current(who.session, at) else {
+                return Err(Ended::Gone(Reason::SignInRequired));
+            };
+            *who = Arc::clone(&session.who);
         }
-        if let Some(device) = &access.device {
+        if let Some(device) = &mut access.device {
             match self.gate.devices.find(&device.certificate, at) {
-                identity::DeviceState::Known(_) => {}
+                identity::DeviceState::Known(known) => *device = known,
                 identity::DeviceState::Revoked(_)
                 | identity::DeviceState::Expired(_)
                 | identity::DeviceState::Unknown => return Err(Ended::Gone(Reason::DeviceRequired)),
             }
         }
-        match self.judge(snapshot, Access { at, ..access.clone() }, ()) {
+        match self.judge(snapshot, access, ()) {
             Verdict::Allow(authorized) => Ok(authorized.permit().until().min(at.after(LOOK_AGAIN))),
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),
         }
@@ -124,7 +127,7 @@ impl Worker {
         let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));
         self.pool.sweep(in_force, now);
         if all {
-            self.connections.close_revoked(&self.gate.devices, at);
+            self.connections.close_revoked(self, at);
         }
     }
 

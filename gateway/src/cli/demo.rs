@@ -9,20 +9,27 @@ use std::time::Duration;
 
 use certs::ServerCa;
 use config::{CertificateFiles, Config, Secret};
-use policy::DeviceId;
-use store::{CertificateRecord, DeviceRecord, Store as _};
+use identity::{MadeInvitation, NewPerson, People};
+use policy::{DeviceId, RoleId};
+use store::{DeviceRecord, Store as _};
 use tokio::net::TcpListener;
 
 use crate::assembly::{self, Source};
 use crate::cli::{block_on, device, log, open_store, out};
 use crate::demo::hospital::{self, Ports, Tongue};
-use crate::demo::people::{DEVICES, DemoDevice, Standing};
+use crate::demo::people::{DEVICES, DemoDevice, LOCAL_PERSON, Standing};
 use crate::demo::{emr, idp, orca};
+use crate::device_issuer::made_here;
 use crate::failure::Failure;
 use crate::{clock, listen};
 
 /// How long the demo's server certificate is good for.
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 86_400);
+
+/// How long the demo's invitation is good.
+const INVITATION_LIFETIME: Duration = Duration::from_secs(86_400);
+/// Who furnished the demo, as the log names it.
+const ACTOR: &str = "cli:demo";
 
 /// What `demo` takes.
 #[derive(clap::Args, Debug)]
@@ -41,11 +48,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let ports = ports(args.port)?;
     let folder = make_folder(args.dir.as_deref())?;
     let config = furnish(&folder, &ports)?;
+    let invitation = invite(&config)?;
     start_apps(&config, &ports)?;
     let source = Source::Text { text: hospital::config_text(&ports), base: folder.clone() };
     let tongue = Tongue::of_locale(&std::env::var("LC_ALL").or_else(|_| std::env::var("LANG")).unwrap_or_default());
     let program = std::env::current_exe().map_or_else(|_| "sekimori".to_owned(), |path| path.display().to_string());
-    assembly::serve(source, |_| out::say(&hospital::banner(&ports, &folder, &program, tongue)))
+    assembly::serve(source, |_| {
+        out::say(&hospital::banner(&ports, &folder, &program, &invitation.code.expose(), tongue))
+    })
 }
 
 /// The default ports, or five in a row from the one that was asked for.
@@ -129,15 +139,29 @@ fn enrol(config: &Config, folder: &Path, one: &DemoDevice) -> Result<(), Failure
         asset: format!("DEMO-{}", one.id),
         owner: "demo".to_owned(),
         place: one.en.to_owned(),
-        certificates: vec![CertificateRecord::own(issued.fingerprint, at, issued.certificate_ends_at)],
+        certificates: vec![made_here(&issued, at)],
         ..DeviceRecord::new(id, one.class, at)
     };
     let store = open_store(config)?;
     block_on(async {
-        store
-            .add_device(record, "cli:demo".to_owned())
-            .await
-            .map_err(|problem| Failure::unavailable(problem.to_string()))
+        store.add_device(record, ACTOR.to_owned()).await.map_err(|problem| Failure::unavailable(problem.to_string()))
+    })
+}
+
+/// Enters the person of the local directory, and invites them to enrol a passkey.
+fn invite(config: &Config) -> Result<MadeInvitation, Failure> {
+    let fault = |problem: identity::PeopleProblem| Failure::fault(problem.to_string());
+    let role = RoleId::parse(LOCAL_PERSON.role).map_err(|problem| Failure::fault(problem.to_string()))?;
+    let person = NewPerson {
+        login: LOCAL_PERSON.login.to_owned(),
+        name: LOCAL_PERSON.ja.to_owned(),
+        roles: vec![role],
+        unit: LOCAL_PERSON.unit.to_owned(),
+    };
+    let (people, at) = (People::new(Arc::new(open_store(config)?), config), clock::now());
+    block_on(async {
+        let person = people.add(person, ACTOR, at).await.map_err(fault)?;
+        people.invite(&person.id, INVITATION_LIFETIME, "demo", ACTOR, at).await.map_err(fault)
     })
 }
 

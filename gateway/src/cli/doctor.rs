@@ -1,8 +1,12 @@
 //! `sekimori doctor`: what a careful engineer would look at. Looks, and changes nothing.
 
+mod devices;
+mod people;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use certs::ServerCertificates;
@@ -11,7 +15,7 @@ use http::Request;
 use policy::Timestamp;
 use serde_json::json;
 
-use crate::cli::{ConfigArg, Format, block_on, out};
+use crate::cli::{ConfigArg, Format, block_on, open_store, out};
 use crate::failure::Failure;
 use crate::snapshot::{Routes, UpstreamIds};
 use crate::upstream::dial::Dialer;
@@ -81,6 +85,9 @@ async fn look(config: &Config) -> Vec<Finding> {
     look_at_certificates(config, at, &mut findings);
     look_at_disk(config, &mut findings);
     look_at_exposure(config, &mut findings);
+    if let Err(failure) = look_at_ledger(config, at, &mut findings).await {
+        add(&mut findings, "store", Grade::Bad, failure.to_string());
+    }
     look_at_providers(config, at, &mut findings).await;
     look_at_upstreams(config, &mut findings).await;
     findings
@@ -182,6 +189,17 @@ fn look_at_exposure(config: &Config, findings: &mut Vec<Finding>) {
             add(findings, format!("app {}", app.id), Grade::Warning, says);
         }
     }
+}
+
+/// People and devices; nothing is made where the gateway has never run.
+async fn look_at_ledger(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+    if !assembly::store_file(&config.state_dir).is_file() {
+        add(findings, "store", Grade::Good, "there is none yet; it is made at the first start");
+        return Ok(());
+    }
+    let store = Arc::new(open_store(config)?);
+    people::look(config, &store, at, findings).await?;
+    devices::look(config, &store, at, findings).await
 }
 
 async fn look_at_providers(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {

@@ -1,15 +1,28 @@
-//! `sekimori init`: a commented configuration and its folders, to be edited.
+//! `sekimori init`: a commented configuration and its folders, to be edited, and the one-time code with which its first
+//! administrator enrols.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::ValueEnum;
 use config::Template;
+use identity::{InvitationCode, MadeInvitation};
+use policy::UtcOffset;
+use store::{Invitation, InvitationId, Invited, Store as _};
 
-use crate::cli::{CONFIG_FILE, out};
+use crate::assembly::store_file;
+use crate::cli::user::first_administrator_text;
+use crate::cli::{CONFIG_FILE, actor, block_on, out};
+use crate::clock;
 use crate::failure::Failure;
+
+/// The folder of store, keys and log, as the templates name it.
+const STATE_FOLDER: &str = "state";
+/// How long the first administrator's code is good: time to get names, certificates and a passkey.
+const CODE_LIFETIME: Duration = Duration::from_secs(7 * 86_400);
 
 /// What `init` takes.
 #[derive(clap::Args, Debug)]
@@ -36,7 +49,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Kind::Hospital => Template::Hospital,
     };
     let file = args.dir.join(CONFIG_FILE);
-    for folder in ["tls", "secrets", "state"] {
+    for folder in ["tls", "secrets", STATE_FOLDER] {
         make_folder(&args.dir.join(folder))?;
     }
     let in_words = |error: std::io::Error| {
@@ -49,6 +62,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     let mut written = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&file).map_err(in_words)?;
     written.write_all(config::template(template).as_bytes()).map_err(in_words)?;
+    let made =
+        if has_directory(template) { Some(invite_first_administrator(&args.dir.join(STATE_FOLDER))?) } else { None };
     out::say(&format!(
         "wrote {0}\n\
          next: put your server certificate and key into {1}, edit {0}, then\n  \
@@ -57,7 +72,43 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         file.display(),
         args.dir.join("tls").display(),
     ));
+    if let Some(made) = &made {
+        out::say(&first_administrator_text(made, None, UtcOffset::JAPAN));
+        out::say("a new one, while there is no administrator: sekimori user first-admin");
+    }
     Ok(())
+}
+
+/// Whether a template has people of its own, and an administrator among them.
+fn has_directory(template: Template) -> bool {
+    config::template(template).lines().any(|line| line.trim() == "local = true")
+}
+
+/// Makes the one-time code of the first administrator. The configuration cannot be read yet: its certificates are not
+/// there. So this writes what `user first-admin` would.
+fn invite_first_administrator(state_dir: &Path) -> Result<MadeInvitation, Failure> {
+    let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
+    let (code, at) = (InvitationCode::random(), clock::now());
+    let made = MadeInvitation {
+        id: InvitationId::new(clock::random_u64().map_err(Failure::unavailable)?),
+        expires_at: at.after(CODE_LIFETIME),
+        code,
+    };
+    let invitation = Invitation {
+        id: made.id,
+        secret: made.code.hash(),
+        invited: Invited::FirstAdministrator,
+        made_by: actor(),
+        made_at: at,
+        expires_at: made.expires_at,
+        proofing: "whoever had the code from the machine".to_owned(),
+        reason: "init".to_owned(),
+        used_at: None,
+        revoked_at: None,
+    };
+    let store = store::Sqlite::open(store_file(state_dir)).map_err(unavailable)?;
+    block_on(async { store.invite(invitation).await.map_err(unavailable) })?;
+    Ok(made)
 }
 
 fn make_folder(folder: &Path) -> Result<(), Failure> {

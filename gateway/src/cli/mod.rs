@@ -2,14 +2,18 @@
 
 mod audit;
 mod check;
+mod csv;
 mod demo;
 mod device;
 mod doctor;
 mod init;
 mod log;
 mod out;
+mod outage;
 mod serve;
 mod session;
+mod span;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -41,12 +45,18 @@ enum Command {
     Serve(ConfigArg),
     /// Shows what a careful engineer would look at: clock, certificates, disk, provider, upstreams, exposure.
     Doctor(doctor::Args),
+    /// People: the local directory, invitations, temporary codes.
+    #[command(subcommand)]
+    User(user::Command),
     /// The device ledger.
     #[command(subcommand)]
     Device(device::Command),
     /// Open sessions.
     #[command(subcommand)]
     Session(session::Command),
+    /// Outages of identity providers.
+    #[command(subcommand)]
+    Outage(outage::Command),
     /// The access log.
     #[command(subcommand)]
     Audit(audit::Command),
@@ -94,8 +104,10 @@ pub fn main() -> ExitCode {
         Command::Check(config) => check::run(&config),
         Command::Serve(config) => serve::run(&config),
         Command::Doctor(args) => doctor::run(&args),
+        Command::User(command) => user::run(&command),
         Command::Device(command) => device::run(&command),
         Command::Session(command) => session::run(&command),
+        Command::Outage(command) => outage::run(&command),
         Command::Audit(command) => audit::run(&command),
     };
     match done {

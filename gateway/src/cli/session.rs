@@ -11,7 +11,7 @@ use crate::failure::Failure;
 /// What can be done with sessions.
 #[derive(clap::Subcommand, Debug)]
 pub enum Command {
-    /// Lists open sessions.
+    /// Lists open sessions, parked ones too.
     List {
         #[command(flatten)]
         config: ConfigArg,
@@ -50,7 +50,13 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
                         "login": person.login,
                         "name": person.name,
                         "roles": session.roles.iter().map(policy::RoleId::as_str).collect::<Vec<_>>(),
+                        "provider": person.provider.as_str(),
                         "device": session.device.as_ref().map(policy::DeviceId::as_str),
+                        "assurance": session.assurance.as_str(),
+                        "methods": session.methods.iter().map(policy::SignInMethod::as_str).collect::<Vec<_>>(),
+                        "in_outage": session.in_outage,
+                        "parked_at": session.parked_at.map(|at| at.to_string()),
+                        "roles_confirmed_at": session.roles_confirmed_at.to_string(),
                         "opened_at": session.opened_at.to_string(),
                         "seen_at": session.seen_at.to_string(),
                         "ends_at": session.ends_at.to_string(),
@@ -66,14 +72,24 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
                     person.login.clone(),
                     session.roles.iter().map(policy::RoleId::as_str).collect::<Vec<_>>().join(","),
                     session.device.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),
+                    session.methods.to_string(),
+                    state(session).to_owned(),
                     session.seen_at.rfc3339(config.offset),
                 ]
             };
             let rows: Vec<_> = sessions.iter().map(row).collect();
-            out::say(&table(&["SESSION", "LOGIN", "ROLES", "DEVICE", "LAST SEEN"], &rows));
+            out::say(&table(&["SESSION", "LOGIN", "ROLES", "DEVICE", "BY", "STATE", "LAST SEEN"], &rows));
         }
     }
     Ok(())
+}
+
+fn state(session: &store::SessionRecord) -> &'static str {
+    match (session.parked_at.is_some(), session.in_outage) {
+        (true, _) => "parked",
+        (false, true) => "open, in outage",
+        (false, false) => "open",
+    }
 }
 
 fn revoke(id: &str, config: &ConfigArg) -> Result<(), Failure> {

@@ -60,6 +60,8 @@ pub enum HostName {
     Login,
     /// The portal.
     Portal,
+    /// The administration console.
+    Console,
     /// The EMR.
     Emr,
     /// The receipt computer.
@@ -68,7 +70,7 @@ pub enum HostName {
 
 impl HostName {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Login, Self::Portal, Self::Emr, Self::Orca];
+    pub const ALL: [Self; 5] = [Self::Login, Self::Portal, Self::Console, Self::Emr, Self::Orca];
 
     /// Its name.
     #[must_use]
@@ -76,6 +78,7 @@ impl HostName {
         match self {
             Self::Login => "login.sekimori.localhost",
             Self::Portal => "portal.sekimori.localhost",
+            Self::Console => "console.sekimori.localhost",
             Self::Emr => "emr.sekimori.localhost",
             Self::Orca => "orca.sekimori.localhost",
         }

@@ -77,6 +77,25 @@ pub const PEOPLE: [Person; 5] = [
     },
 ];
 
+/// Somebody whom only the gateway's own directory knows, and who waits for an invitation to enrol a passkey.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalPerson {
+    /// The name they are known by.
+    pub login: &'static str,
+    /// Their role in the gateway.
+    pub role: &'static str,
+    /// Their name in Japanese.
+    pub ja: &'static str,
+    /// Their name in English.
+    pub en: &'static str,
+    /// Where they work.
+    pub unit: &'static str,
+}
+
+/// The one person of the local directory.
+pub const LOCAL_PERSON: LocalPerson =
+    LocalPerson { login: "h.yakin", role: "nurse", ja: "夜勤 光", en: "Hikari Yakin", unit: "3階病棟" };
+
 /// The person a `login_hint` names, by role or by sign-in name.
 #[must_use]
 pub fn person(hint: &str) -> Option<&'static Person> {
@@ -163,6 +182,12 @@ mod tests {
             assert_eq!((person(one.role), person(one.login)), (Some(one), Some(one)));
         }
         assert_eq!((person(""), person("surgeon")), (None, None));
+    }
+
+    #[test]
+    fn the_person_of_the_local_directory_is_nobody_else_and_has_a_role_there_is() {
+        assert_eq!(person(LOCAL_PERSON.login), None);
+        assert!(person(LOCAL_PERSON.role).is_some());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::super::idp;
-use super::super::people::{DEVICES, DemoDevice, PEOPLE, STRAY_TABLET, Standing, WARD_TABLET};
+use super::super::people::{DEVICES, DemoDevice, LOCAL_PERSON, PEOPLE, STRAY_TABLET, Standing, WARD_TABLET};
 use super::{CA_FILE, CONFIG_FILE, DEVICES_FOLDER, HostName, PKCS12_PASSWORD, Ports};
 
 /// The language the terminal speaks.
@@ -38,11 +38,12 @@ struct Try {
 }
 
 /// What the terminal says. `folder` is where the demo's files are, as an absolute path; `program` is how this program
-/// was called.
+/// was called; `code` is that of the invitation for the person of the local directory.
 #[must_use]
-pub fn banner(ports: &Ports, folder: &Path, program: &str, tongue: Tongue) -> String {
+pub fn banner(ports: &Ports, folder: &Path, program: &str, code: &str, tongue: Tongue) -> String {
     let mut text = addresses(ports, tongue);
     text.push_str(&people(tongue));
+    text.push_str(&invitation(ports, code, tongue));
     text.push_str(&devices(folder, tongue));
     let title = tongue.say(
         "試してみる（別の端末で。最初の1行は必須）",
@@ -65,6 +66,10 @@ fn addresses(ports: &Ports, tongue: Tongue) -> String {
     let row = |name: &str, address: &str| format!("  {address:<44} {name}\n");
     let mut text = format!("{}\n\n", tongue.say("関守デモ病院が開きました。", "The Sekimori demo hospital is open."));
     text.push_str(&row(tongue.say("ポータル", "portal"), &HostName::Portal.origin(ports)));
+    text.push_str(&row(
+        tongue.say("管理画面（管理者、監査担当）", "console (administrator, auditor)"),
+        &HostName::Console.origin(ports),
+    ));
     text.push_str(&row(tongue.say("電子カルテ", "EMR"), &HostName::Emr.origin(ports)));
     text.push_str(&row(tongue.say("レセプト計算機", "receipt computer"), &HostName::Orca.origin(ports)));
     text.push_str(&row(tongue.say("デモ認証基盤", "demo identity provider"), &idp::issuer(ports.idp)));
@@ -85,6 +90,16 @@ fn people(tongue: Tongue) -> String {
         text.push_str(&format!("  {:<15} {name} ({work})\n", person.role));
     }
     text
+}
+
+/// How the person of the local directory gets a passkey.
+fn invitation(ports: &Ports, code: &str, tongue: Tongue) -> String {
+    let (name, login) = (tongue.say(LOCAL_PERSON.ja, LOCAL_PERSON.en), LOCAL_PERSON.login);
+    let what = tongue.say(
+        "認証基盤にいない人。次のリンク（1回限り）でパスキーを登録すると、それだけでサインインできます。",
+        "Nobody the provider knows. This link (once) enrols a passkey, which alone signs them in.",
+    );
+    format!("\n{name} ({login}): {what}\n\n  {}/enrol#{code}\n", HostName::Login.origin(ports))
 }
 
 fn devices(folder: &Path, tongue: Tongue) -> String {
@@ -202,7 +217,7 @@ mod tests {
     use super::*;
 
     fn text(tongue: Tongue) -> String {
-        banner(&Ports::default(), Path::new("/tmp/it's demo"), "sekimori", tongue)
+        banner(&Ports::default(), Path::new("/tmp/it's demo"), "sekimori", "01ABC-DEFGH-JKMNP-QRSTV", tongue)
     }
 
     #[test]
@@ -212,6 +227,8 @@ mod tests {
             for part in [
                 "https://portal.sekimori.localhost:8443",
                 "http://127.0.0.1:8480",
+                "https://console.sekimori.localhost:8443",
+                "https://login.sekimori.localhost:8443/enrol#01ABC-DEFGH-JKMNP-QRSTV",
                 "D='/tmp/it'\\''s demo'",
                 "curl -sS --cacert \"$D/ca.pem\" -i -H 'accept: text/html' https://emr.sekimori.localhost:8443/",
                 "--cert \"$D/devices/ward-tablet-1.pem\" -i -b \"$D/nurse.cookies\" -X DELETE",

@@ -20,6 +20,9 @@ roles = ["nurse", "doctor"]
 apps = ["emr"]
 actions = ["read", "connect"]
 devices = ["tablet", "ward-shared", "fixed"]
+# 認証基盤が止まっている間も、読むことだけは続けられる。
+# While the identity provider is out, reading goes on, and nothing else.
+in_outage = true
 
 [[rule]]
 id = "nurse-writes-notes"
@@ -50,8 +53,9 @@ apps = ["orca"]
 actions = ["read", "write"]
 assurance = "aal2"
 
-# 監査担当と管理者にはアプリを許す規則がない。ポータルはサインインした全員のもの。
-# Auditor and administrator: no rule gives them an app; the portal is everyone's who is signed in.
+# 監査担当と管理者にはアプリを許す規則がない。管理画面は [console] の職種の、ポータルはサインインした全員のもの。
+# Auditor and administrator: no rule gives them an app. The console is theirs by [console]; the portal is everyone's
+# who is signed in.
 "#;
 
 /// The configuration of the demo on these ports.
@@ -66,7 +70,7 @@ pub fn config_text(ports: &Ports) -> String {
 }
 
 fn head(ports: &Ports) -> String {
-    let (login, portal) = (HostName::Login.as_str(), HostName::Portal.as_str());
+    let (login, portal, console) = (HostName::Login.as_str(), HostName::Portal.as_str(), HostName::Console.as_str());
     format!(
         r#"# 関守デモ病院。`sekimori demo` が書いたもので、次の起動で書き直される。
 # The Sekimori demo hospital. Written by `sekimori demo`, and written again when it starts next.
@@ -81,6 +85,22 @@ utc_offset = "+09:00"
 public_port = {gateway}
 login_host = "{login}"
 portal_host = "{portal}"
+console_host = "{console}"
+
+# 認証基盤がなくても、関守だけが知る人がパスキーでサインインできる。
+# People whom the gateway itself knows sign in by passkey, without any provider.
+[directory]
+local = true
+
+# 管理画面を使える職種 / who may use the console
+[console]
+administrators = ["administrator"]
+auditors = ["auditor"]
+
+# 認証基盤が止まったら / when the identity provider is out
+[outage]
+after = "30s"
+grace = "1m"
 
 [[listener]]
 name = "demo"

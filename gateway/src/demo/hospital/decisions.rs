@@ -147,6 +147,22 @@ fn the_rules_decide_as_the_terminal_says() {
 }
 
 #[test]
+fn the_administrator_has_the_console_and_a_nurse_reads_while_the_provider_is_out() {
+    let config = config("console");
+    let mut judge = Judge::new(Arc::new(Policy::load(&config.policy).unwrap()));
+    let console = "console GET /people";
+    assert_eq!(ask(&mut judge, "administrator", "consulting-room-1", console), "yes: builtin-console");
+    assert!(ask(&mut judge, "administrator", "-", console).starts_with("no: device-required"));
+    assert!(ask(&mut judge, "nurse", "consulting-room-1", console).starts_with("no: role-not-allowed"));
+    let mut in_outage = |request: &str| {
+        let mut access = access("nurse", "ward-tablet-1", request);
+        Arc::make_mut(access.who.as_mut().unwrap()).in_outage = true;
+        matches!(judge.judge(access, ()), Verdict::Allow(_))
+    };
+    assert!(in_outage(READ) && !in_outage(NOTE));
+}
+
+#[test]
 fn the_configuration_is_whole() {
     let config = config("whole");
     assert_eq!(config.origin(&config.login_host), HostName::Login.origin(&Ports::default()));
