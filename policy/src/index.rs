@@ -122,6 +122,8 @@ pub(crate) struct Index {
 #[derive(Debug)]
 pub(crate) struct AppEntry {
     pub(crate) facts: AppFacts,
+    /// Its number among the apps.
+    pub(crate) number: usize,
     /// The app in Cedar.
     pub(crate) uid: EntityUid,
     read: Candidates,
@@ -147,7 +149,13 @@ pub(crate) struct Candidates {
 impl Index {
     /// Builds the index over policies with their scope and what they read, in order.
     pub(crate) fn of<'a>(apps: &[AppFacts], policies: impl Iterator<Item = (&'a Scope, Reads)>) -> Self {
-        let mut index = Self { apps: apps.iter().map(|facts| (facts.id.clone(), AppEntry::of(facts))).collect() };
+        let mut index = Self {
+            apps: apps
+                .iter()
+                .enumerate()
+                .map(|(number, facts)| (facts.id.clone(), AppEntry::of(number, facts)))
+                .collect(),
+        };
         for (position, (scope, reads)) in policies.enumerate() {
             match &scope.apps {
                 Apps::All => index.apps.values_mut().for_each(|entry| entry.add(position, scope, reads)),
@@ -169,10 +177,10 @@ impl Index {
 }
 
 impl AppEntry {
-    fn of(facts: &AppFacts) -> Self {
+    fn of(number: usize, facts: &AppFacts) -> Self {
         let none = Candidates::default;
         let uid = schema::app(&facts.id);
-        Self { facts: facts.clone(), uid, read: none(), write: none(), delete: none(), connect: none() }
+        Self { facts: facts.clone(), number, uid, read: none(), write: none(), delete: none(), connect: none() }
     }
 
     fn add(&mut self, position: usize, scope: &Scope, reads: Reads) {

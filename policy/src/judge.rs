@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::schema::Principal;
 use crate::slice::Slice;
 use crate::{
-    Access, Action, AppId, Authorized, Durability, Permit, Reason, Reasons, Refused, RoleId, UserId, Verdict, built_in,
+    Access, Action, Authorized, Durability, Permit, Reason, Reasons, Refused, RoleId, UserId, Verdict, built_in,
 };
 
 /// One worker's way to ask the policy. It remembers answers, so it is not shared; what it remembers is bounded.
@@ -27,24 +27,47 @@ struct Memory {
     answers: Answers,
     bench: Bench,
     slices: Parts<SliceKey, Slice>,
-    people: Parts<Option<PersonKey>, Principal>,
+    people: Parts<Option<PersonKey>, Person>,
+    roles: Parts<Arc<[RoleId]>, RolesNumber>,
+    /// The number of the next set of roles.
+    roles_next: RolesNumber,
 }
+
+/// Stands for a set of roles, as a number is found faster. None is given twice.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+struct RolesNumber(u64);
 
 /// What chooses the candidates.
 #[derive(PartialEq, Eq, Hash, Debug)]
 struct SliceKey {
-    app: AppId,
+    app: usize,
     action: Action,
-    /// `None` where nobody is signed in.
-    roles: Option<Arc<[RoleId]>>,
+    roles: RolesNumber,
     in_outage: bool,
 }
 
-/// What Cedar knows of a person.
+/// What tells one person from another.
 #[derive(PartialEq, Eq, Hash, Debug)]
 struct PersonKey {
     user: UserId,
     roles: Arc<[RoleId]>,
+}
+
+/// What is known of a person.
+#[derive(Debug)]
+struct Person {
+    /// What Cedar knows.
+    principal: Principal,
+    roles: RolesNumber,
+}
+
+impl RolesNumber {
+    /// Of nobody.
+    const NOBODY: Self = Self(0);
+
+    fn next(self) -> Self {
+        Self(self.0.wrapping_add(1))
+    }
 }
 
 impl Judge {
@@ -56,6 +79,8 @@ impl Judge {
             bench: Bench::new(),
             slices: Parts::at_most(SLICES_MAX),
             people: Parts::at_most(PEOPLE_MAX),
+            roles: Parts::at_most(PEOPLE_MAX),
+            roles_next: RolesNumber::NOBODY.next(),
         };
         Self { policy, memory }
     }
@@ -114,12 +139,20 @@ impl Memory {
 
     fn find_answer(&mut self, policy: &Policy, app: &AppEntry, access: &Access) -> Answer {
         let facts = Facts::of(access, policy.offset);
-        let roles = facts.who.map(|who| Arc::clone(&who.roles));
-        let key = SliceKey { app: access.app.clone(), action: access.action, roles, in_outage: facts.in_outage };
-        let slice = self.slices.find_or_make(key, || Slice::of(policy, app, access.action, facts.who));
         let key = facts.who.map(|who| PersonKey { user: who.user.clone(), roles: Arc::clone(&who.roles) });
-        let principal = self.people.find_or_make(key, || policy.words.principal(facts.who));
-        Case { policy, app, slice, principal, bench: &mut self.bench }.answer(&facts)
+        let person = self.people.find_or_make(key, || {
+            let roles = facts.who.map_or(RolesNumber::NOBODY, |who| {
+                *self.roles.find_or_make(Arc::clone(&who.roles), || {
+                    self.roles_next = self.roles_next.next();
+                    self.roles_next
+                })
+            });
+            Person { principal: policy.words.principal(facts.who), roles }
+        });
+        let (action, in_outage) = (access.action, facts.in_outage);
+        let key = SliceKey { app: app.number, action, roles: person.roles, in_outage };
+        let slice = self.slices.find_or_make(key, || Slice::of(policy, app, action, facts.who));
+        Case { policy, app, slice, principal: &person.principal, bench: &mut self.bench }.answer(&facts)
     }
 }
 
