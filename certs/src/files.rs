@@ -72,13 +72,18 @@ pub(crate) fn is_open_to_others(file: &Path) -> bool {
     fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
 }
 
-/// Makes a folder (and those above it) that only its owner may enter.
+/// Makes a folder (and those above it) that only its owner may enter, and that is there after a power cut.
 pub(crate) fn private_folder(folder: &Path) -> Result<(), CertProblem> {
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(folder)
-        .map_err(|error| CertProblem::at(folder, format!("cannot be made: {error}"), "check the folder above it"))
+    let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).and_then(|()| sync_entry(folder));
+    made.map_err(|error| CertProblem::at(folder, format!("cannot be made: {error}"), "check the folder above it"))
+}
+
+/// Writes the entry of a file or folder in the folder above to the disk.
+fn sync_entry(path: &Path) -> Result<(), std::io::Error> {
+    match path.parent() {
+        Some(above) if !above.as_os_str().is_empty() => File::open(above)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Writes a file that only its owner may read: whole and on the disk, or not at all. What stands there already stays,
@@ -93,16 +98,17 @@ pub(crate) fn write_private_once(file: &Path, bytes: &[u8]) -> Result<bool, Cert
         Err(error) => Err(error),
     };
     fs::remove_file(&draft).map_err(failed)?;
-    if let Some(folder) = file.parent() {
-        File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
-    }
+    sync_entry(file).map_err(failed)?;
     placed.map_err(failed)
 }
 
 /// Writes or replaces a file that only its owner may read.
 pub(crate) fn write_private(file: &Path, bytes: &[u8]) -> Result<(), CertProblem> {
     let draft = draft_beside(file)?;
-    write_draft(&draft, bytes).and_then(|()| fs::rename(&draft, file)).map_err(|error| unwritable(file, &error))
+    write_draft(&draft, bytes)
+        .and_then(|()| fs::rename(&draft, file))
+        .and_then(|()| sync_entry(file))
+        .map_err(|error| unwritable(file, &error))
 }
 
 fn write_draft(draft: &Path, bytes: &[u8]) -> Result<(), std::io::Error> {

@@ -156,10 +156,25 @@ fn read(
     if seal_it {
         let certificate = beside.as_ref().map(|der| pem::certificate(der)).unwrap_or_default();
         let sealed = openers.seal(signer.serialized_der(), bound_to)?;
+        opens_again(&sealed, openers, bound_to, signer.serialized_der(), key_file)?;
         files::write_private(key_file, [sealed, certificate].concat().as_bytes())?;
         tracing::info!(file = %key_file.display(), "the device CA's key is sealed now");
     }
     Ok(Read { chain, key: signer, place: certificate_file.display().to_string() })
+}
+
+/// The last plain copy of a key is given up only for a block that was just seen to open.
+fn opens_again(
+    sealed: &str,
+    openers: &Openers<'_>,
+    bound_to: &[u8],
+    key: &[u8],
+    file: &Path,
+) -> Result<(), CertProblem> {
+    let not_sealed = || CertProblem::at(file, "holds a key that cannot be sealed", "look at the system's log");
+    let sealed = Sealed::find(sealed.as_bytes()).and_then(Result::ok).ok_or_else(not_sealed)?;
+    let opened = openers.open(&sealed, bound_to, file)?;
+    if *opened == key { Ok(()) } else { Err(not_sealed()) }
 }
 
 /// Whether what the issuer signs names it in the very bytes of its own certificate; chains are followed by them.
