@@ -12,7 +12,7 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policy::{AppId, Device, SessionId, Timestamp, Who};
+use policy::{AppId, Device, DeviceClass, DeviceId, SessionId, SignInMethod, Timestamp, Who};
 use serde::Serialize;
 
 pub use key::KeyProblem;
@@ -44,7 +44,7 @@ pub struct Assertions {
 struct Entry {
     audience: Arc<str>,
     who: Who,
-    device: Option<Device>,
+    device: Option<(DeviceId, DeviceClass)>,
     issued_at: Timestamp,
     text: Arc<str>,
 }
@@ -67,6 +67,12 @@ struct Claims<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     auth_time: Option<i64>,
     acr: &'static str,
+    /// Our words, such as `provider` and `passkey`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    amr: Vec<&'static str>,
+    /// Signed in while the provider was out of reach; the roles are those it last confirmed.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    outage: bool,
     preferred_username: &'a str,
     name: &'a str,
     roles: Vec<&'a str>,
@@ -115,7 +121,7 @@ impl Assertions {
         let entry = Entry {
             audience: Arc::from(audience),
             who: who.clone(),
-            device: device.cloned(),
+            device: device.map(|device| (device.id.clone(), device.class)),
             issued_at: at,
             text: text.clone(),
         };
@@ -154,6 +160,8 @@ impl Assertions {
             sid: who.session.to_string(),
             auth_time: Some(who.authenticated_at.unix_seconds()).filter(|seconds| *seconds > 0),
             acr: who.assurance.as_str(),
+            amr: who.methods.iter().map(SignInMethod::as_str).collect(),
+            outage: who.in_outage,
             preferred_username: &who.login,
             name: &who.name,
             roles: who.roles.iter().map(policy::RoleId::as_str).collect(),
@@ -171,7 +179,8 @@ impl Assertions {
 
 impl Entry {
     fn says(&self, audience: &str, who: &Who, device: Option<&Device>) -> bool {
-        *self.audience == *audience && self.device.as_ref() == device && self.who == *who
+        let stated = self.device.as_ref().map(|(id, class)| (id, *class));
+        *self.audience == *audience && stated == device.map(|device| (&device.id, device.class)) && self.who == *who
     }
 
     /// Not before it was issued either, in case the clock was set back.

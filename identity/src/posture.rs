@@ -163,10 +163,9 @@ impl PostureDesk {
     /// The source of a token. Every token is compared, each in constant time.
     fn source_of(&self, bearer: &str) -> Option<&config::PostureSource> {
         let given = sha256(&[bearer]);
-        let is_its = |source: &&config::PostureSource| {
-            verify_slices_are_equal(&sha256(&[source.token.expose()]), &given).is_ok()
-        };
-        self.sources.iter().filter(is_its).last()
+        let is_its =
+            |source: &config::PostureSource| verify_slices_are_equal(&sha256(&[source.token.expose()]), &given).is_ok();
+        self.sources.iter().fold(None, |found, source| if is_its(source) { Some(source) } else { found })
     }
 }
 
@@ -392,5 +391,27 @@ mod tests {
         let ward = Ward::open().await;
         let broken = desk(&ward).receive(TOKEN, "text/csv", b"device,name,value\n\xff", START).await;
         assert!(matches!(broken, Err(PostureProblem::Rows(places)) if places[0].place == "line 2"));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_break_the_readers(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..300)) {
+            let _ = (read_json(&bytes).is_ok(), read_csv(&bytes).is_ok());
+        }
+
+        #[test]
+        fn whatever_is_read_is_kept_within_bounds(
+            device in ".{0,40}", name in ".{0,40}", value in ".{0,80}", at in proptest::option::of(".{0,40}"),
+        ) {
+            let source = config::PostureSource {
+                id: PostureSourceId::parse("edr").unwrap(),
+                token: config::Secret::new(TOKEN.to_owned()),
+                ttl: minutes(60),
+            };
+            if let Ok(row) = row(Told { place: String::new(), device, name, value, at }, &source, START) {
+                proptest::prop_assert!((1..=POSTURE_VALUE_BYTES_MAX).contains(&row.value.len()));
+                proptest::prop_assert!(row.at <= START && row.expires_at <= START.after(minutes(60)));
+            }
+        }
     }
 }

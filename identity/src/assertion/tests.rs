@@ -68,11 +68,25 @@ async fn an_app_learns_who_asks_from_which_device() {
     assert_eq!(claims["name"], "佐藤 花子");
     assert_eq!(claims["roles"], serde_json::json!(["nurse"]));
     assert_eq!(claims["acr"], "aal2");
+    assert_eq!(claims["amr"], serde_json::json!(["provider", "provider-mfa"]));
+    assert_eq!(claims.get("outage"), None);
     assert_eq!(claims["device"], "ward-3");
     assert_eq!(claims["device_class"], "ward-shared");
     assert_eq!(claims["auth_time"], START.unix_seconds());
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);
     assert!(!claims["jti"].as_str().unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_app_learns_of_an_outage() {
+    let (folder, who) = (Folder::new(), who().await);
+    let assertions = folder.assertions();
+    let audience = "https://emr.example.jp";
+    let before = assertions.for_app(&app("emr"), audience, &who, None, START).unwrap();
+    let in_outage = Who { in_outage: true, ..who };
+    let text = assertions.for_app(&app("emr"), audience, &in_outage, None, START).unwrap();
+    assert_ne!(before, text);
+    assert_eq!(as_app(&assertions, audience, &text).unwrap()["outage"], true);
 }
 
 #[tokio::test]

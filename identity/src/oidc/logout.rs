@@ -331,3 +331,27 @@ fn moment(value: &Value) -> Option<Timestamp> {
     let seconds = value.as_f64().filter(|seconds| seconds.abs() < 1e11)?;
     Some(Timestamp::from_unix_micros((seconds * 1e6) as i64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader(token in ".{0,200}", header in "[{}\\[\\]\":,a-z0-9]{0,60}", claims in ".{0,60}") {
+            let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+            let signed = format!("{}.{}.AAAA", encode(&header), encode(&claims));
+            for text in [&token, &signed] {
+                if let Ok(read) = Signed::read(text) {
+                    let _ = (read.claims().is_ok(), read.is_signed_with(&CoreJsonWebKeySet::default()));
+                }
+            }
+        }
+
+        #[test]
+        fn every_moment_is_read_or_refused(seconds in proptest::num::f64::ANY) {
+            let value = serde_json::json!(seconds);
+            proptest::prop_assert!(moment(&value).is_none_or(|at| at.unix_micros().abs() <= 100_000_000_000_000_000));
+        }
+    }
+}

@@ -125,12 +125,15 @@ impl Provider {
         if claims.as_ref().is_some_and(|claims| claims.subject().as_str() != subject) {
             return Err(self.rejected(Rejection::Subject));
         }
-        if let Some(roles) = claims.and_then(|claims| claims.additional_claims().roles(&self.config)) {
+        if let Some(roles) = claims.as_ref().and_then(|claims| claims.additional_claims().roles(&self.config)) {
             return Ok(Some(roles));
         }
         let subject = SubjectIdentifier::new(subject.to_owned());
         let user_info = self.user_info(metadata, answer.access_token(), &subject).await?;
-        Ok(user_info.and_then(|info| info.additional_claims().roles(&self.config)))
+        let roles = user_info.and_then(|info| info.additional_claims().roles(&self.config));
+        // As at the sign-in, an ID token without roles is that of a person without roles: many providers leave the
+        // claim out where it would be empty.
+        Ok(roles.or_else(|| claims.map(|_| Vec::new())))
     }
 
     async fn exchange(

@@ -203,7 +203,7 @@ impl Found {
         if let Some(disabled) = &person.disabled {
             return OutageStanding::Disabled(disabled.at);
         }
-        if !period.until.is_some_and(|until| person.confirmed_at >= until) {
+        if period.until.is_none_or(|until| person.confirmed_at < until) {
             return OutageStanding::NotSeen;
         }
         let lost: Vec<RoleId> = self.roles.iter().filter(|role| !person.roles.contains(role)).cloned().collect();

@@ -131,6 +131,19 @@ async fn roles_may_come_from_user_info_where_no_id_token_comes() {
 }
 
 #[tokio::test]
+async fn an_id_token_without_roles_takes_them_away_as_at_the_sign_in() {
+    let desk = Desk::open().await;
+    let session = desk.sign_in("first").await;
+    desk.idp.told().metadata["userinfo_endpoint"] = json!(null);
+    desk.idp.told().change = Box::new(|claims| {
+        claims.as_object_mut().unwrap().remove("groups");
+    });
+    desk.ward.hands.turn(INTERVAL);
+    assert_eq!(desk.round().await.changed, 1);
+    assert!(desk.session(session.id()).await.unwrap().roles.is_empty());
+}
+
+#[tokio::test]
 async fn silence_and_nonsense_change_nothing() {
     let answers: Vec<(&str, Box<dyn Fn(&Idp)>)> = vec![
         ("down", Box::new(|idp| idp.told().is_down = true)),
