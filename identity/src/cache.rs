@@ -51,7 +51,10 @@ impl Cache {
     /// host only.
     pub(crate) fn find(&self, token: &TokenHash, host: &Host) -> Option<Option<Arc<Session>>> {
         let shard = self.shard(token)?.read().unwrap_or_else(PoisonError::into_inner);
-        shard.get(token).filter(|entry| !entry.session.is_stale()).map(|entry| (entry.host == *host).then(|| entry.session.clone()))
+        shard
+            .get(token)
+            .filter(|entry| !entry.session.is_stale())
+            .map(|entry| (entry.host == *host).then(|| entry.session.clone()))
     }
 
     pub(crate) fn by_id(&self, id: SessionId) -> Option<Arc<Session>> {

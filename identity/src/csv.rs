@@ -243,8 +243,10 @@ pub(crate) fn write_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'
 mod tests {
     use super::*;
 
-    const COLUMNS: [Column; 2] =
-        [Column { name: "login", ja: "ログイン名", required: true }, Column { name: "unit", ja: "所属", required: false }];
+    const COLUMNS: [Column; 2] = [
+        Column { name: "login", ja: "ログイン名", required: true },
+        Column { name: "unit", ja: "所属", required: false },
+    ];
 
     fn problems(text: &str) -> Vec<(usize, usize)> {
         let problems = Table::read(text, &COLUMNS).unwrap_err();
@@ -253,7 +255,9 @@ mod tests {
 
     #[test]
     fn columns_come_in_any_order_and_either_language() {
-        for text in ["login,unit\nsato,3F\n", "\u{feff}所属,ログイン名\r\n3F,sato\r\n", "\"UNIT\",\"Login\"\n\"3F\",\" sato \""] {
+        for text in
+            ["login,unit\nsato,3F\n", "\u{feff}所属,ログイン名\r\n3F,sato\r\n", "\"UNIT\",\"Login\"\n\"3F\",\" sato \""]
+        {
             let table = Table::read(text, &COLUMNS).unwrap();
             let [row] = table.rows.as_slice() else { panic!("{text:?}: {:?}", table.rows) };
             assert_eq!((table.cell(row, "login").unwrap().text, table.cell(row, "unit").unwrap().text), ("sato", "3F"));

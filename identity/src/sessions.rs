@@ -17,8 +17,8 @@ use policy::{Device, DeviceClass, Host, SessionId, Timestamp};
 use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
 
-use shared::others;
 pub use shared::Waiting;
+use shared::others;
 
 use crate::cache::Cache;
 use crate::secret::{could_be_secret, hash, random_session_id};
@@ -98,7 +98,9 @@ impl Sessions {
         }
         match session.standing(&self.span(&session), at) {
             Standing::Over => return Ok(None),
-            Standing::Idle | Standing::Locked if !self.is_used_elsewhere(&session, token, at).await? => return Ok(None),
+            Standing::Idle | Standing::Locked if !self.is_used_elsewhere(&session, token, at).await? => {
+                return Ok(None);
+            }
             Standing::Idle | Standing::Locked | Standing::Open => {}
         }
         self.note_used(&session, device, at);
@@ -236,7 +238,11 @@ impl Sessions {
                 session.note_written(seen_at);
             }
         }
-        self.cache.retain(|session| session.standing(&self.span(session), at) == Standing::Open);
+        let is_locked = |session: &Session| session.standing(&self.span(session), at) == Standing::Locked;
+        for (token, session) in self.cache.some_token_of(is_locked) {
+            self.is_used_elsewhere(&session, token, at).await?;
+        }
+        self.cache.retain(|session| session.is_stale() || self.is_open(session, at));
         Ok(())
     }
 

@@ -45,9 +45,7 @@ pub fn may_sign_in_by_passkey(
     let provider = providers.iter().find(same).ok_or(ProviderFirst)?;
     match outage {
         Some(InOutage { roles_confirmed_at }) => Ok(Alone { in_outage: true, roles_confirmed_at }),
-        None if provider.passkey_sign_in => {
-            Ok(Alone { in_outage: false, roles_confirmed_at: person.confirmed_at })
-        }
+        None if provider.passkey_sign_in => Ok(Alone { in_outage: false, roles_confirmed_at: person.confirmed_at }),
         None => Err(ProviderFirst),
     }
 }

@@ -28,7 +28,7 @@ pub enum Whom {
 #[derive(Serialize, Deserialize)]
 pub(super) struct Asked {
     user: Option<String>,
-    state: DiscoverableAuthentication,
+    pub(super) state: DiscoverableAuthentication,
 }
 
 impl Passkeys {
@@ -115,7 +115,7 @@ impl Passkeys {
 
     /// Has the library check the answer against the passkey as it is kept now, or against the decoy.
     #[expect(clippy::type_complexity, reason = "said once")]
-    fn check(
+    pub(super) fn check(
         &self,
         given: &PublicKeyCredential,
         state: DiscoverableAuthentication,

@@ -92,7 +92,8 @@ impl Passkeys {
     ) -> Result<Self, PasskeySetUpProblem> {
         let wrong = |problem: String| PasskeySetUpProblem { origin: party.origin.clone(), problem };
         let origin = Url::parse(&party.origin).map_err(|problem| wrong(problem.to_string()))?;
-        let builder = WebauthnBuilder::new(party.host.as_str(), &origin).map_err(|problem| wrong(problem.to_string()))?;
+        let builder =
+            WebauthnBuilder::new(party.host.as_str(), &origin).map_err(|problem| wrong(problem.to_string()))?;
         let builder = builder.rp_name(&party.name).timeout(CEREMONY_SPAN);
         let webauthn = builder.build().map_err(|problem| wrong(problem.to_string()))?;
         let decoy = decoy::Decoy::new().map_err(wrong)?;
@@ -160,4 +161,4 @@ impl fmt::Debug for Passkeys {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -123,7 +123,9 @@ pub(super) fn refusal_of(problem: &WebauthnError) -> PasskeyRefusal {
         E::UserNotVerified => PasskeyRefusal::NotVerified,
         E::AuthenticationFailure | E::SignatureInvalid => PasskeyRefusal::Signature,
         E::CredentialPossibleCompromise => PasskeyRefusal::Counter,
-        E::CredentialBackupEligibilityInconsistent | E::CredentialMayNotBeHardwareBound => PasskeyRefusal::BackupChanged,
+        E::CredentialBackupEligibilityInconsistent | E::CredentialMayNotBeHardwareBound => {
+            PasskeyRefusal::BackupChanged
+        }
         E::CredentialNotFound => PasskeyRefusal::Unknown,
         E::CredentialAlteredAlgFromRequest | E::CredentialInsecureCryptography => PasskeyRefusal::Algorithm,
         E::AttestationNotSupported

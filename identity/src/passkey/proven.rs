@@ -14,7 +14,7 @@ pub struct Proven {
 }
 
 impl Proven {
-    pub(super) fn new(
+    pub(crate) fn new(
         person: Person,
         credential: CredentialId,
         model: Aaguid,

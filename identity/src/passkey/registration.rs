@@ -15,9 +15,9 @@ use webauthn_rs::prelude::{Credential as Kept, Passkey as Checked, PasskeyRegist
 use super::ceremony::{keep, take, unreadable};
 use super::problem::refusal_of;
 use super::{Answer, Begun, Passkey, PasskeyProblem, PasskeyRefusal, Passkeys, Proven, answer, short_name};
+use crate::Session;
 use crate::people::{InvitationCode, People};
 use crate::secret::{from_hex, hex};
-use crate::Session;
 
 const KIND: &str = "passkey-enrolment";
 /// How recently a person must have proved who they are to add a passkey by themselves.

@@ -100,11 +100,7 @@ impl People {
     ///
     /// # Errors
     /// [`StoreProblem`].
-    pub async fn look_at_invitation(
-        &self,
-        code: &str,
-        at: Timestamp,
-    ) -> Result<Option<InvitationShown>, StoreProblem> {
+    pub async fn look_at_invitation(&self, code: &str, at: Timestamp) -> Result<Option<InvitationShown>, StoreProblem> {
         let Some(code) = InvitationCode::parse(code) else { return Ok(None) };
         let Some(invitation) = self.store.invitation(code.hash(), at).await? else { return Ok(None) };
         let person = match invitation.invited.user() {
@@ -132,12 +128,7 @@ impl People {
     ///
     /// # Errors
     /// [`StoreProblem`].
-    pub async fn revoke_invitation(
-        &self,
-        id: InvitationId,
-        actor: &str,
-        at: Timestamp,
-    ) -> Result<bool, StoreProblem> {
+    pub async fn revoke_invitation(&self, id: InvitationId, actor: &str, at: Timestamp) -> Result<bool, StoreProblem> {
         let all = self.store.invitations().await?;
         let Some(invitation) = all.into_iter().find(|invitation| invitation.id == id) else { return Ok(false) };
         let revoked = self.store.revoke_invitation(id, at, actor.to_owned()).await?;
@@ -193,8 +184,7 @@ impl People {
     /// Whether somebody in force holds a role of administrators and has a way to sign in.
     async fn has_administrator(&self) -> Result<bool, StoreProblem> {
         for role in &self.console.administrators {
-            let filter =
-                PeopleFilter { role: Some(role.clone()), disabled: Some(false), ..PeopleFilter::default() };
+            let filter = PeopleFilter { role: Some(role.clone()), disabled: Some(false), ..PeopleFilter::default() };
             for person in self.store.people(filter, None, PEOPLE_READ_MAX).await? {
                 if !is_local(&person) || !self.store.credentials_of(&person.id).await?.is_empty() {
                     return Ok(true);

@@ -62,13 +62,19 @@ impl People {
     /// Knows the roles of a configuration.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
-        Self {
-            store,
-            issuer: config.origin(&config.login_host),
-            is_local: config.directory.local,
-            roles: config.roles.keys().cloned().collect(),
-            console: config.console.clone(),
-        }
+        let (is_local, roles) = (config.directory.local, config.roles.keys().cloned().collect());
+        Self { store, issuer: config.origin(&config.login_host), is_local, roles, console: config.console.clone() }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of(
+        store: Arc<dyn Store>,
+        issuer: String,
+        is_local: bool,
+        roles: BTreeSet<RoleId>,
+        console: ConsoleRoles,
+    ) -> Self {
+        Self { store, issuer, is_local, roles, console }
     }
 
     /// The name under which people of the local directory are kept.

@@ -228,7 +228,8 @@ impl People {
 /// Only what is otherwise.
 fn difference(person: &Person, change: PersonChange) -> Option<PersonChange> {
     let change = PersonChange {
-        login: change.login.filter(|login| *login != person.login),
+        // It is by the login name that the row found the person.
+        login: None,
         name: change.name.filter(|name| *name != person.name),
         roles: change.roles.filter(|roles| *roles != person.roles),
         unit: change.unit.filter(|unit| *unit != person.unit),

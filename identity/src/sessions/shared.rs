@@ -162,3 +162,6 @@ fn before(at: Timestamp, span: Duration) -> Timestamp {
     let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_unix_micros(at.unix_micros().saturating_sub(micros))
 }
+
+#[cfg(test)]
+mod tests;
