@@ -99,6 +99,7 @@
   };
 
   const go = async (answer) => {
+    if (answer.ask) return askNewcomer(answer.say);
     tell(say("done"));
     const last = answer.land ? await post("/land", answer.land) : answer;
     location.replace(last.to);
@@ -119,10 +120,22 @@
     return post("/passkey/finish", { for: purpose, ...context(), ceremony: begun.ceremony, credential: written(key) });
   };
 
+  // Whoever the code does not name (the first administrator) says who they are.
+  const newcomer = () => {
+    const fields = place.querySelectorAll("[data-newcomer] input");
+    const asked = fields.length > 0 && !fields[0].closest("[data-newcomer]").hidden;
+    return asked ? Object.fromEntries(Array.from(fields, (field) => [field.name, field.value])) : {};
+  };
+  const askNewcomer = (words) => {
+    for (const part of place.querySelectorAll("[data-newcomer]")) part.hidden = false;
+    complain(words);
+    place.querySelector("[data-newcomer] input")?.focus();
+  };
+
   const enrol = async () => {
     const code = place.querySelector("[name=code]")?.value;
-    const begun = await post("/enrol/begin", { ...context(), ...(code ? { code } : {}) });
-    if (begun.to) return begun;
+    const begun = await post("/enrol/begin", { ...context(), ...(code ? { code, ...newcomer() } : {}) });
+    if (begun.ask || begun.to) return begun;
     if (begun.whose) tell(begun.whose);
     const key = await navigator.credentials.create({ publicKey: forCreation(begun.options.publicKey) });
     tell(say("working"));

@@ -108,7 +108,9 @@ mod tests {
 
     #[test]
     fn the_script_writes_no_html_and_loads_nothing() {
-        for word in ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "import(", "http:", "https:"] {
+        for word in
+            ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "import(", "http:", "https:"]
+        {
             assert!(!SCRIPT.contains(word), "{word}");
         }
     }

@@ -66,7 +66,10 @@ impl Site {
     pub async fn sign_in_redirect(&self, challenged: &Challenged) -> Response<Bytes> {
         let is_portal = challenged.host == self.config().portal_host;
         let login_hint = if is_portal { Ask::read(&challenged.query).login_hint } else { None };
-        let ask = Ask { again: challenged.again(), login_hint, ..Ask::default() };
+        // The app is named only where a provider is meant for some apps alone.
+        let app_counts = self.config().providers.iter().any(|provider| !provider.apps.is_empty());
+        let app = app_counts.then(|| challenged.app.clone());
+        let ask = Ask { again: challenged.again(), login_hint, app, ..Ask::default() };
         let place = target(&challenged.path, &challenged.query);
         let sent = self.send_to_login(&challenged.host, &place, &challenged.headers, ask, challenged.at).await;
         sent.unwrap_or_else(|fault| {
@@ -98,7 +101,7 @@ impl Site {
             HandOffProblem::SessionOver => Fault::SignInExpired,
             HandOffProblem::Store(problem) => store_fault(&problem),
         })?;
-        let ask = Ask { hand_off: Some(started.id.clone()), provider: None, ..ask };
+        let ask = Ask { hand_off: Some(started.id.clone()), ..ask };
         let place = ask.address(&format!("{}/sign-in", self.login_origin()));
         let mut response = headers::redirect(StatusCode::FOUND, &place);
         let secret = started.browser_secret.expose();

@@ -2,7 +2,7 @@
 
 use http::header::COOKIE;
 use http::{HeaderMap, HeaderValue};
-use policy::Timestamp;
+use policy::{Timestamp, UserId};
 
 /// Every cookie of the gateway begins with this; none ever reaches an app, none is ever taken from one.
 const OWN_PREFIX: &str = "__Host-sekimori";
@@ -11,10 +11,15 @@ pub const SESSION_COOKIE: &str = "__Host-sekimori";
 /// Holds the chosen language.
 pub(crate) const LANGUAGE_COOKIE: &str = "__Host-sekimori-lang";
 
+/// Says who was last signed in in this browser, so that the next person finds nothing of theirs.
+const LAST_COOKIE: &str = "__Host-sekimori-last";
+
 /// How long a started ceremony may take, in seconds; as long as its state is kept on the server.
 const CEREMONY_SECONDS: u32 = 600;
 /// How long the chosen language is kept, in seconds.
 const LANGUAGE_SECONDS: u32 = 31_536_000;
+/// How long it is remembered who was last signed in, in seconds: as long as browsers keep an app's cookies.
+const LAST_SECONDS: u32 = 34_560_000;
 /// How many ceremonies of one kind one browser may have under way on one host; the oldest gives way.
 pub(crate) const CEREMONIES_PER_BROWSER_MAX: usize = 32;
 
@@ -56,6 +61,14 @@ pub(crate) enum Ceremony {
     HandOff,
     /// From the provider back to the login host.
     Provider,
+    /// From the question for a passkey to its answer.
+    Passkey,
+    /// From the question for a new passkey to its answer.
+    Enrolment,
+    /// From the provider's answer to the passkey that must follow.
+    SecondFactor,
+    /// From a device's certificate to its file.
+    DeviceFile,
 }
 
 impl Ceremony {
@@ -63,6 +76,10 @@ impl Ceremony {
         match self {
             Self::HandOff => "__Host-sekimori-h-",
             Self::Provider => "__Host-sekimori-o-",
+            Self::Passkey => "__Host-sekimori-p-",
+            Self::Enrolment => "__Host-sekimori-e-",
+            Self::SecondFactor => "__Host-sekimori-s-",
+            Self::DeviceFile => "__Host-sekimori-d-",
         }
     }
 
@@ -117,6 +134,16 @@ pub(crate) fn no_session() -> Option<HeaderValue> {
     remove(SESSION_COOKIE)
 }
 
+/// Remembers who signed in in this browser.
+pub(crate) fn last(user: &UserId) -> Option<HeaderValue> {
+    set(LAST_COOKIE, user.as_str(), Some(LAST_SECONDS))
+}
+
+/// Whether somebody else than this person was signed in in this browser before, and may have left something in it.
+pub(crate) fn was_somebody_else(headers: &HeaderMap, user: &UserId) -> bool {
+    all(headers).any(|(name, value)| name == LAST_COOKIE && value != user.as_str())
+}
+
 /// The language's cookie.
 pub(crate) fn language(tag: &str) -> Option<HeaderValue> {
     set(LANGUAGE_COOKIE, tag, Some(LANGUAGE_SECONDS))
@@ -164,7 +191,8 @@ mod tests {
 
     #[test]
     fn every_cookie_is_bound_to_host_and_https_and_hidden_from_scripts() {
-        let all = [session("t"), no_session(), language("ja"), untie(Ceremony::HandOff, "i")];
+        let user = UserId::parse("u-1").unwrap();
+        let all = [session("t"), no_session(), language("ja"), last(&user), untie(Ceremony::HandOff, "i")];
         for cookie in all.into_iter().flatten() {
             let text = cookie.to_str().unwrap();
             assert!(text.starts_with("__Host-sekimori") && text.contains("; Path=/; Secure; HttpOnly; SameSite=Lax"));
@@ -187,6 +215,15 @@ mod tests {
         assert!(cookies[0].to_str().unwrap().ends_with("Max-Age=0"));
         assert!(cookies[1].to_str().unwrap().starts_with("__Host-sekimori-h-new=9000.s; "));
         assert_eq!(tie(&request, Ceremony::Provider, "new", "s", at).count(), 1, "kinds are counted apart");
+    }
+
+    #[test]
+    fn the_person_before_is_known_by_any_doubt() {
+        let (sato, ito) = (UserId::parse("u-1").unwrap(), UserId::parse("u-2").unwrap());
+        let request = headers("__Host-sekimori-last=u-1; x=y");
+        assert!(!was_somebody_else(&request, &sato) && was_somebody_else(&request, &ito));
+        assert!(was_somebody_else(&headers("__Host-sekimori-last=u-1; __Host-sekimori-last=u-2"), &sato));
+        assert!(!was_somebody_else(&HeaderMap::new(), &sato));
     }
 
     #[test]

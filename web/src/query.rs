@@ -1,6 +1,6 @@
 //! What travels in the addresses of our own pages: ids and words, never a path, a name or a secret that lasts.
 
-use policy::{Assurance, Path, ProviderId, Timestamp};
+use policy::{AppId, Assurance, Path, ProviderId, Timestamp};
 use url::form_urlencoded::{self, Serializer};
 
 /// The longest hint of a login name that is passed on, in bytes.
@@ -22,6 +22,8 @@ pub(crate) struct Ask {
     pub(crate) login_hint: Option<String>,
     /// The provider that was chosen.
     pub(crate) provider: Option<ProviderId>,
+    /// The app that waits, for offering the providers that are meant for it.
+    pub(crate) app: Option<AppId>,
 }
 
 impl Ask {
@@ -33,6 +35,7 @@ impl Ask {
             again: field("again").and_then(|word| Assurance::parse(&word)),
             login_hint: field("login_hint").filter(|hint| is_hint(hint)),
             provider: field("provider").and_then(|id| ProviderId::parse(&id).ok()),
+            app: field("app").and_then(|id| AppId::parse(&id).ok()),
         }
     }
 
@@ -44,6 +47,7 @@ impl Ask {
             ("again", self.again.map(Assurance::as_str)),
             ("login_hint", self.login_hint.as_deref()),
             ("provider", self.provider.as_ref().map(ProviderId::as_str)),
+            ("app", self.app.as_ref().map(AppId::as_str)),
         ];
         query.extend_pairs(fields.into_iter().filter_map(|(name, value)| Some((name, value?))));
         let query = query.finish();
@@ -82,7 +86,7 @@ impl Return {
 
     /// Reads it back; `None` if it is not ours.
     pub(crate) fn read(text: &str) -> Option<Self> {
-        let Ask { hand_off, again, login_hint: _, provider: _ } = Ask::read(text);
+        let Ask { hand_off, again, login_hint: _, provider: _, app: _ } = Ask::read(text);
         let begun = field(text.as_bytes(), "begun")?.parse().ok()?;
         Some(Self { hand_off, again, begun: Timestamp::from_unix_micros(begun) })
     }
@@ -112,9 +116,10 @@ mod tests {
             again: Some(Assurance::Aal2),
             login_hint: Some("n.sato&h=evil".into()),
             provider: Some(ProviderId::parse("city").unwrap()),
+            app: Some(AppId::parse("emr").unwrap()),
         };
         let address = ask.address("/begin");
-        assert_eq!(address, "/begin?h=id_1-x&again=aal2&login_hint=n.sato%26h%3Devil&provider=city");
+        assert_eq!(address, "/begin?h=id_1-x&again=aal2&login_hint=n.sato%26h%3Devil&provider=city&app=emr");
         assert_eq!(Ask::read(address.split_once('?').unwrap().1), ask);
         assert_eq!(Ask::default().address("/sign-in"), "/sign-in");
         assert_eq!(Ask::read("again=aal9&provider=NO&login_hint=a%0Ab&h="), Ask::default());

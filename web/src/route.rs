@@ -81,6 +81,54 @@ pub enum Page {
     Asset(Asset),
     /// A page of the console.
     Console(ConsolePage),
+    /// Who is here: the page between two people at a shared terminal.
+    WhoIsHere,
+    /// Hands a shared terminal over.
+    Switch,
+    /// The browser is emptied of the person before: here comes the session.
+    Land,
+    /// Asks for a passkey.
+    PasskeyBegin,
+    /// Judges a passkey.
+    PasskeyFinish,
+    /// The passkey that must follow a provider's answer.
+    SecondFactor,
+    /// Where a passkey is enrolled.
+    Enrol,
+    /// Asks for a new passkey.
+    EnrolBegin,
+    /// Keeps a new passkey.
+    EnrolFinish,
+    /// Where a temporary code is typed.
+    Temporary,
+    /// Signs in by a temporary code.
+    TemporarySignIn,
+    /// Where a device gets its certificate.
+    Device,
+    /// Makes the certificate that a code is for.
+    EnrolDevice,
+    /// Makes another certificate for a device that has one.
+    RenewDevice,
+    /// The file of a device's certificate.
+    DeviceFile,
+    /// A person's own page.
+    Me,
+    /// Gives one's own key another name.
+    RenameKey,
+    /// Removes one's own key.
+    RemoveKey,
+    /// Ends one's own session elsewhere.
+    EndSession,
+    /// A provider says that somebody signed out there.
+    LogOutByProvider,
+    /// The device CA, by EST.
+    EstCaCertificates,
+    /// A device enrols by EST.
+    EstEnrol,
+    /// A device renews by EST.
+    EstRenew,
+    /// A system reports the condition of devices.
+    Posture,
 }
 
 impl Page {
@@ -88,7 +136,7 @@ impl Page {
     #[must_use]
     pub fn built_in(self) -> BuiltIn {
         match self {
-            Self::Portal => BuiltIn::Portal,
+            Self::Portal | Self::Me | Self::RenameKey | Self::RemoveKey | Self::EndSession => BuiltIn::Portal,
             Self::Console(_) => BuiltIn::Console,
             Self::LoginHome
             | Self::SignIn
@@ -102,7 +150,27 @@ impl Page {
             | Self::SignOut
             | Self::SignedOut
             | Self::ChooseLanguage
-            | Self::Asset(_) => BuiltIn::Login,
+            | Self::Asset(_)
+            | Self::WhoIsHere
+            | Self::Switch
+            | Self::Land
+            | Self::PasskeyBegin
+            | Self::PasskeyFinish
+            | Self::SecondFactor
+            | Self::Enrol
+            | Self::EnrolBegin
+            | Self::EnrolFinish
+            | Self::Temporary
+            | Self::TemporarySignIn
+            | Self::Device
+            | Self::EnrolDevice
+            | Self::RenewDevice
+            | Self::DeviceFile
+            | Self::LogOutByProvider
+            | Self::EstCaCertificates
+            | Self::EstEnrol
+            | Self::EstRenew
+            | Self::Posture => BuiltIn::Login,
         }
     }
 }
@@ -136,12 +204,36 @@ pub const TABLE: &[Row] = &[
     row(LOGIN, "GET", "/callback/{provider}", Page::Callback),
     row(LOGIN, "GET", "/signed-out", Page::SignedOut),
     row(LOGIN, "GET", "/.well-known/jwks.json", Page::Jwks),
+    row(LOGIN, "GET", "/switch", Page::WhoIsHere),
+    row(LOGIN, "POST", "/land", Page::Land),
+    row(LOGIN, "POST", "/passkey/begin", Page::PasskeyBegin),
+    row(LOGIN, "POST", "/passkey/finish", Page::PasskeyFinish),
+    row(LOGIN, "GET", "/second", Page::SecondFactor),
+    row(LOGIN, "GET", "/enrol", Page::Enrol),
+    row(LOGIN, "POST", "/enrol/begin", Page::EnrolBegin),
+    row(LOGIN, "POST", "/enrol/finish", Page::EnrolFinish),
+    row(LOGIN, "GET", "/temporary", Page::Temporary),
+    row(LOGIN, "POST", "/temporary", Page::TemporarySignIn),
+    row(LOGIN, "GET", "/device", Page::Device),
+    row(LOGIN, "POST", "/device", Page::EnrolDevice),
+    row(LOGIN, "POST", "/device/renew", Page::RenewDevice),
+    row(LOGIN, "GET", "/device/file", Page::DeviceFile),
+    row(LOGIN, "POST", "/backchannel-logout/{provider}", Page::LogOutByProvider),
+    row(LOGIN, "GET", "/.well-known/est/cacerts", Page::EstCaCertificates),
+    row(LOGIN, "POST", "/.well-known/est/simpleenroll", Page::EstEnrol),
+    row(LOGIN, "POST", "/.well-known/est/simplereenroll", Page::EstRenew),
+    row(LOGIN, "POST", "/api/posture", Page::Posture),
     row(PORTAL, "GET", "/", Page::Portal),
+    row(PORTAL, "GET", "/me", Page::Me),
+    row(PORTAL, "POST", "/me/key/rename", Page::RenameKey),
+    row(PORTAL, "POST", "/me/key/remove", Page::RemoveKey),
+    row(PORTAL, "POST", "/me/session/end", Page::EndSession),
     row(EVERY, "GET", "/.sekimori/sign-in", Page::StartSignIn),
     row(EVERY, "GET", "/.sekimori/arrive", Page::Arrive),
     row(EVERY, "GET", "/.sekimori/signed-in", Page::SignedIn),
     row(EVERY, "GET", "/.sekimori/sign-out", Page::AskSignOut),
     row(EVERY, "POST", "/.sekimori/sign-out", Page::SignOut),
+    row(EVERY, "POST", "/.sekimori/switch", Page::Switch),
     row(EVERY, "POST", "/.sekimori/language", Page::ChooseLanguage),
     row(EVERY, "GET", Asset::Style.path(), Page::Asset(Asset::Style)),
     row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
@@ -242,8 +334,8 @@ mod tests {
     #[test]
     fn only_the_portal_and_the_console_ask_for_a_session() {
         for row in TABLE {
-            let expected = if row.page == Page::Portal { "portal" } else { "login" };
-            assert_eq!(row.page.built_in().app_id(), expected);
+            let expected = if row.hosts == PORTAL { "portal" } else { "login" };
+            assert_eq!(row.page.built_in().app_id(), expected, "{}", row.path);
         }
         assert!(console::TABLE.iter().all(|row| row.page.built_in().app_id() == "console"));
     }

@@ -1,11 +1,12 @@
 //! Signing in on the login host: choose a provider, go there, come back, and be handed over to the app that waits.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use audit::{Event, Note};
-use config::{Config, Provider};
-use http::StatusCode;
-use identity::{Begin, Callback, HandOffProblem, Opening, Session, SessionToken, SignInProblem, SignedIn};
+use bytes::Bytes;
+use config::{Config, Provider, SecondFactor};
+use http::{Response, StatusCode};
+use identity::{Begin, Callback, Opening, Place, Session, SignInProblem, SignedIn, offered};
 use policy::{Assurance, ProviderId};
 use tracing::warn;
 
@@ -13,7 +14,7 @@ use crate::cookie::{self, Ceremony};
 use crate::query::{self, Ask, Return};
 use crate::site::{Answer, said, store_fault};
 use crate::texts::Voice;
-use crate::view::{Link, SignInView, show};
+use crate::view::{KeyTask, Link, SignInView, show, show_with_script};
 use crate::{Fault, PageRequest, Site, headers, language};
 
 /// Where a provider sends the browser back to. Each has its own path, so that the answer of one cannot be taken for
@@ -30,16 +31,17 @@ pub fn post_logout_uri(config: &Config) -> String {
 }
 
 impl Site {
-    /// Whoever has a session here is handed over at once; the others choose a provider, or go to the only one.
+    /// Whoever has a session here is handed over at once. At a shared terminal where somebody is waited for, whoever
+    /// comes touches their key; the others choose a way, or go to the only provider there is.
     pub(crate) async fn sign_in(&self, request: &PageRequest) -> Answer {
         let ask = Ask::read(&request.query);
         match (request.usable_session(), ask.again) {
-            (Some(session), None) => self.hand_over(session, ask.hand_off.as_deref(), request).await,
-            (Some(session), Some(level)) => Ok(self.step_up_page(request, session, ask, level)),
-            (None, _) => match self.config().providers.as_slice() {
-                [only] => self.to_provider(request, Ask { provider: Some(only.id.clone()), ..ask }).await,
-                several => Ok(self.choice_page(request, several, &ask)),
-            },
+            (Some(session), None) => {
+                let place = self.onward(session, ask.hand_off.as_deref(), request).await?;
+                Ok(headers::redirect(StatusCode::FOUND, &place))
+            }
+            (Some(session), Some(level)) => self.step_up_page(request, session, ask, level).await,
+            (None, _) => self.choose(request, ask).await,
         }
     }
 
@@ -48,55 +50,138 @@ impl Site {
         self.to_provider(request, Ask::read(&request.query)).await
     }
 
-    fn choice_page(&self, request: &PageRequest, providers: &[Provider], ask: &Ask) -> http::Response<bytes::Bytes> {
-        let language = language(&request.headers);
-        let voice = self.voice(language);
-        let way = |provider: &Provider| {
-            let label = voice.say_with("sign-in-with", "name", said(&provider.name, language));
-            Link::new(label, Ask { provider: Some(provider.id.clone()), ..ask.clone() }.address("/begin"))
-        };
-        let lead = if providers.is_empty() { "sign-in-none" } else { "sign-in-lead" };
+    async fn choose(&self, request: &PageRequest, ask: Ask) -> Answer {
+        if ask.provider.as_ref().is_some_and(|chosen| self.is_offered(request, &ask, chosen)) {
+            return self.to_provider(request, ask).await;
+        }
+        let waiting = self.waiting(request).await?;
+        if !waiting.is_empty() {
+            return Ok(self.lock_page(request, &ask, waiting));
+        }
+        match self.offered(request, &ask).as_slice() {
+            [only] if !self.offers_passkey() => {
+                let provider = Some(only.id.clone());
+                self.to_provider(request, Ask { provider, ..ask }).await
+            }
+            offered => Ok(self.choice_page(request, offered.is_empty(), &ask)),
+        }
+    }
+
+    /// Whether a passkey alone may be the whole sign-in of somebody: people of the local directory, where the operator
+    /// says so, and while a provider is gone.
+    fn offers_passkey(&self) -> bool {
+        let config = self.config();
+        config.directory.local
+            || config.providers.iter().any(|provider| provider.passkey_sign_in)
+            || !self.parts.outage.current().is_empty()
+    }
+
+    /// The providers that are offered here. A page knows its zone, not its listener: what any listener of the zone
+    /// offers is offered.
+    fn offered(&self, request: &PageRequest, ask: &Ask) -> Vec<&Provider> {
+        let config = self.config();
+        let here = config.listeners.iter().filter(|listener| listener.zone == request.from.zone);
+        let ids: BTreeSet<&ProviderId> = here
+            .flat_map(|listener| {
+                let place = Place { listener: &listener.name, app: ask.app.as_ref(), login: ask.login_hint.as_deref() };
+                offered(&config.providers, &place).into_iter().map(|provider| &provider.id)
+            })
+            .collect();
+        config.providers.iter().filter(|provider| ids.contains(&provider.id)).collect()
+    }
+
+    /// Whether a provider is offered here, whatever name was typed.
+    fn is_offered(&self, request: &PageRequest, ask: &Ask, id: &ProviderId) -> bool {
+        let ask = Ask { login_hint: None, ..ask.clone() };
+        self.offered(request, &ask).iter().any(|provider| provider.id == *id)
+    }
+
+    fn choice_page(&self, request: &PageRequest, is_none: bool, ask: &Ask) -> Response<Bytes> {
+        let voice = self.voice(language(&request.headers));
+        let by_key = self.offers_passkey();
+        let lead = if is_none && !by_key { "sign-in-none" } else { "sign-in-lead" };
+        let key = by_key.then(|| KeyTask {
+            task: "sign-in",
+            label: voice.say("passkey-sign-in"),
+            offers: true,
+            hand_off: ask.hand_off.clone(),
+            again: ask.again.map(Assurance::as_str),
+            pending: None,
+        });
         let view = SignInView {
             frame: self.frame_of(request),
             title: voice.say("sign-in-title"),
             lead: voice.say(lead),
             lines: Vec::new(),
             waiting: Vec::new(),
-            key: None,
-            ways: providers.iter().map(way).collect(),
-            more: Vec::new(),
+            ways: self.provider_ways(request, ask, voice),
+            more: if by_key { self.more_ways(ask, voice) } else { Vec::new() },
+            key,
             switch: None,
         };
-        show(StatusCode::OK, &view)
+        if by_key { show_with_script(StatusCode::OK, &view) } else { show(StatusCode::OK, &view) }
     }
 
-    fn step_up_page(
-        &self,
-        request: &PageRequest,
-        session: &Session,
-        ask: Ask,
-        level: Assurance,
-    ) -> http::Response<bytes::Bytes> {
+    /// The ways by a provider.
+    pub(crate) fn provider_ways(&self, request: &PageRequest, ask: &Ask, voice: Voice<'_>) -> Vec<Link> {
+        let way = |provider: &Provider| {
+            let label = voice.say_with("sign-in-with", "name", said(&provider.name, voice.language()));
+            Link::new(label, Ask { provider: Some(provider.id.clone()), ..ask.clone() }.address("/begin"))
+        };
+        self.offered(request, ask).into_iter().map(way).collect()
+    }
+
+    /// The ways for who has no key at hand, or not yet.
+    #[expect(clippy::unused_self, reason = "one of a family of methods")]
+    pub(crate) fn more_ways(&self, ask: &Ask, voice: Voice<'_>) -> Vec<Link> {
+        let later = Ask { hand_off: ask.hand_off.clone(), ..Ask::default() };
+        vec![
+            Link::new(voice.say("sign-in-temporary"), later.address("/temporary")),
+            Link::new(voice.say("sign-in-enrol"), "/enrol"),
+        ]
+    }
+
+    async fn step_up_page(&self, request: &PageRequest, session: &Session, ask: Ask, level: Assurance) -> Answer {
         let voice = self.voice(language(&request.headers));
-        let login_hint = ask.login_hint.clone().or_else(|| Some(session.who.login.to_string()));
-        let go = Ask { provider: Some(session.who.provider.clone()), login_hint, ..ask };
+        let has_key = self.parts.passkeys.has_any(&session.who.user).await.map_err(|problem| store_fault(&problem))?;
+        let key = has_key.then(|| KeyTask {
+            task: "step-up",
+            label: voice.say("passkey-step-up"),
+            offers: false,
+            hand_off: ask.hand_off.clone(),
+            again: Some(level.as_str()),
+            pending: None,
+        });
+        let is_providers = self.config().providers.iter().any(|one| one.id == session.who.provider);
+        let ways = if is_providers {
+            let login_hint = ask.login_hint.clone().or_else(|| Some(session.who.login.to_string()));
+            let go = Ask { provider: Some(session.who.provider.clone()), login_hint, ..ask };
+            let label = if has_key { "sign-in-other" } else { "action-step-up" };
+            vec![Link::new(voice.say(label), go.address("/begin"))]
+        } else {
+            Vec::new()
+        };
         let signed_in = voice.say_with("sign-in-signed-in", "name", &session.who.name);
+        let no_way = (key.is_none() && ways.is_empty()).then(|| voice.say("step-up-none"));
         let view = SignInView {
             frame: self.frame_of(request),
             title: voice.say("step-up-title"),
             lead: voice.say("step-up-lead"),
-            lines: [Some(signed_in), what_is_needed(voice, level)].into_iter().flatten().collect(),
+            lines: [Some(signed_in), what_is_needed(voice, level), no_way].into_iter().flatten().collect(),
             waiting: Vec::new(),
-            key: None,
-            ways: vec![Link::new(voice.say("action-step-up"), go.address("/begin"))],
+            key,
+            ways,
             more: Vec::new(),
             switch: None,
         };
-        show(StatusCode::OK, &view)
+        Ok(if has_key { show_with_script(StatusCode::OK, &view) } else { show(StatusCode::OK, &view) })
     }
 
     async fn to_provider(&self, request: &PageRequest, ask: Ask) -> Answer {
-        let provider = ask.provider.ok_or(Fault::NotFound)?;
+        // Whoever is signed in may always go back to their own provider.
+        let own = request.usable_session().map(|session| session.who.provider.clone());
+        let may = |id: &ProviderId| own.as_ref() == Some(id) || self.is_offered(request, &ask, id);
+        let provider = ask.provider.clone().filter(may).ok_or(Fault::NotFound)?;
         let begin = Begin {
             redirect_uri: redirect_uri(self.config(), &provider),
             provider,
@@ -151,86 +236,22 @@ impl Site {
         Err(self.not_signed_in(request, provider, &SignInProblem::Void).await)
     }
 
-    /// Opens the session, or goes on with the one that another tab has just opened, and hands it over.
+    /// Asks for the second factor, opens the session, or goes on with the one that another tab has just opened, and
+    /// hands it over.
     async fn welcome(&self, request: &PageRequest, signed_in: SignedIn) -> Answer {
         let kept = Return::read(&signed_in.return_to).ok_or(Fault::SignInExpired)?;
-        let (session, token) = match request.usable_session().filter(|open| is_as_good(open, &signed_in, &kept)) {
-            Some(open) => (open.clone(), None),
-            None => {
-                let (session, token) = self.open_session(request, signed_in).await?;
-                (session, Some(token))
-            }
-        };
-        if let Err(fault) = self.record_sign_in(request, &session, kept.again).await {
-            self.end_unrecorded(request, &session, token.is_some()).await;
-            return Err(fault);
+        if let Some(open) = request.usable_session().filter(|open| is_as_good(open, &signed_in, &kept)) {
+            self.record_sign_in(request, open, kept.again).await?;
+            let place = self.onward(open, kept.hand_off.as_deref(), request).await?;
+            return Ok(headers::redirect(StatusCode::FOUND, &place));
         }
-        if token.is_some() {
-            self.end_previous(request, &session).await?;
+        let provider = self.config().providers.iter().find(|one| one.id == signed_in.person.provider);
+        if provider.is_some_and(|provider| provider.second_factor == SecondFactor::Passkey) {
+            return self.ask_second_factor(request, &signed_in).await;
         }
-        let mut response = self.hand_over(&session, kept.hand_off.as_deref(), request).await?;
-        headers::add_cookies(&mut response, token.and_then(|token| cookie::session(token.expose())));
-        Ok(response)
-    }
-
-    async fn open_session(
-        &self,
-        request: &PageRequest,
-        signed_in: SignedIn,
-    ) -> Result<(Arc<Session>, SessionToken), Fault> {
         let opening = Opening::by_provider(signed_in, request.device.clone(), request.host.clone());
-        self.parts.sessions.open(opening, request.at).await.map_err(|problem| {
-            warn!(request = %request.request, %problem, "a session could not be opened");
-            store_fault(&problem)
-        })
-    }
-
-    /// Nobody works in a session whose beginning is not in the log.
-    async fn record_sign_in(
-        &self,
-        request: &PageRequest,
-        session: &Session,
-        again: Option<Assurance>,
-    ) -> Result<(), Fault> {
-        let same_person = request.session.as_ref().is_some_and(|old| old.who.user == session.who.user);
-        let event = if again.is_some() && same_person { Event::SteppedUp } else { Event::SignedIn };
-        self.record(request, Note::new(event, request.at).who(&session.who)).await
-    }
-
-    async fn end_unrecorded(&self, request: &PageRequest, session: &Session, opened_here: bool) {
-        if !opened_here {
-            return;
-        }
-        // The token was never given to anyone, so a session that cannot be ended now ends by its idle limit.
-        if let Err(problem) = self.parts.sessions.end(session.id(), session.who.user.as_str(), request.at).await {
-            warn!(request = %request.request, %problem, "an unrecorded session could not be ended");
-        }
-    }
-
-    /// A new sign-in ends what this browser had open before: the same person's old session, or, when someone else
-    /// sits down, everything of the person before (docs/threats.md T-10).
-    async fn end_previous(&self, request: &PageRequest, session: &Session) -> Result<(), Fault> {
-        let Some(old) = request.session.as_ref().filter(|old| old.id() != session.id()) else { return Ok(()) };
-        if old.who.user != session.who.user {
-            return self.end_all_here(old, request.at).await;
-        }
-        let ended = self.parts.sessions.end(old.id(), old.who.user.as_str(), request.at).await;
-        ended.map(|_| ()).map_err(|problem| store_fault(&problem))
-    }
-
-    /// On to the app that waits, or to the portal if none does any more.
-    async fn hand_over(&self, session: &Session, hand_off: Option<&str>, request: &PageRequest) -> Answer {
-        let Some(id) = hand_off else { return Ok(headers::redirect(StatusCode::FOUND, &self.portal_address())) };
-        match self.parts.hand_offs.approve(id, session, request.at).await {
-            Ok(approved) => {
-                let origin = self.config().origin(&approved.host);
-                let place = format!("{origin}/.sekimori/arrive?h={id}&code={}", approved.code.expose());
-                Ok(headers::redirect(StatusCode::FOUND, &place))
-            }
-            Err(HandOffProblem::Void) => Ok(headers::redirect(StatusCode::FOUND, &self.portal_address())),
-            Err(HandOffProblem::SessionOver) => Err(Fault::SignInExpired),
-            Err(HandOffProblem::Store(problem)) => Err(store_fault(&problem)),
-        }
+        let entered = self.enter(request, opening, kept.hand_off.as_deref(), kept.again).await?;
+        Ok(entered.into_page(self, request))
     }
 
     /// Records why nobody was signed in, and turns it into what the person is told.

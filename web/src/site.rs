@@ -5,18 +5,21 @@ use std::sync::Arc;
 
 use audit::Recorder;
 use bytes::Bytes;
-use config::{App, Config, Names};
+use config::{App, Config, Names, Provider};
 use http::header::HeaderValue;
 use http::{Response, StatusCode};
-use identity::{Assertions, HandOffs, Oidc, Sessions};
+use identity::{
+    Assertions, Devices, HandOffs, Oidc, Outage, Passkeys, PendingSignIns, People, PostureDesk, Sessions, Shelf,
+};
 use policy::AppId;
 use store::{Store, StoreProblem};
+use tokio::sync::Semaphore;
 
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    AnswerForm, Asset, Fault, HostKind, Language, Page, PageRequest, Refusal, Why, cookie, headers, language, origin,
-    query, wants_page,
+    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, Page, PageRequest, Refusal, Why, cookie, headers,
+    json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -32,6 +35,18 @@ pub struct SiteParts {
     pub hand_offs: Arc<HandOffs>,
     /// The keys that sign assertions to apps.
     pub assertions: Arc<Assertions>,
+    /// People, their invitations and temporary codes.
+    pub people: Arc<People>,
+    /// Passkeys of people.
+    pub passkeys: Arc<Passkeys>,
+    /// The ledger of devices.
+    pub devices: Arc<Devices>,
+    /// Makes certificates for devices.
+    pub certificates: Arc<dyn DeviceCertificates>,
+    /// Takes in what is reported of the condition of devices.
+    pub posture: Arc<PostureDesk>,
+    /// Which providers are out.
+    pub outage: Arc<Outage>,
     /// Where sessions are kept, for signing out of all that belong together.
     pub store: Arc<dyn Store>,
     /// Where sign-ins and sign-outs are recorded.
@@ -43,7 +58,16 @@ pub struct SiteParts {
 pub struct Site {
     pub(crate) parts: Arc<SiteParts>,
     texts: Arc<Texts>,
+    /// Who may search the log at this moment, for a page.
+    pub(crate) searches: Arc<Semaphore>,
+    /// Sign-ins between the provider's answer and the passkey.
+    pub(crate) pending: Arc<PendingSignIns>,
+    /// What waits for its browser.
+    pub(crate) shelf: Arc<Shelf>,
 }
+
+/// How many pages may search the log at once; more wait.
+const SEARCHES_MAX: usize = 2;
 
 /// What a page answers, or what went wrong.
 pub(crate) type Answer = Result<Response<Bytes>, Fault>;
@@ -52,7 +76,10 @@ impl Site {
     /// Makes the site and reads its texts.
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
-        Self { parts: Arc::new(parts), texts: Arc::new(Texts::new()) }
+        let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
+        let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
+        let shelf = Arc::new(Shelf::new(parts.store.clone()));
+        Self { parts: Arc::new(parts), texts: Arc::new(Texts::new()), searches, pending, shelf }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
@@ -80,6 +107,30 @@ impl Site {
                 Page::SignedOut => Ok(self.signed_out(&request)),
                 Page::ChooseLanguage => self.choose_language(&request),
                 Page::Asset(asset) => Ok(file(asset)),
+                Page::WhoIsHere => self.who_is_here(&request).await,
+                Page::Switch => self.switch(&request).await,
+                Page::Land => self.land(&request).await,
+                Page::PasskeyBegin => self.passkey_begin(&request).await,
+                Page::PasskeyFinish => self.passkey_finish(&request).await,
+                Page::SecondFactor => self.second_factor(&request).await,
+                Page::Enrol => self.enrol(&request).await,
+                Page::EnrolBegin => self.enrol_begin(&request).await,
+                Page::EnrolFinish => self.enrol_finish(&request).await,
+                Page::Temporary => Ok(self.temporary(&request)),
+                Page::TemporarySignIn => self.temporary_sign_in(&request).await,
+                Page::Device => self.device(&request),
+                Page::EnrolDevice => self.enrol_device(&request).await,
+                Page::RenewDevice => self.renew_device(&request).await,
+                Page::DeviceFile => self.device_file(&request).await,
+                Page::Me => self.me(&request).await,
+                Page::RenameKey => self.rename_key(&request).await,
+                Page::RemoveKey => self.remove_key(&request).await,
+                Page::EndSession => self.end_session(&request).await,
+                Page::LogOutByProvider => self.log_out_by_provider(&request).await,
+                Page::EstCaCertificates => Ok(self.est_ca_certificates()),
+                Page::EstEnrol => self.est_enrol(&request).await,
+                Page::EstRenew => self.est_renew(&request).await,
+                Page::Posture => self.posture(&request).await,
                 Page::Console(page) => self.console(page, &request).await,
             };
             answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
@@ -96,7 +147,17 @@ impl Site {
 
     /// What a page has around it. `back` is where the language switch comes back to.
     pub(crate) fn frame(&self, language: Language, back: Option<String>) -> Frame<'_> {
-        Frame { voice: self.voice(language), facility: &self.config().facility.name, back, banner: None }
+        let voice = self.voice(language);
+        Frame { voice, facility: &self.config().facility.name, back, banner: self.banner(voice) }
+    }
+
+    /// What everybody must know while a provider is gone.
+    fn banner(&self, voice: Voice<'_>) -> Option<String> {
+        let out = self.parts.outage.current();
+        let is_out = |provider: &&Provider| out.iter().any(|(id, _)| *id == provider.id);
+        let names = self.config().providers.iter().filter(is_out).map(|one| said(&one.name, voice.language()));
+        let names = names.collect::<Vec<_>>().join(", ");
+        (!names.is_empty()).then(|| voice.say_with("outage-banner", "name", &names))
     }
 
     /// What a page has around it, coming back to itself.
@@ -122,6 +183,7 @@ impl Site {
         match &request.host {
             host if *host == self.config().login_host => HostKind::Login,
             host if *host == self.config().portal_host => HostKind::Portal,
+            host if self.config().console_host.as_ref() == Some(host) => HostKind::Console,
             _ => HostKind::App,
         }
     }
@@ -149,6 +211,10 @@ impl Site {
             who: request.session.as_ref().map(|session| session.who.clone()),
             app: None,
         };
+        if json::is_json(&request.headers) {
+            // Our own script shows it to the person who reads this page.
+            return problem::write(self, &refusal, self.voice(language(&request.headers)));
+        }
         let is_page = wants_page(&request.headers, &request.method);
         self.refusal(&refusal, if is_page { AnswerForm::Page(language(&request.headers)) } else { AnswerForm::Problem })
     }

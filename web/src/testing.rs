@@ -17,16 +17,21 @@ use bytes::Bytes;
 use config::Config;
 use http::header::{COOKIE, LOCATION, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
-use identity::{Assertions, Devices, FetchProblem, HandOffs, Oidc, Sessions};
+use identity::{
+    Assertions, Devices, FetchProblem, HandOffs, Oidc, Outage, Passkeys, People, PostureDesk, RelyingParty, Sessions,
+};
 use policy::{
     AppId, Challenge, Clock, Device, DeviceClass, DeviceId, Fingerprint, From, Host, Method, Path, Reason, Reasons,
     RequestId, RuleId, Timestamp, ZoneId,
 };
 use serde_json::json;
-use store::{CertificateRecord, DeviceRecord, Sqlite, Store};
+use store::{CertificateIssuer, CertificateRecord, DeviceRecord, Sqlite, Store};
 use url::{Url, form_urlencoded};
 
-use crate::{Challenged, HostKind, PageRequest, Site, SiteParts, route, session_token};
+use crate::{
+    CertificateProblem, Challenged, DeviceCertificates, DeviceFile, DeviceForm, HostKind, PageRequest, SignedRequest,
+    Site, SiteParts, route, session_token,
+};
 
 pub(crate) const LOGIN: &str = "login.hosp.example";
 pub(crate) const PORTAL: &str = "portal.hosp.example";
@@ -74,7 +79,14 @@ fn provider_table(id: &str, ja: &str, en: &str) -> String {
     )
 }
 
-fn config(folder: &Folder, providers: usize) -> Config {
+/// What a test adds to the configuration: to `[gateway]`, and to `[roles]` with the tables after it.
+#[derive(Default)]
+struct Extra {
+    gateway: String,
+    roles: String,
+}
+
+fn config(folder: &Folder, providers: usize, extra: &Extra) -> Config {
     let providers: String = [
         provider_table("city", "市立病院アカウント", "City Hospital account"),
         provider_table("vendor-idp", "業者アカウント", "Vendor account"),
@@ -94,10 +106,11 @@ fn config(folder: &Folder, providers: usize) -> Config {
         + &app("receipt", "医事会計・レセプト", "Billing");
     let text = format!(
         "[facility]\nname = \"さくら総合病院\"\n\n[gateway]\nstate_dir = \"state\"\nlogin_host = \"{LOGIN}\"\n\
-         portal_host = \"{PORTAL}\"\n\n[[listener]]\naddress = \"127.0.0.1:8443\"\nzone = \"inside\"\n\n\
+         portal_host = \"{PORTAL}\"\n{}\n[[listener]]\naddress = \"127.0.0.1:8443\"\nzone = \"inside\"\n\n\
          [[certificate]]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\n[roles]\n\
-         nurse = {{ ja = \"看護師\", en = \"Nurse\" }}\n\n{providers}{apps}[[rule]]\nid = \"nurses\"\neffect = \"permit\"\n\
-         roles = [\"nurse\"]\napps = [\"emr\", \"pacs\"]\nactions = [\"read\"]\ndevices = \"known\"\n"
+         nurse = {{ ja = \"看護師\", en = \"Nurse\" }}\n{}\n{providers}{apps}[[rule]]\nid = \"nurses\"\neffect = \"permit\"\n\
+         roles = [\"nurse\"]\napps = [\"emr\", \"pacs\"]\nactions = [\"read\"]\ndevices = \"known\"\n",
+        extra.gateway, extra.roles
     );
     for file in ["cert.pem", "key.pem"] {
         fs::write(folder.0.join(file), "not read here").unwrap();
@@ -116,17 +129,40 @@ impl Hospital {
     }
 
     pub(crate) async fn with_providers(count: usize) -> Self {
+        Self::with(count, &Extra::default()).await
+    }
+
+    /// With a console, its roles, and people whom the gateway itself knows.
+    pub(crate) async fn with_console() -> Self {
+        let gateway = format!("console_host = \"{CONSOLE}\"\n");
+        let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
+        let roles = ["administrator", "help-desk", "auditor"].map(role).concat();
+        let roles = roles
+            + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
+               auditors = [\"auditor\"]\n\n[directory]\nlocal = true\n";
+        Self::with(1, &Extra { gateway, roles }).await
+    }
+
+    async fn with(count: usize, extra: &Extra) -> Self {
         let folder = folder();
-        let config = Arc::new(config(&folder, count));
+        let config = Arc::new(config(&folder, count, extra));
         let clock = Arc::new(AtomicI64::new(START));
         let told = clock.clone();
         let clock_arg = Clock::new(move || Timestamp::from_unix_micros(told.load(Ordering::SeqCst)));
         let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
         store.add_device(ward_terminal_record(), "test".to_owned()).await.unwrap();
         let devices = Arc::new(Devices::load(store.clone()).await.unwrap());
-        let sessions = Arc::new(Sessions::new(store.clone(), devices, config.sessions.clone()));
+        let sessions = Arc::new(Sessions::new(store.clone(), devices.clone(), config.sessions.clone()));
         let provider = Arc::new(FakeProvider::new(clock_arg.clone()));
-        let oidc = Arc::new(Oidc::new(&config.providers, store.clone(), fetch(&provider), clock_arg.clone()));
+        let outage = Outage::load(store.clone(), &config.providers, config.outage).await.unwrap();
+        let outage = Arc::new(outage);
+        let oidc = Oidc::new(&config.providers, store.clone(), fetch(&provider), clock_arg.clone());
+        let oidc = Arc::new(oidc.with_outage(outage.clone()));
+        let party = RelyingParty {
+            host: config.login_host.clone(),
+            origin: config.origin(&config.login_host),
+            name: config.facility.name.clone(),
+        };
         let keys = folder.0.join("keys");
         fs::create_dir_all(&keys).unwrap();
         let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
@@ -135,6 +171,12 @@ impl Hospital {
             assertions: Arc::new(Assertions::open_or_create(&keys, "https://login.hosp.example").unwrap()),
             recorder: log.recorder(),
             sessions: sessions.clone(),
+            people: Arc::new(People::new(store.clone(), &config)),
+            passkeys: Arc::new(Passkeys::new(store.clone(), &party, config.passkeys.clone()).unwrap()),
+            devices,
+            certificates: Arc::new(FakeCa::default()),
+            posture: Arc::new(PostureDesk::new(store.clone(), config.posture_sources.clone())),
+            outage,
             store: store.clone(),
             oidc,
             config,
@@ -154,6 +196,12 @@ impl Hospital {
             oidc: Arc::new(oidc),
             hand_offs: parts.hand_offs.clone(),
             assertions: parts.assertions.clone(),
+            people: parts.people.clone(),
+            passkeys: parts.passkeys.clone(),
+            devices: parts.devices.clone(),
+            certificates: parts.certificates.clone(),
+            posture: parts.posture.clone(),
+            outage: parts.outage.clone(),
             store: parts.store.clone(),
             recorder: self.log.recorder(),
         });
@@ -181,6 +229,56 @@ impl Hospital {
             CONSOLE => HostKind::Console,
             _ => HostKind::App,
         }
+    }
+}
+
+/// Makes certificates that are none, each with a fingerprint of its own.
+#[derive(Debug, Default)]
+struct FakeCa {
+    made: AtomicU64,
+}
+
+impl FakeCa {
+    fn record(&self, issuer: CertificateIssuer, at: Timestamp) -> CertificateRecord {
+        let made = self.made.fetch_add(1, Ordering::Relaxed);
+        let mut fingerprint = [9; 32];
+        fingerprint[..8].copy_from_slice(&made.to_le_bytes());
+        let ends_at = at.after(std::time::Duration::from_secs(365 * 86_400));
+        CertificateRecord { issuer, ..CertificateRecord::own(Fingerprint::new(fingerprint), at, ends_at) }
+    }
+}
+
+impl DeviceCertificates for FakeCa {
+    fn make(
+        &self,
+        device: &DeviceId,
+        _class: DeviceClass,
+        form: DeviceForm,
+        at: Timestamp,
+    ) -> Result<DeviceFile, CertificateProblem> {
+        let bytes = format!("{} of {device}", form.as_str()).into_bytes();
+        let certificate = self.record(CertificateIssuer::Own, at);
+        Ok(DeviceFile { bytes, password: "one-time-password".to_owned(), certificate })
+    }
+
+    fn sign(
+        &self,
+        device: &DeviceId,
+        _class: DeviceClass,
+        request: &[u8],
+        at: Timestamp,
+    ) -> Result<SignedRequest, CertificateProblem> {
+        if request != b"request" {
+            return Err(CertificateProblem::Request { code: "request-malformed", text: "unreadable".to_owned() });
+        }
+        Ok(SignedRequest {
+            body: format!("certificate of {device}"),
+            certificate: self.record(CertificateIssuer::Est, at),
+        })
+    }
+
+    fn ca_certificates(&self) -> String {
+        "the CA".to_owned()
     }
 }
 

@@ -8,8 +8,8 @@ use unic_langid::LanguageIdentifier;
 
 use crate::Language;
 
-const JAPANESE: &str = include_str!("../text/ja.ftl");
-const ENGLISH: &str = include_str!("../text/en.ftl");
+const JAPANESE: [&str; 2] = [include_str!("../text/ja.ftl"), include_str!("../text/console.ja.ftl")];
+const ENGLISH: [&str; 2] = [include_str!("../text/en.ftl"), include_str!("../text/console.en.ftl")];
 
 /// Both languages, read once per site.
 pub(crate) struct Texts {
@@ -39,13 +39,15 @@ impl fmt::Debug for Texts {
     }
 }
 
-fn bundle(language: Language, source: &str) -> FluentBundle<FluentResource> {
+fn bundle(language: Language, sources: [&str; 2]) -> FluentBundle<FluentResource> {
     let tag: LanguageIdentifier = language.tag().parse().unwrap_or_default();
-    let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(read, _problems)| read);
     let mut bundle = FluentBundle::new_concurrent(vec![tag]);
     // Isolation marks would stand around every inserted name and end up in copied text.
     bundle.set_use_isolating(false);
-    bundle.add_resource_overriding(resource);
+    for source in sources {
+        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(read, _problems)| read);
+        bundle.add_resource_overriding(resource);
+    }
     bundle
 }
 
@@ -66,10 +68,24 @@ impl Voice<'_> {
         self.speak(key, None)
     }
 
+    /// The text of a key, if there is one.
+    pub(crate) fn try_say(&self, key: &str) -> Option<String> {
+        self.bundle.has_message(key).then(|| self.say(key))
+    }
+
     /// The text of a key with one thing filled in.
     pub(crate) fn say_with(&self, key: &str, name: &str, value: &str) -> String {
         let mut arguments = FluentArgs::new();
         arguments.set(name.to_owned(), FluentValue::from(value.to_owned()));
+        self.speak(key, Some(&arguments))
+    }
+
+    /// The text of a key with several things filled in.
+    pub(crate) fn say_all(&self, key: &str, values: &[(&str, &str)]) -> String {
+        let mut arguments = FluentArgs::new();
+        for (name, value) in values {
+            arguments.set((*name).to_owned(), FluentValue::from((*value).to_owned()));
+        }
         self.speak(key, Some(&arguments))
     }
 
@@ -96,12 +112,14 @@ mod tests {
 
     #[test]
     fn both_languages_read_whole_and_have_the_same_keys() {
-        for source in [JAPANESE, ENGLISH] {
+        for source in JAPANESE.into_iter().chain(ENGLISH) {
             let resource = FluentResource::try_new(source.to_owned()).expect("reads whole");
             let messages = resource.entries().filter(|entry| format!("{entry:?}").starts_with("Message")).count();
             assert_eq!(messages, keys(source).len());
         }
-        assert_eq!(keys(JAPANESE), keys(ENGLISH));
+        for (japanese, english) in JAPANESE.into_iter().zip(ENGLISH) {
+            assert_eq!(keys(japanese), keys(english));
+        }
     }
 
     #[test]

@@ -25,26 +25,26 @@ impl Frame<'_> {
         self.voice.say(key)
     }
 
-    fn tag(&self) -> &'static str {
+    pub(crate) fn tag(&self) -> &'static str {
         self.voice.language().tag()
     }
 
-    fn other(&self) -> Language {
+    pub(crate) fn other(&self) -> Language {
         self.voice.language().other()
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
-    fn logo(&self) -> &'static str {
+    pub(crate) fn logo(&self) -> &'static str {
         Asset::Logo.path()
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
-    fn script(&self) -> &'static str {
+    pub(crate) fn script(&self) -> &'static str {
         Asset::Script.path()
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
-    fn style(&self) -> &'static str {
+    pub(crate) fn style(&self) -> &'static str {
         Asset::Style.path()
     }
 }
