@@ -1,7 +1,5 @@
 //! QR codes as pictures inside a page: vectors, so that they need no script, no style and no second request.
 
-use std::fmt::Write as _;
-
 use qrcodegen::{QrCode, QrCodeEcc};
 
 /// The quiet zone around a code, in modules (ISO/IEC 18004).
@@ -15,8 +13,7 @@ pub(crate) fn svg(text: &str, label: &str) -> Option<String> {
     for y in 0..code.size() {
         for x in 0..code.size() {
             if code.get_module(x, y) {
-                // Writing to a String cannot fail.
-                drop(write!(path, "M{},{}h1v1h-1z", x + QUIET, y + QUIET));
+                path.push_str(&format!("M{},{}h1v1h-1z", x + QUIET, y + QUIET));
             }
         }
     }

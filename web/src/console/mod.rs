@@ -1,21 +1,174 @@
 //! The administration console: people, invitations, devices, sessions, posture, outages, and who did what.
 //!
 //! The policy lets in whoever has a part in it (administrator, help desk, auditor); what each of them may do to which
-//! object is decided here, before anything is looked up or changed. Deliberately not here: how a change is made
+//! object is decided here, before anything is shown or changed. Deliberately not here: how a change is made
 //! (identity, store) and how it is recorded (the store's events, which the gateway writes to the log).
 
+mod desk;
+mod device;
+mod device_form;
+mod devices;
+mod field;
+mod home;
+mod import;
+mod invitations;
+mod invite;
+mod lost;
+mod multipart;
+mod outage;
+mod people;
+mod person;
+mod person_form;
+mod posted;
+mod posture;
+mod record;
+mod records;
 mod route;
+mod sessions;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod view;
+
+use audit::{Event, Note};
+use bytes::Bytes;
+use http::header::{CONTENT_DISPOSITION, HeaderValue};
+use http::{Response, StatusCode};
+use policy::{DeviceId, Reason, Reasons, RuleId, UserId};
 
 pub(crate) use route::TABLE;
 pub use route::{ConsolePage, Duty, TABLE as CONSOLE_TABLE};
 
 use crate::site::Answer;
-use crate::{Fault, PageRequest, Site};
+use crate::{AnswerForm, Fault, PageRequest, Refusal, Site, Why, headers, language, wants_page};
+use desk::{Desk, Refused, Shown};
+
+/// The rule of the gateway that stands for what is refused here.
+const RULE: &str = "builtin-console";
 
 impl Site {
     /// Answers a page of the console.
-    #[expect(clippy::unused_async, clippy::unused_self, reason = "the pages follow")]
-    pub(crate) async fn console(&self, _page: ConsolePage, _request: &PageRequest) -> Answer {
-        Err(Fault::NotFound)
+    pub(crate) async fn console(&self, page: ConsolePage, request: &PageRequest) -> Answer {
+        match self.console_page(page, request).await {
+            Ok(response) => Ok(response),
+            Err(Refused::Fault(fault)) => Err(fault),
+            Err(Refused::Right(reason)) => self.not_theirs(reason, request),
+        }
     }
+
+    async fn console_page(&self, page: ConsolePage, request: &PageRequest) -> Shown {
+        if request.method.as_str() == "POST" {
+            self.check_origin(request)?;
+        }
+        let desk = Desk::of(self, request)?;
+        desk.demand(page.duty())?;
+        let desk = &desk;
+        match page {
+            ConsolePage::Home => home::home(desk).await,
+            ConsolePage::People => people::people(desk).await,
+            ConsolePage::ExportPeople => people::export(desk).await,
+            ConsolePage::AskNewPerson => person_form::ask_new(desk),
+            ConsolePage::AddPerson => person_form::add(desk).await,
+            ConsolePage::AskImportPeople => import::ask(desk, import::Of::People),
+            ConsolePage::ImportPeople => import::import(desk, import::Of::People).await,
+            ConsolePage::Person => person::person(desk).await,
+            ConsolePage::ChangePerson => person_form::change(desk).await,
+            ConsolePage::AskDisablePerson => person_form::ask_disable(desk).await,
+            ConsolePage::DisablePerson => person_form::disable(desk).await,
+            ConsolePage::EnablePerson => person_form::enable(desk).await,
+            ConsolePage::InvitePerson => invite::invite(desk).await,
+            ConsolePage::IssueTemporary => invite::temporary(desk).await,
+            ConsolePage::EndPersonSessions => invite::end_sessions(desk).await,
+            ConsolePage::AskRemoveKey => invite::ask_remove_key(desk).await,
+            ConsolePage::RemoveKey => invite::remove_key(desk).await,
+            ConsolePage::Invitations => invitations::invitations(desk).await,
+            ConsolePage::RevokeInvitation => invitations::revoke(desk).await,
+            ConsolePage::Devices => devices::devices(desk).await,
+            ConsolePage::ExportDevices => devices::export(desk).await,
+            ConsolePage::AskImportDevices => import::ask(desk, import::Of::Devices),
+            ConsolePage::ImportDevices => import::import(desk, import::Of::Devices).await,
+            ConsolePage::AskNewDevice => device_form::ask_new(desk),
+            ConsolePage::InviteDevice => device_form::invite(desk).await,
+            ConsolePage::AskStockTake => device_form::ask_stock_take(desk).await,
+            ConsolePage::TakeStock => device_form::take_stock(desk).await,
+            ConsolePage::Device => device::device(desk).await,
+            ConsolePage::ChangeDevice => device::change(desk).await,
+            ConsolePage::InviteDeviceAgain => device_form::invite_again(desk).await,
+            ConsolePage::AskRevokeDevice => device_form::ask_revoke(desk).await,
+            ConsolePage::RevokeDevice => device_form::revoke(desk).await,
+            ConsolePage::AskLostDevice => lost::ask_lost(desk).await,
+            ConsolePage::LoseDevice => lost::lose(desk).await,
+            ConsolePage::DeviceTrail => lost::trail(desk).await,
+            ConsolePage::AskRevokeCertificate => device_form::ask_revoke_certificate(desk).await,
+            ConsolePage::RevokeCertificate => device_form::revoke_certificate(desk).await,
+            ConsolePage::Sessions => sessions::sessions(desk).await,
+            ConsolePage::AskEndSession => sessions::ask_end(desk).await,
+            ConsolePage::EndSession => sessions::end(desk).await,
+            ConsolePage::Posture => posture::posture(desk).await,
+            ConsolePage::Outage => outage::outage(desk),
+            ConsolePage::AskSwitchOutage => outage::ask_switch(desk),
+            ConsolePage::SwitchOutage => outage::switch(desk).await,
+            ConsolePage::OutageReport => outage::report(desk).await,
+            ConsolePage::Records => records::records(desk).await,
+        }
+    }
+
+    /// Answers what is not theirs as the policy would.
+    fn not_theirs(&self, main: Reason, request: &PageRequest) -> Answer {
+        let rule = RuleId::parse(RULE).map_err(|_| Fault::Internal)?;
+        let refusal = Refusal {
+            why: Why::Policy(Reasons { main, rule, others: Vec::new() }),
+            request: request.request,
+            at: request.at,
+            host: Some(request.host.clone()),
+            target: None,
+            who: request.session.as_ref().map(|session| session.who.clone()),
+            app: None,
+        };
+        let is_page = wants_page(&request.headers, &request.method);
+        let form = if is_page { AnswerForm::Page(language(&request.headers)) } else { AnswerForm::Problem };
+        Ok(self.refusal(&refusal, form))
+    }
+}
+
+impl Desk<'_> {
+    /// Records that what was recorded of people is read. Nobody reads it unrecorded.
+    async fn note_reading(&self, what: &'static str, device: Option<&DeviceId>) -> Result<(), Refused> {
+        let note = Note::new(Event::LogRead, self.at()).who(&self.who).code(what);
+        Ok(self.record_about(note, device).await?)
+    }
+
+    /// Writes a note about this request and a device, and waits until it is on disk.
+    async fn record_about(&self, note: Note, device: Option<&DeviceId>) -> Result<(), Fault> {
+        let mut note = note.request(self.request.request).from(&self.request.from);
+        note.host = Some(self.request.host.clone());
+        note.device = device.cloned();
+        note.revision = Some(self.config().revision.clone());
+        self.site.parts.recorder.note(note).await.map_err(|problem| {
+            tracing::warn!(request = %self.request.request, %problem, "the console could not record");
+            Fault::NotRecorded
+        })
+    }
+
+    /// Who did something, as people read it; `actor` is as events and the store name them.
+    async fn actor_name(&self, actor: &str) -> Result<String, Refused> {
+        if let Some(name) = actor.strip_prefix("cli:") {
+            return Ok(self.say_with("console-actor-cli", "name", name));
+        }
+        if actor.starts_with("gateway") {
+            return Ok(self.say("console-actor-gateway"));
+        }
+        let Ok(id) = UserId::parse(actor) else { return Ok(actor.to_owned()) };
+        Ok(self.store().person(&id).await?.map_or_else(|| actor.to_owned(), |person| person.name))
+    }
+}
+
+/// A table for spreadsheets, named after what is in it and the day.
+fn csv_file(desk: &Desk<'_>, what: &'static str, text: String) -> Response<Bytes> {
+    let mut response = headers::document(StatusCode::OK, "text/csv; charset=utf-8", "no-store", Bytes::from(text));
+    let name = format!("attachment; filename=\"{what}-{}.csv\"", desk.day(desk.at()));
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers::set(&mut response, CONTENT_DISPOSITION, name);
+    }
+    response
 }

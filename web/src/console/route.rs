@@ -48,6 +48,10 @@ pub enum ConsolePage {
     Devices,
     /// The ledger as CSV.
     ExportDevices,
+    /// The form for the ledger as CSV.
+    AskImportDevices,
+    /// Shows what a CSV would do to the ledger and every problem in it, or does it.
+    ImportDevices,
     /// The form for a new device.
     AskNewDevice,
     /// Invites a device to enrol.
@@ -146,6 +150,8 @@ impl ConsolePage {
             | Self::ImportPeople
             | Self::ChangePerson
             | Self::EnablePerson
+            | Self::AskImportDevices
+            | Self::ImportDevices
             | Self::AskNewDevice
             | Self::InviteDevice
             | Self::AskStockTake
@@ -195,6 +201,8 @@ pub const TABLE: &[Row] = &[
     post("/invitations/{invitation}/revoke", ConsolePage::RevokeInvitation),
     get("/devices", ConsolePage::Devices),
     get("/devices.csv", ConsolePage::ExportDevices),
+    get("/import-devices", ConsolePage::AskImportDevices),
+    post("/import-devices", ConsolePage::ImportDevices),
     get("/new-device", ConsolePage::AskNewDevice),
     post("/new-device", ConsolePage::InviteDevice),
     get("/stock-take", ConsolePage::AskStockTake),

@@ -1,0 +1,66 @@
+//! The first page: what needs attention, each with the way there.
+
+use policy::Timestamp;
+use store::PeopleFilter;
+
+use super::Duty;
+use super::desk::{Desk, Shown};
+use super::devices::State;
+use super::people::unused_since;
+use super::view::{ConsoleContent, MarkTone, Part, Tile};
+
+/// Where counting people stops.
+const COUNT_MAX: usize = 1_000;
+
+/// The page.
+pub(super) async fn home(desk: &Desk<'_>) -> Shown {
+    let (at, store) = (desk.at(), desk.store());
+    let ledger = store.devices().await?;
+    let devices = |state: State| ledger.iter().filter(|device| state.has(desk, device)).count();
+    let unused =
+        PeopleFilter { disabled: Some(false), unused_since: Some(unused_since(desk)), ..PeopleFilter::default() };
+    let unused = store.people(unused, None, COUNT_MAX).await?.len();
+    let active = PeopleFilter { disabled: Some(false), ..PeopleFilter::default() };
+    let active = store.people(active, None, COUNT_MAX).await?.len();
+    let open = store.sessions().await?.iter().filter(|(session, _)| session.ends_at > at).count();
+    let invitations = store.invitations().await?.iter().filter(|one| one.is_in_force(at)).count();
+    let tile = |word: &str, count: usize, tone: MarkTone, href: &str| Tile {
+        label: desk.say(&format!("console-tile-{word}")),
+        number: if count >= COUNT_MAX { format!("{count}+") } else { count.to_string() },
+        tone: if count == 0 { MarkTone::Plain } else { tone },
+        href: href.to_owned(),
+        note: desk.say(&format!("console-tile-{word}-note")),
+    };
+    let mut tiles = Vec::new();
+    if desk.is(Duty::Inspect) {
+        let out = desk.site.parts.outage.current().len();
+        let stale = stale(desk, at).await?;
+        tiles.push(tile("outage", out, MarkTone::Bad, "/outage"));
+        tiles.push(tile("stale", stale, MarkTone::Warn, "/posture?state=stale"));
+    }
+    tiles.extend([
+        tile("expired", devices(State::Expired), MarkTone::Bad, "/devices?state=expired"),
+        tile("expiring", devices(State::Expiring), MarkTone::Warn, "/devices?state=expiring"),
+        tile("unseen", devices(State::Unseen), MarkTone::Warn, "/devices?state=unseen"),
+        tile("stock", devices(State::StockDue), MarkTone::Warn, "/devices?state=stock-due"),
+        tile("unused", unused, MarkTone::Warn, "/people?state=unused"),
+        tile("invitations", invitations, MarkTone::Plain, "/invitations"),
+        tile("people", active, MarkTone::Plain, "/people"),
+        tile("devices", devices(State::Active), MarkTone::Plain, "/devices"),
+        tile("sessions", open, MarkTone::Plain, "/sessions"),
+    ]);
+    Ok(desk.show(ConsoleContent {
+        title: desk.say("console-home-title"),
+        lead: Some(desk.say("console-home-lead")),
+        parts: vec![Part::Tiles(tiles)],
+        ..ConsoleContent::default()
+    }))
+}
+
+/// How many devices have posture that is out of time.
+async fn stale(desk: &Desk<'_>, at: Timestamp) -> Result<usize, super::desk::Refused> {
+    let rows = desk.store().posture().await?;
+    let devices: std::collections::BTreeSet<_> =
+        rows.iter().filter(|row| row.expires_at <= at).map(|row| &row.device).collect();
+    Ok(devices.len())
+}

@@ -1,0 +1,171 @@
+//! A lost device: one action revokes it, ends its sessions, and shows what was opened from it lately.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use audit::{Event, Note};
+use store::{DeviceRecord, SessionsOf};
+use tracing::warn;
+
+use super::desk::{Desk, Refused, Shown};
+use super::device::{content, may_see_trail};
+use super::device_form::ask;
+use super::person_form::TEXT_CHARS_MAX;
+use super::posted::{Posted, ago};
+use super::record::{Entry, Found, Reach, is_access, needle};
+use super::view::{Bit, Choice, ConsoleContent, Field, Filter, Go, MarkTone, Part, Table, Words};
+use crate::Fault;
+
+const HOUR: Duration = Duration::from_secs(3_600);
+/// How many hours may be looked back; the first unless another is chosen.
+const HOURS: [u64; 4] = [24, 8, 72, 168];
+/// The most accesses that are shown.
+const LINES_MAX: usize = 2_000;
+
+/// Asks whether a device is lost.
+pub(super) async fn ask_lost(desk: &Desk<'_>) -> Shown {
+    let device = desk.device().await?;
+    Ok(desk.show(lost_page(desk, &device).await?))
+}
+
+async fn lost_page(desk: &Desk<'_>, device: &DeviceRecord) -> Result<ConsoleContent, Refused> {
+    let open = desk.store().sessions_of(SessionsOf::Device(device.id.clone())).await?;
+    let names: Vec<&str> = open.iter().map(|(_, person)| person.name.as_str()).collect();
+    let names = if names.is_empty() { desk.say("console-none") } else { names.join(", ") };
+    let more = vec![(desk.say("console-signed-in-there"), vec![Bit::Text(names)])];
+    let mut page = ask(desk, device, "lost", format!("/devices/{}/lost", device.id), more);
+    if let Some(Part::Form(form)) = page.parts.last_mut() {
+        form.fields = vec![
+            Field::text("lost", "reason", desk.say("console-lost-reason"), "", TEXT_CHARS_MAX)
+                .required()
+                .hinted(desk.say("console-lost-hint")),
+            hours_field(desk, "lost", HOURS.first().copied()),
+        ];
+    }
+    Ok(page)
+}
+
+fn hours_field(desk: &Desk<'_>, form: &str, chosen: Option<u64>) -> Field {
+    let choice = |hours: u64| {
+        let label = desk.say_with("console-hours", "count", &hours.to_string());
+        Choice::new(hours.to_string(), label, chosen == Some(hours))
+    };
+    Field::choice(form, "hours", desk.say("console-look-back"), HOURS.map(choice).into())
+}
+
+fn hours_of(text: Option<&str>) -> Option<u64> {
+    text.and_then(|text| text.parse().ok()).filter(|hours| HOURS.contains(hours))
+}
+
+/// The device is lost: revokes it at once, which ends its sessions, and goes on to what was opened from it.
+pub(super) async fn lose(desk: &Desk<'_>) -> Shown {
+    let device = desk.device().await?;
+    let form = Posted::read(desk.request)?;
+    let (reason, hours) = (form.line("reason", TEXT_CHARS_MAX)?, hours_of(Some(form.raw("hours"))));
+    let hours = hours.ok_or(Fault::BadRequest)?;
+    if reason.is_empty() {
+        return Ok(desk.show_problem(desk.say("console-problem-reason"), lost_page(desk, &device).await?));
+    }
+    if desk.request.device.as_ref().is_some_and(|own| own.id == device.id) {
+        return Ok(desk.show_problem(desk.say("console-problem-own-device"), content(desk, &device).await?));
+    }
+    let revoked = desk.store().revoke_device(&device.id, desk.at(), desk.actor()).await?;
+    let note = Note::new(Event::DeviceRevoked, desk.at()).who(&desk.who).actor(desk.actor()).code("lost");
+    // The device is shut out whether or not the reason can be recorded; the store's event tells the log of it again.
+    if desk.record_about(note.reason(&reason), Some(&device.id)).await.is_err() {
+        warn!(request = %desk.request.request, device = %device.id, "why a device was lost could not be recorded");
+    }
+    let done = if revoked { "device-lost" } else { "nothing-changed" };
+    Ok(desk.go(&format!("/devices/{}/trail?hours={hours}", device.id), done))
+}
+
+/// What was opened from a device lately.
+pub(super) async fn trail(desk: &Desk<'_>) -> Shown {
+    let device = desk.device().await?;
+    if !may_see_trail(desk, &device) {
+        return Err(Refused::Right(policy::Reason::ActionNotAllowed));
+    }
+    let hours = hours_of(desk.asked("hours").as_deref()).or(HOURS.first().copied()).unwrap_or(24);
+    desk.note_reading("device-trail", Some(&device.id)).await?;
+    let since = ago(desk.at(), HOUR.saturating_mul(u32::try_from(hours).unwrap_or(24)));
+    let of_device = needle("dev", device.id.as_str());
+    let found = desk
+        .look(Reach::Since(since, LINES_MAX), move |line| {
+            line.contains(&of_device) && is_access(line) && !is_own_page(line)
+        })
+        .await?;
+    let filter = Filter {
+        label: desk.say("console-look-back"),
+        action: format!("/devices/{}/trail", device.id),
+        fields: vec![hours_field(desk, "filter", Some(hours))],
+        button: desk.say("console-search"),
+        clear: None,
+    };
+    let place = format!("/devices/{}", device.id);
+    Ok(desk.show(ConsoleContent {
+        title: desk.say_with("console-trail-title", "name", device.id.as_str()),
+        lead: Some(desk.say_with("console-trail-lead", "count", &hours.to_string())),
+        up: Some(Go::new(device.id.to_string(), place)),
+        marks: super::devices::marks(desk, &device),
+        parts: vec![
+            Part::Filter(filter),
+            Part::Words(next_steps(desk, &device)),
+            Part::Table(by_person(desk, &found)),
+            Part::Table(opened(desk, found)),
+        ],
+        ..ConsoleContent::default()
+    }))
+}
+
+/// Whether a line tells of sign-in or portal, where no patient is.
+fn is_own_page(line: &str) -> bool {
+    line.contains(r#""app":"login""#) || line.contains(r#""app":"portal""#)
+}
+
+fn next_steps(desk: &Desk<'_>, device: &DeviceRecord) -> Words {
+    let is_shut = device.revoked_at.is_some();
+    let lines: &[&str] = if is_shut {
+        &["console-lost-next-1", "console-lost-next-2", "console-lost-next-3"]
+    } else {
+        &["console-trail-in-force"]
+    };
+    Words {
+        id: "next",
+        heading: desk.say("console-lost-next"),
+        tone: if is_shut { MarkTone::Warn } else { MarkTone::Plain },
+        lines: lines.iter().map(|line| desk.say(line)).collect(),
+        links: Vec::new(),
+    }
+}
+
+/// Who opened how much of which app.
+fn by_person(desk: &Desk<'_>, found: &Found) -> Table {
+    let mut counts: BTreeMap<(String, String), (u64, &Entry)> = BTreeMap::new();
+    for entry in found.entries.iter().filter(|entry| entry.ev == "open") {
+        let key = (entry.sub.clone().unwrap_or_default(), entry.app.clone().unwrap_or_default());
+        counts.entry(key).or_insert((0, entry)).0 += 1;
+    }
+    let row = |((user, app), (count, entry)): (&(String, String), &(u64, &Entry))| {
+        let name = entry.name.clone().unwrap_or_else(|| user.clone());
+        vec![
+            vec![Bit::link(name, format!("/people/{user}")), Bit::soft(entry.login.clone().unwrap_or_default())],
+            vec![Bit::text(app)],
+            vec![Bit::Text(count.to_string())],
+        ]
+    };
+    let heads = ["console-person", "console-app", "console-count"];
+    Table {
+        id: "people",
+        heading: desk.say("console-trail-people"),
+        heads: heads.map(|head| desk.say(head)).into(),
+        rows: counts.iter().map(row).collect(),
+        empty: desk.say("console-trail-none"),
+        note: None,
+        pages: Vec::new(),
+    }
+}
+
+fn opened(desk: &Desk<'_>, found: Found) -> Table {
+    let empty = desk.say(if found.is_readable { "console-trail-none" } else { "console-log-unreadable" });
+    Table { id: "opened", empty, ..desk.trail("console-trail-opened", found) }
+}

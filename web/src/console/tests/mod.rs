@@ -1,0 +1,6 @@
+//! The console as its people use it: who may see and do what, what changes, and what is recorded of it.
+
+mod changes;
+mod office;
+mod pages;
+mod rights;
