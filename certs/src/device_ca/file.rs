@@ -157,7 +157,11 @@ fn read(
         let certificate = beside.as_ref().map(|der| pem::certificate(der)).unwrap_or_default();
         let sealed = openers.seal(signer.serialized_der(), bound_to)?;
         opens_again(&sealed, openers, bound_to, signer.serialized_der(), key_file)?;
-        files::write_private(key_file, [sealed, certificate].concat().as_bytes())?;
+        files::write_private(key_file, [sealed, certificate].concat().as_bytes()).map_err(|problem| CertProblem {
+            reason: format!("holds the key of the device CA unsealed, and {}", problem.reason),
+            remedy: "put it into the state directory, or let `sekimori doctor`, run as the gateway's user, seal it where it lies".to_owned(),
+            ..problem
+        })?;
         tracing::info!(file = %key_file.display(), "the device CA's key is sealed now");
     }
     Ok(Read { chain, key: signer, place: certificate_file.display().to_string() })

@@ -225,6 +225,22 @@ fn a_key_that_the_hospital_gives_is_sealed_in_its_file() {
 }
 
 #[test]
+fn a_given_key_that_cannot_be_sealed_where_it_lies_is_not_used() {
+    let folder = Folder::new();
+    let hospital = HospitalCa::new();
+    let key = run("openssl", &["genpkey", "-algorithm", "ED25519"], b"");
+    // No draft can be written beside a name of this length, as in a folder that is read-only.
+    let key_file = folder.write(&"k".repeat(250), std::str::from_utf8(&key).unwrap());
+    std::fs::set_permissions(&key_file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let request = ["req", "-new", "-subj", "/CN=Minato Devices", "-key", key_file.to_str().unwrap()];
+    let request = String::from_utf8(run("openssl", &request, b"")).unwrap();
+    let trust = given(hospital.sign(&request, INTERMEDIATE), key_file.clone());
+    let problem = open_given(&folder, &trust).unwrap_err().to_string();
+    assert!(problem.contains("unsealed, and cannot be written") && problem.contains("sekimori doctor"), "{problem}");
+    assert_eq!(std::fs::read(&key_file).unwrap(), key, "and nothing is lost");
+}
+
+#[test]
 fn what_may_not_sign_devices_is_refused_with_what_to_ask_for() {
     let folder = Folder::new();
     let alone = open(&folder).unwrap();
