@@ -10,6 +10,10 @@ use store::{Change, CredentialId, Invitation, InvitationId, Purpose, Store, Stor
 
 use crate::gate::Gate;
 
+mod whose;
+
+use whose::Whose;
+
 /// Where the store keeps how far events were recorded.
 const RECORDED_UP_TO: &str = "events-recorded-up-to";
 /// How long to wait for news, and for a log that cannot be written.
@@ -32,10 +36,13 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let recorder = gate.log.recorder();
     let mut recorded = from;
     let mut changed = gate.changed.subscribe();
+    let mut whose = Whose::default();
     loop {
+        whose.look(&*store, gate.clock.now()).await;
         let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
         for event in &events {
-            if let Some(note) = note_of(event, &*store).await {
+            whose.follow(event, &*store).await;
+            if let Some(note) = note_of(event, &*store, &whose).await {
                 while let Err(problem) = recorder.note(note.clone()).await {
                     tracing::error!(%problem, "a change could not be recorded yet");
                     tokio::time::sleep(WAIT).await;
@@ -53,7 +60,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
 }
 
 /// What the log says of an event; nothing where the one who did it records more than the event tells.
-async fn note_of(event: &store::Event, store: &dyn Store) -> Option<Note> {
+async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Option<Note> {
     let note = |kind| Note::new(kind, event.at).actor(event.actor.clone());
     Some(match &event.change {
         Change::PersonAdded(id) => of_person(note(Event::PersonAdded), id, store).await,
@@ -85,10 +92,10 @@ async fn note_of(event: &store::Event, store: &dyn Store) -> Option<Note> {
         Change::CertificateRevoked(id) => note(Event::CertificateRevoked).device(id),
         // Whoever takes reports of posture records them with their source, changed or not.
         Change::PostureChanged => return None,
-        Change::SessionEnded(id) => note(Event::SessionEnded).session(*id),
-        Change::SessionParked(id) => note(Event::SessionParked).session(*id),
-        Change::SessionResumed(id) => note(Event::SessionResumed).session(*id),
-        Change::SessionChanged(id) => note(Event::SessionChanged).session(*id),
+        Change::SessionEnded(id) => whose.of_session(note(Event::SessionEnded), *id),
+        Change::SessionParked(id) => whose.of_session(note(Event::SessionParked), *id),
+        Change::SessionResumed(id) => whose.of_session(note(Event::SessionResumed), *id),
+        Change::SessionChanged(id) => whose.of_session(note(Event::SessionChanged), *id),
         Change::OutageBegan(id) => Note { provider: Some(id.clone()), ..note(Event::OutageBegan) },
         Change::OutageEnded(id) => Note { provider: Some(id.clone()), ..note(Event::OutageEnded) },
     })
@@ -134,3 +141,6 @@ fn digest_of(credential: &CredentialId) -> String {
     let digest = digest(&SHA256, &credential.0);
     digest.as_ref().iter().take(KEY_DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //! within a second.
 
 mod add;
+mod authority;
 mod change;
 mod invite;
 mod look;
@@ -27,6 +28,13 @@ pub enum Command {
     Add(add::Args),
     /// Invites a device: a one-time code with which it gets its certificate by itself, from a page or by EST.
     Invite(invite::Args),
+    /// Enters a certificate that a trusted CA of yours (`ca_files`), such as an MDM's, gave a device.
+    Certificate(authority::Args),
+    /// Prints a request (CSR) by which the hospital's CA makes the device CA an intermediate of its own.
+    CaRequest {
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Lists the ledger.
     List {
         #[command(flatten)]
@@ -111,6 +119,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Add(args) => add::run(args),
         Command::Invite(args) => invite::run(args),
+        Command::Certificate(args) => authority::enter(args),
+        Command::CaRequest { config } => authority::request(config),
         Command::List { which, config, format } => look::list(which, config, *format),
         Command::Unseen { days, config, format } => look::unseen(*days, config, *format),
         Command::Change(args) => change::run(args),

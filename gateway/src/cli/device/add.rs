@@ -124,6 +124,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Opens the device CA of a configuration.
+pub fn open_ca(config: &Config, at: Timestamp) -> Result<DeviceCa, Failure> {
+    DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
+        .map_err(|problem| Failure::unavailable(problem.to_string()))
+}
+
 /// Makes the certificate of a device.
 pub fn issue(
     config: &Config,
@@ -132,8 +138,7 @@ pub fn issue(
     at: Timestamp,
 ) -> Result<(DeviceCa, IssuedDevice), Failure> {
     let unavailable = |problem: certs::CertProblem| Failure::unavailable(problem.to_string());
-    let ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
-        .map_err(unavailable)?;
+    let ca = open_ca(config, at)?;
     let issued = ca.issue(id, class, at, config.devices.certificate_lifetime).map_err(unavailable)?;
     Ok((ca, issued))
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::super::idp;
 use super::super::people::{DEVICES, DemoDevice, LOCAL_PERSON, PEOPLE, STRAY_TABLET, Standing, WARD_TABLET};
-use super::{CA_FILE, CONFIG_FILE, DEVICES_FOLDER, HostName, PKCS12_PASSWORD, Ports};
+use super::{CA_FILE, CONFIG_FILE, DEVICES_FOLDER, HostName, PKCS12_PASSWORD, PROVIDER_ID, Ports};
 
 /// The language the terminal speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -135,10 +135,11 @@ fn curl(device: Option<&DemoDevice>) -> String {
 }
 
 impl Visitor {
-    /// Signs in at the provider, then opens the EMR and follows wherever it sends a browser: there and back.
+    /// Signs in at the provider, then at the EMR by that provider, and follows wherever it sends a browser: there and
+    /// back.
     fn sign_in(&self, ports: &Ports) -> String {
         format!(
-            "{} -L -o /dev/null -o /dev/null -c \"$D/{}.cookies\" -H 'accept: text/html' {}/as/{} {}/",
+            "{} -L -o /dev/null -o /dev/null -c \"$D/{}.cookies\" -H 'accept: text/html' {}/as/{} '{}/.sekimori/sign-in?provider={PROVIDER_ID}'",
             curl(self.device),
             self.cookies,
             idp::issuer(ports.idp),

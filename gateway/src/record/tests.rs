@@ -1,0 +1,150 @@
+//! What the log says of the store's events, from a real store.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy::{Assurance, DeviceClass, DeviceId, Host, Methods, ProviderId, SessionId, SignInMethod, Timestamp, UserId};
+use store::{DeviceRecord, Invited, NewSession, Others, Person, SessionRecord, Sqlite, TokenHash};
+
+use super::*;
+
+const NOW: Timestamp = Timestamp::from_unix_micros(1_800_000_000_000_000);
+
+/// A store in a folder that is gone when the test ends.
+struct Shelf {
+    folder: PathBuf,
+    store: Arc<Sqlite>,
+}
+
+impl Shelf {
+    fn open(name: &str) -> Self {
+        let folder = std::env::temp_dir().join(format!("sekimori-record-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let store = Arc::new(Sqlite::open(folder.join("store.sqlite")).unwrap());
+        Self { folder, store }
+    }
+
+    /// What the log would say of every event so far.
+    async fn notes(&self, whose: &mut Whose) -> Vec<Note> {
+        let mut notes = Vec::new();
+        for event in self.store.events_after(0, EVENTS_MAX).await.unwrap() {
+            whose.follow(&event, &*self.store).await;
+            notes.extend(note_of(&event, &*self.store, whose).await);
+        }
+        notes
+    }
+}
+
+impl Drop for Shelf {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.folder));
+    }
+}
+
+fn nurse() -> Person {
+    Person {
+        id: UserId::parse("u-0123456789abcdef0123456789abcdef").unwrap(),
+        issuer: "https://login.example.jp".to_owned(),
+        subject: "1".to_owned(),
+        provider: ProviderId::parse("local").unwrap(),
+        login: "n.sato".to_owned(),
+        name: "佐藤".to_owned(),
+        roles: Vec::new(),
+        unit: String::new(),
+        added_at: NOW,
+        seen_at: NOW,
+        confirmed_at: NOW,
+        disabled: None,
+    }
+}
+
+fn session(device: &DeviceId) -> NewSession {
+    let session = SessionRecord {
+        id: SessionId::new(7),
+        user: nurse().id,
+        roles: Vec::new(),
+        roles_confirmed_at: NOW,
+        assurance: Assurance::Aal1,
+        methods: Methods::of([SignInMethod::Temporary]),
+        credential: None,
+        key_model: None,
+        authenticated_at: NOW,
+        device: Some(device.clone()),
+        opened_at: NOW,
+        seen_at: NOW,
+        ends_at: NOW.after(Duration::from_secs(3_600)),
+        parked_at: None,
+        in_outage: true,
+        provider_session: None,
+        id_token: None,
+        refresh_token: None,
+        checked_at: NOW,
+    };
+    let host = Host::parse("login.example.jp").unwrap();
+    NewSession { session, token: TokenHash([1; 32]), host, others: Others::Keep }
+}
+
+fn codes(notes: &[Note]) -> Vec<&'static str> {
+    notes.iter().map(|note| note.event.code()).collect()
+}
+
+#[tokio::test]
+async fn who_did_what_to_whom_stands_in_one_line() {
+    let shelf = Shelf::open("people");
+    let person = nurse();
+    shelf.store.add_person(person.clone(), "cli:root".to_owned()).await.unwrap();
+    for (number, invited) in
+        [Invited::Passkey(person.id.clone()), Invited::Temporary(person.id.clone())].into_iter().enumerate()
+    {
+        let number = u8::try_from(number).unwrap();
+        let invitation = Invitation {
+            id: InvitationId::new(number.into()),
+            secret: TokenHash([number; 32]),
+            invited,
+            made_by: "cli:root".to_owned(),
+            made_at: NOW,
+            expires_at: NOW.after(Duration::from_secs(60)),
+            proofing: "職員証".to_owned(),
+            reason: "鍵を忘れた".to_owned(),
+            used_at: None,
+            revoked_at: None,
+        };
+        shelf.store.invite(invitation).await.unwrap();
+    }
+    shelf.store.disable_person(&person.id, "退職".to_owned(), NOW, "u-9".to_owned()).await.unwrap();
+    let notes = shelf.notes(&mut Whose::default()).await;
+    let told = codes(&notes);
+    assert!(told.starts_with(&["person-added", "invitation-made", "temporary-code-issued"]), "{told:?}");
+    assert!(told.contains(&"person-disabled") && told.contains(&"invitation-revoked"), "{told:?}");
+    for note in &notes {
+        assert_eq!((note.user.as_ref(), note.login.as_deref()), (Some(&person.id), Some("n.sato")), "{note:?}");
+        assert!(note.actor.is_some());
+    }
+    assert_eq!(notes[1].proofing.as_deref(), Some("職員証"));
+    assert_eq!((notes[2].reason.as_deref(), notes[2].code.as_deref()), (Some("鍵を忘れた"), Some("temporary")));
+    let disabled = notes.iter().find(|note| note.event == Event::PersonDisabled).unwrap();
+    assert_eq!((disabled.reason.as_deref(), disabled.actor.as_deref()), (Some("退職"), Some("u-9")));
+}
+
+#[tokio::test]
+async fn an_ended_session_is_recorded_with_its_person_and_device() {
+    let shelf = Shelf::open("sessions");
+    let device = DeviceId::parse("ward-3").unwrap();
+    shelf.store.add_person(nurse(), "cli:root".to_owned()).await.unwrap();
+    shelf
+        .store
+        .add_device(DeviceRecord::new(device.clone(), DeviceClass::WardShared, NOW), "cli:root".to_owned())
+        .await
+        .unwrap();
+    shelf.store.open_session(session(&device), "u-1".to_owned()).await.unwrap();
+    let mut whose = Whose::default();
+    whose.look(&*shelf.store, NOW).await;
+    shelf.store.revoke_device(&device, NOW, "cli:root".to_owned()).await.unwrap();
+    let notes = shelf.notes(&mut whose).await;
+    let ended = notes.iter().find(|note| note.event == Event::SessionEnded).unwrap();
+    assert_eq!(ended.login.as_deref(), Some("n.sato"));
+    assert_eq!((ended.device.as_ref(), ended.session), (Some(&device), Some(SessionId::new(7))));
+    assert!(ended.in_outage);
+    assert!(codes(&notes).contains(&"device-revoked"));
+}

@@ -1,0 +1,113 @@
+//! Whose a session is, for events that tell only of the session: an ended one is out of the store when its event is
+//! read.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use audit::Note;
+use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
+use store::{Change, Store};
+
+/// How often all open sessions are looked at when nothing is told of them.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+/// The most sessions remembered.
+const SESSIONS_MAX: usize = 100_000;
+
+/// What is remembered of a session.
+#[derive(Debug)]
+struct Known {
+    user: UserId,
+    login: String,
+    provider: ProviderId,
+    device: Option<DeviceId>,
+    in_outage: bool,
+    /// In which look it was last seen.
+    look: u64,
+}
+
+/// Sessions and their people, as of the last look. A session that lives for less than the time between two looks is
+/// recorded by its id alone; its sign-in has the person.
+#[derive(Debug, Default)]
+pub struct Whose {
+    sessions: HashMap<SessionId, Known>,
+    looks: u64,
+    looked_at: Option<Timestamp>,
+}
+
+impl Whose {
+    /// Looks at all open sessions, if the last look is a while ago.
+    pub async fn look(&mut self, store: &dyn Store, at: Timestamp) {
+        if self.looked_at.is_some_and(|looked_at| at.since(looked_at) < LOOK_INTERVAL) {
+            return;
+        }
+        self.looked_at = Some(at);
+        self.looks += 1;
+        if self.look_now(store).await {
+            // What ended since the look before may still be told of; what ended earlier was.
+            let looks = self.looks;
+            self.sessions.retain(|_, known| known.look + 1 >= looks);
+        }
+    }
+
+    /// Looks again where an event is of a session that is not known, unless it is gone.
+    pub async fn follow(&mut self, event: &store::Event, store: &dyn Store) {
+        match &event.change {
+            Change::SessionParked(id) | Change::SessionResumed(id) | Change::SessionChanged(id)
+                if !self.sessions.contains_key(id) =>
+            {
+                self.look_now(store).await;
+            }
+            Change::SessionParked(_)
+            | Change::SessionResumed(_)
+            | Change::SessionChanged(_)
+            | Change::SessionEnded(_)
+            | Change::PersonAdded(_)
+            | Change::PersonChanged(_)
+            | Change::PersonDisabled(_)
+            | Change::PersonEnabled(_)
+            | Change::CredentialAdded { .. }
+            | Change::CredentialRemoved { .. }
+            | Change::InvitationMade(_)
+            | Change::InvitationUsed(_)
+            | Change::InvitationRevoked(_)
+            | Change::DeviceAdded(_)
+            | Change::DeviceChanged(_)
+            | Change::DeviceRevoked(_)
+            | Change::CertificateAdded(_)
+            | Change::CertificateRevoked(_)
+            | Change::PostureChanged
+            | Change::OutageBegan(_)
+            | Change::OutageEnded(_) => {}
+        }
+    }
+
+    /// False without an answer: the events are recorded all the same.
+    async fn look_now(&mut self, store: &dyn Store) -> bool {
+        let Ok(sessions) = store.sessions().await else { return false };
+        for (session, person) in sessions.into_iter().take(SESSIONS_MAX) {
+            let known = Known {
+                user: session.user,
+                login: person.login,
+                provider: person.provider,
+                device: session.device,
+                in_outage: session.in_outage,
+                look: self.looks,
+            };
+            self.sessions.insert(session.id, known);
+        }
+        true
+    }
+
+    /// Adds the session, and whose it is as far as that is known.
+    pub fn of_session(&self, note: Note, id: SessionId) -> Note {
+        let note = note.session(id);
+        let Some(known) = self.sessions.get(&id) else { return note };
+        Note {
+            login: Some(known.login.clone()),
+            provider: Some(known.provider.clone()),
+            device: known.device.clone(),
+            in_outage: known.in_outage,
+            ..note.user(&known.user)
+        }
+    }
+}
