@@ -151,6 +151,7 @@ impl Purpose {
 
 /// What is brought about by an invitation, in the same step that uses it up.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "made once a minute at most, and moved twice")]
 pub enum Redemption {
     /// The key of the person that was invited.
     Passkey(Credential),

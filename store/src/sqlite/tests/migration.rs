@@ -124,7 +124,8 @@ async fn a_gateway_killed_at_any_statement_of_the_migration_loses_nothing() {
     dying.pragma_update(None, "cache_spill", 1).unwrap();
     dying.execute_batch("begin immediate").unwrap();
     let mut statements = Batch::new(&dying, VERSION_2);
-    let mut done = 0;
+    let log_bytes = || fs::metadata(folder.0.join("store.db-wal")).unwrap().len();
+    let (mut done, committed) = (0, log_bytes());
     while let Some(mut statement) = statements.next().unwrap() {
         statement.raw_execute().unwrap();
         done += 1;
@@ -137,6 +138,7 @@ async fn a_gateway_killed_at_any_statement_of_the_migration_loses_nothing() {
         assert_keeps_the_day(&store).await;
     }
     assert!(done > 30, "{done} statements were cut after");
+    assert!(log_bytes() > committed, "something unfinished was on the disk");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ async fn half_a_switch_leaves_the_person_before() {
     store.remember_person(other.clone()).await.unwrap();
     stumble_over(&store, "session-parked").await;
     assert!(open(&store, session(8, &other, Some(&terminal.id)), 8).await.is_err());
-    assert!(!store.park_session(SessionId::new(7), at(9), "x".to_owned()).await.is_ok());
+    assert!(store.park_session(SessionId::new(7), at(9), "x".to_owned()).await.is_err());
     assert_eq!(store.session_by_token(token(8)).await.unwrap(), None);
     assert!(store.session_by_token(token(7)).await.unwrap().is_some());
     get_up(&store).await;
