@@ -2,7 +2,7 @@
 
 use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -70,7 +70,7 @@ impl Answers {
 
 /// The inputs of an answer, borrowed. Invariant: whatever can change the answer, time aside, is in here; what no
 /// candidate reads is `None`, so that it does not tell two questions apart.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Asked<'a> {
     app: &'a AppId,
     action: Action,
@@ -89,6 +89,13 @@ pub(crate) struct Asked<'a> {
     method: Option<&'a Method>,
     host: Option<&'a Host>,
     path: Option<&'a Path>,
+}
+
+/// By what differs from one question to the next; a person's roles and device hardly do. All of it is compared.
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.app, self.user, self.action, self.zone, self.method, self.path).hash(state);
+    }
 }
 
 impl<'a> Asked<'a> {
