@@ -232,6 +232,9 @@ pub struct Authenticator {
     pub name: String,
     /// Whether it may be used.
     pub allowed: bool,
+    /// The certificates that its maker vouches with, each DER in base64 as FIDO's metadata writes them. Where there are
+    /// any, a passkey of this model is enrolled only with a statement that leads to one of them.
+    pub roots: Vec<String>,
 }
 
 /// What holds while a provider cannot be reached.

@@ -50,7 +50,12 @@ fn world() -> World {
         (sessions, devices, opened)
     });
     let record = record(7);
-    let device = Device { id: record.id, class: record.class, certificate: record.certificates[0].fingerprint, posture: Arc::from([]) };
+    let device = Device {
+        id: record.id,
+        class: record.class,
+        certificate: record.certificates[0].fingerprint,
+        posture: Arc::from([]),
+    };
     World { runtime, sessions, devices, device, host, opened }
 }
 

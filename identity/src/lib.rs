@@ -43,7 +43,7 @@ pub use outage::{
 };
 pub use passkey::{
     Alone, Answer, Begun, Enrolled, Enrolment, Newcomer, Passkey, PasskeyProblem, PasskeyRefusal, PasskeySetUpProblem,
-    Passkeys, ProviderFirst, Proven, RefusedPasskey, RelyingParty, Whom, may_sign_in_by_passkey,
+    Passkeys, Proven, ProviderFirst, RefusedPasskey, RelyingParty, Whom, may_sign_in_by_passkey,
 };
 pub use pending::PendingSignIns;
 pub use people::{

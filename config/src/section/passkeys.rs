@@ -48,7 +48,7 @@ fn authenticators(text: &str) -> Result<Vec<Authenticator>, String> {
 
 fn authenticator(item: &Json) -> Result<Authenticator, String> {
     let members = item.as_object().ok_or("is not an object")?;
-    if let Some(key) = members.keys().find(|key| !["aaguid", "name", "allowed"].contains(&key.as_str())) {
+    if let Some(key) = members.keys().find(|key| !["aaguid", "name", "allowed", "roots"].contains(&key.as_str())) {
         return Err(format!("`{}` is not a key we know", key.escape_debug()));
     }
     let text = |key: &str| members.get(key).and_then(Json::as_str).ok_or(format!("`{key}` is not a text"));
@@ -62,7 +62,20 @@ fn authenticator(item: &Json) -> Result<Authenticator, String> {
         None => true,
         Some(allowed) => allowed.as_bool().ok_or("`allowed` is neither true nor false")?,
     };
-    Ok(Authenticator { model, name: name.to_owned(), allowed })
+    let roots = members.get("roots").map_or(Ok(Vec::new()), roots)?;
+    Ok(Authenticator { model, name: name.to_owned(), allowed, roots })
+}
+
+/// Certificates in base64. Whether they are certificates shows when they are used.
+fn roots(json: &Json) -> Result<Vec<String>, String> {
+    let wrong = || "`roots` is not a list of certificates in base64".to_owned();
+    let base64 =
+        |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+/=".contains(&b));
+    let read = |one: &Json| {
+        let text: String = one.as_str().ok_or_else(wrong)?.split_ascii_whitespace().collect();
+        if base64(&text) { Ok(text) } else { Err(wrong()) }
+    };
+    json.as_array().ok_or_else(wrong)?.iter().map(read).collect()
 }
 
 /// A model in a rule: by its number, or by its name in the file.

@@ -167,6 +167,10 @@ fn a_broken_list_of_authenticators_is_refused_with_the_place() {
         ("[{\"aaguid\": \"cb69\", \"name\": \"Key\"}]", "entry 1: `cb69` is not an AAGUID"),
         (&format!("[{}]", good.replace("Key", " ")), "entry 1: `name` is not 1 to 100 letters"),
         (&format!("[{}]", good.replace("name", "nmae")), "entry 1: `nmae` is not a key we know"),
+        (
+            &format!("[{}]", good.replace('}', ", \"roots\": [\"<PEM>\"]}")),
+            "entry 1: `roots` is not a list of certificates in base64",
+        ),
         (&format!("[{}]", good.replace('}', ", \"allowed\": 1}")), "entry 1: `allowed` is neither true nor false"),
     ] {
         let said = authenticators(text);

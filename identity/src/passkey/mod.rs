@@ -16,6 +16,7 @@ mod decoy;
 mod problem;
 mod proven;
 mod registration;
+mod roots;
 
 use std::fmt;
 use std::sync::Arc;
@@ -54,6 +55,7 @@ pub struct Passkeys {
     store: Arc<dyn Store>,
     webauthn: Webauthn,
     rules: config::Passkeys,
+    roots: roots::Roots,
     decoy: decoy::Decoy,
 }
 
@@ -84,7 +86,7 @@ impl Passkeys {
     /// Makes passkeys for one party, with the rules on models that the operator set.
     ///
     /// # Errors
-    /// [`PasskeySetUpProblem`] if the host and the origin do not fit each other.
+    /// [`PasskeySetUpProblem`] if the host and the origin do not fit each other, or a maker's certificate cannot be read.
     pub fn new(
         store: Arc<dyn Store>,
         party: &RelyingParty,
@@ -97,7 +99,8 @@ impl Passkeys {
         let builder = builder.rp_name(&party.name).timeout(CEREMONY_SPAN);
         let webauthn = builder.build().map_err(|problem| wrong(problem.to_string()))?;
         let decoy = decoy::Decoy::new().map_err(wrong)?;
-        Ok(Self { store, webauthn, rules, decoy })
+        let roots = roots::Roots::read(&rules).map_err(wrong)?;
+        Ok(Self { store, webauthn, rules, roots, decoy })
     }
 
     /// The passkeys of a person, earliest first.

@@ -116,6 +116,7 @@ impl Passkeys {
         if !self.rules.allow(model) {
             return Err(PasskeyRefusal::Model.into());
         }
+        self.roots.check(&kept, model)?;
         let credential = Credential {
             id: CredentialId(kept.cred_id.clone()),
             user: right.user(people)?,

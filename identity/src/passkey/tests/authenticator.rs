@@ -63,8 +63,17 @@ pub struct Key {
     pub counter: u32,
 }
 
+/// What a maker puts into its authenticators to vouch for them.
+pub struct Maker {
+    /// The certificate of `pair`, in DER.
+    pub certificate: Vec<u8>,
+    pub pair: EcdsaKeyPair,
+}
+
 /// An authenticator with at most one passkey a person.
 pub struct Authenticator {
+    /// Vouches for it, where it is asked for.
+    pub maker: Option<Maker>,
     pub model: [u8; 16],
     pub keys: Vec<Key>,
     /// Whether it counts uses; platform authenticators do not.
@@ -73,7 +82,7 @@ pub struct Authenticator {
 
 impl Authenticator {
     pub fn new() -> Self {
-        Self { model: MODEL, keys: Vec::new(), counts: true }
+        Self { maker: None, model: MODEL, keys: Vec::new(), counts: true }
     }
 
     /// Makes a key without being asked.
@@ -107,11 +116,20 @@ impl Authenticator {
         data.extend(&key.id);
         data.extend(serde_cbor_2::to_vec(&public_key(&key.pair)).expect("as it must be"));
         let text = |text: &str| Cbor::Text(text.to_owned());
-        let members = [
-            (text("fmt"), text("none")),
-            (text("attStmt"), Cbor::Map([].into())),
-            (text("authData"), Cbor::Bytes(data)),
-        ];
+        let maker = self.maker.as_ref().filter(|_| options["attestation"] == "direct");
+        let (format, statement) = match maker {
+            None => ("none", Cbor::Map([].into())),
+            Some(maker) => {
+                let signed = [data.as_slice(), digest(&SHA256, &client_data).as_ref()].concat();
+                let signature = maker.pair.sign(&SystemRandom::new(), &signed).expect("as it must be");
+                let chain = Cbor::Array(vec![Cbor::Bytes(maker.certificate.clone())]);
+                let signature = Cbor::Bytes(signature.as_ref().to_vec());
+                let members = [(text("alg"), Cbor::Integer(-7)), (text("sig"), signature), (text("x5c"), chain)];
+                ("packed", Cbor::Map(members.into()))
+            }
+        };
+        let members =
+            [(text("fmt"), text(format)), (text("attStmt"), statement), (text("authData"), Cbor::Bytes(data))];
         let object = serde_cbor_2::to_vec(&Cbor::Map(members.into())).expect("as it must be");
         answer(
             &key.id,

@@ -1,5 +1,8 @@
 //! Who gets a passkey, and who does not.
 
+use authenticator::Maker;
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
+use base64::Engine;
 use config::Authenticator as Listed;
 use policy::{Aaguid, Methods, SignInMethod};
 use store::{Change, Store};
@@ -162,7 +165,12 @@ async fn a_key_that_somebody_has_is_nobody_elses() {
 #[tokio::test]
 async fn only_listed_models_are_enrolled_and_used() {
     let listed = |allowed| config::Passkeys {
-        authenticators: Some(vec![Listed { model: Aaguid::new(MODEL), name: "院内キー".to_owned(), allowed }]),
+        authenticators: Some(vec![Listed {
+            model: Aaguid::new(MODEL),
+            name: "院内キー".to_owned(),
+            allowed,
+            roots: Vec::new(),
+        }]),
     };
     let mut clinic = Clinic::with(listed(true));
     let person = clinic.add("sato").await;
@@ -180,6 +188,58 @@ async fn only_listed_models_are_enrolled_and_used() {
     let named = clinic.passkeys.begin_authentication(Whom::Person(person.id.clone()), START).await;
     assert!(matches!(named, Err(PasskeyProblem::NoPasskey)));
     assert!(!clinic.passkeys.of(&person.id).await.unwrap()[0].is_allowed);
+}
+
+#[tokio::test]
+async fn where_the_makers_certificate_is_listed_the_maker_must_vouch_for_the_key() {
+    let (root, maker) = maker();
+    let (_, somebody) = self::maker();
+    let listed = Listed {
+        model: Aaguid::new(MODEL),
+        name: "院内キー".to_owned(),
+        allowed: true,
+        roots: vec![base64::engine::general_purpose::STANDARD.encode(&root)],
+    };
+    let mut clinic = Clinic::with(config::Passkeys { authenticators: Some(vec![listed.clone()]) });
+    let person = clinic.add("sato").await;
+    let code = clinic.invite(&person.id).await;
+    assert_eq!(reason(clinic.enrol_by(&code, &honest()).await), Refusal::Attestation, "anybody can say that");
+    clinic.authenticator.maker = Some(somebody);
+    assert_eq!(reason(clinic.enrol_by(&code, &honest()).await), Refusal::Attestation, "another maker");
+    clinic.authenticator.maker = Some(maker);
+    let enrolled = clinic.enrol_by(&code, &honest()).await.unwrap();
+    assert_eq!(enrolled.passkey.model, Aaguid::new(MODEL));
+    let key = clinic.authenticator.keys.len() - 1;
+    clinic.sign_in(Whom::Anyone, key, &honest()).await.unwrap();
+    let broken = Listed { roots: vec!["AAAA".to_owned()], ..listed };
+    let rules = config::Passkeys { authenticators: Some(vec![broken]) };
+    assert!(Passkeys::new(clinic.store.clone(), &party(), rules).is_err());
+}
+
+/// A maker's root, and what it puts into its authenticators (WebAuthn Level 3 section 8.2.1).
+fn maker() -> (Vec<u8>, Maker) {
+    let name = |common: &str| {
+        let mut name = rcgen::DistinguishedName::new();
+        name.push(rcgen::DnType::CountryName, "JP");
+        name.push(rcgen::DnType::OrganizationName, "鍵製作所");
+        name.push(rcgen::DnType::OrganizationalUnitName, "Authenticator Attestation");
+        name.push(rcgen::DnType::CommonName, common);
+        name
+    };
+    let root_key = rcgen::KeyPair::generate().unwrap();
+    let mut root = rcgen::CertificateParams::default();
+    root.distinguished_name = name("root");
+    root.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    root.key_usages = vec![rcgen::KeyUsagePurpose::KeyCertSign];
+    let root_certificate = root.self_signed(&root_key).unwrap();
+    let issuer = rcgen::Issuer::new(root, root_key);
+    let leaf_key = rcgen::KeyPair::generate().unwrap();
+    let mut leaf = rcgen::CertificateParams::default();
+    leaf.distinguished_name = name("batch 1");
+    leaf.is_ca = rcgen::IsCa::ExplicitNoCa;
+    let certificate = leaf.signed_by(&leaf_key, &issuer).unwrap();
+    let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &leaf_key.serialize_der()).unwrap();
+    (root_certificate.der().to_vec(), Maker { certificate: certificate.der().to_vec(), pair })
 }
 
 #[tokio::test]
