@@ -9,7 +9,9 @@ use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
 use store::{Change, Store};
 
 /// How often all open sessions are looked at when nothing is told of them.
-const LOOK_INTERVAL: Duration = Duration::from_secs(60);
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How much less often for each of them, so that many cost no more than few.
+const LOOK_INTERVAL_EACH: Duration = Duration::from_millis(1);
 /// The most sessions remembered.
 const SESSIONS_MAX: usize = 100_000;
 
@@ -37,7 +39,9 @@ pub struct Whose {
 impl Whose {
     /// Looks at all open sessions, if the last look is a while ago.
     pub async fn look(&mut self, store: &dyn Store, at: Timestamp) {
-        if self.looked_at.is_some_and(|looked_at| at.since(looked_at) < LOOK_INTERVAL) {
+        let each = u32::try_from(self.sessions.len()).unwrap_or(u32::MAX);
+        let interval = LOOK_INTERVAL + LOOK_INTERVAL_EACH * each;
+        if self.looked_at.is_some_and(|looked_at| at.since(looked_at) < interval) {
             return;
         }
         self.looked_at = Some(at);

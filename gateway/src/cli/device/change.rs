@@ -130,6 +130,6 @@ pub fn take_stock(ids: &[DeviceId], config: &ConfigArg) -> Result<(), Failure> {
             }
         })
     })?;
-    out::say(&format!("{} devices were found", ids.len()));
+    out::say(&format!("stock-take of {} noted", ids.len()));
     Ok(())
 }

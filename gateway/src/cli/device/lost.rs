@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::{DeviceId, Timestamp};
 use serde_json::{Value, json};
 use store::Store as _;
+use web::BuiltIn;
 
 use super::{device_id, unavailable, unknown};
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
@@ -87,8 +88,8 @@ fn seen_from(config: &config::Config, id: &DeviceId, since: Timestamp) -> Result
     for line in &found.lines {
         let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
         let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        // A path of somebody's own choice could hold the mark.
-        if text("dev") != id.as_str() || text("ev") != "open" {
+        // A path of somebody's own choice could hold the mark. The sign-in pages show nobody's data.
+        if text("dev") != id.as_str() || text("ev") != "open" || text("app") == BuiltIn::Login.app_id() {
             continue;
         }
         let (login, app, host, path) = (text("login"), text("app"), text("host"), text("path"));

@@ -90,8 +90,13 @@ fn row(person: &Person, keys: usize, offset: UtcOffset) -> Vec<String> {
         person.unit.clone(),
         keys.to_string(),
         if person.disabled.is_some() { "disabled" } else { "in force" }.to_owned(),
-        if person.seen_at > person.added_at { person.seen_at.rfc3339(offset) } else { "never".to_owned() },
+        if has_signed_in(person) { person.seen_at.rfc3339(offset) } else { "never".to_owned() },
     ]
+}
+
+/// People of a provider are known from their first sign-in; those of the local directory are added before it.
+fn has_signed_in(person: &Person) -> bool {
+    person.provider != identity::People::local_provider() || person.seen_at > person.added_at
 }
 
 /// `user export`.
