@@ -33,7 +33,7 @@ impl<T> Admitted<T> {
 #[derive(Debug)]
 pub struct Unrecorded<T> {
     /// What was allowed.
-    pub permit: Permit,
+    pub permit: Box<Permit>,
     /// What was asked for, handed back for the answer.
     pub act: T,
     /// Why it could not be recorded.

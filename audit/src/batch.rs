@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::LogProblem;
 use crate::bundle::{Bundle, Closing, Kind, Opened};
 use crate::core::Core;
+use crate::people::People;
 use crate::round::{Place, Round, one_turn};
 
 /// One worker's lines on their way to the log.
@@ -43,7 +44,11 @@ impl Batch {
     }
 
     /// Adds a line that somebody waits for.
-    pub(crate) fn join(&self, kind: Kind, encode: impl FnOnce(&mut Vec<u8>)) -> Result<Ticket<'_>, LogProblem> {
+    pub(crate) fn join(
+        &self,
+        kind: Kind,
+        encode: impl FnOnce(&mut Vec<u8>, &mut People),
+    ) -> Result<Ticket<'_>, LogProblem> {
         self.core.accepting()?;
         let mut pending = self.lock();
         pending.bundle.push(kind, encode)?;
@@ -54,7 +59,7 @@ impl Batch {
     /// Adds a closing line; nobody waits for it, but it keeps its place among the open accesses until it is written.
     /// Invariant: so at most `open_accesses_max` of them wait.
     pub(crate) fn close(&self, closing: Closing, encode: impl FnOnce(&mut Vec<u8>)) {
-        let added = self.lock().bundle.push(Kind::Closing(closing), encode);
+        let added = self.lock().bundle.push(Kind::Closing(closing), |out, _| encode(out));
         if let Err(problem) = added {
             tracing::error!(%problem, "a closing line could not be written");
         }

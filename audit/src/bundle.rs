@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::LogProblem;
 use crate::held::Held;
 use crate::line::{FRAME_BYTES_MAX, LINE_BYTES_MAX};
+use crate::people::People;
 use crate::round::Round;
 
 /// What a waiting line is.
@@ -41,6 +42,7 @@ pub(crate) enum Opened {
 pub(crate) struct Bundle {
     text: Vec<u8>,
     lines: Vec<(usize, Kind)>,
+    people: People,
 }
 
 impl Bundle {
@@ -49,9 +51,13 @@ impl Bundle {
     }
 
     /// Adds a line whose body `encode` writes.
-    pub(crate) fn push(&mut self, kind: Kind, encode: impl FnOnce(&mut Vec<u8>)) -> Result<(), LogProblem> {
+    pub(crate) fn push(
+        &mut self,
+        kind: Kind,
+        encode: impl FnOnce(&mut Vec<u8>, &mut People),
+    ) -> Result<(), LogProblem> {
         let start = self.text.len();
-        encode(&mut self.text);
+        encode(&mut self.text, &mut self.people);
         let bytes = self.text.len() - start + FRAME_BYTES_MAX;
         if bytes > LINE_BYTES_MAX {
             self.text.truncate(start);
@@ -84,10 +90,10 @@ impl Bundle {
 
     /// After a write failed: keeps the closing lines that `keep` wants, forgets all else.
     pub(crate) fn keep_closings(&mut self, mut keep: impl FnMut(&[u8], &Closing) -> bool) {
-        let old = std::mem::take(self);
+        let (text, lines) = (std::mem::take(&mut self.text), std::mem::take(&mut self.lines));
         let mut start = 0;
-        for (end, kind) in old.lines {
-            let body = old.text.get(start..end).unwrap_or_default();
+        for (end, kind) in lines {
+            let body = text.get(start..end).unwrap_or_default();
             start = end;
             if let Kind::Closing(closing) = &kind
                 && keep(body, closing)

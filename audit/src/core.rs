@@ -188,7 +188,7 @@ impl Core {
         let mut bundle = Bundle::default();
         let mut merged = 0;
         for (name, place, body) in due.lines().filter(|(name, place, body)| wanted(name, *place, body)) {
-            bundle.push(Kind::Fact, |out| {
+            bundle.push(Kind::Fact, |out, _| {
                 out.extend_from_slice(format!("\"spool\":\"{name}/{place}\",").as_bytes());
                 out.extend_from_slice(body.as_bytes());
             })?;

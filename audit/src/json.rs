@@ -42,6 +42,20 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// Digits and dashes, such as an id's.
+    pub(crate) fn ascii(&mut self, key: &str, value: &[u8; 36]) -> &mut Self {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(value);
+        self.out.extend_from_slice(b"\",");
+        self
+    }
+
+    /// Whole fields, each with its comma, that were written by another object.
+    pub(crate) fn encoded(&mut self, fields: &[u8]) {
+        self.out.extend_from_slice(fields);
+    }
+
     /// Sixteen hexadecimal digits.
     pub(crate) fn hex(&mut self, key: &str, value: u64) -> &mut Self {
         self.key(key);
@@ -183,7 +197,9 @@ fn push_digits(out: &mut Vec<u8>, value: u64, digits: usize) {
 
 fn push_string(out: &mut Vec<u8>, value: &str) {
     out.push(b'"');
-    if value.bytes().all(|b| matches!(b, 0x20..=0x7e) && b != b'"' && b != b'\\') {
+    // Looked at whole, without stopping early, so that many bytes are looked at together.
+    let is_plain = value.bytes().fold(true, |plain, b| plain & matches!(b, 0x20..=0x7e) & (b != b'"') & (b != b'\\'));
+    if is_plain {
         out.extend_from_slice(value.as_bytes());
     } else {
         value.chars().for_each(|c| push_char(out, c));

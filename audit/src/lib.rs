@@ -63,6 +63,7 @@ mod line;
 mod log;
 mod open_count;
 mod outcome;
+mod people;
 mod problem;
 mod receipt;
 mod recorder;

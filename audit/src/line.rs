@@ -3,10 +3,13 @@
 //! A line is `{"v":1,"seq":N,` and a body. The body is encoded by whoever records; the number is given when the line
 //! is written, because only then is its place in the log known. Queries are not recorded: they hold patients' names.
 
+use std::sync::Arc;
+
 use config::Facility;
-use policy::{Aaguid, Access, Methods, Permit, Refused, RequestId, SignInMethod, Timestamp};
+use policy::{Aaguid, Access, Methods, Permit, Refused, RequestId, SignInMethod, Timestamp, Who};
 
 use crate::json::{Object, push_number};
+use crate::people::People;
 use crate::{Note, Outcome};
 
 /// The longest line, in bytes: what an entry of a C2SP entry bundle can hold.
@@ -25,11 +28,11 @@ pub(crate) fn push_line(out: &mut Vec<u8>, number: u64, body: &[u8]) {
 }
 
 /// The body that opens an access.
-pub(crate) fn opening(out: &mut Vec<u8>, permit: &Permit) {
+pub(crate) fn opening(out: &mut Vec<u8>, people: &mut People, permit: &Permit) {
     let mut line = Object::continued(out);
     let access = permit.access();
     line.moment("ts", access.at).word("ev", "open");
-    push_access(&mut line, access);
+    push_access(&mut line, access, |line, who| people.push(line, who));
     line.text("rule", permit.rule().as_str()).text("pol", permit.revision().as_str());
     line.end();
 }
@@ -37,7 +40,7 @@ pub(crate) fn opening(out: &mut Vec<u8>, permit: &Permit) {
 /// The body that closes an access.
 pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: &Outcome) {
     let mut line = Object::continued(out);
-    line.moment("ts", at).word("ev", "close").plain("id", id).word("end", outcome.end.code());
+    line.moment("ts", at).word("ev", "close").ascii("id", &id.digits()).word("end", outcome.end.code());
     if let crate::End::Revoked(reason) = outcome.end {
         line.word("why", reason.code());
     }
@@ -60,7 +63,7 @@ pub(crate) fn unknown(out: &mut Vec<u8>, at: Timestamp, id: &str) {
 pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
     let mut line = Object::continued(out);
     line.moment("ts", refused.access.at).word("ev", "refused");
-    push_access(&mut line, &refused.access);
+    push_access(&mut line, &refused.access, |line, who| push_who(line, who));
     line.word("why", refused.reasons.main.code());
     if !refused.reasons.others.is_empty() {
         line.texts("also", refused.reasons.others.iter().map(|reason| reason.code()));
@@ -70,14 +73,19 @@ pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
     line.end();
 }
 
-fn push_access(line: &mut Object<'_>, access: &Access) {
-    line.plain("id", access.request).word("act", access.action.as_str());
+/// Who asks, as every line of an access states it.
+pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
+    line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
+    line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
+    line.word("acr", who.assurance.as_str());
+    push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
+    line.hex("sid", who.session.bits());
+}
+
+fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mut Object<'_>, &Arc<Who>)) {
+    line.ascii("id", &access.request.digits()).word("act", access.action.as_str());
     if let Some(who) = &access.who {
-        line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
-        line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
-        line.word("acr", who.assurance.as_str());
-        push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
-        line.hex("sid", who.session.bits());
+        push_who(line, who);
     }
     if let Some(device) = &access.device {
         line.text("dev", device.id.as_str()).word("dcls", device.class.as_str());

@@ -13,16 +13,16 @@ use crate::{End, Outcome, line};
 #[derive(Debug)]
 #[must_use = "a receipt that is dropped records the access as abandoned"]
 pub struct Receipt {
-    permit: Permit,
+    permit: Box<Permit>,
     open: Open,
 }
 
 impl Receipt {
-    pub(crate) fn new(permit: Permit, open: Open) -> Self {
+    pub(crate) fn new(permit: Box<Permit>, open: Open) -> Self {
         Self { permit, open }
     }
 
-    pub(crate) fn into_parts(self) -> (Permit, Open) {
+    pub(crate) fn into_parts(self) -> (Box<Permit>, Open) {
         (self.permit, self.open)
     }
 

@@ -11,6 +11,7 @@ use crate::bundle::{Kind, Opened};
 use crate::core::Core;
 use crate::held::Held;
 use crate::log::Running;
+use crate::people::People;
 use crate::receipt::Open;
 use crate::{Admitted, LogProblem, Note, Receipt, Unrecorded, line};
 
@@ -59,7 +60,7 @@ impl Recorder {
             let problem = LogProblem::TooManyOpen { max: core.open_max };
             return Err(Unrecorded { permit, act, problem });
         };
-        let failed = match self.worker.batch.join(Kind::Opening, |out| line::opening(out, &permit)) {
+        let failed = match self.worker.batch.join(Kind::Opening, |out, people| line::opening(out, people, &permit)) {
             Ok(ticket) => {
                 let open = Open::new(Arc::clone(&self.worker), &permit, slot, Opened::In(ticket.round()));
                 let receipt = Receipt::new(permit, open);
@@ -90,10 +91,9 @@ impl Recorder {
     }
 
     /// The log cannot take the opening line: it goes to the emergency spool where the app is configured so.
-    #[expect(clippy::result_large_err, reason = "the act is handed back as it came, and is as large when admitted")]
     fn spool_or_give_back<T>(
         &self,
-        (permit, slot, problem): (Permit, Option<Held>, LogProblem),
+        (permit, slot, problem): (Box<Permit>, Option<Held>, LogProblem),
         act: T,
         on_failure: OnLogFailure,
     ) -> Result<Admitted<T>, Unrecorded<T>> {
@@ -105,7 +105,7 @@ impl Recorder {
         let (Some(slot), Some(spooled)) = (slot, core.spooled.take(core.open_max)) else {
             return Err(Unrecorded { permit, act, problem });
         };
-        match self.spool(problem, |out| line::opening(out, &permit)) {
+        match self.spool(problem, |out| line::opening(out, &mut People::default(), &permit)) {
             Err(problem) => Err(Unrecorded { permit, act, problem }),
             Ok(()) => {
                 let open = Open::new(Arc::clone(&self.worker), &permit, slot, Opened::Spooled { _held: spooled });
@@ -150,7 +150,7 @@ impl Recorder {
     }
 
     async fn fact(&self, body: Vec<u8>) -> Result<(), LogProblem> {
-        let kept = match self.worker.batch.join(Kind::Fact, |out| out.extend_from_slice(&body)) {
+        let kept = match self.worker.batch.join(Kind::Fact, |out, _| out.extend_from_slice(&body)) {
             Err(problem) => Err(problem),
             Ok(ticket) => match ticket.written().await {
                 Ok(place) => self.kept(Durability::Synced, place.end).await,
@@ -162,6 +162,6 @@ impl Recorder {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where an authorized act is opened: to record it")]
-fn take_apart<T>(authorized: Authorized<T>) -> (Permit, T) {
+fn take_apart<T>(authorized: Authorized<T>) -> (Box<Permit>, T) {
     authorized.open()
 }

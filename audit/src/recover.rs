@@ -215,10 +215,10 @@ fn put_in_order(core: &Core, end: &mut End, torn_bytes: u64) -> Result<Recovery,
     let mut open: Vec<&String> = end.open.iter().collect();
     open.sort_unstable();
     for id in open {
-        bundle.push(Kind::Fact, |out| line::unknown(out, core.clock.now(), id))?;
+        bundle.push(Kind::Fact, |out, _| line::unknown(out, core.clock.now(), id))?;
     }
     if recovery != Recovery::default() {
-        bundle.push(Kind::Fact, |out| line::recovered(out, core.clock.now(), &recovery))?;
+        bundle.push(Kind::Fact, |out, _| line::recovered(out, core.clock.now(), &recovery))?;
         core.append(&bundle)?;
         core.sync()?;
         tracing::warn!(recovery.unknown, recovery.torn_bytes, recovery.merged, "the audit log was put in order");

@@ -1,7 +1,6 @@
 //! One client connection after its handshake: who is at the other end, and the worker's book of connections.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -10,6 +9,7 @@ use std::time::{Duration, Instant};
 use audit::{Event, Note};
 use certs::{Refusal, Shown};
 use config::Limits;
+use foldhash::HashMap;
 use identity::{DeviceState, Devices};
 use policy::{Device, Fingerprint, Host, Timestamp, ZoneId};
 

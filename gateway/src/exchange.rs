@@ -2,12 +2,12 @@
 //! downloads, event streams, tunnels. Whoever is in the book is judged again when a fact changes.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use identity::Session;
 use policy::{Access, Device, Reason, Timestamp};
 use tokio::sync::Notify;

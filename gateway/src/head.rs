@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use memchr::{memchr, memchr_iter, memmem};
+use memchr::{memchr, memchr2_iter, memmem};
 
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -50,11 +50,7 @@ const HEAD_END: &[u8] = b"\r\n\r\n";
 
 /// Whether the bytes hold a whole head.
 pub fn is_complete(bytes: &[u8]) -> bool {
-    end_of(bytes).is_some()
-}
-
-fn end_of(bytes: &[u8]) -> Option<usize> {
-    memmem::find(bytes, HEAD_END)
+    memmem::find(bytes, HEAD_END).is_some()
 }
 
 /// Checks the head at the start of `bytes`; what follows it is not looked at.
@@ -65,46 +61,67 @@ pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
     if bytes.is_empty() {
         return Err(HeadProblem::Pipelined);
     }
-    let end = end_of(bytes).ok_or(HeadProblem::BareLineEnd)?;
-    let head = bytes.get(..end).unwrap_or_default();
-    let (mut lengths, mut codings, mut hosts) = (0, 0, 0);
-    // Every line but the last ends in CR LF, and no CR stands anywhere else.
-    let line_ends = memchr_iter(b'\n', head).count();
-    if memchr_iter(b'\r', head).count() != line_ends {
-        return Err(HeadProblem::BareLineEnd);
-    }
+    // One empty line before the request line is let pass, as RFC 9112 section 2.2 asks.
+    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let mut counted = Counted::default();
     let mut start = 0;
-    for (number, end) in memchr_iter(b'\n', head).chain([head.len() + 1]).enumerate() {
-        let raw = head.get(start..end.min(head.len())).unwrap_or_default();
-        start = end + 1;
-        let line = if number == line_ends { raw } else { raw.strip_suffix(b"\r").ok_or(HeadProblem::BareLineEnd)? };
-        if number == 0 {
-            if memchr(b'#', line).is_some() {
-                return Err(HeadProblem::OddTarget);
+    let mut ends = memchr2_iter(b'\r', b'\n', bytes);
+    // Every line ends in CR LF, no CR or LF stands anywhere else, and an empty line ends the head.
+    while let Some(end) = ends.next() {
+        if ends.next() != Some(end + 1) || bytes.get(end..end + 2) != Some(b"\r\n") {
+            return Err(HeadProblem::BareLineEnd);
+        }
+        let line = bytes.get(start..end).unwrap_or_default();
+        match line.first() {
+            None if start == 0 => return Err(HeadProblem::BareLineEnd),
+            None => return counted.verdict(),
+            Some(_) if start == 0 => {
+                if memchr(b'#', line).is_some() {
+                    return Err(HeadProblem::OddTarget);
+                }
             }
-            continue;
+            Some(b' ' | b'\t') => return Err(HeadProblem::FoldedField),
+            // No other letter begins a field that matters here.
+            Some(b'c' | b'C' | b't' | b'T' | b'h' | b'H') => counted.count(line)?,
+            Some(_) => {}
         }
-        if matches!(line.first(), Some(b' ' | b'\t')) {
-            return Err(HeadProblem::FoldedField);
-        }
-        let Some(colon) = memchr(b':', line) else { continue };
+        start = end + 2;
+    }
+    Err(HeadProblem::BareLineEnd)
+}
+
+/// The fields that say where a message ends and whom it is for.
+#[derive(Default)]
+struct Counted {
+    lengths: usize,
+    codings: usize,
+    hosts: usize,
+}
+
+impl Counted {
+    fn count(&mut self, line: &[u8]) -> Result<(), HeadProblem> {
+        let Some(colon) = memchr(b':', line) else { return Ok(()) };
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
-            lengths += 1;
+            self.lengths += 1;
         } else if name.eq_ignore_ascii_case(b"host") {
-            hosts += 1;
+            self.hosts += 1;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
-            codings += 1;
+            self.codings += 1;
             let coding = value.get(1..).unwrap_or_default().trim_ascii();
             if !coding.eq_ignore_ascii_case(b"chunked") {
                 return Err(HeadProblem::OddCoding);
             }
         }
+        Ok(())
     }
-    match (lengths, codings, hosts) {
-        (0 | 1, 0, 0 | 1) | (0, 1, 0 | 1) => Ok(()),
-        (1.., 1.., _) => Err(HeadProblem::TwoLengths),
-        _ => Err(HeadProblem::RepeatedField),
+
+    fn verdict(&self) -> Result<(), HeadProblem> {
+        match (self.lengths, self.codings, self.hosts) {
+            (0 | 1, 0, 0 | 1) | (0, 1, 0 | 1) => Ok(()),
+            (1.., 1.., _) => Err(HeadProblem::TwoLengths),
+            _ => Err(HeadProblem::RepeatedField),
+        }
     }
 }
 
@@ -119,6 +136,7 @@ mod tests {
             "GET / HTTP/1.0\r\n\r\n",
             "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb",
             "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
+            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
         ] {
             assert_eq!(check(head.as_bytes()), Ok(()), "{head:?}");
         }
@@ -136,6 +154,11 @@ mod tests {
             ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", OddCoding),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", OddCoding),
             ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", OddTarget),
+            ("\r\nGET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", OddTarget),
+            ("\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", TwoLengths),
+            ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\nHost: a\r\n", BareLineEnd),
+            ("GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\nHost: a\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\n\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n", BareLineEnd),

@@ -101,7 +101,7 @@ pub struct Told<'a> {
     /// Who asks for what.
     pub introduction: &'a Introduction,
     /// The signed assertion, where the app wants one.
-    pub assertion: Option<&'a str>,
+    pub assertion: Option<HeaderValue>,
     /// Identity headers of the app: all names it declares, with a value where there is one.
     pub identity: &'a [(HeaderName, Option<HeaderValue>)],
     /// Whether the client says it takes trailers.
@@ -116,20 +116,27 @@ pub fn takes_trailers(headers: &HeaderMap) -> bool {
 }
 
 /// Turns a client's headers into the upstream's, in place.
-pub fn towards_upstream(headers: &mut HeaderMap, told: &Told<'_>) {
-    remove_hop_by_hop(headers);
-    remove_vouched(headers, told.identity);
-    remove_own_cookies(headers);
+pub fn towards_upstream(headers: &mut HeaderMap, told: Told<'_>) {
+    let found = Found::look(headers, told.identity);
+    found.remove_hop_by_hop(headers);
+    if found.vouched {
+        remove_vouched(headers, told.identity);
+    }
+    if found.cookie {
+        remove_own_cookies(headers);
+    }
     if told.trailers {
         headers.insert(header::TE, HeaderValue::from_static("trailers"));
     }
-    insert_text(headers, X_REQUEST_ID, &told.id.to_string());
+    if let Ok(id) = HeaderValue::from_bytes(&told.id.digits()) {
+        headers.insert(X_REQUEST_ID, id);
+    }
     headers.insert(X_FORWARDED_FOR, told.introduction.address.clone());
     headers.insert(X_FORWARDED_HOST, told.introduction.host.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
     headers.insert(header::FORWARDED, told.introduction.forwarded.clone());
     if let Some(assertion) = told.assertion {
-        insert_text(headers, ASSERTION, assertion);
+        headers.insert(ASSERTION, assertion);
     }
     for (name, value) in told.identity {
         if let Some(value) = value {
@@ -140,10 +147,13 @@ pub fn towards_upstream(headers: &mut HeaderMap, told: &Told<'_>) {
 
 /// Turns an upstream's headers into the client's, in place.
 pub fn towards_client(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    // An alternative service would lead around the checkpoint.
-    headers.remove(header::ALT_SVC);
-    if headers.contains_key(header::SET_COOKIE) {
+    let found = Found::look(headers, &[]);
+    found.remove_hop_by_hop(headers);
+    if found.alt_svc {
+        // An alternative service would lead around the checkpoint.
+        headers.remove(header::ALT_SVC);
+    }
+    if found.set_cookie {
         let kept: Vec<HeaderValue> =
             headers.get_all(header::SET_COOKIE).iter().filter(|value| !sets_own_cookie(value)).cloned().collect();
         headers.remove(header::SET_COOKIE);
@@ -164,49 +174,95 @@ pub fn trailers_towards_upstream(trailers: &mut HeaderMap) {
 
 /// Removes from an upstream's trailers what no trailer may carry.
 pub fn trailers_towards_client(trailers: &mut HeaderMap) {
-    remove_hop_by_hop(trailers);
+    Found::look(trailers, &[]).remove_hop_by_hop(trailers);
     for name in NEVER_IN_TRAILERS {
         trailers.remove(name);
     }
 }
 
-/// Removes what `Connection` names, then the fixed list. `Connection` may not name fields that travel end to end and
-/// that the gateway or the app relies on; those stay (a client must not switch off what we add, or smuggle by removal).
-fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    if headers.contains_key(header::CONNECTION) {
-        let named: Vec<HeaderName> = headers
-            .get_all(header::CONNECTION)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|text| text.split(','))
-            .filter_map(|token| HeaderName::from_bytes(token.trim().as_bytes()).ok())
-            .filter(|name| {
-                !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::COOKIE | header::AUTHORIZATION)
-            })
-            .collect();
-        for name in named {
-            headers.remove(name);
+/// What one look over the fields found, so that only what is there is removed: most messages have none of it.
+#[derive(Clone, Copy, Default, Debug)]
+struct Found {
+    /// Which of [`HOP_BY_HOP`], a bit each.
+    hop_by_hop: u8,
+    /// Whether some may be vouched for by the gateway alone.
+    vouched: bool,
+    cookie: bool,
+    set_cookie: bool,
+    alt_svc: bool,
+}
+
+impl Found {
+    fn look(headers: &HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) -> Self {
+        let mut found = Self { vouched: !identity.is_empty(), ..Self::default() };
+        for name in headers.keys() {
+            // The first letter decides nearly always.
+            match name.as_str().as_bytes().first() {
+                Some(b'a') => found.alt_svc |= *name == header::ALT_SVC,
+                Some(b'c') if *name == header::COOKIE => found.cookie = true,
+                Some(b'c' | b'k' | b'p' | b'u') => found.note_hop_by_hop(name),
+                Some(b't') => {
+                    found.note_hop_by_hop(name);
+                    found.vouched |= is_vouched(name);
+                }
+                Some(b's') if *name == header::SET_COOKIE => found.set_cookie = true,
+                Some(b'f' | b'r' | b's' | b'x') => found.vouched |= is_vouched(name),
+                Some(_) | None => {}
+            }
+        }
+        found
+    }
+
+    fn note_hop_by_hop(&mut self, name: &HeaderName) {
+        for (place, hop) in HOP_BY_HOP.iter().enumerate() {
+            self.hop_by_hop |= u8::from(name == hop) << place;
         }
     }
-    for name in HOP_BY_HOP {
-        headers.remove(name);
+
+    /// Removes what `Connection` names, then the fixed list. `Connection` may not name fields that travel end to end
+    /// and that the gateway or the app relies on; those stay (a client must not switch off what we add, or smuggle by
+    /// removal).
+    fn remove_hop_by_hop(self, headers: &mut HeaderMap) {
+        if self.hop_by_hop == 0 {
+            return;
+        }
+        for name in named_by_connection(headers) {
+            headers.remove(name);
+        }
+        for (place, name) in HOP_BY_HOP.iter().enumerate() {
+            if self.hop_by_hop & (1 << place) != 0 {
+                headers.remove(name);
+            }
+        }
     }
 }
 
-/// Removes every spelling of a field that only the gateway may write: servers differ on `_` and `-`.
+fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
+    headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|text| text.split(','))
+        .map(str::trim)
+        // The two usual words are no names of fields, or in the fixed list.
+        .filter(|token| !token.eq_ignore_ascii_case("keep-alive") && !token.eq_ignore_ascii_case("close"))
+        .filter_map(|token| HeaderName::from_bytes(token.as_bytes()).ok())
+        .filter(|name| !matches!(*name, header::HOST | header::CONTENT_LENGTH | header::COOKIE | header::AUTHORIZATION))
+        .collect()
+}
+
+/// Whether a field is one of those that only the gateway may write, in any spelling: servers differ on `_` and `-`.
+fn is_vouched(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    VOUCHED.iter().any(|name| same_spelling(text, name))
+        || VOUCHED_BEGINNINGS.iter().any(|beginning| begins(text, beginning))
+}
+
+/// Removes every spelling of a field that only the gateway may write.
 fn remove_vouched(headers: &mut HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) {
     let vouched = |name: &HeaderName| {
-        let text = name.as_str();
-        // Nearly every header begins with a letter that no vouched field begins with: decide on that first.
-        let may_be = matches!(text.as_bytes().first(), Some(b'f' | b'r' | b's' | b't' | b'x'));
-        let is = may_be
-            && (VOUCHED.iter().any(|name| same_spelling(text, name))
-                || VOUCHED_BEGINNINGS.iter().any(|beginning| begins(text, beginning)));
-        is || identity.iter().any(|(own, _)| same_spelling(text, own.as_str()))
+        is_vouched(name) || identity.iter().any(|(own, _)| same_spelling(name.as_str(), own.as_str()))
     };
-    if !headers.keys().any(&vouched) {
-        return;
-    }
     let found: Vec<HeaderName> = headers.keys().filter(|name| vouched(name)).cloned().collect();
     for name in found {
         headers.remove(name);
@@ -264,12 +320,6 @@ fn sets_own_cookie(value: &HeaderValue) -> bool {
     is_own_cookie(value.as_bytes().trim_ascii_start())
 }
 
-fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
-    if let Ok(value) = HeaderValue::from_str(text) {
-        headers.insert(name, value);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -289,11 +339,11 @@ mod tests {
         let told = Told {
             id: RequestId::new(Timestamp::from_unix_micros(0), 1),
             introduction: &introduction,
-            assertion: Some("signed"),
+            assertion: Some(HeaderValue::from_static("signed")),
             identity: &identity,
             trailers: takes_trailers(&headers),
         };
-        towards_upstream(&mut headers, &told);
+        towards_upstream(&mut headers, told);
         headers
     }
 

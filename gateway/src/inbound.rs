@@ -74,7 +74,7 @@ pub fn answer_form(headers: &HeaderMap, method: &Method) -> AnswerForm {
 }
 
 impl Inbound {
-    /// Reads a request. `origin` is that of the connection's host, as browsers write it.
+    /// Reads a request, into one place where it stays. `origin` is that of the connection's host, as browsers write it.
     ///
     /// # Errors
     /// [`Unread`]: answer and record it, forward nothing.
@@ -84,7 +84,7 @@ impl Inbound {
         origin: &str,
         id: RequestId,
         at: Timestamp,
-    ) -> Result<Self, Unread> {
+    ) -> Result<Box<Self>, Unread> {
         let open = connection.vitals.begin_exchange();
         let unread = |fault, code| Unread { fault, code, id, at, host: None, form: AnswerForm::Problem };
         let is_http1 = request.version() < Version::HTTP_2;
@@ -93,7 +93,8 @@ impl Inbound {
         }
         let method = Method::parse(request.method().as_str()).ok_or_else(|| unread(Fault::BadRequest, "method"))?;
         let form = answer_form(request.headers(), &method);
-        let host = read_host(&request).map_err(|code| Unread { form, ..unread(Fault::BadRequest, code) })?;
+        let host =
+            read_host(&request, connection).map_err(|code| Unread { form, ..unread(Fault::BadRequest, code) })?;
         let bad = |fault, code| Unread { host: Some(host.clone()), form, ..unread(fault, code) };
         if connection.server_name != host {
             return Err(bad(Fault::Misdirected, "host-not-of-this-connection"));
@@ -107,7 +108,7 @@ impl Inbound {
         }
         let path = Path::parse(request.uri().path()).map_err(|_| bad(Fault::BadRequest, "path"))?;
         let query = request.uri().query().map(str::to_owned);
-        Ok(Self {
+        Ok(Box::new(Self {
             id,
             at,
             connection: Rc::clone(connection),
@@ -119,7 +120,7 @@ impl Inbound {
             form,
             request,
             open: Some(open),
-        })
+        }))
     }
 
     /// What it would do, where the app says no other.
@@ -133,7 +134,7 @@ impl Inbound {
 
 /// The one host a request names: `:authority` or `Host`, and where both stand they agree (RFC 9112 section 3.2,
 /// RFC 9113 section 8.3.1).
-fn read_host(request: &Request<Incoming>) -> Result<Host, &'static str> {
+fn read_host(request: &Request<Incoming>, connection: &Connection) -> Result<Host, &'static str> {
     let uri = request.uri();
     let mut fields = request.headers().get_all(header::HOST).iter();
     let field = match (fields.next(), fields.next()) {
@@ -145,12 +146,17 @@ fn read_host(request: &Request<Incoming>) -> Result<Host, &'static str> {
         return Err("scheme");
     }
     let authority = uri.authority().map(http::uri::Authority::as_str);
-    match (authority, field) {
-        (None, None) => Err("host-missing"),
-        (Some(text), None) | (None, Some(text)) => Host::parse_authority(text).map_err(|_| "host"),
-        (Some(one), Some(other)) if one.eq_ignore_ascii_case(other) => Host::parse_authority(one).map_err(|_| "host"),
-        (Some(_), Some(_)) => Err("host-contradicts-target"),
+    let text = match (authority, field) {
+        (None, None) => return Err("host-missing"),
+        (Some(text), None) | (None, Some(text)) => text,
+        (Some(one), Some(other)) if one.eq_ignore_ascii_case(other) => one,
+        (Some(_), Some(_)) => return Err("host-contradicts-target"),
+    };
+    // Nearly always the very name of the connection, written as browsers write it: then it was read once already.
+    if text == connection.introduction.host {
+        return Ok(connection.server_name.clone());
     }
+    Host::parse_authority(text).map_err(|_| "host")
 }
 
 /// Whether a WebSocket handshake comes from a page of the very host it asks for (RFC 6455 section 10.2): browsers send

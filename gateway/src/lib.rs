@@ -18,6 +18,7 @@ mod head;
 mod headers;
 mod http;
 mod inbound;
+mod late;
 mod limit;
 mod listen;
 mod metrics;

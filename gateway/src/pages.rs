@@ -40,7 +40,7 @@ pub async fn answer(
     worker: &Rc<Worker>,
     snapshot: &Arc<Snapshot>,
     page: Page,
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     session: Option<Arc<Session>>,
     receipt: Receipt,
 ) -> Response<ResponseBody> {
@@ -66,10 +66,11 @@ async fn read(
     worker: &Worker,
     snapshot: &Snapshot,
     page: Page,
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     session: Option<Arc<Session>>,
     access: &Access,
 ) -> Result<PageRequest, Fault> {
+    let inbound = *inbound;
     let (parts, body) = inbound.request.into_parts();
     within_limits(&worker.gate.limiter, page, access, &parts.headers).map_err(Fault::TooManyRequests)?;
     let bytes_max = body_bytes_max(page, &snapshot.config, &parts.headers);

@@ -110,7 +110,7 @@ impl Refuser<'_> {
     }
 
     /// Answers an access that the policy denied, and records it.
-    pub async fn deny(self, refused: Refused<Box<Routed>>) -> Response<ResponseBody> {
+    pub async fn deny(self, refused: Box<Refused<Routed>>) -> Response<ResponseBody> {
         self.worker.gate.metrics.denied.inc();
         let asked = self.asked(&refused);
         let response = self.page(Why::Policy(refused.reasons.clone()), asked);
@@ -120,11 +120,11 @@ impl Refuser<'_> {
 
     /// Answers an access whose person must sign in or step up first, and records it: a browser is sent there, a form
     /// is kept for its person, a program gets 401.
-    pub async fn challenge(self, refused: Refused<Box<Routed>>, challenge: Challenge) -> Response<ResponseBody> {
+    pub async fn challenge(self, refused: Box<Refused<Routed>>, challenge: Challenge) -> Response<ResponseBody> {
         self.worker.gate.metrics.challenged.inc();
         let asked = self.asked(&refused);
-        let Refused { access, reasons, revision, act } = refused;
-        let inbound = act.inbound;
+        let Refused { access, reasons, revision, act } = *refused;
+        let inbound = *act.inbound;
         let (parts, body) = inbound.request.into_parts();
         let challenged = Challenged {
             challenge,
@@ -169,7 +169,7 @@ impl Refuser<'_> {
     }
 
     /// Answers an access that could not be recorded, and therefore was not made.
-    pub fn unrecorded(self, unrecorded: &Unrecorded<Box<Routed>>) -> Response<ResponseBody> {
+    pub fn unrecorded(self, unrecorded: &Unrecorded<Routed>) -> Response<ResponseBody> {
         self.worker.gate.metrics.unrecorded.inc();
         let access = unrecorded.permit.access();
         tracing::error!(request = %access.request, app = %access.app, problem = %unrecorded.problem, "access not recorded, so not made");
@@ -184,7 +184,7 @@ impl Refuser<'_> {
         }
     }
 
-    fn asked(self, refused: &Refused<Box<Routed>>) -> Asked {
+    fn asked(self, refused: &Refused<Routed>) -> Asked {
         Asked::of(&refused.act.inbound, refused.access.who.clone(), Some(refused.access.app.clone()))
     }
 

@@ -15,7 +15,7 @@ pub struct Routed {
     /// What it is for.
     pub target: Target,
     /// The request.
-    pub inbound: Inbound,
+    pub inbound: Box<Inbound>,
     /// The session it carries, once that was looked up.
     pub session: Option<Arc<Session>>,
 }
@@ -33,24 +33,23 @@ pub enum Target {
 ///
 /// # Errors
 /// [`Fault::Misdirected`] for a host that is not ours, [`Fault::NotFound`] where there is no app or page.
-pub fn route(snapshot: &Snapshot, inbound: Inbound) -> Result<Routed, (Fault, &'static str, Box<Inbound>)> {
-    let Some(kind) = snapshot.routes.kind(&inbound.host) else {
-        return Err((Fault::Misdirected, "host-unknown", Box::new(inbound)));
+pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Fault, &'static str, Box<Inbound>)> {
+    let Some(host) = snapshot.routes.host(&inbound.host) else {
+        return Err((Fault::Misdirected, "host-unknown", inbound));
     };
-    if let Some(page) = web::route(kind, &inbound.method, &inbound.path) {
-        return match AppId::parse(page.built_in().app_id()) {
-            Ok(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
-            Err(_) => Err((Fault::Internal, "app-id", Box::new(inbound))),
+    // On an app's host, what is not reserved is the app's.
+    if host.kind == HostKind::App && !web::is_reserved(&inbound.path) {
+        return match host.app(&inbound.path) {
+            Some(app) => Ok(Routed { target: Target::App(Arc::clone(app)), inbound, session: None }),
+            None => Err((Fault::NotFound, "no-such-app-or-page", inbound)),
         };
     }
-    let app = match kind {
-        HostKind::Login | HostKind::Portal | HostKind::Console => None,
-        HostKind::App if web::is_reserved(&inbound.path) => None,
-        HostKind::App => snapshot.routes.app(&inbound.host, &inbound.path),
+    let Some(page) = web::route(host.kind, &inbound.method, &inbound.path) else {
+        return Err((Fault::NotFound, "no-such-app-or-page", inbound));
     };
-    match app {
-        Some(app) => Ok(Routed { target: Target::App(Arc::clone(app)), inbound, session: None }),
-        None => Err((Fault::NotFound, "no-such-app-or-page", Box::new(inbound))),
+    match AppId::parse(page.built_in().app_id()) {
+        Ok(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
+        Err(_) => Err((Fault::Internal, "app-id", inbound)),
     }
 }
 

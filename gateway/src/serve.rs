@@ -60,7 +60,7 @@ pub async fn serve(
     }
     let on_failure = on_log_failure(&routed);
     let access = routed.access(device);
-    let authorized = match worker.judge(&snapshot, access, Box::new(routed)) {
+    let authorized = match worker.judge(&snapshot, access, routed) {
         Verdict::Allow(authorized) => authorized,
         Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge)).await,
         Verdict::Deny(refused) => return Box::pin(refuse.deny(refused)).await,
@@ -72,10 +72,10 @@ pub async fn serve(
 }
 
 /// Does what was admitted: the one place that opens it.
-async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<Box<Routed>>) -> Response<ResponseBody> {
+async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<Routed>) -> Response<ResponseBody> {
     worker.gate.metrics.allowed.inc();
     let (routed, receipt) = admitted.open();
-    let Routed { target, inbound, session } = *routed;
+    let Routed { target, inbound, session } = routed;
     match target {
         Target::Page(page, _) => Box::pin(pages::answer(worker, snapshot, page, inbound, session, receipt)).await,
         Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, receipt).await,

@@ -1,10 +1,10 @@
 //! One loaded configuration, ready to serve: routes, policy, TLS, pages. Replaced whole or not at all.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use config::{App, Config, HostHeader, Scheme, UpstreamProtocol};
+use foldhash::{HashMap, HashMapExt as _};
 use http::header::{HeaderName, HeaderValue};
 use identity::{Oidc, People};
 use policy::{Host, Path, Policy};
@@ -40,9 +40,11 @@ pub struct Routes {
     hosts: HashMap<Host, HostRoutes>,
 }
 
+/// What is at one host.
 #[derive(Debug)]
-struct HostRoutes {
-    kind: HostKind,
+pub struct HostRoutes {
+    /// What it is for.
+    pub kind: HostKind,
     /// Longest prefix first.
     apps: Vec<Arc<AppRoute>>,
 }
@@ -73,19 +75,21 @@ impl Routes {
         if problems.is_empty() { Ok(Self { hosts }) } else { Err(problems) }
     }
 
-    /// What a host is for; `None` if it is not ours.
-    pub fn kind(&self, host: &Host) -> Option<HostKind> {
-        self.hosts.get(host).map(|routes| routes.kind)
-    }
-
-    /// The app at a host and path: the one with the longest prefix.
-    pub fn app(&self, host: &Host, path: &Path) -> Option<&Arc<AppRoute>> {
-        self.hosts.get(host)?.apps.iter().find(|route| path.is_below(&route.app.prefix))
+    /// What is at a host; `None` if it is not ours.
+    pub fn host(&self, host: &Host) -> Option<&HostRoutes> {
+        self.hosts.get(host)
     }
 
     /// All apps.
     pub fn apps(&self) -> impl Iterator<Item = &Arc<AppRoute>> {
         self.hosts.values().flat_map(|host| &host.apps)
+    }
+}
+
+impl HostRoutes {
+    /// The app at a path: the one with the longest prefix.
+    pub fn app(&self, path: &Path) -> Option<&Arc<AppRoute>> {
+        self.apps.iter().find(|route| path.is_below(&route.app.prefix))
     }
 }
 

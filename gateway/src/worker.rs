@@ -14,11 +14,14 @@ use tokio::time::{MissedTickBehavior, interval};
 use crate::connection::ConnectionBook;
 use crate::exchange::{Ended, How, OpenBook};
 use crate::gate::Gate;
+use crate::late::Late;
 use crate::snapshot::Snapshot;
 use crate::upstream::pool::Pool;
 
 /// How often a worker looks over its connections and open exchanges.
 const SWEEP_INTERVAL: Duration = Duration::from_millis(250);
+/// A request that has no answer after this is entered in the book, and judged again while it waits.
+const TAKES_LONG: Duration = Duration::from_millis(200);
 /// At the latest after this an open exchange is judged again, whatever its rule says: whether its session stands idle
 /// is no fact that rings.
 const LOOK_AGAIN: Duration = Duration::from_secs(15);
@@ -36,6 +39,8 @@ pub struct Worker {
     pub pool: Rc<Pool>,
     /// Exchanges that take long.
     pub open: Rc<OpenBook>,
+    /// Requests whose answer has not begun.
+    pub late: Late,
     /// Client connections.
     pub connections: Rc<ConnectionBook>,
     /// Bounds the forms that are read to be kept in their browsers.
@@ -52,6 +57,7 @@ impl Worker {
             gate,
             pool: Rc::new(Pool::default()),
             open: Rc::new(OpenBook::default()),
+            late: Late::default(),
             connections: Rc::new(ConnectionBook::default()),
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             judge,
@@ -122,6 +128,7 @@ impl Worker {
             judged
         });
         self.open.note_use(|session, device| self.gate.sessions.note_used(session, device, at));
+        self.late.sweep(now, TAKES_LONG);
         self.open.sweep(now, limits.body_idle_timeout);
         self.connections.sweep(now, limits, &self.gate.metrics);
         let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));

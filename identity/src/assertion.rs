@@ -3,7 +3,6 @@
 //! `aud` is the app's own origin, so that no app can use it at another; apps check it with the published keys. One
 //! assertion serves the requests of half a minute, so its `jti` tells assertions apart, not requests.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -12,7 +11,9 @@ use std::time::Duration;
 use aws_lc_rs::rand::SystemRandom;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use policy::{AppId, Device, DeviceClass, DeviceId, SessionId, SignInMethod, Timestamp, Who};
+use foldhash::HashMap;
+use http::HeaderValue;
+use policy::{AppId, Device, SessionId, SignInMethod, Timestamp, Who};
 use serde::Serialize;
 
 pub use key::KeyProblem;
@@ -43,10 +44,10 @@ pub struct Assertions {
 
 struct Entry {
     audience: Arc<str>,
-    who: Who,
-    device: Option<(DeviceId, DeviceClass)>,
+    who: Arc<Who>,
+    device: Option<Arc<Device>>,
     issued_at: Timestamp,
-    text: Arc<str>,
+    value: HeaderValue,
 }
 
 /// An assertion could not be signed; do not send the request without it.
@@ -96,7 +97,7 @@ impl Assertions {
         Ok(Self { issuer: issuer.to_owned(), key, header: URL_SAFE_NO_PAD.encode(header), jwks, shards })
     }
 
-    /// The assertion of who asks, for one app. `audience` is the app's origin.
+    /// The assertion of who asks, for one app, as the value of a header field. `audience` is the app's origin.
     ///
     /// # Errors
     /// [`AssertionProblem`] if it could not be signed.
@@ -104,26 +105,26 @@ impl Assertions {
         &self,
         app: &AppId,
         audience: &str,
-        who: &Who,
-        device: Option<&Device>,
+        who: &Arc<Who>,
+        device: Option<&Arc<Device>>,
         at: Timestamp,
-    ) -> Result<Arc<str>, AssertionProblem> {
+    ) -> Result<HeaderValue, AssertionProblem> {
         let place = (who.session, app.clone());
         let Some(shard) = self.shards.get(usize::try_from(who.session.bits()).unwrap_or(0) % SHARDS) else {
             return self.sign(audience, who, device, at);
         };
         let kept = shard.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = kept.get(&place).filter(|entry| entry.says(audience, who, device) && entry.is_fresh(at)) {
-            return Ok(entry.text.clone());
+            return Ok(entry.value.clone());
         }
         drop(kept);
-        let text = self.sign(audience, who, device, at)?;
+        let value = self.sign(audience, who, device, at)?;
         let entry = Entry {
             audience: Arc::from(audience),
-            who: who.clone(),
-            device: device.map(|device| (device.id.clone(), device.class)),
+            who: Arc::clone(who),
+            device: device.cloned(),
             issued_at: at,
-            text: text.clone(),
+            value: value.clone(),
         };
         let mut kept = shard.write().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= SHARD_ASSERTIONS_MAX {
@@ -133,7 +134,7 @@ impl Assertions {
             kept.clear();
         }
         kept.insert(place, entry);
-        Ok(text)
+        Ok(value)
     }
 
     /// The keys that assertions are checked with, as a JWK set (RFC 7517).
@@ -146,9 +147,9 @@ impl Assertions {
         &self,
         audience: &str,
         who: &Who,
-        device: Option<&Device>,
+        device: Option<&Arc<Device>>,
         at: Timestamp,
-    ) -> Result<Arc<str>, AssertionProblem> {
+    ) -> Result<HeaderValue, AssertionProblem> {
         let claims = Claims {
             iss: &self.issuer,
             aud: audience,
@@ -173,14 +174,20 @@ impl Assertions {
         let signature = self.key.sign(&SystemRandom::new(), text.as_bytes()).ok_or(AssertionProblem)?;
         text.push('.');
         URL_SAFE_NO_PAD.encode_string(signature, &mut text);
-        Ok(Arc::from(text))
+        HeaderValue::try_from(text).map_err(|_| AssertionProblem)
     }
 }
 
 impl Entry {
-    fn says(&self, audience: &str, who: &Who, device: Option<&Device>) -> bool {
-        let stated = self.device.as_ref().map(|(id, class)| (id, *class));
-        *self.audience == *audience && stated == device.map(|device| (&device.id, device.class)) && self.who == *who
+    /// The same session and device are nearly always the very same values, so the fields are rarely compared.
+    fn says(&self, audience: &str, who: &Arc<Who>, device: Option<&Arc<Device>>) -> bool {
+        let same_device = match (&self.device, device) {
+            // Its posture is not stated, so that a new one needs no new assertion.
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || (&one.id, one.class) == (&other.id, other.class),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        *self.audience == *audience && same_device && (Arc::ptr_eq(&self.who, who) || self.who == *who)
     }
 
     /// Not before it was issued either, in case the clock was set back.

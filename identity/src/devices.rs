@@ -2,13 +2,13 @@
 //!
 //! A device may have several certificates; each stands for it while it, the device and nothing less are in force.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use foldhash::{HashMap, HashMapExt as _};
 use policy::{Device, DeviceClass, DeviceId, Fingerprint, PostureFact, Timestamp};
 use store::{CertificateRecord, DeviceRecord, PostureRow, Store, StoreProblem};
 

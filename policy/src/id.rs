@@ -32,18 +32,39 @@ impl RequestId {
     }
 }
 
+impl RequestId {
+    /// The 36-character form, in ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 36] {
+        // Pair by pair into fixed places: this is on the way of every request, more than once.
+        let [
+            [a, b],
+            [c, d],
+            [e, f],
+            [g, h],
+            [i, j],
+            [k, l],
+            [m, n],
+            [o, p],
+            [q, r],
+            [s, t],
+            [u, v],
+            [w, x],
+            [y, z],
+            [aa, ab],
+            [ac, ad],
+            [ae, af],
+        ] = self.0.to_be_bytes().map(hex_pair);
+        [
+            a, b, c, d, e, f, g, h, b'-', i, j, k, l, b'-', m, n, o, p, b'-', q, r, s, t, b'-', u, v, w, x, y, z, aa,
+            ab, ac, ad, ae, af,
+        ]
+    }
+}
+
 impl fmt::Display for RequestId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Written digit by digit: this is on the way of every request, more than once.
-        let mut text = [b'-'; 36];
-        let digits = (0..32).rev().map(|place| hex_digit(self.0 >> (place * 4)));
-        let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
-        for (place, digit) in places.zip(digits) {
-            if let Some(byte) = text.get_mut(place) {
-                *byte = digit;
-            }
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
@@ -85,16 +106,21 @@ impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = [b'0'; 16];
         for (place, byte) in (0..16).rev().zip(&mut text) {
-            *byte = hex_digit(u128::from(self.0) >> (place * 4));
+            *byte = hex_digit((self.0 >> (place * 4)) as u8);
         }
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }
 
+/// A byte as two digits.
+fn hex_pair(byte: u8) -> [u8; 2] {
+    [hex_digit(byte >> 4), hex_digit(byte)]
+}
+
 /// The lowest four bits as a digit.
-fn hex_digit(bits: u128) -> u8 {
-    const DIGITS: [u8; 16] = *b"0123456789abcdef";
-    DIGITS.get((bits & 0xf) as usize).copied().unwrap_or(b'0')
+fn hex_digit(bits: u8) -> u8 {
+    let value = bits & 0xf;
+    if value < 10 { b'0' + value } else { b'a' + value - 10 }
 }
 
 impl fmt::Debug for SessionId {

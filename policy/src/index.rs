@@ -4,9 +4,8 @@
 //! What the index does not understand is always a candidate, so it can only be too generous; a property test shows
 //! the same answers as the full scan.
 
-use std::collections::HashMap;
-
 use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+use foldhash::HashMap;
 
 use crate::facts::Reads;
 use crate::fit;

@@ -100,19 +100,19 @@ impl Judge {
                 rule: built_in::id(built_in::DEFAULT_DENY),
                 others: Vec::new(),
             };
-            return Verdict::Deny(Refused { access, reasons, revision, act });
+            return Verdict::Deny(Box::new(Refused { access, reasons, revision, act }));
         };
         let answer = self.memory.answer(&self.policy, app, &access);
         match answer.outcome {
             Outcome::Allow(rule) => {
                 let until = signed_in(&access).map_or(answer.until, |who| answer.until.min(who.ends_at));
                 let durability = durability(app, access.action);
-                Verdict::Allow(Authorized::new(Permit::new(access, rule, revision, until, durability), act))
+                Verdict::Allow(Authorized::new(Box::new(Permit::new(access, rule, revision, until, durability)), act))
             }
             Outcome::Challenge(challenge, reasons) => {
-                Verdict::Challenge(Refused { access, reasons, revision, act }, challenge)
+                Verdict::Challenge(Box::new(Refused { access, reasons, revision, act }), challenge)
             }
-            Outcome::Deny(reasons) => Verdict::Deny(Refused { access, reasons, revision, act }),
+            Outcome::Deny(reasons) => Verdict::Deny(Box::new(Refused { access, reasons, revision, act })),
         }
     }
 

@@ -1,10 +1,11 @@
 //! What a judge remembers, all of it bounded: a full memory is emptied, since everything in it can be found again.
 
 use std::borrow::Borrow;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use crate::answer::Answer;
 use crate::facts::{Fact, Reads, signed_in};
@@ -29,7 +30,7 @@ pub(crate) const PATH_REMEMBERED_BYTES_MAX: usize = 1_024;
 /// Answers by everything that the candidates of a question read.
 #[derive(Debug, Default)]
 pub(crate) struct Answers {
-    hasher: RandomState,
+    hasher: foldhash::quality::RandomState,
     /// Under the mark of the question; a question that meets another of the same mark takes its place.
     entries: HashMap<u64, (Question, Answer)>,
 }

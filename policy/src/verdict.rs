@@ -20,15 +20,16 @@ use std::fmt;
 
 use crate::{Access, Assurance, Revision, RuleId, Timestamp};
 
-/// What the policy says to one access. `T` is the act that was asked for: a request, a socket, a tunnel.
+/// What the policy says to one access. `T` is the act that was asked for: a request, a socket, a tunnel. Boxed, because
+/// a verdict passes through many hands on the way of every request.
 #[derive(Debug)]
 pub enum Verdict<T> {
     /// Yes.
     Allow(Authorized<T>),
     /// Not yet: the person can do something about it.
-    Challenge(Refused<T>, Challenge),
+    Challenge(Box<Refused<T>>, Challenge),
     /// No.
-    Deny(Refused<T>),
+    Deny(Box<Refused<T>>),
 }
 
 /// What a person can do to be allowed.
@@ -44,12 +45,12 @@ pub enum Challenge {
 #[derive(Debug)]
 #[must_use = "an authorized act that is dropped was neither recorded nor done"]
 pub struct Authorized<T> {
-    permit: Permit,
+    permit: Box<Permit>,
     act: T,
 }
 
 impl<T> Authorized<T> {
-    pub(crate) fn new(permit: Permit, act: T) -> Self {
+    pub(crate) fn new(permit: Box<Permit>, act: T) -> Self {
         Self { permit, act }
     }
 
@@ -61,7 +62,7 @@ impl<T> Authorized<T> {
 
     /// Takes it apart. For `audit`, which records before it lets go; clippy refuses it elsewhere.
     #[must_use]
-    pub fn open(self) -> (Permit, T) {
+    pub fn open(self) -> (Box<Permit>, T) {
         (self.permit, self.act)
     }
 }

@@ -33,8 +33,8 @@ use crate::snapshot::{AppRoute, Snapshot};
 use crate::upstream::pool::Lease;
 use crate::worker::Worker;
 
-/// A request that has no answer after this is judged again while it waits.
-const TAKES_LONG: Duration = Duration::from_millis(200);
+/// How often is looked whether a request was sent to its end, once its answer is late.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// One admitted request on its way to an app.
 pub(crate) struct Forward<'a> {
@@ -52,7 +52,7 @@ pub async fn forward(
     worker: &Rc<Worker>,
     snapshot: &Arc<Snapshot>,
     route: Arc<AppRoute>,
-    inbound: Inbound,
+    inbound: Box<Inbound>,
     session: Option<Arc<Session>>,
     receipt: Receipt,
 ) -> Response<ResponseBody> {
@@ -60,7 +60,7 @@ pub async fn forward(
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt };
-    let Inbound { connection, open, switch, path, request, .. } = inbound;
+    let Inbound { connection, open, switch, path, request, .. } = *inbound;
     let (mut parts, body) = request.into_parts();
     if let Some(most) = forward.body_too_large(&parts.headers) {
         tracing::debug!(request = %forward.asked.id, most, "body too large");
@@ -70,11 +70,15 @@ pub async fn forward(
         return forward.fail(Fault::Internal, End::Refused);
     }
     let Some(target) = target(&parts.uri, &path) else { return forward.fail(Fault::Internal, End::Refused) };
-    let request = Request::from_parts(parts, body);
     let response = match switch {
-        Switch::No => forward.exchange(request, &target, &connection.introduction.host).await,
+        Switch::No => {
+            let has_body = !body.is_end_stream();
+            let body = RequestBody::new(body, Rc::clone(&forward.exchange), route.app.body_bytes_max);
+            let mut request = Some(Request::from_parts(parts, body));
+            forward.exchange(&mut request, has_body, &target, &connection.introduction.host).await
+        }
         Switch::WebSocket | Switch::WebSocketOverHttp2 => {
-            let host = connection.introduction.host.clone();
+            let (request, host) = (Request::from_parts(parts, body), connection.introduction.host.clone());
             Box::pin(websocket::open(forward, request, &target, &host, switch, connection)).await
         }
     };
@@ -91,7 +95,7 @@ impl Forward<'_> {
         let app = &self.route.app;
         let assertion = match &access.who {
             Some(who) if app.assertion => {
-                let device = access.device.as_deref();
+                let device = access.device.as_ref();
                 Some(self.worker.gate.assertions.for_app(&app.id, &self.route.origin, who, device, access.at)?)
             }
             Some(_) | None => None,
@@ -105,11 +109,11 @@ impl Forward<'_> {
         let told = Told {
             id: access.request,
             introduction,
-            assertion: assertion.as_deref(),
+            assertion,
             identity: &identity,
             trailers: headers::takes_trailers(fields),
         };
-        headers::towards_upstream(fields, &told);
+        headers::towards_upstream(fields, told);
         Ok(())
     }
 
@@ -120,24 +124,21 @@ impl Forward<'_> {
         (announced > most).then_some(most)
     }
 
-    /// An ordinary request and its answer.
+    /// An ordinary request and its answer. The request stays where it is until it is sent: it is large to move.
     async fn exchange(
         self,
-        request: Request<Incoming>,
+        request: &mut Option<Request<RequestBody>>,
+        has_body: bool,
         target: &PathAndQuery,
         host: &HeaderValue,
     ) -> Response<ResponseBody> {
-        let (parts, body) = request.into_parts();
-        let has_body = !body.is_end_stream();
-        let body = RequestBody::new(body, Rc::clone(&self.exchange), self.route.app.body_bytes_max);
-        let request = Request::from_parts(parts, body);
         // An upload can take long before there is an answer: it is judged again from its start.
         let mut in_book = has_body.then(|| self.enter().enter(&self.exchange, &self.receipt));
         let sent = {
             let mut sending = std::pin::pin!(send::to_any(&self, request, target, host));
-            match tokio::time::timeout(TAKES_LONG, sending.as_mut()).await {
-                Ok(sent) => sent,
-                Err(_) => {
+            match self.worker.late.unless_late(sending.as_mut(), self.exchange.started).await {
+                Some(sent) => sent,
+                None => {
                     in_book.get_or_insert_with(|| self.enter().enter(&self.exchange, &self.receipt));
                     tokio::select! {
                         sent = sending => sent,
@@ -156,7 +157,7 @@ impl Forward<'_> {
     /// Resolves when the upstream took too long to begin its answer, counted from the end of the request.
     async fn too_slow(&self) {
         while !self.exchange.request_done.get() {
-            tokio::time::sleep(TAKES_LONG).await;
+            tokio::time::sleep(LOOK_AGAIN).await;
         }
         tokio::time::sleep(self.route.app.response_timeout).await;
     }

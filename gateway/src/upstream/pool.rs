@@ -1,11 +1,11 @@
 //! Connections to upstreams that wait for the next request. Each worker has its own, so no request takes a lock.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::fmt;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use foldhash::HashMap;
 use hyper::client::conn::{http1, http2};
 
 use crate::body::RequestBody;

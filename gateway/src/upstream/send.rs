@@ -37,8 +37,8 @@ pub enum Failed {
 
 /// How one attempt failed.
 enum Attempt {
-    /// The request went nowhere; it may be tried elsewhere.
-    NotSent(Box<Request<RequestBody>>, String),
+    /// The request went nowhere and is back in its place; it may be tried elsewhere.
+    NotSent(String),
     /// The request was on its way.
     Broken(hyper::Error),
 }
@@ -46,12 +46,13 @@ enum Attempt {
 /// Sends to the first server that takes the request.
 pub async fn to_any(
     forward: &Forward<'_>,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
     target: &PathAndQuery,
     host: &HeaderValue,
 ) -> Result<(Response<Incoming>, Option<Lease>), Failed> {
     for server in forward.route.candidates() {
-        if address(&mut request, server, forward.route.app.protocol, target, host).is_err() {
+        let unsent = request.as_mut().ok_or(Failed::Unreachable)?;
+        if address(unsent, server, forward.route.app.protocol, target, host).is_err() {
             return Err(Failed::Unreachable);
         }
         let attempt = match forward.route.app.protocol {
@@ -60,10 +61,9 @@ pub async fn to_any(
         };
         match attempt {
             Ok(answer) => return Ok(answer),
-            Err(Attempt::NotSent(unsent, reason)) => {
+            Err(Attempt::NotSent(reason)) => {
                 server.answers.note(false);
                 tracing::warn!(request = %forward.asked.id, upstream = %server.authority, reason, "upstream does not take the request");
-                request = *unsent;
             }
             Err(Attempt::Broken(error)) => return Err(why_broken(forward, server, &error)),
         }
@@ -107,29 +107,34 @@ fn address(
 async fn by_http1(
     forward: &Forward<'_>,
     server: &Server,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
 ) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
     let pool = &forward.worker.pool;
     // A waiting connection may have been closed by the server meanwhile: then the request comes back unsent.
     while let Some(sender) = pool.take_http1(server.id, Instant::now()) {
-        let mut lease = Lease::new(sender, server.id, Rc::clone(pool));
-        match lease.sender().try_send_request(request).await {
-            Ok(response) => return Ok((response, Some(lease))),
-            Err(mut error) => match error.take_message() {
-                Some(unsent) => request = unsent,
-                None => return Err(Attempt::Broken(error.into_error())),
-            },
+        match on_http1(Lease::new(sender, server.id, Rc::clone(pool)), request).await {
+            Err(Attempt::NotSent(_)) => {}
+            ended @ (Ok(_) | Err(Attempt::Broken(_))) => return ended,
         }
     }
-    let sender = match Box::pin(connect_http1(forward, server)).await {
-        Ok(sender) => sender,
-        Err(reason) => return Err(Attempt::NotSent(Box::new(request), reason)),
-    };
-    let mut lease = Lease::new(sender, server.id, Rc::clone(pool));
-    match lease.sender().try_send_request(request).await {
+    let sender = Box::pin(connect_http1(forward, server)).await.map_err(Attempt::NotSent)?;
+    on_http1(Lease::new(sender, server.id, Rc::clone(pool)), request).await
+}
+
+/// Sends on one connection. Inline, so that the request is moved once, from its place to the connection.
+#[inline]
+async fn on_http1(
+    mut lease: Lease,
+    request: &mut Option<Request<RequestBody>>,
+) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
+    let Some(sent) = request.take() else { return Err(Attempt::NotSent("nothing to send".to_owned())) };
+    match lease.sender().try_send_request(sent).await {
         Ok(response) => Ok((response, Some(lease))),
         Err(mut error) => match error.take_message() {
-            Some(unsent) => Err(Attempt::NotSent(Box::new(unsent), error.into_error().to_string())),
+            Some(unsent) => {
+                *request = Some(unsent);
+                Err(Attempt::NotSent(error.into_error().to_string()))
+            }
             None => Err(Attempt::Broken(error.into_error())),
         },
     }
@@ -169,30 +174,32 @@ where
 async fn by_http2(
     forward: &Forward<'_>,
     server: &Server,
-    mut request: Request<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
 ) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
     let pool = &forward.worker.pool;
-    if let Some(mut sender) = pool.http2(server.id) {
-        match sender.try_send_request(request).await {
-            Ok(response) => return Ok((response, None)),
-            Err(mut error) => match error.take_message() {
-                Some(unsent) => {
-                    pool.forget_http2(server.id);
-                    request = unsent;
-                }
-                None => return Err(Attempt::Broken(error.into_error())),
-            },
+    if let Some(sender) = pool.http2(server.id) {
+        match on_http2(sender, request).await {
+            Err(Attempt::NotSent(_)) => pool.forget_http2(server.id),
+            ended @ (Ok(_) | Err(Attempt::Broken(_))) => return ended,
         }
     }
-    let mut sender = match connect_http2(forward, server).await {
-        Ok(sender) => sender,
-        Err(reason) => return Err(Attempt::NotSent(Box::new(request), reason)),
-    };
+    let sender = connect_http2(forward, server).await.map_err(Attempt::NotSent)?;
     pool.share_http2(server.id, sender.clone());
-    match sender.try_send_request(request).await {
+    on_http2(sender, request).await
+}
+
+async fn on_http2(
+    mut sender: http2::SendRequest<RequestBody>,
+    request: &mut Option<Request<RequestBody>>,
+) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
+    let Some(sent) = request.take() else { return Err(Attempt::NotSent("nothing to send".to_owned())) };
+    match sender.try_send_request(sent).await {
         Ok(response) => Ok((response, None)),
         Err(mut error) => match error.take_message() {
-            Some(unsent) => Err(Attempt::NotSent(Box::new(unsent), error.into_error().to_string())),
+            Some(unsent) => {
+                *request = Some(unsent);
+                Err(Attempt::NotSent(error.into_error().to_string()))
+            }
             None => Err(Attempt::Broken(error.into_error())),
         },
     }

@@ -35,10 +35,10 @@ impl Drop for Folder {
     }
 }
 
-async fn who() -> Who {
+async fn who() -> Arc<Who> {
     let ward = Ward::open().await;
     let (session, _) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
-    Who::clone(&session.who)
+    Arc::clone(&session.who)
 }
 
 fn app(name: &str) -> AppId {
@@ -46,7 +46,12 @@ fn app(name: &str) -> AppId {
 }
 
 /// What an app does: checks the assertion with the published keys.
-fn as_app(assertions: &Assertions, audience: &str, text: &str) -> Result<Value, jsonwebtoken::errors::Error> {
+fn as_app(
+    assertions: &Assertions,
+    audience: &str,
+    text: impl AsRef<[u8]>,
+) -> Result<Value, jsonwebtoken::errors::Error> {
+    let text = std::str::from_utf8(text.as_ref()).unwrap();
     let keys: JwkSet = serde_json::from_str(assertions.jwks()).unwrap();
     let key = keys.find(&decode_header(text)?.kid.unwrap()).unwrap();
     let mut validation = Validation::new(Algorithm::ES256);
@@ -95,6 +100,7 @@ async fn an_assertion_for_one_app_is_no_good_at_another() {
     let assertions = folder.assertions();
     let text = assertions.for_app(&app("emr"), "https://emr.example.jp", &who, None, START).unwrap();
     assert!(as_app(&assertions, "https://pacs.example.jp", &text).is_err());
+    let text = text.to_str().unwrap();
     let (message, signature) = text.rsplit_once('.').unwrap();
     let (header, _) = message.split_once('.').unwrap();
     let promoted = URL_SAFE_NO_PAD.encode(r#"{"aud":"https://emr.example.jp","iss":"https://login.example.jp"}"#);
@@ -106,13 +112,14 @@ async fn it_is_given_out_again_only_while_it_is_fresh_and_every_fact_is_the_same
     let (folder, who) = (Folder::new(), who().await);
     let assertions = folder.assertions();
     let audience = "https://emr.example.jp";
-    let ask = |audience: &str, who: &Who, device: Option<&Device>, at| {
+    let ask = |audience: &str, who: &Arc<Who>, device: Option<&Arc<Device>>, at| {
         assertions.for_app(&app("emr"), audience, who, device, at).unwrap()
     };
     let first = ask(audience, &who, None, START);
-    assert!(Arc::ptr_eq(&first, &ask(audience, &who, None, START.after(Duration::from_secs(29)))));
-    let promoted = Who { roles: Arc::from([RoleId::parse("doctor").unwrap()]), ..who.clone() };
-    let other = Device { id: DeviceId::parse("other").unwrap(), ..Device::clone(&terminal()) };
+    assert_eq!(first, ask(audience, &who, None, START.after(Duration::from_secs(29))));
+    assert_eq!(first, ask(audience, &Arc::new(Who::clone(&who)), None, START), "the facts count, not where they lie");
+    let promoted = Arc::new(Who { roles: Arc::from([RoleId::parse("doctor").unwrap()]), ..Who::clone(&who) });
+    let other = Arc::new(Device { id: DeviceId::parse("other").unwrap(), ..Device::clone(&terminal()) });
     for different in [
         ask(audience, &promoted, None, START),
         ask(audience, &who, Some(&terminal()), START),
@@ -129,7 +136,7 @@ async fn it_is_given_out_again_only_while_it_is_fresh_and_every_fact_is_the_same
 async fn no_assertion_outlives_its_session() {
     let (folder, who) = (Folder::new(), who().await);
     let assertions = folder.assertions();
-    let ending = Who { ends_at: START.after(Duration::from_secs(10)), ..who };
+    let ending = Arc::new(Who { ends_at: START.after(Duration::from_secs(10)), ..Who::clone(&who) });
     let text = assertions.for_app(&app("emr"), "https://emr.example.jp", &ending, None, START).unwrap();
     let claims = as_app(&assertions, "https://emr.example.jp", &text).unwrap();
     assert_eq!(claims["exp"], START.unix_seconds() + 10);
@@ -139,7 +146,7 @@ async fn no_assertion_outlives_its_session() {
 async fn an_unknown_moment_of_sign_in_is_not_stated() {
     let (folder, who) = (Folder::new(), who().await);
     let assertions = folder.assertions();
-    let vague = Who { authenticated_at: Timestamp::from_unix_micros(0), ..who };
+    let vague = Arc::new(Who { authenticated_at: Timestamp::from_unix_micros(0), ..Who::clone(&who) });
     let text = assertions.for_app(&app("emr"), "https://emr.example.jp", &vague, None, START).unwrap();
     assert!(as_app(&assertions, "https://emr.example.jp", &text).unwrap().get("auth_time").is_none());
 }
