@@ -67,7 +67,7 @@ mod tests {
             authenticated_at: Timestamp::from_unix_micros(0),
             bound_to: None,
             ends_at: Timestamp::MAX,
-            methods: Methods::of(SignInMethod::Passkey),
+            methods: Methods::of([SignInMethod::Passkey]),
             key_model: None,
             in_outage: false,
             roles_confirmed_at: Timestamp::from_unix_micros(0),
