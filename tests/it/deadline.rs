@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
-use tests::{Ask, fed, within};
+use tests::{Ask, Plan, Upstream, fed, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -73,6 +73,26 @@ async fn a_body_that_stands_still_is_cut() {
         tests::Answer::read(answer).await.unwrap().expect_problem(408, "request-timeout");
     }
     drop(sender);
+}
+
+#[tokio::test]
+async fn an_upload_may_take_longer_than_an_answer_may() {
+    let emr = Upstream::http1();
+    let plan = Plan::new().app("emr", emr.address(), "response_timeout = \"1s\"");
+    let ward = Ward::around(emr, plan).await;
+    let (sender, body) = fed();
+    let feed = async {
+        for _ in 0..15 {
+            sender.send(http_body::Frame::data("0123456789".into())).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        drop(sender);
+    };
+    let mut connection = ward.caller.http1("emr").await;
+    let upload = connection.upload(ward.ask("POST", "/sink/slow").body(body));
+    let (answer, ()) = tokio::join!(within(SOON, "an answer", upload), feed);
+    let answer = tests::Answer::read(answer.unwrap()).await.unwrap().expect(200);
+    assert_eq!(answer.text(), "150");
 }
 
 #[tokio::test]

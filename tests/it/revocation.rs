@@ -142,6 +142,44 @@ async fn a_revoked_device_is_unknown_on_a_new_connection_and_on_a_resumed_one() 
 }
 
 #[tokio::test]
+async fn a_revocation_right_after_a_request_began_ends_it_too() {
+    let ward = Ward::open().await;
+    let mut connection = ward.caller.http1("emr").await;
+    let waits = tokio::spawn({
+        let ask = ward.get("/hold/1");
+        async move { connection.send(ask).await.map(|response| response.status().as_u16()) }
+    });
+    // The app has it: it was judged, and nothing is known yet of how long it will take.
+    eventually("the app has the request", async || (!ward.emr.seen().is_empty()).then_some(())).await;
+    ward.hospital.run(&["session", "revoke", &ward.doctor.id]).ok();
+    let status = within(ONE_SECOND + COMMAND, "the end of the request", waits).await.unwrap().unwrap();
+    assert!(matches!(status, 401 | 403), "{status}");
+    let closing = ward.closing("/hold/1").await;
+    assert_eq!((&closing["end"], &closing["why"]), (&"revoked".into(), &"sign-in-required".into()), "{closing}");
+}
+
+#[tokio::test]
+async fn a_tunnel_whose_client_does_not_read_ends_too() {
+    let ward = Ward::open().await;
+    let mut socket = socket(&ward).await;
+    // The echoes fill every buffer on the way, because nobody takes them.
+    let large = "x".repeat(60_000);
+    let fill = async {
+        for _ in 0..1_000 {
+            if socket.send(&large).await.is_err() {
+                break;
+            }
+        }
+    };
+    assert!(tokio::time::timeout(ONE_SECOND, fill).await.is_err(), "sixty megabytes fitted into the buffers");
+    ward.hospital.run(&["session", "revoke", &ward.doctor.id]).ok();
+    let begin = Instant::now();
+    let closing = ward.closing("/socket/ward").await;
+    assert_eq!(closing["end"], "revoked", "{closing}");
+    assert!(begin.elapsed() < ONE_SECOND * 2, "{:?}", begin.elapsed());
+}
+
+#[tokio::test]
 async fn what_another_person_has_open_goes_on() {
     let ward = Ward::open().await;
     let mut socket = socket(&ward).await;
