@@ -14,7 +14,8 @@ use identity::Session;
 
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::headers;
-use crate::upstream::pool::Lease;
+use crate::upstream::http1::AnswerBody;
+use crate::upstream::pool::Home;
 use crate::vitals::OpenExchange;
 
 /// Why a body ended before its end.
@@ -23,6 +24,15 @@ pub enum BodyProblem {
     /// The peer or the upstream broke off.
     #[error("the body broke off: {0}")]
     Broken(hyper::Error),
+    /// The upstream's answer broke off, or could not be read.
+    #[error("the answer broke off: {0}")]
+    BrokenAnswer(std::io::Error),
+    /// The body has fewer bytes than its head announced.
+    #[error("the body is shorter than announced")]
+    TooShort,
+    /// The body has more bytes than its head announced.
+    #[error("the body is longer than announced")]
+    TooLong,
     /// The access was ended.
     #[error("the access was ended")]
     Ended,
@@ -123,7 +133,57 @@ enum Source {
     /// Made here.
     Own(Option<Bytes>),
     /// From an upstream.
-    Upstream { body: Incoming, lease: Option<Lease>, ends_cleanly: bool },
+    Upstream { body: UpstreamBody, ends_cleanly: bool },
+}
+
+/// The body of an upstream's answer.
+#[derive(Debug)]
+pub enum UpstreamBody {
+    /// From an HTTP/1.1 upstream, and where its connection may wait afterwards.
+    Http1(AnswerBody, Home),
+    /// By way of hyper: from an HTTP/2 upstream, or to a WebSocket handshake that was declined.
+    Hyper(Incoming),
+    /// Read to its end, or broken off.
+    Gone,
+}
+
+impl UpstreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        match self {
+            Self::Http1(body, _) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyProblem::BrokenAnswer)))
+            }
+            Self::Hyper(body) => {
+                Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyProblem::Broken)))
+            }
+            Self::Gone => Poll::Ready(None),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        match self {
+            Self::Http1(body, _) => body.is_end_stream(),
+            Self::Hyper(body) => body.is_end_stream(),
+            Self::Gone => true,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Http1(body, _) => body.size_hint(),
+            Self::Hyper(body) => body.size_hint(),
+            Self::Gone => SizeHint::with_exact(0),
+        }
+    }
+
+    /// Lets the connection wait for another exchange, where this one came to its end on both sides.
+    fn give_back(&mut self) {
+        if let Self::Http1(body, home) = std::mem::replace(self, Self::Gone)
+            && let Some(connection) = body.into_connection()
+        {
+            home.take_back(connection);
+        }
+    }
 }
 
 /// What closes the record when the body ends.
@@ -190,11 +250,10 @@ impl ResponseBody {
         body
     }
 
-    /// An upstream's body. `lease` is the connection it comes by; `ends_cleanly` says that ending it early is an
-    /// orderly end (event streams).
-    pub fn upstream(body: Incoming, lease: Option<Lease>, ends_cleanly: bool, record: Record) -> Self {
+    /// An upstream's body. `ends_cleanly` says that ending it early is an orderly end (event streams).
+    pub fn upstream(body: UpstreamBody, ends_cleanly: bool, record: Record) -> Self {
         let exchange = Some(Rc::clone(&record.exchange));
-        let source = Source::Upstream { body, lease, ends_cleanly };
+        let source = Source::Upstream { body, ends_cleanly };
         let mut body = Self { source, record: Some(record), exchange, open: None };
         body.close_if_over();
         body
@@ -227,18 +286,18 @@ impl ResponseBody {
 
     fn finish(&mut self) {
         let Some(record) = self.record.take() else { return };
-        if let Source::Upstream { lease, .. } = &mut self.source
-            && let Some(lease) = lease.take()
+        if let Source::Upstream { body, .. } = &mut self.source
             && record.exchange.request_done.get()
         {
-            lease.give_back();
+            body.give_back();
         }
         record.close(End::Served);
     }
 
     fn break_off(&mut self, end: End) {
-        if let Source::Upstream { lease, .. } = &mut self.source {
-            lease.take();
+        if let Source::Upstream { body, .. } = &mut self.source {
+            // Dropped, so that its connection closes.
+            *body = UpstreamBody::Gone;
         }
         if let Some(record) = self.record.take() {
             record.close(end);
@@ -284,7 +343,7 @@ impl Body for ResponseBody {
             this.break_off(End::Served);
             return Poll::Ready((!ends_cleanly).then_some(Err(BodyProblem::Ended)));
         }
-        let polled = Pin::new(body).poll_frame(cx);
+        let polled = body.poll(cx);
         if polled.is_pending() {
             this.wait(cx);
             return Poll::Pending;
@@ -309,9 +368,9 @@ impl Body for ResponseBody {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
+            Some(Err(problem)) => {
                 this.break_off(End::UpstreamFailed);
-                Poll::Ready(Some(Err(BodyProblem::Broken(error))))
+                Poll::Ready(Some(Err(problem)))
             }
             None => {
                 this.finish();
@@ -323,7 +382,7 @@ impl Body for ResponseBody {
     fn is_end_stream(&self) -> bool {
         match &self.source {
             Source::Own(bytes) => bytes.is_none(),
-            Source::Upstream { body, .. } => body.is_end_stream(),
+            Source::Upstream { body, .. } => body.is_over(),
         }
     }
 

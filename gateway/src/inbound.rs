@@ -153,7 +153,7 @@ fn read_host(request: &Request<Incoming>, connection: &Connection) -> Result<Hos
         (Some(_), Some(_)) => return Err("host-contradicts-target"),
     };
     // Nearly always the very name of the connection, written as browsers write it: then it was read once already.
-    if text == connection.introduction.host {
+    if text == connection.introduction.host || text == connection.server_name.as_str() {
         return Ok(connection.server_name.clone());
     }
     Host::parse_authority(text).map_err(|_| "host")

@@ -1,7 +1,7 @@
 //! Which language a person reads, and whether it is a person who asks at all.
 
 use http::HeaderMap;
-use http::header::{ACCEPT, ACCEPT_LANGUAGE};
+use http::header::{ACCEPT, ACCEPT_LANGUAGE, HeaderName};
 use policy::Method;
 
 use crate::cookie;
@@ -81,14 +81,17 @@ fn weight(parameters: &str) -> u16 {
     number.parse::<f32>().ok().filter(|q| (0.0..=1.0).contains(q)).map_or(0, |q| (q * 1_000.0) as u16)
 }
 
+const X_REQUESTED_WITH: HeaderName = HeaderName::from_static("x-requested-with");
+const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+
 /// Whether the answer is for a person to read: a navigation, by `Sec-Fetch-Mode` where the browser sends it,
 /// else a request that accepts `text/html`. Scripts and API clients get a problem document.
 #[must_use]
 pub fn wants_page(headers: &HeaderMap, method: &Method) -> bool {
-    if !matches!(method.as_str(), "GET" | "HEAD" | "POST") || headers.contains_key("x-requested-with") {
+    if !matches!(method.as_str(), "GET" | "HEAD" | "POST") || headers.contains_key(X_REQUESTED_WITH) {
         return false;
     }
-    match headers.get("sec-fetch-mode").map(http::HeaderValue::as_bytes) {
+    match headers.get(SEC_FETCH_MODE).map(http::HeaderValue::as_bytes) {
         Some(mode) => mode == b"navigate",
         None => headers.get_all(ACCEPT).iter().any(|accept| accept.to_str().is_ok_and(|it| it.contains("text/html"))),
     }

@@ -11,6 +11,8 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::upstream::http1::Transport;
+
 /// A byte stream to an upstream, plain or over TLS.
 pub trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
@@ -119,11 +121,22 @@ impl Dialer {
     /// # Errors
     /// [`DialProblem`]; the upstream counts as down.
     pub async fn stream(&self, host: &str, port: u16, tls: Option<&TlsTo>) -> Result<Box<dyn Stream>, DialProblem> {
+        Ok(match self.transport(host, port, tls).await? {
+            Transport::Plain(stream) => Box::new(stream),
+            Transport::Tls(stream) => stream,
+        })
+    }
+
+    /// The same, plain and TLS told apart.
+    ///
+    /// # Errors
+    /// [`DialProblem`]; the upstream counts as down.
+    pub async fn transport(&self, host: &str, port: u16, tls: Option<&TlsTo>) -> Result<Transport, DialProblem> {
         let plain = self.tcp(host, port).await?;
-        let Some(tls) = tls else { return Ok(Box::new(plain)) };
+        let Some(tls) = tls else { return Ok(Transport::Plain(plain)) };
         let to = || format!("{host}:{port}");
         match timeout(self.within, tls.connector.connect(tls.name.clone(), plain)).await {
-            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
             Ok(Err(reason)) => Err(DialProblem::Tls { to: to(), reason }),
             Err(_) => Err(DialProblem::TimedOut { to: to(), within: self.within }),
         }

@@ -4,6 +4,7 @@
 pub mod dial;
 mod frames;
 pub mod health;
+pub mod http1;
 pub mod pool;
 pub mod probe;
 mod send;
@@ -18,19 +19,18 @@ use config::IdentityField;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
-use hyper::body::{Body, Incoming};
+use hyper::body::Body;
 use identity::Session;
 use policy::{Access, Path};
 use web::Fault;
 
-use crate::body::{Enter, Record, RequestBody, ResponseBody};
+use crate::body::{Enter, Record, RequestBody, ResponseBody, UpstreamBody};
 use crate::exchange::{Ended, Exchange};
 use crate::headers::{self, Introduction, Told};
 use crate::inbound::{Inbound, Switch};
 use crate::pages::failed;
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::{AppRoute, Snapshot};
-use crate::upstream::pool::Lease;
 use crate::worker::Worker;
 
 /// How often is looked whether a request was sent to its end, once its answer is late.
@@ -149,7 +149,7 @@ impl Forward<'_> {
             }
         };
         match sent {
-            Ok((response, lease)) => self.stream_back(response, lease, in_book),
+            Ok(response) => self.stream_back(response, in_book),
             Err(failure) => self.fail_with(failure),
         }
     }
@@ -164,8 +164,7 @@ impl Forward<'_> {
 
     fn stream_back(
         self,
-        response: Response<Incoming>,
-        lease: Option<Lease>,
+        response: Response<UpstreamBody>,
         in_book: Option<crate::exchange::InBook>,
     ) -> Response<ResponseBody> {
         if response.status() == StatusCode::SWITCHING_PROTOCOLS {
@@ -184,7 +183,7 @@ impl Forward<'_> {
         let enter = if in_book.is_some() { None } else { Some(self.enter()) };
         let record =
             Record { status: parts.status.as_u16(), receipt: self.receipt, exchange: self.exchange, in_book, enter };
-        Response::from_parts(parts, ResponseBody::upstream(body, lease, is_event_stream, record))
+        Response::from_parts(parts, ResponseBody::upstream(body, is_event_stream, record))
     }
 
     /// Enters the exchange in the worker's book.

@@ -6,9 +6,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 
 use crate::body::RequestBody;
+use crate::upstream::http1::Connection;
 
 /// How long a connection may wait before it is not used again.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -23,7 +24,7 @@ pub struct Pool {
 
 #[derive(Default)]
 struct Waiting {
-    http1: Vec<(http1::SendRequest<RequestBody>, Instant)>,
+    http1: Vec<(Connection, Instant)>,
     http2: Option<http2::SendRequest<RequestBody>>,
 }
 
@@ -35,16 +36,16 @@ impl fmt::Debug for Pool {
 
 impl Pool {
     /// Takes a waiting HTTP/1.1 connection, newest first.
-    pub fn take_http1(&self, upstream: u64, now: Instant) -> Option<http1::SendRequest<RequestBody>> {
+    pub fn take_http1(&self, upstream: u64, now: Instant) -> Option<Connection> {
         let mut waiting = self.waiting.borrow_mut();
         let connections = &mut waiting.get_mut(&upstream)?.http1;
-        while let Some((sender, since)) = connections.pop() {
+        while let Some((mut connection, since)) = connections.pop() {
             if now.saturating_duration_since(since) > IDLE_MAX {
                 connections.clear();
                 return None;
             }
-            if !sender.is_closed() {
-                return Some(sender);
+            if connection.is_quiet() {
+                return Some(connection);
             }
         }
         None
@@ -75,45 +76,35 @@ impl Pool {
         for upstream in waiting.values_mut() {
             upstream
                 .http1
-                .retain(|(sender, since)| !sender.is_closed() && now.saturating_duration_since(*since) <= IDLE_MAX);
+                .retain_mut(|(waiting, since)| now.saturating_duration_since(*since) <= IDLE_MAX && waiting.is_quiet());
         }
     }
 }
 
-/// An HTTP/1.1 connection that is lent to one exchange. Dropped, it is closed: only an exchange that was read and sent
-/// to the end gives it back.
-pub struct Lease {
-    sender: http1::SendRequest<RequestBody>,
-    upstream: u64,
+/// Where a connection waits between exchanges. Only an exchange that was read and sent to the end brings it back.
+pub struct Home {
     pool: Rc<Pool>,
+    upstream: u64,
 }
 
-impl fmt::Debug for Lease {
+impl fmt::Debug for Home {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Lease({})", self.upstream)
+        write!(f, "Home({})", self.upstream)
     }
 }
 
-impl Lease {
-    /// Lends a connection.
-    pub fn new(sender: http1::SendRequest<RequestBody>, upstream: u64, pool: Rc<Pool>) -> Self {
-        Self { sender, upstream, pool }
+impl Home {
+    /// The place of connections to an upstream.
+    pub fn new(pool: Rc<Pool>, upstream: u64) -> Self {
+        Self { pool, upstream }
     }
 
-    /// The connection.
-    pub fn sender(&mut self) -> &mut http1::SendRequest<RequestBody> {
-        &mut self.sender
-    }
-
-    /// Lets the connection wait for the next exchange.
-    pub fn give_back(self) {
-        if self.sender.is_closed() {
-            return;
-        }
+    /// Lets a connection wait for the next exchange.
+    pub fn take_back(self, connection: Connection) {
         let mut waiting = self.pool.waiting.borrow_mut();
         let connections = &mut waiting.entry(self.upstream).or_default().http1;
         if connections.len() < IDLE_CONNECTIONS_MAX {
-            connections.push((self.sender, Instant::now()));
+            connections.push((connection, Instant::now()));
         }
     }
 }

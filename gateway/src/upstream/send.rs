@@ -8,17 +8,17 @@ use config::UpstreamProtocol;
 use http::header::{HOST, TRANSFER_ENCODING};
 use http::uri::PathAndQuery;
 use http::{HeaderValue, Request, Response, Uri, Version};
-use hyper::body::{Body, Incoming};
-use hyper::client::conn::{http1, http2};
+use hyper::body::Body;
+use hyper::client::conn::http2;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::spawn_local;
 
-use crate::body::{BodyProblem, RequestBody};
+use crate::body::{BodyProblem, RequestBody, UpstreamBody};
 use crate::http::OnThisThread;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
-use crate::upstream::dial::DialProblem;
-use crate::upstream::pool::Lease;
+use crate::upstream::http1::{AnswerBody, Connection, Problem};
+use crate::upstream::pool::Home;
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -39,8 +39,8 @@ pub enum Failed {
 enum Attempt {
     /// The request went nowhere and is back in its place; it may be tried elsewhere.
     NotSent(String),
-    /// The request was on its way.
-    Broken(hyper::Error),
+    /// The request was on its way, and this came of it.
+    Ended(Failed),
 }
 
 /// Sends to the first server that takes the request.
@@ -49,7 +49,7 @@ pub async fn to_any(
     request: &mut Option<Request<RequestBody>>,
     target: &PathAndQuery,
     host: &HeaderValue,
-) -> Result<(Response<Incoming>, Option<Lease>), Failed> {
+) -> Result<Response<UpstreamBody>, Failed> {
     for server in forward.route.candidates() {
         let unsent = request.as_mut().ok_or(Failed::Unreachable)?;
         if address(unsent, server, forward.route.app.protocol, target, host).is_err() {
@@ -65,7 +65,7 @@ pub async fn to_any(
                 server.answers.note(false);
                 tracing::warn!(request = %forward.asked.id, upstream = %server.authority, reason, "upstream does not take the request");
             }
-            Err(Attempt::Broken(error)) => return Err(why_broken(forward, server, &error)),
+            Err(Attempt::Ended(failed)) => return Err(failed),
         }
     }
     Err(Failed::Unreachable)
@@ -108,99 +108,73 @@ async fn by_http1(
     forward: &Forward<'_>,
     server: &Server,
     request: &mut Option<Request<RequestBody>>,
-) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
+) -> Result<Response<UpstreamBody>, Attempt> {
     let pool = &forward.worker.pool;
     // A waiting connection may have been closed by the server meanwhile: then the request comes back unsent.
-    while let Some(sender) = pool.take_http1(server.id, Instant::now()) {
-        match on_http1(Lease::new(sender, server.id, Rc::clone(pool)), request).await {
-            Err(Attempt::NotSent(_)) => {}
-            ended @ (Ok(_) | Err(Attempt::Broken(_))) => return ended,
+    while let Some(connection) = pool.take_http1(server.id, Instant::now()) {
+        match connection.exchange(request).await {
+            Err(Problem::NotSent(_)) => {}
+            ended @ (Ok(_) | Err(Problem::Broken(_) | Problem::Upload(_))) => return answer(forward, server, ended),
         }
     }
-    let sender = Box::pin(connect_http1(forward, server)).await.map_err(Attempt::NotSent)?;
-    on_http1(Lease::new(sender, server.id, Rc::clone(pool)), request).await
+    let connection = Box::pin(connect_http1(forward, server)).await.map_err(Attempt::NotSent)?;
+    let ended = connection.exchange(request).await;
+    answer(forward, server, ended)
 }
 
-/// Sends on one connection. Inline, so that the request is moved once, from its place to the connection.
-#[inline]
-async fn on_http1(
-    mut lease: Lease,
-    request: &mut Option<Request<RequestBody>>,
-) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
-    let Some(sent) = request.take() else { return Err(Attempt::NotSent("nothing to send".to_owned())) };
-    match lease.sender().try_send_request(sent).await {
-        Ok(response) => Ok((response, Some(lease))),
-        Err(mut error) => match error.take_message() {
-            Some(unsent) => {
-                *request = Some(unsent);
-                Err(Attempt::NotSent(error.into_error().to_string()))
-            }
-            None => Err(Attempt::Broken(error.into_error())),
-        },
+fn answer(
+    forward: &Forward<'_>,
+    server: &Server,
+    ended: Result<Response<AnswerBody>, Problem>,
+) -> Result<Response<UpstreamBody>, Attempt> {
+    match ended {
+        Ok(response) => {
+            let home = Home::new(Rc::clone(&forward.worker.pool), server.id);
+            Ok(response.map(|body| UpstreamBody::Http1(body, home)))
+        }
+        Err(Problem::NotSent(reason)) => Err(Attempt::NotSent(reason)),
+        Err(Problem::Broken(reason)) => Err(Attempt::Ended(broke_off(forward, server, &reason))),
+        Err(Problem::Upload(problem)) => Err(Attempt::Ended(whose(&problem))),
     }
 }
 
-async fn connect_http1(forward: &Forward<'_>, server: &Server) -> Result<http1::SendRequest<RequestBody>, String> {
-    let dialer = &forward.snapshot.dialer;
-    let reason = |problem: DialProblem| problem.to_string();
-    // Plain and TLS are told apart once, so that the plain way pays for no indirection.
-    match &server.tls {
-        None => {
-            let stream = dialer.tcp(&server.host, server.port).await.map_err(reason)?;
-            handshake_http1(TokioIo::new(stream)).await
-        }
-        Some(tls) => {
-            let stream = dialer.stream(&server.host, server.port, Some(tls)).await.map_err(reason)?;
-            handshake_http1(TokioIo::new(stream)).await
-        }
-    }
-}
-
-async fn handshake_http1<S>(io: TokioIo<S>) -> Result<http1::SendRequest<RequestBody>, String>
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + 'static,
-{
-    let (sender, connection) =
-        http1::Builder::new().handshake(io).await.map_err(|error: hyper::Error| error.to_string())?;
-    // Ends with the sender: the lease or the pool holds it.
-    drop(spawn_local(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "upstream connection ended");
-        }
-    }));
-    Ok(sender)
+async fn connect_http1(forward: &Forward<'_>, server: &Server) -> Result<Connection, String> {
+    let stream = forward.snapshot.dialer.transport(&server.host, server.port, server.tls.as_ref()).await;
+    stream.map(Connection::new).map_err(|problem| problem.to_string())
 }
 
 async fn by_http2(
     forward: &Forward<'_>,
     server: &Server,
     request: &mut Option<Request<RequestBody>>,
-) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
+) -> Result<Response<UpstreamBody>, Attempt> {
     let pool = &forward.worker.pool;
     if let Some(sender) = pool.http2(server.id) {
-        match on_http2(sender, request).await {
+        match on_http2(forward, server, sender, request).await {
             Err(Attempt::NotSent(_)) => pool.forget_http2(server.id),
-            ended @ (Ok(_) | Err(Attempt::Broken(_))) => return ended,
+            ended @ (Ok(_) | Err(Attempt::Ended(_))) => return ended,
         }
     }
     let sender = connect_http2(forward, server).await.map_err(Attempt::NotSent)?;
     pool.share_http2(server.id, sender.clone());
-    on_http2(sender, request).await
+    on_http2(forward, server, sender, request).await
 }
 
 async fn on_http2(
+    forward: &Forward<'_>,
+    server: &Server,
     mut sender: http2::SendRequest<RequestBody>,
     request: &mut Option<Request<RequestBody>>,
-) -> Result<(Response<Incoming>, Option<Lease>), Attempt> {
+) -> Result<Response<UpstreamBody>, Attempt> {
     let Some(sent) = request.take() else { return Err(Attempt::NotSent("nothing to send".to_owned())) };
     match sender.try_send_request(sent).await {
-        Ok(response) => Ok((response, None)),
+        Ok(response) => Ok(response.map(UpstreamBody::Hyper)),
         Err(mut error) => match error.take_message() {
             Some(unsent) => {
                 *request = Some(unsent);
                 Err(Attempt::NotSent(error.into_error().to_string()))
             }
-            None => Err(Attempt::Broken(error.into_error())),
+            None => Err(Attempt::Ended(why_broken(forward, server, &error.into_error()))),
         },
     }
 }
@@ -223,17 +197,29 @@ async fn connect_http2(forward: &Forward<'_>, server: &Server) -> Result<http2::
     Ok(sender)
 }
 
-/// Finds whose fault a broken exchange is.
+/// Finds whose fault a broken exchange over HTTP/2 is.
 fn why_broken(forward: &Forward<'_>, server: &Server, error: &hyper::Error) -> Failed {
     let mut source = std::error::Error::source(error);
     while let Some(cause) = source {
         match cause.downcast_ref::<BodyProblem>() {
-            Some(BodyProblem::TooLarge(_)) => return Failed::BodyTooLarge,
-            Some(BodyProblem::Ended) => return Failed::Ended,
-            Some(BodyProblem::Broken(_)) => return Failed::ClientGone,
+            Some(problem) => return whose(problem),
             None => source = cause.source(),
         }
     }
-    tracing::warn!(request = %forward.asked.id, upstream = %server.authority, %error, "upstream broke off");
+    broke_off(forward, server, &error.to_string())
+}
+
+/// Whose fault it is that a request's body did not come to its end.
+fn whose(problem: &BodyProblem) -> Failed {
+    match problem {
+        BodyProblem::TooLarge(_) => Failed::BodyTooLarge,
+        BodyProblem::Ended => Failed::Ended,
+        BodyProblem::Broken(_) | BodyProblem::TooShort | BodyProblem::TooLong => Failed::ClientGone,
+        BodyProblem::BrokenAnswer(_) => Failed::Unreachable,
+    }
+}
+
+fn broke_off(forward: &Forward<'_>, server: &Server, reason: &str) -> Failed {
+    tracing::warn!(request = %forward.asked.id, upstream = %server.authority, reason, "upstream broke off");
     Failed::Unreachable
 }

@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::task::spawn_local;
 use web::Fault;
 
-use crate::body::{RequestBody, ResponseBody};
+use crate::body::{RequestBody, ResponseBody, UpstreamBody};
 use crate::clock;
 use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
@@ -84,7 +84,7 @@ pub async fn open(
         return if looks_open {
             forward.fail(Fault::AppUnreachable, End::UpstreamFailed)
         } else {
-            forward.stream_back(response, None, Some(in_book))
+            forward.stream_back(response.map(UpstreamBody::Hyper), Some(in_book))
         };
     }
     if !agrees(response.headers(), &key) {

@@ -1,0 +1,158 @@
+//! A request's body on its way up, beside the answer: a server may answer before it has read all.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker, ready};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use http_body::Body as _;
+use tokio::task::{JoinHandle, spawn_local};
+
+use super::head::Length;
+use super::transport::Transport;
+use crate::body::{BodyProblem, RequestBody};
+
+/// The rest of a request; dropped, it ends.
+#[derive(Debug)]
+pub struct Upload {
+    shared: Rc<Shared>,
+    task: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    done: Cell<bool>,
+    problem: RefCell<Option<BodyProblem>>,
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Upload {
+    /// Begins to send a body.
+    pub fn start(io: Rc<RefCell<Transport>>, body: RequestBody, length: Length) -> Self {
+        let shared = Rc::new(Shared::default());
+        let task = spawn_local({
+            let shared = Rc::clone(&shared);
+            async move {
+                match send(&io, body, length).await {
+                    Ok(()) => shared.done.set(true),
+                    Err(Stopped::Body(problem)) => {
+                        shared.problem.replace(Some(problem));
+                        if let Some(reader) = shared.reader.take() {
+                            reader.wake();
+                        }
+                    }
+                    // The server takes no more; its answer, or the end of the connection, says why.
+                    Err(Stopped::Server) => {}
+                }
+            }
+        });
+        Self { shared, task }
+    }
+
+    /// Whether all of it was sent.
+    pub fn is_done(&self) -> bool {
+        self.shared.done.get()
+    }
+
+    /// Why the body broke off, if it did; else the reader is woken when it does.
+    pub fn problem(&self, cx: &Context<'_>) -> Option<BodyProblem> {
+        if let Some(problem) = self.shared.problem.take() {
+            return Some(problem);
+        }
+        let mut reader = self.shared.reader.borrow_mut();
+        match &*reader {
+            Some(waker) if waker.will_wake(cx.waker()) => {}
+            Some(_) | None => *reader = Some(cx.waker().clone()),
+        }
+        None
+    }
+}
+
+/// Why not all was sent.
+enum Stopped {
+    Body(BodyProblem),
+    Server,
+}
+
+impl From<io::Error> for Stopped {
+    fn from(_: io::Error) -> Self {
+        Self::Server
+    }
+}
+
+async fn send(io: &RefCell<Transport>, mut body: RequestBody, length: Length) -> Result<(), Stopped> {
+    let mut left = match length {
+        Length::Bytes(bytes) => Some(bytes),
+        Length::Chunked => None,
+    };
+    let mut trailers = None;
+    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+        let frame = frame.map_err(Stopped::Body)?;
+        match frame.into_data() {
+            Ok(data) => send_data(io, data, &mut left).await?,
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+    }
+    match left {
+        Some(0) => {}
+        // The body is shorter than announced: nobody may take it for whole.
+        Some(_) => return Err(Stopped::Body(BodyProblem::TooShort)),
+        None => write_all(io, &[&last_chunk(trailers.as_ref())]).await?,
+    }
+    poll_fn(|cx| io.borrow_mut().poll_flush(cx)).await.map_err(Stopped::from)
+}
+
+async fn send_data(io: &RefCell<Transport>, data: Bytes, left: &mut Option<u64>) -> Result<(), Stopped> {
+    match left {
+        Some(left) => {
+            *left = left.checked_sub(data.len() as u64).ok_or(Stopped::Body(BodyProblem::TooLong))?;
+            write_all(io, &[&data]).await?;
+        }
+        None if data.is_empty() => {}
+        None => {
+            let size = format!("{:x}\r\n", data.len());
+            write_all(io, &[size.as_bytes(), &data, b"\r\n"]).await?;
+        }
+    }
+    poll_fn(|cx| io.borrow_mut().poll_flush(cx)).await.map_err(Stopped::from)
+}
+
+fn last_chunk(trailers: Option<&HeaderMap>) -> Vec<u8> {
+    let mut out = b"0\r\n".to_vec();
+    for (name, value) in trailers.into_iter().flatten() {
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"\r\n");
+    out
+}
+
+/// Writes several pieces as one. Lends the stream out between writes, because the answer is read meanwhile.
+async fn write_all(io: &RefCell<Transport>, pieces: &[&[u8]]) -> Result<(), Stopped> {
+    let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+    let mut rest = slices.as_mut_slice();
+    poll_fn(|cx| {
+        while !rest.is_empty() {
+            let sent = ready!(io.borrow_mut().poll_write_vectored(cx, rest))?;
+            if sent == 0 {
+                return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero)));
+            }
+            IoSlice::advance_slices(&mut rest, sent);
+        }
+        Poll::Ready(Ok(()))
+    })
+    .await
+    .map_err(Stopped::from)
+}
