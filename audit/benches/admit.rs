@@ -17,9 +17,9 @@ use audit::{End, Log, Outcome, Recorder};
 use config::OnLogFailure;
 use divan::counter::ItemsCount;
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect, Host, Judge,
-    Method, Methods, Path, Policy, PolicySource, ProviderId, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
-    Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
+    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect,
+    Host, Judge, Method, Methods, Path, Policy, PolicySource, ProviderId, RequestId, Revision, RoleId, Rule, RuleId,
+    SessionId, Subjects, Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
 };
 
 const ACCESSES: usize = 2_048;

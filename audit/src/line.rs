@@ -254,7 +254,7 @@ mod tests {
     fn an_access_says_by_what_its_person_signed_in_and_that_their_provider_was_out() {
         let mut access = crate::testing::Ward::new().access("GET", "n.sato");
         let mut plain = Vec::new();
-        push_access(&mut Object::continued(&mut plain), &access);
+        push_access(&mut Object::continued(&mut plain), &access, |line, who| push_who(line, who));
         let model = Aaguid::new([0xab; 16]);
         if let Some(who) = &mut access.who {
             let who = std::sync::Arc::make_mut(who);
@@ -263,7 +263,7 @@ mod tests {
             who.in_outage = true;
         }
         let mut told = Vec::new();
-        push_access(&mut Object::continued(&mut told), &access);
+        push_access(&mut Object::continued(&mut told), &access, |line, who| push_who(line, who));
         let (plain, told) = (String::from_utf8(plain).unwrap(), String::from_utf8(told).unwrap());
         assert!(!plain.contains("amr") && !plain.contains("outage"), "{plain}");
         let said = format!(r#""acr":"aal2","amr":["provider","passkey"],"model":"{model}","outage":true,"sid""#);

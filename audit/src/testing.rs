@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect, Host, Judge,
-    Method, Methods, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId, SessionId, Subjects,
-    Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
+    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect,
+    Host, Judge, Method, Methods, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId,
+    SessionId, Subjects, Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
 };
 
 use crate::{End, Log, LogProblem, Outcome, Recovery};
@@ -186,7 +186,7 @@ impl Ward {
     pub(crate) fn refused(&mut self) -> Refused<u64> {
         let access = self.access("DELETE", "n.sato");
         match self.judge.judge(access, self.asked) {
-            Verdict::Deny(refused) => refused,
+            Verdict::Deny(refused) => *refused,
             other @ (Verdict::Allow(_) | Verdict::Challenge(..)) => panic!("{other:?}"),
         }
     }

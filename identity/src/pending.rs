@@ -67,12 +67,7 @@ impl PendingSignIns {
     ///
     /// # Errors
     /// [`StoreProblem`].
-    pub async fn look(
-        &self,
-        id: &str,
-        browser_secret: &str,
-        at: Timestamp,
-    ) -> Result<Option<SignedIn>, StoreProblem> {
+    pub async fn look(&self, id: &str, browser_secret: &str, at: Timestamp) -> Result<Option<SignedIn>, StoreProblem> {
         self.shelf.look(KIND, id, browser_secret, at).await?.map(|text| read(&text)).transpose()
     }
 
@@ -80,27 +75,14 @@ impl PendingSignIns {
     ///
     /// # Errors
     /// [`StoreProblem`]; nobody is signed in then.
-    pub async fn take(
-        &self,
-        id: &str,
-        browser_secret: &str,
-        at: Timestamp,
-    ) -> Result<Option<SignedIn>, StoreProblem> {
+    pub async fn take(&self, id: &str, browser_secret: &str, at: Timestamp) -> Result<Option<SignedIn>, StoreProblem> {
         self.shelf.take(KIND, id, browser_secret, at).await?.map(|text| read(&text)).transpose()
     }
 }
 
 fn written(signed_in: &SignedIn) -> Kept {
-    let SignedIn {
-        person,
-        assurance,
-        methods,
-        authenticated_at,
-        id_token,
-        provider_session,
-        refresh_token,
-        return_to,
-    } = signed_in;
+    let SignedIn { person, assurance, methods, authenticated_at, id_token, provider_session, refresh_token, return_to } =
+        signed_in;
     Kept {
         user: person.id.as_str().to_owned(),
         issuer: person.issuer.clone(),

@@ -88,7 +88,7 @@ async fn an_app_learns_of_an_outage() {
     let assertions = folder.assertions();
     let audience = "https://emr.example.jp";
     let before = assertions.for_app(&app("emr"), audience, &who, None, START).unwrap();
-    let in_outage = Who { in_outage: true, ..who };
+    let in_outage = Arc::new(Who { in_outage: true, ..Who::clone(&who) });
     let text = assertions.for_app(&app("emr"), audience, &in_outage, None, START).unwrap();
     assert_ne!(before, text);
     assert_eq!(as_app(&assertions, audience, &text).unwrap()["outage"], true);
