@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::check;
 use crate::facts::{Fact, Reads};
-use crate::schema::kind;
+use crate::schema::{self, kind};
 use crate::{CedarFile, PolicyPlace, PolicyProblem, RoleId, RuleId, UserId};
 
 /// The policies of a file in the order written, under the names of their `@id`.
@@ -120,10 +120,15 @@ fn reads_of(expression: &Value) -> Reads {
     }
 }
 
+fn reads_named(key: &str) -> Reads {
+    let fact = Fact::ALL.into_iter().find(|fact| fact.key() == key);
+    fact.map_or_else(Reads::all, |fact| Reads::none().with(fact))
+}
+
 /// Whether an expression is `context.device`.
 fn is_device(expression: Option<&Value>) -> bool {
     let text = |pointer| expression.and_then(|expression| expression.pointer(pointer)).and_then(Value::as_str);
-    text("/./left/Var") == Some("context") && text("/./attr") == Some(Fact::Device.key())
+    text("/./left/Var") == Some("context") && text("/./attr") == Some(schema::DEVICE)
 }
 
 fn reads_of_member((operator, operand): (&String, &Value)) -> Reads {
@@ -132,14 +137,15 @@ fn reads_of_member((operator, operand): (&String, &Value)) -> Reads {
         "Var" if is_variable(Some(operand), "context") => Reads::all(),
         "Var" if is_variable(Some(operand), "principal") => Reads::none().with(Fact::Principal),
         "." | "has" if is_variable(operand.pointer("/left/Var"), "context") => {
-            let key = operand.get("attr").and_then(Value::as_str);
-            let fact = Fact::ALL.into_iter().find(|fact| Some(fact.key()) == key);
-            let whole = |fact| if fact == Fact::Device { Reads::none().with(Fact::Posture) } else { Reads::none() };
-            fact.map_or_else(Reads::all, |fact| whole(fact).with(fact))
+            match operand.get("attr").and_then(Value::as_str) {
+                Some(schema::DEVICE) => Fact::OF_DEVICE.into_iter().fold(Reads::none(), Reads::with),
+                Some(key) => reads_named(key),
+                None => Reads::all(),
+            }
         }
         "." | "has" if is_device(operand.get("left")) => {
-            let is_posture = operand.get("attr").and_then(Value::as_str) == Some("posture");
-            Reads::none().with(if is_posture { Fact::Posture } else { Fact::Device })
+            let attribute = operand.get("attr").and_then(Value::as_str);
+            attribute.map_or_else(Reads::all, |name| reads_named(&format!("{}.{name}", schema::DEVICE)))
         }
         _ => reads_of(operand),
     }
@@ -229,9 +235,14 @@ mod tests {
         let only = |fact| Reads::none().with(fact);
         assert_eq!(check("true"), Reads::none());
         assert_eq!(check("context.zone == \"context\""), only(Fact::Zone));
-        assert_eq!(check("context.device.class like \"t*\""), only(Fact::Device));
+        assert_eq!(check("context.device.class like \"t*\""), only(Fact::Class));
         assert_eq!(check("context.device.posture.contains(\"edr=running\")"), only(Fact::Posture));
-        assert_eq!(check("context.device == context.device"), only(Fact::Device).with(Fact::Posture));
+        assert_eq!(
+            check("context.device == context.device"),
+            Fact::OF_DEVICE.into_iter().fold(Reads::none(), Reads::with)
+        );
+        assert_eq!(check("context.device.known"), only(Fact::Known));
+        assert_eq!(check("context.device.unheard"), Reads::all());
         assert_eq!(check("context.roles_age_seconds < 5"), only(Fact::RolesAge));
         assert_eq!(check("context.methods.contains(context.key_model)"), only(Fact::Methods).with(Fact::KeyModel));
         assert_eq!(check("context has path && !(context.minute < 5)"), only(Fact::Path).with(Fact::Minute));

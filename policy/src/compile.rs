@@ -80,7 +80,8 @@ fn situation(rule: &Rule) -> impl Iterator<Item = String> {
         Devices::Known => Some("context.device.known".to_owned()),
         Devices::Classes(classes) => {
             let classes: Vec<_> = classes.iter().map(|class| class.as_str()).collect();
-            Some(format!("context.device.known && ({})", one_of("context.device.class", &classes, "")))
+            // No class is empty, which is that of a device that is not known.
+            Some(one_of("context.device.class", &classes, ""))
         }
     };
     let zone = (!rule.zones.is_empty()).then(|| one_of("context.zone", &rule.zones, ""));
@@ -150,7 +151,8 @@ pub(crate) fn reads(rule: &Rule) -> Reads {
     let when = |reads: Reads, condition: bool, fact: Fact| if condition { reads.with(fact) } else { reads };
     let mut reads = Reads::none();
     reads = when(reads, !rule.paths.is_empty(), Fact::Path);
-    reads = when(reads, rule.devices != Devices::Any, Fact::Device);
+    reads = when(reads, rule.devices == Devices::Known, Fact::Known);
+    reads = when(reads, matches!(rule.devices, Devices::Classes(_)), Fact::Class);
     reads = when(reads, !rule.zones.is_empty(), Fact::Zone);
     reads = when(reads, rule.hours.is_some(), Fact::Minute);
     reads = when(reads, rule.hours.as_ref().is_some_and(|hours| !daily(hours)), Fact::Weekday);
@@ -197,7 +199,7 @@ forbid (principal is Sekimori::User, action in Sekimori::Action::"read", resourc
 when { principal in Sekimori::Role::"nurse" || principal in Sekimori::Role::"doctor" }
 when { resource == Sekimori::App::"emr" || resource == Sekimori::App::"pacs" }
 when { context.path like "/fhir/*" }
-when { context.device.known && (context.device.class == "tablet") }
+when { context.device.class == "tablet" }
 when { context.device.posture.containsAll(["os_patched=true"]) }
 when { context.zone == "ward" }
 when { ((context.weekday == "sun") && context.minute >= 1320) || ((context.weekday == "mon") && context.minute < 360) }
@@ -208,7 +210,7 @@ when { context.auth_age_seconds < 900 };"#;
         assert_eq!(cedar_text(&full), expected);
         for fact in [
             Fact::Path,
-            Fact::Device,
+            Fact::Class,
             Fact::Zone,
             Fact::Minute,
             Fact::Weekday,

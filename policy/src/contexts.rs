@@ -32,7 +32,8 @@ struct Key {
     assurance: Option<Assurance>,
     signed_in: bool,
     same_device: bool,
-    device: Option<(DeviceId, DeviceClass)>,
+    /// Whether there is one, its id, its class.
+    device: (bool, Option<DeviceId>, Option<DeviceClass>),
     methods: Option<Methods>,
     key_model: Option<Aaguid>,
     in_outage: bool,
@@ -65,7 +66,7 @@ impl Contexts {
 impl Key {
     fn of(facts: &Facts<'_>, reads: Reads) -> Self {
         let access = facts.access;
-        let device = access.device.as_ref().filter(|_| reads.has(Fact::Device));
+        let device = |fact| access.device.as_ref().filter(|_| reads.has(fact));
         Self {
             reads,
             zone: reads.has(Fact::Zone).then(|| access.from.zone.clone()),
@@ -77,7 +78,11 @@ impl Key {
             assurance: facts.assurance.filter(|_| reads.has(Fact::Assurance)),
             signed_in: reads.has(Fact::SignedIn) && facts.who.is_some(),
             same_device: reads.has(Fact::SameDevice) && facts.same_device(),
-            device: device.map(|device| (device.id.clone(), device.class)),
+            device: (
+                device(Fact::Known).is_some(),
+                device(Fact::DeviceId).map(|device| device.id.clone()),
+                device(Fact::Class).map(|device| device.class),
+            ),
             methods: reads.has(Fact::Methods).then_some(facts.methods),
             key_model: facts.key_model.filter(|_| reads.has(Fact::KeyModel)),
             in_outage: reads.has(Fact::InOutage) && facts.in_outage,
@@ -87,6 +92,8 @@ impl Key {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::fixtures::{access_with, moment, who_with};
     use crate::{Access, Action, Path, SignInMethod, UtcOffset};
@@ -95,7 +102,7 @@ mod tests {
     #[test]
     fn contexts_are_told_apart_by_whatever_is_in_them() {
         type Change = fn(&mut Access);
-        let changes: [(Fact, Change); 14] = [
+        let changes: [(Fact, Change); 16] = [
             (Fact::Zone, |access| access.from.zone = "office".parse().unwrap()),
             (Fact::Method, |access| access.method = Method::parse("HEAD").unwrap()),
             (Fact::Path, |access| access.path = Path::parse("/x").unwrap()),
@@ -105,7 +112,13 @@ mod tests {
             (Fact::Weekday, |access| access.at = moment("2026-11-21T10:00:00")),
             (Fact::Assurance, |access| access.who = who_with(|who| who.assurance = Assurance::Aal3)),
             (Fact::AuthAge, |access| access.who = who_with(|who| who.authenticated_at = moment("2026-11-20T09:59:00"))),
-            (Fact::Device, |access| access.device = None),
+            (Fact::Known, |access| access.device = None),
+            (Fact::DeviceId, |access| {
+                access.device.iter_mut().for_each(|device| Arc::make_mut(device).id = "ward-4".parse().unwrap());
+            }),
+            (Fact::Class, |access| {
+                access.device.iter_mut().for_each(|device| Arc::make_mut(device).class = DeviceClass::Tablet);
+            }),
             (Fact::Methods, |access| access.who = who_with(|who| who.methods = Methods::of([SignInMethod::Passkey]))),
             (Fact::KeyModel, |access| access.who = who_with(|who| who.key_model = Some(Aaguid::new([1; 16])))),
             (Fact::InOutage, |access| access.who = who_with(|who| who.in_outage = true)),

@@ -78,7 +78,9 @@ pub(crate) enum Fact {
     Weekday,
     Assurance,
     AuthAge,
-    Device,
+    Known,
+    DeviceId,
+    Class,
     SameDevice,
     SignedIn,
     Address,
@@ -92,7 +94,7 @@ pub(crate) enum Fact {
 }
 
 impl Fact {
-    pub(crate) const ALL: [Self; 18] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Zone,
         Self::Method,
         Self::Path,
@@ -100,7 +102,9 @@ impl Fact {
         Self::Weekday,
         Self::Assurance,
         Self::AuthAge,
-        Self::Device,
+        Self::Known,
+        Self::DeviceId,
+        Self::Class,
         Self::SameDevice,
         Self::SignedIn,
         Self::Address,
@@ -113,7 +117,10 @@ impl Fact {
         Self::RolesAge,
     ];
 
-    /// Its name in Cedar's `context`; `principal` is a variable of its own, and posture a part of the device.
+    /// Those that are parts of the device.
+    pub(crate) const OF_DEVICE: [Self; 4] = [Self::Known, Self::DeviceId, Self::Class, Self::Posture];
+
+    /// Its name in Cedar's `context`; `principal` is a variable of its own.
     pub(crate) fn key(self) -> &'static str {
         match self {
             Self::Zone => "zone",
@@ -123,7 +130,9 @@ impl Fact {
             Self::Weekday => "weekday",
             Self::Assurance => "assurance",
             Self::AuthAge => "auth_age_seconds",
-            Self::Device => "device",
+            Self::Known => "device.known",
+            Self::DeviceId => "device.id",
+            Self::Class => "device.class",
             Self::SameDevice => "same_device",
             Self::SignedIn => "signed_in",
             Self::Address => "address",
@@ -167,6 +176,11 @@ impl Reads {
 
     pub(crate) fn has(self, fact: Fact) -> bool {
         self.0 & fact.bit() != 0
+    }
+
+    /// Whether anything of the device is read.
+    pub(crate) fn device(self) -> bool {
+        Fact::OF_DEVICE.into_iter().any(|fact| self.has(fact))
     }
 
     /// Whether time alone changes what was read.

@@ -115,11 +115,7 @@ impl<'a> Asked<'a> {
             methods: who.map(|who| who.methods).filter(|_| reads.has(Fact::Methods)),
             key_model: who.and_then(|who| who.key_model).filter(|_| reads.has(Fact::KeyModel)),
             // Posture too: without a device there is none, which is not the same as a device without any.
-            device: access
-                .device
-                .as_deref()
-                .map(identify)
-                .filter(|_| reads.has(Fact::Device) || reads.has(Fact::Posture)),
+            device: access.device.as_deref().map(identify).filter(|_| reads.device()),
             posture: access.device.as_deref().map(|device| &device.posture).filter(|_| reads.has(Fact::Posture)),
             zone: reads.has(Fact::Zone).then_some(&access.from.zone),
             address: reads.has(Fact::Address).then_some(access.from.address),

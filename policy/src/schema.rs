@@ -110,19 +110,19 @@ fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
+/// The attribute of `context` that holds the device.
+pub(crate) const DEVICE: &str = "device";
+
 /// The `context` of a question, with the facts that are read and no others: each costs about a microsecond.
 /// `None` if Cedar does not take it, which denies.
 pub(crate) fn context(facts: &Facts<'_>, reads: Reads) -> Option<Context> {
     let read = Fact::ALL.into_iter().filter(|fact| reads.has(*fact));
-    Context::from_pairs(read.filter_map(|fact| Some((attribute(fact).to_owned(), value(fact, facts, reads)?)))).ok()
+    let plain = read.filter_map(|fact| Some((fact.key().to_owned(), value(fact, facts)?)));
+    let device = reads.device().then(|| (DEVICE.to_owned(), device(facts, reads)));
+    Context::from_pairs(plain.chain(device)).ok()
 }
 
-/// The attribute of `context` that holds a fact.
-fn attribute(fact: Fact) -> &'static str {
-    if fact == Fact::Posture { Fact::Device.key() } else { fact.key() }
-}
-
-fn value(fact: Fact, facts: &Facts<'_>, reads: Reads) -> Option<RestrictedExpression> {
+fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
     let access = facts.access;
     let text = |text: &str| Some(RestrictedExpression::new_string(text.to_owned()));
     let number = |number: i64| Some(RestrictedExpression::new_long(number));
@@ -146,23 +146,23 @@ fn value(fact: Fact, facts: &Facts<'_>, reads: Reads) -> Option<RestrictedExpres
         )),
         Fact::InOutage => truth(facts.in_outage),
         Fact::RolesAge => number(facts.roles_age_seconds),
-        // The device holds its posture.
-        Fact::Device => Some(device(facts, reads)),
-        Fact::Posture if !reads.has(Fact::Device) => Some(device(facts, reads)),
-        Fact::Posture | Fact::Principal => None,
+        Fact::Known | Fact::DeviceId | Fact::Class | Fact::Posture | Fact::Principal => None,
     }
 }
 
 /// The device, with those of its parts that are read.
 fn device(facts: &Facts<'_>, reads: Reads) -> RestrictedExpression {
     let device = facts.access.device.as_ref();
-    let mut parts = Vec::with_capacity(4);
-    if reads.has(Fact::Device) {
-        let id = device.map_or("", |device| device.id.as_str());
-        let class = device.map_or("", |device| device.class.as_str());
+    let text = |text: Option<&str>| RestrictedExpression::new_string(text.unwrap_or_default().to_owned());
+    let mut parts = Vec::with_capacity(Fact::OF_DEVICE.len());
+    if reads.has(Fact::Known) {
         parts.push(("known".to_owned(), RestrictedExpression::new_bool(device.is_some())));
-        parts.push(("id".to_owned(), RestrictedExpression::new_string(id.to_owned())));
-        parts.push(("class".to_owned(), RestrictedExpression::new_string(class.to_owned())));
+    }
+    if reads.has(Fact::DeviceId) {
+        parts.push(("id".to_owned(), text(device.map(|device| device.id.as_str()))));
+    }
+    if reads.has(Fact::Class) {
+        parts.push(("class".to_owned(), text(device.map(|device| device.class.as_str()))));
     }
     if reads.has(Fact::Posture) {
         let reported = device.map_or(&[][..], |device| &device.posture);
