@@ -53,7 +53,7 @@ fn world() -> World {
     let device = Device {
         id: record.id,
         class: record.class,
-        certificate: record.certificates[0].fingerprint,
+        certificate: record.certificates.first().expect("a certificate").fingerprint,
         posture: Arc::from([]),
     };
     World { runtime, sessions, devices, device, host, opened }
@@ -124,11 +124,12 @@ fn known_device(bencher: divan::Bencher<'_, '_>) {
 #[divan::bench(sample_size = 1000)]
 fn cached_assertion(bencher: divan::Bencher<'_, '_>) {
     let (world, app) = (world(), AppId::parse("emr").expect("a name"));
+    let device = Arc::new(world.device.clone());
     let folder = std::env::temp_dir().join(format!("sekimori-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let assertions = Assertions::open_or_create(&folder, "https://login.example.jp").expect("a key");
     let ask =
-        |session: &Session| assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&world.device), NOW);
+        |session: &Session| assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&device), NOW);
     world.opened.iter().for_each(|(session, _)| drop(ask(session)));
     let mut next = world.opened.iter().cycle();
     bencher.bench_local(|| ask(&next.next().expect("a cycle has no end").0));

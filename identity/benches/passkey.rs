@@ -10,7 +10,7 @@ use store::{Credential, CredentialId, Person, Secret, Sqlite, Store, WhichCreden
 
 use authenticator::{Authenticator, Manner};
 
-#[expect(dead_code, reason = "the tests use the rest")]
+#[expect(dead_code, clippy::indexing_slicing, reason = "it is the tests' own, and they use the rest")]
 #[path = "../src/passkey/tests/authenticator.rs"]
 mod authenticator;
 
@@ -58,9 +58,9 @@ async fn enrol(store: &dyn Store, authenticator: &mut Authenticator) {
         confirmed_at: NOW,
         disabled: None,
     };
-    let handle: Vec<u8> = from_digits(&person.id.as_str()[2..]);
+    let handle: Vec<u8> = from_digits(person.id.as_str().trim_start_matches("u-"));
     authenticator.add(handle);
-    let key = &authenticator.keys[0];
+    let key = authenticator.keys.first().expect("a key");
     let (x, y) = authenticator::point(&key.pair);
     let (x, y) = (authenticator::text64(&x), authenticator::text64(&y));
     let passkey = json!({ "cred": {
@@ -88,8 +88,8 @@ async fn enrol(store: &dyn Store, authenticator: &mut Authenticator) {
 }
 
 fn from_digits(text: &str) -> Vec<u8> {
-    let digits = |at| u8::from_str_radix(&text[at..at + 2], 16).expect("hexadecimal digits");
-    (0..text.len()).step_by(2).map(digits).collect()
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).expect("digits"), 16).expect("digits");
+    text.as_bytes().chunks(2).map(byte).collect()
 }
 
 impl World {

@@ -114,7 +114,6 @@ impl Passkeys {
     }
 
     /// Has the library check the answer against the passkey as it is kept now, or against the decoy.
-    #[expect(clippy::type_complexity, reason = "said once")]
     pub(super) fn check(
         &self,
         given: &PublicKeyCredential,

@@ -111,6 +111,7 @@ refusals! {
 }
 
 /// Which check of the library failed. What it cannot read is malformed, whatever the detail.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the library's enum; whatever is not named here is unreadable")]
 pub(super) fn refusal_of(problem: &WebauthnError) -> PasskeyRefusal {
     use WebauthnError as E;
     match problem {

@@ -108,10 +108,9 @@ pub(crate) fn said<'a>(begun: &'a Begun, credential: &'a str) -> Answer<'a> {
 }
 
 pub(crate) fn reason<T: fmt::Debug>(answered: Result<T, PasskeyProblem>) -> PasskeyRefusal {
-    match answered.unwrap_err() {
-        PasskeyProblem::Refused(refused) => refused.reason,
-        other => panic!("{other:?}"),
-    }
+    let problem = answered.unwrap_err();
+    let PasskeyProblem::Refused(refused) = problem else { panic!("{problem:?}") };
+    refused.reason
 }
 
 fn options(begun: &Begun) -> Value {

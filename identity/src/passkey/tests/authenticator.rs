@@ -108,7 +108,7 @@ impl Authenticator {
     }
 
     fn creation_of(&self, options: &Value, key: usize, manner: &Manner) -> String {
-        let key = &self.keys[key];
+        let key = self.keys.get(key).expect("a key");
         let client_data = client_data(options, manner, "webauthn.create");
         let mut data = head(options["rp"]["id"].as_str().expect("as it must be"), manner, 0b0100_0000, 0);
         data.extend(self.model);
@@ -141,7 +141,7 @@ impl Authenticator {
     pub fn get(&mut self, options: &str, key: usize, manner: &Manner) -> String {
         let options = parse(options);
         let counts = self.counts;
-        let key = &mut self.keys[key];
+        let key = self.keys.get_mut(key).expect("a key");
         key.counter += u32::from(counts);
         let client_data = client_data(&options, manner, "webauthn.get");
         let data = head(options["rpId"].as_str().expect("as it must be"), manner, 0, key.counter);
@@ -211,7 +211,7 @@ fn public_key(pair: &EcdsaKeyPair) -> Cbor {
 
 /// The point of a public key.
 pub fn point(pair: &EcdsaKeyPair) -> (Vec<u8>, Vec<u8>) {
-    let (x, y) = pair.public_key().as_ref()[1..].split_at(32);
+    let (x, y) = pair.public_key().as_ref().split_at(1).1.split_at(32);
     (x.to_vec(), y.to_vec())
 }
 
