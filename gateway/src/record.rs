@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use audit::{Event, Note};
 use aws_lc_rs::digest::{SHA256, digest};
+use policy::DeviceId;
 use store::{Change, CredentialId, Invitation, InvitationId, Purpose, Store, StoreProblem};
 
 use crate::gate::Gate;
@@ -38,7 +39,16 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let mut changed = gate.changed.subscribe();
     let mut whose = Whose::default();
     loop {
-        whose.look(&*store, gate.clock.now()).await;
+        let at = gate.clock.now();
+        whose.look(&*store, at).await;
+        let snapshot = gate.snapshot.load_full();
+        let lock_of = |device: &DeviceId| snapshot.config.sessions.of(gate.devices.class_of(device)).lock;
+        for note in whose.locked(at, lock_of, |id| gate.sessions.current(id, at).is_some()) {
+            // A lock that could not be recorded is no reason to hold up what people did.
+            if let Err(problem) = recorder.note(note).await {
+                tracing::error!(%problem, "a locked session could not be recorded");
+            }
+        }
         let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
         for event in &events {
             whose.follow(event, &*store).await;

@@ -148,3 +148,26 @@ async fn an_ended_session_is_recorded_with_its_person_and_device() {
     assert!(ended.in_outage);
     assert!(codes(&notes).contains(&"device-revoked"));
 }
+
+#[tokio::test]
+async fn a_lock_is_told_once_for_each_time_and_never_of_a_session_in_use() {
+    let shelf = Shelf::open("locks");
+    let device = DeviceId::parse("ward-3").unwrap();
+    shelf.store.add_person(nurse(), "cli:root".to_owned()).await.unwrap();
+    let record = DeviceRecord::new(device.clone(), DeviceClass::WardShared, NOW);
+    shelf.store.add_device(record, "cli:root".to_owned()).await.unwrap();
+    shelf.store.open_session(session(&device), "u-1".to_owned()).await.unwrap();
+    let mut whose = Whose::default();
+    whose.look(&*shelf.store, NOW).await;
+    let (lock, later) = (Duration::from_secs(180), NOW.after(Duration::from_secs(200)));
+    let mut locked = |at, lock: Option<Duration>, is_open| whose.locked(at, |_| lock, |_| is_open).len();
+    assert_eq!(locked(NOW.after(Duration::from_secs(100)), Some(lock), false), 0, "not idle for long enough");
+    assert_eq!(locked(later, None, false), 0, "its class is never locked");
+    assert_eq!(locked(later, Some(lock), true), 0, "somebody uses it");
+    assert_eq!(locked(later, Some(lock), false), 1);
+    assert_eq!(locked(later, Some(lock), false), 0, "told already");
+    shelf.store.touch_sessions(vec![(SessionId::new(7), later)]).await.unwrap();
+    whose.look(&*shelf.store, later).await;
+    let much_later = later.after(Duration::from_secs(200));
+    assert_eq!(whose.locked(much_later, |_| Some(lock), |_| false).len(), 1, "used since, and locked again");
+}

@@ -1,10 +1,10 @@
 //! Whose a session is, for events that tell only of the session: an ended one is out of the store when its event is
-//! read.
+//! read. And which sessions stand locked.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use audit::Note;
+use audit::{Event, Note};
 use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
 use store::{Change, Store};
 
@@ -23,6 +23,11 @@ struct Known {
     provider: ProviderId,
     device: Option<DeviceId>,
     in_outage: bool,
+    /// The last use, as far as it was written down.
+    seen_at: Timestamp,
+    is_parked: bool,
+    /// The use after which it was found locked, so that each lock is told once.
+    lock_told_of: Option<Timestamp>,
     /// In which look it was last seen.
     look: u64,
 }
@@ -95,11 +100,39 @@ impl Whose {
                 provider: person.provider,
                 device: session.device,
                 in_outage: session.in_outage,
+                seen_at: session.seen_at,
+                is_parked: session.parked_at.is_some(),
+                lock_told_of: self.sessions.get(&session.id).and_then(|before| before.lock_told_of),
                 look: self.looks,
             };
             self.sessions.insert(session.id, known);
         }
         true
+    }
+
+    /// The sessions that stand locked since the last time, each told once: a lock is nothing that anybody does, so the
+    /// store has no event of it.
+    pub fn locked(
+        &mut self,
+        at: Timestamp,
+        lock_of: impl Fn(&DeviceId) -> Option<Duration>,
+        is_open: impl Fn(SessionId) -> bool,
+    ) -> Vec<Note> {
+        let mut found = Vec::new();
+        for (id, known) in &mut self.sessions {
+            let Some(lock) = known.device.as_ref().and_then(&lock_of) else { continue };
+            let is_told = known.lock_told_of == Some(known.seen_at);
+            if known.look == self.looks
+                && !known.is_parked
+                && !is_told
+                && at.since(known.seen_at) > lock
+                && !is_open(*id)
+            {
+                known.lock_told_of = Some(known.seen_at);
+                found.push(*id);
+            }
+        }
+        found.into_iter().map(|id| self.of_session(Note::new(Event::SessionLocked, at), id)).collect()
     }
 
     /// Adds the session, and whose it is as far as that is known.
