@@ -1,7 +1,7 @@
 //! HTTP/1.1 towards upstreams (RFC 9112): one connection, one exchange at a time, driven by whoever waits for it.
 //!
 //! Why not hyper's client: it runs a task of its own for each connection, and handing every request and answer to and
-//! from it cost a seventh of what a small request takes (docs/decisions/0022). Heads are parsed by `httparse`, as hyper
+//! from it cost a seventh of what a small request takes (docs/decisions/0025). Heads are parsed by `httparse`, as hyper
 //! does. Whatever an answer could be read as in two ways is refused here, before any of it is passed on.
 //! Deliberately not here: protocol switches (`upstream/websocket.rs`), HTTP/2, choosing a server.
 
