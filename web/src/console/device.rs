@@ -107,10 +107,10 @@ fn facts(desk: &Desk<'_>, device: &DeviceRecord) -> Facts {
         ("console-certificate-until", Bit::Text(until)),
         ("console-leaves", Bit::Text(leaves)),
         ("console-stock-taken", Bit::Text(device.stock_taken_at.map_or_else(never, |at| desk.day(at)))),
-        ("console-added", Bit::Text(desk.day(device.added_at))),
+        ("console-added", Bit::Moment(desk.day(device.added_at))),
     ];
     if let Some(at) = device.revoked_at {
-        rows.push(("console-revoked", Bit::Text(desk.minute(at))));
+        rows.push(("console-revoked", Bit::Moment(desk.minute(at))));
     }
     let rows = rows.into_iter().map(|(label, bit)| (desk.say(label), vec![bit])).collect();
     Facts { id: "facts", heading: desk.say("console-device-facts"), rows }
@@ -130,8 +130,8 @@ fn certificates(desk: &Desk<'_>, device: &DeviceRecord) -> Table {
         vec![
             first,
             vec![Bit::Text(desk.say(issuer_key(certificate.issuer))), Bit::soft(&certificate.serial)],
-            vec![Bit::Text(desk.minute(certificate.issued_at))],
-            vec![Bit::Text(desk.minute(certificate.ends_at))],
+            vec![Bit::Moment(desk.minute(certificate.issued_at))],
+            vec![Bit::Moment(desk.minute(certificate.ends_at))],
         ]
     };
     Table {
@@ -179,8 +179,8 @@ async fn posture(desk: &Desk<'_>, device: &DeviceRecord) -> Result<Table, Refuse
                     [Bit::text(row.name.as_str())].into_iter().chain(stale).collect(),
                     vec![Bit::text(&row.value)],
                     vec![Bit::text(row.source.as_str())],
-                    vec![Bit::Text(desk.minute(row.at))],
-                    vec![Bit::Text(desk.minute(row.expires_at))],
+                    vec![Bit::Moment(desk.minute(row.at))],
+                    vec![Bit::Moment(desk.minute(row.expires_at))],
                 ]
             })
             .collect(),
@@ -202,8 +202,8 @@ async fn sessions(desk: &Desk<'_>, device: &DeviceRecord) -> Result<Table, Refus
         vec![
             first,
             vec![Bit::Text(methods(desk, session))],
-            vec![Bit::Text(desk.minute(session.opened_at))],
-            vec![Bit::Text(desk.minute(session.seen_at))],
+            vec![Bit::Moment(desk.minute(session.opened_at))],
+            vec![Bit::Moment(desk.minute(session.seen_at))],
         ]
     };
     Ok(Table {

@@ -209,7 +209,7 @@ pub(super) async fn ask_revoke_certificate(desk: &Desk<'_>) -> Shown {
     let fingerprint = certificate.fingerprint.to_string();
     let more = vec![
         (desk.say("console-certificate"), vec![Bit::Mono(fingerprint.clone())]),
-        (desk.say("console-until"), vec![Bit::Text(desk.minute(certificate.ends_at))]),
+        (desk.say("console-until"), vec![Bit::Moment(desk.minute(certificate.ends_at))]),
     ];
     let action = format!("/devices/{}/certificates/{fingerprint}/revoke", device.id);
     Ok(desk.show(ask(desk, &device, "revoke-certificate", action, more)))

@@ -54,7 +54,7 @@ async fn row(desk: &Desk<'_>, invitation: &Invitation) -> Result<Vec<Vec<Bit>>, 
     let mut row = vec![
         vec![Bit::text(&purpose)],
         vec![whom],
-        vec![Bit::Text(desk.minute(invitation.expires_at))],
+        vec![Bit::Moment(desk.minute(invitation.expires_at))],
         vec![Bit::Text(desk.actor_name(&invitation.made_by).await?), Bit::Soft(desk.minute(invitation.made_at))],
         vec![Bit::text(&invitation.reason), Bit::soft(&invitation.proofing)],
     ];

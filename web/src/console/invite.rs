@@ -177,7 +177,7 @@ pub(super) async fn ask_remove_key(desk: &Desk<'_>) -> Shown {
     let rows = vec![
         (desk.say("console-person"), vec![Bit::text(&person.name)]),
         (desk.say("console-key"), vec![Bit::text(&key.name)]),
-        (desk.say("console-added"), vec![Bit::Text(desk.day(key.added_at))]),
+        (desk.say("console-added"), vec![Bit::Moment(desk.day(key.added_at))]),
         (desk.say("console-last-used"), vec![Bit::Text(used)]),
     ];
     let form = Form {

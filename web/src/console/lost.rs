@@ -70,7 +70,7 @@ pub(super) async fn lose(desk: &Desk<'_>) -> Shown {
         return Ok(desk.show_problem(desk.say("console-problem-own-device"), content(desk, &device).await?));
     }
     let revoked = desk.store().revoke_device(&device.id, desk.at(), desk.actor()).await?;
-    let note = Note::new(Event::DeviceRevoked, desk.at()).who(&desk.who).actor(desk.actor()).code("lost");
+    let note = Note::new(Event::DeviceRevoked, desk.at()).actor(desk.actor()).session(desk.who.session).code("lost");
     // The device is shut out whether or not the reason can be recorded; the store's event tells the log of it again.
     if desk.record_about(note.reason(&reason), Some(&device.id)).await.is_err() {
         warn!(request = %desk.request.request, device = %device.id, "why a device was lost could not be recorded");

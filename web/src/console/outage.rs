@@ -87,7 +87,7 @@ fn periods(desk: &Desk<'_>, statuses: &[OutageStatus]) -> Table {
     let row = |(provider, period): &(&ProviderId, &OutagePeriod)| {
         let place = format!("/outage/report?provider={provider}&since={}", period.since.unix_micros());
         vec![
-            vec![Bit::Text(desk.minute(period.since))],
+            vec![Bit::Moment(desk.minute(period.since))],
             vec![Bit::Text(period.until.map_or_else(|| desk.say("console-outage-lasts"), |at| desk.minute(at)))],
             vec![Bit::Text(desk.provider_name(provider))],
             vec![Bit::Text(desk.say(by_key(period.by)))],
@@ -213,7 +213,7 @@ fn report_page(desk: &Desk<'_>, report: &OutageReport, note: Option<String>) -> 
     let until = report.period.until.map_or_else(|| desk.say("console-outage-lasts"), |at| desk.minute(at));
     let rows = vec![
         (desk.say("console-provider"), vec![Bit::Text(desk.provider_name(&report.provider))]),
-        (desk.say("console-from"), vec![Bit::Text(desk.minute(report.period.since))]),
+        (desk.say("console-from"), vec![Bit::Moment(desk.minute(report.period.since))]),
         (desk.say("console-to"), vec![Bit::Text(until)]),
         (desk.say("console-began-by"), vec![Bit::Text(desk.say(by_key(report.period.by)))]),
         (desk.say("console-people"), vec![Bit::Text(report.people.len().to_string())]),

@@ -69,8 +69,8 @@ async fn facts(desk: &Desk<'_>, person: &Person) -> Result<Facts, Refused> {
         ("console-roles", vec![Bit::Text(desk.role_names(&person.roles))]),
         ("console-provider", vec![Bit::Text(desk.provider_name(&person.provider))]),
         ("console-last-sign-in", vec![Bit::Text(last_sign_in(desk, person))]),
-        ("console-roles-confirmed", vec![Bit::Text(desk.minute(person.confirmed_at))]),
-        ("console-added", vec![Bit::Text(desk.day(person.added_at))]),
+        ("console-roles-confirmed", vec![Bit::Moment(desk.minute(person.confirmed_at))]),
+        ("console-added", vec![Bit::Moment(desk.day(person.added_at))]),
         ("console-id", vec![Bit::Mono(person.id.to_string())]),
     ];
     if let Some(disabled) = &person.disabled {
@@ -112,7 +112,7 @@ async fn key_row(desk: &Desk<'_>, key: &Credential, may_remove: bool) -> Result<
     let mut row = vec![
         vec![Bit::text(&key.name), Bit::Mark(Mark::plain(desk.say(bound)))],
         vec![Bit::Text(model)],
-        vec![Bit::Text(desk.day(key.added_at)), Bit::Soft(desk.actor_name(&key.added_by).await?)],
+        vec![Bit::Moment(desk.day(key.added_at)), Bit::Soft(desk.actor_name(&key.added_by).await?)],
         vec![Bit::Text(used)],
         vec![Bit::text(&key.proofing)],
     ];
@@ -137,7 +137,7 @@ async fn sessions(desk: &Desk<'_>, person: &Person) -> Result<Table, Refused> {
 }
 
 fn session_row(desk: &Desk<'_>, session: &SessionRecord, may_end: bool) -> Vec<Vec<Bit>> {
-    let mut first = vec![Bit::Text(desk.minute(session.opened_at))];
+    let mut first = vec![Bit::Moment(desk.minute(session.opened_at))];
     first.extend(session_marks(desk, session).into_iter().map(Bit::Mark));
     if may_end {
         first.push(Bit::link(desk.say("console-end"), format!("/sessions/{}/end", session.id)));
@@ -146,8 +146,8 @@ fn session_row(desk: &Desk<'_>, session: &SessionRecord, may_end: bool) -> Vec<V
         first,
         vec![device_bit(desk, session)],
         vec![Bit::Text(methods(desk, session))],
-        vec![Bit::Text(desk.minute(session.seen_at))],
-        vec![Bit::Text(desk.minute(session.ends_at))],
+        vec![Bit::Moment(desk.minute(session.seen_at))],
+        vec![Bit::Moment(desk.minute(session.ends_at))],
     ]
 }
 
@@ -203,7 +203,7 @@ async fn invitations(desk: &Desk<'_>, person: &Person) -> Result<Table, Refused>
         let about = desk.say(purpose_key(invitation.invited.purpose()));
         let mut row = vec![
             vec![Bit::text(&about)],
-            vec![Bit::Text(desk.minute(invitation.expires_at))],
+            vec![Bit::Moment(desk.minute(invitation.expires_at))],
             vec![Bit::Text(desk.actor_name(&invitation.made_by).await?)],
             vec![Bit::text(&invitation.reason)],
         ];

@@ -143,9 +143,10 @@ impl Desk<'_> {
     }
 
     fn trail_row(&self, entry: &Entry, found: &Found) -> Vec<Vec<Bit>> {
-        let from = [entry.dev.as_ref().map(|dev| self.device_bit(dev)), entry.ip.as_ref().map(Bit::soft)];
+        let device = entry.dev.as_ref().filter(|_| !is_about_device(entry)).map(|dev| self.device_bit(dev));
+        let from = [device, entry.ip.as_ref().map(Bit::soft)];
         vec![
-            vec![Bit::text(self.moment(&entry.ts))],
+            vec![Bit::Moment(self.moment(&entry.ts))],
             self.doer(entry, found),
             self.deed(entry, found),
             from.into_iter().flatten().collect(),
@@ -210,6 +211,9 @@ impl Desk<'_> {
         if let (Some(_), Some(user)) = (&entry.actor, &entry.sub) {
             bits.extend(self.person_bits(user, entry, found));
         }
+        if is_about_device(entry) {
+            bits.extend(entry.dev.as_ref().map(|device| self.device_bit(device)));
+        }
         let said = [entry.reason.as_ref(), entry.proofing.as_ref()];
         bits.extend(said.into_iter().flatten().map(Bit::soft));
         bits
@@ -224,6 +228,11 @@ impl Desk<'_> {
     pub(super) fn moment(&self, text: &str) -> String {
         Timestamp::parse_rfc3339(text).map_or_else(|| text.to_owned(), |at| self.minute(at))
     }
+}
+
+/// Whether the device of a line is what it is about, rather than where somebody sat.
+fn is_about_device(entry: &Entry) -> bool {
+    entry.actor.is_some() || entry.ev == "log-read"
 }
 
 /// Whether a line tells of a change, rather than of an access.

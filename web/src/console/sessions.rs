@@ -72,8 +72,8 @@ fn row(desk: &Desk<'_>, session: &SessionRecord, person: &Person) -> Vec<Vec<Bit
         name.into_iter().chain(session_marks(desk, session).into_iter().map(Bit::Mark)).collect(),
         vec![device_bit(desk, session)],
         vec![Bit::Text(methods(desk, session))],
-        vec![Bit::Text(desk.minute(session.opened_at))],
-        vec![Bit::Text(desk.minute(session.seen_at))],
+        vec![Bit::Moment(desk.minute(session.opened_at))],
+        vec![Bit::Moment(desk.minute(session.seen_at))],
     ];
     if desk.is(Duty::Help) {
         let end = Bit::link(desk.say("console-end"), format!("/sessions/{}/end", session.id));
@@ -98,9 +98,9 @@ pub(super) async fn ask_end(desk: &Desk<'_>) -> Shown {
         (desk.say("console-person"), vec![Bit::link(&person.name, format!("/people/{}", person.id))]),
         (desk.say("console-device"), vec![device_bit(desk, &session)]),
         (desk.say("console-methods"), vec![Bit::Text(methods(desk, &session))]),
-        (desk.say("console-since"), vec![Bit::Text(desk.minute(session.opened_at))]),
-        (desk.say("console-last-used"), vec![Bit::Text(desk.minute(session.seen_at))]),
-        (desk.say("console-until"), vec![Bit::Text(desk.minute(session.ends_at))]),
+        (desk.say("console-since"), vec![Bit::Moment(desk.minute(session.opened_at))]),
+        (desk.say("console-last-used"), vec![Bit::Moment(desk.minute(session.seen_at))]),
+        (desk.say("console-until"), vec![Bit::Moment(desk.minute(session.ends_at))]),
         (desk.say("console-id"), vec![Bit::Mono(session.id.to_string())]),
     ];
     let form = Form {

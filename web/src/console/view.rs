@@ -160,6 +160,8 @@ pub(super) enum Bit {
     Text(String),
     /// Beside the point, on its own line.
     Soft(String),
+    /// A day, or a day and an hour; neither is broken.
+    Moment(String),
     /// To be read character by character.
     Mono(String),
     Link {
@@ -177,6 +179,11 @@ pub(super) enum Bit {
 }
 
 impl Bit {
+    /// The words of a text that are kept whole.
+    pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+        text.split(' ')
+    }
+
     pub(super) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
