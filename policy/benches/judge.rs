@@ -61,7 +61,7 @@ fn report(rules: usize) {
     let mut allowed = 0;
     let mut judged = percentiles(
         20_000,
-        |number| access(number % USERS, number % USERS, &format!("/{number}")),
+        |number| access(number % USERS, number % USERS, &format!("/fhir/{number}")),
         |access| {
             allowed += usize::from(matches!(warm.judge(access, ()), policy::Verdict::Allow(_)));
         },
