@@ -3,7 +3,6 @@
 //! Being believed means only that the certificate is genuine and its CA stands by it: which device it is, and whether
 //! the institution itself has revoked it, is asked of the ledger on every request.
 
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -17,13 +16,13 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
-use crate::crl::Crl;
-use crate::der::{Facts, day};
-use crate::{CertProblem, DeviceCa, Refusal, Shown, files};
+use crate::{CertProblem, DeviceCa, Refusal, Shown};
 
+mod load;
 mod verifier;
 
-use verifier::{Kept, Verifier, is_named};
+use load::load;
+use verifier::{Kept, Verifier};
 
 /// How often the set of CAs may change while the program runs; each change keeps a few hundred bytes for good.
 const CHANGES_MAX: usize = 10_000;
@@ -67,7 +66,7 @@ impl DeviceRoots {
     /// # Errors
     /// Every file that cannot be used: unreadable, a CA that is expired or none, a list that none of the CAs signed.
     pub fn load(own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<Arc<Self>, Vec<CertProblem>> {
-        let verifier = build(own, trust, at)?;
+        let verifier = load(own, trust, at)?;
         Ok(Arc::new(Self {
             hints: Hints { subjects: verifier.subjects(), next: OnceLock::new() },
             verifier: ArcSwap::from_pointee(verifier),
@@ -81,7 +80,7 @@ impl DeviceRoots {
     /// # Errors
     /// As for [`DeviceRoots::load`]; what was in force then stays in force.
     pub fn reload(&self, own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<(), Vec<CertProblem>> {
-        let verifier = build(own, trust, at)?;
+        let verifier = load(own, trust, at)?;
         let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.verifier.load_full();
         let same_cas = before.certificates == verifier.certificates;
@@ -220,103 +219,6 @@ impl ClientCertVerifier for Following {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.roots.verifier.load().supported_verify_schemes()
     }
-}
-
-fn build(own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<Verifier, Vec<CertProblem>> {
-    let mut problems = Vec::new();
-    let mut others = Vec::new();
-    for file in &trust.ca_files {
-        match ca_certificates(file, at) {
-            Ok(found) => others.extend(found),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    // Without all CAs it cannot be said whose a list is.
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let mut lists = Vec::new();
-    for file in &trust.crl_files {
-        match Crl::load(file).and_then(|found| of_known_cas(file, found, &others)) {
-            Ok(found) => lists.extend(found.into_iter().map(|crl| Kept {
-                file: file.display().to_string(),
-                usable_until: crl.usable_until(trust.crl_max_age),
-                crl,
-            })),
-            Err(problem) => problems.push(problem),
-        }
-    }
-    if !problems.is_empty() {
-        return Err(problems);
-    }
-    let lists = latest(lists, &others);
-    for list in lists.iter().filter(|list| list.usable_until <= at) {
-        tracing::error!(file = %list.file, until = %list.usable_until, "a revocation list is too old; devices of its CA are refused");
-    }
-    Verifier::new(own.anchors().cloned().collect(), others, lists).map_err(|problem| vec![problem])
-}
-
-/// Each list must be signed by a CA that is trusted; a list of somebody else would be waited for in vain.
-fn of_known_cas(file: &Path, lists: Vec<Crl>, cas: &[CertificateDer<'static>]) -> Result<Vec<Crl>, CertProblem> {
-    for list in &lists {
-        if !cas.iter().any(|ca| is_named(ca, &list.issuer)) {
-            return Err(CertProblem::at(
-                file,
-                format!("holds a revocation list of `{}`, which is no CA of `ca_files`", list.issuer_in_words),
-                "name that CA's certificate in `ca_files`, or remove the list",
-            ));
-        }
-        if !cas.iter().any(|ca| list.is_signed_by(ca)) {
-            return Err(CertProblem::at(
-                file,
-                format!(
-                    "holds a revocation list that is not signed by `{}`, whose name it bears",
-                    list.issuer_in_words
-                ),
-                "fetch the list again from the CA",
-            ));
-        }
-    }
-    Ok(lists)
-}
-
-/// Of lists about the same certificates, by the same key, the one made last.
-fn latest(lists: Vec<Kept>, cas: &[CertificateDer<'static>]) -> Vec<Kept> {
-    let signer = |kept: &Kept| cas.iter().position(|ca| kept.crl.is_signed_by(ca));
-    let mut latest: Vec<(Option<usize>, Kept)> = Vec::new();
-    for kept in lists {
-        let by = signer(&kept);
-        if latest.iter().any(|(other_by, other)| *other_by == by && other.crl.replaces(&kept.crl)) {
-            continue;
-        }
-        latest.retain(|(other_by, other)| *other_by != by || !kept.crl.replaces(&other.crl));
-        latest.push((by, kept));
-    }
-    latest.into_iter().map(|(_, kept)| kept).collect()
-}
-
-/// Reads a file of CA certificates; each must be a CA and in force, because a root's end is looked at nowhere else.
-pub(crate) fn ca_certificates(file: &Path, at: Timestamp) -> Result<Vec<CertificateDer<'static>>, CertProblem> {
-    let certificates = files::certificates(file)?;
-    for certificate in &certificates {
-        let facts = Facts::read(certificate)
-            .ok_or_else(|| CertProblem::at(file, "holds no readable certificate", "write it again as PEM"))?;
-        if !facts.is_ca {
-            return Err(CertProblem::at(
-                file,
-                "holds a certificate that is not of a CA",
-                "give the certificate of the CA that signs, not one that it signed",
-            ));
-        }
-        if facts.ends_at < at {
-            return Err(CertProblem::at(
-                file,
-                format!("holds a CA certificate that expired on {}", day(facts.ends_at)),
-                "replace it by its successor, or remove it",
-            ));
-        }
-    }
-    Ok(certificates)
 }
 
 #[cfg(test)]
