@@ -66,8 +66,11 @@ pub(crate) fn set(response: &mut Response<Bytes>, name: HeaderName, value: Heade
     response.headers_mut().insert(name, value);
 }
 
-/// Adds cookies.
+/// Adds cookies; to an answer that empties the browser of them there is nothing to add.
 pub(crate) fn add_cookies(response: &mut Response<Bytes>, cookies: impl IntoIterator<Item = HeaderValue>) {
+    if response.headers().contains_key("clear-site-data") {
+        return;
+    }
     for cookie in cookies {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

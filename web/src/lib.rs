@@ -52,6 +52,12 @@ pub use site::{Site, SiteParts};
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+mod key_tests;
+#[cfg(test)]
 mod page_tests;
+#[cfg(test)]
+mod program_tests;
+#[cfg(test)]
+mod soft_key;
 #[cfg(test)]
 mod testing;

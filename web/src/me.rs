@@ -169,6 +169,7 @@ impl Site {
             let is_ours = [r#","app":"login""#, r#","app":"portal""#].iter().any(|app| line.contains(app));
             is_access && !is_ours && line.contains(&own)
         };
+        let Ok(_search) = self.searches.acquire().await else { return Vec::new() };
         let found = tokio::task::spawn_blocking(move || audit::search(&directory, search, wanted)).await;
         match found {
             Ok(Ok(found)) => found.lines.iter().filter_map(|line| self.opened_row(line, voice)).collect(),

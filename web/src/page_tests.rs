@@ -8,11 +8,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use policy::{AppId, Assurance, Challenge, Host, Path, ProviderId, Reason, SessionId, Timestamp, UserId, Who};
+use policy::{
+    AppId, Assurance, Challenge, DeviceClass, DeviceId, Host, Path, ProviderId, Reason, SessionId, Timestamp, UserId,
+    Who,
+};
+use serde_json::json;
+use store::DeviceRecord;
 
+use crate::key_tests::{SECOND_FACTOR, with_key};
 use crate::testing::{Browser, EMR, Hospital, LOGIN, PORTAL, challenged, reasons, request_id, text, ward_terminal};
 use crate::{AnswerForm, Asset, Fault, Language, Page, Refusal, TABLE, Why, help_code};
 
+/// The same as far as a name may hold it.
+const HOSTILE_NAME: &str = "森 <script>alert(1)</script>'\"<";
 const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
 
 fn who(name: &str, roles: &[&str]) -> Arc<Who> {
@@ -112,6 +120,68 @@ async fn every_page(language: Language) -> Vec<(String, Response<Bytes>)> {
         let challenged = challenged(challenge, EMR, path, HOSTILE.to_owned(), headers.clone(), hospital.now());
         pages.push((name.into(), hospital.site.session_over_form(&challenged, body)));
     }
+    pages.extend(every_page_of_keys(language).await);
+    pages
+}
+
+/// The pages of passkeys, shared terminals, devices and one's own, in one language, by name.
+async fn every_page_of_keys(language: Language) -> Vec<(String, Response<Bytes>)> {
+    let provider = format!("{SECOND_FACTOR}enrol_at_first_sign_in = true\n");
+    let hospital = Hospital::with_keys("", &provider).await;
+    let (_, mut key) = with_key(&hospital, "h.mori", HOSTILE_NAME).await;
+    let switch = json!({ "for": "switch" });
+    let nobody = Browser { language: language.tag(), ..Browser::at(None) };
+    let mut nurse = Browser { language: language.tag(), ..Browser::at(Some(ward_terminal())) };
+    let mut pages = Vec::new();
+    let of = |path: &str| format!("https://{LOGIN}{path}");
+    let (_, second_enrol) = nobody.clone().open(&hospital, &of("/begin?provider=city")).await;
+    pages.push(("second-enrol".to_owned(), second_enrol));
+    for (name, path) in [
+        ("sign-in-by-key", "/sign-in?h=x"),
+        ("who-is-here", "/switch"),
+        ("enrol", "/enrol"),
+        ("enrolled", "/enrol?done=1"),
+        ("temporary", "/temporary?h=x"),
+        ("device", "/device"),
+    ] {
+        pages.push((name.to_owned(), nobody.clone().get(&hospital, &of(path)).await));
+    }
+    nurse.touch(&hospital, &mut key, &switch).await;
+    pages.push(("portal-shared".to_owned(), nurse.open(&hospital, &format!("https://{PORTAL}/")).await.1));
+    pages.push(("me".to_owned(), nurse.open(&hospital, &format!("https://{PORTAL}/me?done=1")).await.1));
+    for (name, path) in [
+        ("enrol-own", "/enrol?own=1"),
+        ("step-up-by-key", "/sign-in?again=aal3"),
+        ("device-known", "/device"),
+        ("switch-while-open", "/switch"),
+    ] {
+        pages.push((name.to_owned(), nurse.clone().get(&hospital, &of(path)).await));
+    }
+    let mut left = nurse.clone();
+    let switching = left.post(&hospital, &format!("https://{PORTAL}/.sekimori/switch"), "").await;
+    pages.push(("switching".to_owned(), switching));
+    pages.push(("waiting".to_owned(), left.get(&hospital, &of("/sign-in?h=x")).await));
+    left.touch(&hospital, &mut key, &switch).await;
+    hospital.pass_seconds(200);
+    pages.push(("locked".to_owned(), left.get(&hospital, &of("/sign-in?h=x")).await));
+
+    let id = DeviceId::parse("tablet-1").unwrap();
+    let record = DeviceRecord::new(id.clone(), DeviceClass::Tablet, hospital.now());
+    hospital.store.add_device(record, "test".to_owned()).await.unwrap();
+    let people = &hospital.site.parts.people;
+    let made = people.invite_device(&id, Duration::from_secs(600), "", "cli:test", hospital.now()).await.unwrap();
+    let form = format!("code={}&form=pkcs12", made.code.expose());
+    pages.push(("device-ready".to_owned(), nobody.clone().post(&hospital, &of("/device"), &form).await));
+
+    let open = Hospital::with_keys("", "").await;
+    let city = ProviderId::parse("city").unwrap();
+    open.site.parts.outage.switch(&city, identity::OutageSwitch::On, "cli:test", open.now()).await.unwrap();
+    let mut next = Browser { language: language.tag(), ..Browser::at(None) };
+    pages.push(("sign-in-outage".to_owned(), next.get(&open, &of("/sign-in")).await));
+    let (_, mut another) = with_key(&open, "h.mori", "森 花").await;
+    next.touch(&open, &mut another, &json!({ "for": "sign-in" })).await;
+    next.post(&open, &of("/.sekimori/sign-out"), "").await;
+    pages.push(("land".to_owned(), next.open(&open, &of("/begin?provider=city")).await.1));
     pages
 }
 

@@ -3,9 +3,8 @@
 use bytes::Bytes;
 use config::App;
 use http::{Response, StatusCode};
-use policy::{Device, Timestamp, Who};
+use policy::{Device, Who};
 
-use crate::notice::wall_clock;
 use crate::site::said;
 use crate::view::{AppTile, PortalView, show};
 use crate::{Language, PageRequest, Site, language};
@@ -32,10 +31,11 @@ impl Site {
             login: who.as_ref().map_or(String::new(), |who| who.login.to_string()),
             roles: who.as_ref().map_or(String::new(), |who| self.role_names(who, language)),
             device: self.device_name(request.device.as_deref(), language),
-            until: who.as_ref().map_or(String::new(), |who| self.until(who.ends_at, request.at)),
+            until: who.as_ref().map_or(String::new(), |who| self.clock(who.ends_at, request.at)),
             apps: apps.iter().map(|app| self.tile(app, language)).collect(),
             none: voice.say(none),
             none_do: voice.say(none_do),
+            is_shared: self.is_shared(request),
         };
         show(StatusCode::OK, &view)
     }
@@ -62,13 +62,5 @@ impl Site {
             None => voice.say("portal-device-none"),
             Some(device) => format!("{} ({})", device.id, voice.say(&format!("device-{}", device.class.as_str()))),
         }
-    }
-
-    /// When the session ends: the hour, with the day where that is not today.
-    fn until(&self, ends_at: Timestamp, now: Timestamp) -> String {
-        let (end, today) = (wall_clock(ends_at, self.config().offset), wall_clock(now, self.config().offset));
-        let minutes = end.get(..16).unwrap_or(&end);
-        let is_today = end.get(..10) == today.get(..10);
-        if is_today { minutes.get(11..).unwrap_or(minutes).to_owned() } else { minutes.to_owned() }
     }
 }

@@ -71,10 +71,10 @@ fn folder() -> Folder {
 }
 
 /// A provider's table in the configuration.
-fn provider_table(id: &str, ja: &str, en: &str) -> String {
+fn provider_table(id: &str, ja: &str, en: &str, more: &str) -> String {
     format!(
         "[[provider]]\nid = \"{id}\"\nname = {{ ja = \"{ja}\", en = \"{en}\" }}\nissuer = \"https://{id}.example\"\n\
-         client_id = \"sekimori\"\nroles_claim = \"groups\"\n[provider.roles]\nnurses = \"nurse\"\n\
+         client_id = \"sekimori\"\nroles_claim = \"groups\"\n{more}[provider.roles]\nnurses = \"nurse\"\n\
          [provider.assurance]\nmfa = \"aal2\"\n\n"
     )
 }
@@ -84,12 +84,14 @@ fn provider_table(id: &str, ja: &str, en: &str) -> String {
 struct Extra {
     gateway: String,
     roles: String,
+    /// To the first provider.
+    provider: String,
 }
 
 fn config(folder: &Folder, providers: usize, extra: &Extra) -> Config {
     let providers: String = [
-        provider_table("city", "市立病院アカウント", "City Hospital account"),
-        provider_table("vendor-idp", "業者アカウント", "Vendor account"),
+        provider_table("city", "市立病院アカウント", "City Hospital account", &extra.provider),
+        provider_table("vendor-idp", "業者アカウント", "Vendor account", ""),
     ]
     .into_iter()
     .take(providers)
@@ -115,10 +117,13 @@ fn config(folder: &Folder, providers: usize, extra: &Extra) -> Config {
     for file in ["cert.pem", "key.pem"] {
         fs::write(folder.0.join(file), "not read here").unwrap();
     }
+    fs::write(folder.0.join("token"), "a-token-of-the-mdm-that-is-long-enough").unwrap();
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(folder.0.join("key.pem"), fs::Permissions::from_mode(0o600)).unwrap();
+        for file in ["key.pem", "token"] {
+            fs::set_permissions(folder.0.join(file), fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
     config::parse(&text, "sekimori.toml", &folder.0).unwrap_or_else(|problems| panic!("{problems}"))
 }
@@ -140,7 +145,13 @@ impl Hospital {
         let roles = roles
             + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
                auditors = [\"auditor\"]\n\n[directory]\nlocal = true\n";
-        Self::with(1, &Extra { gateway, roles }).await
+        Self::with(1, &Extra { gateway, roles, ..Extra::default() }).await
+    }
+
+    /// With people whom the gateway itself knows, and more tables and lines for the first provider.
+    pub(crate) async fn with_keys(tables: &str, provider: &str) -> Self {
+        let roles = format!("[directory]\nlocal = true\n\n{tables}\n");
+        Self::with(1, &Extra { roles, provider: provider.to_owned(), ..Extra::default() }).await
     }
 
     async fn with(count: usize, extra: &Extra) -> Self {
@@ -422,6 +433,28 @@ impl Browser {
                 jar.insert(name.to_owned(), value.to_owned());
             }
         }
+        // Browsers empty themselves after they kept what the answer sets.
+        if response.headers().get("clear-site-data").is_some_and(|what| what.to_str().unwrap().contains("\"cookies\""))
+        {
+            self.cookies.clear();
+        }
+    }
+
+    /// Posts JSON as our script does.
+    pub(crate) async fn post_json(
+        &mut self,
+        hospital: &Hospital,
+        url: &str,
+        body: &serde_json::Value,
+    ) -> Response<Bytes> {
+        let (host, _, _) = parts(url);
+        let mut headers = self.headers(&host);
+        headers.insert("accept", HeaderValue::from_static("application/json"));
+        headers.insert("sec-fetch-mode", HeaderValue::from_static("cors"));
+        headers.insert("origin", HeaderValue::from_str(&format!("https://{host}")).unwrap());
+        headers.insert("sec-fetch-site", HeaderValue::from_static("same-origin"));
+        headers.insert("content-type", HeaderValue::from_static("application/json"));
+        self.send(hospital, "POST", url, headers, Bytes::from(body.to_string())).await
     }
 
     /// Opens an address and follows every redirect, through the provider too. The last address and answer.

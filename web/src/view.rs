@@ -236,6 +236,8 @@ pub(crate) struct PortalView<'a> {
     pub(crate) apps: Vec<AppTile>,
     pub(crate) none: String,
     pub(crate) none_do: String,
+    /// Whether the device is handed from one person to the next.
+    pub(crate) is_shared: bool,
 }
 
 /// How a notice feels.
