@@ -308,9 +308,12 @@ mod tests {
         let ward = Ward::open().await;
         let problem = desk(&ward).receive(TOKEN, content_type, body.as_bytes(), START).await.unwrap_err();
         assert!(ward.store.posture().await.unwrap().is_empty(), "nothing half taken in");
-        match problem {
-            PostureProblem::Rows(places) => places.into_iter().map(|place| place.place).collect(),
-            other => vec![other.code().to_owned()],
+        match &problem {
+            PostureProblem::Rows(places) => places.iter().map(|place| place.place.clone()).collect(),
+            PostureProblem::Unauthorized
+            | PostureProblem::Format
+            | PostureProblem::TooMuch
+            | PostureProblem::Store(_) => vec![problem.code().to_owned()],
         }
     }
 

@@ -145,19 +145,16 @@ async fn an_id_token_without_roles_takes_them_away_as_at_the_sign_in() {
 
 #[tokio::test]
 async fn silence_and_nonsense_change_nothing() {
-    let answers: Vec<(&str, Box<dyn Fn(&Idp)>)> = vec![
-        ("down", Box::new(|idp| idp.told().is_down = true)),
-        ("500", Box::new(|idp| idp.told().refuses_refresh = Some((500, json!({}))))),
-        (
-            "invalid_client",
-            Box::new(|idp| idp.told().refuses_refresh = Some((401, json!({"error": "invalid_client"})))),
-        ),
-        ("no token", Box::new(|idp| idp.told().refuses_refresh = Some((200, json!({}))))),
-        ("user info fails", Box::new(|idp| idp.told().omits_id_token = true)),
-        ("forged", Box::new(|idp| idp.told().forge = Some(hostile::signed_by_another_under_the_same_name))),
-        ("old", Box::new(|idp| idp.told().change = Box::new(|claims| claims["iat"] = json!(1)))),
-        ("another issuer", Box::new(|idp| idp.told().change = Box::new(|claims| claims["iss"] = json!("https://x")))),
-        ("another client", Box::new(|idp| idp.told().change = Box::new(|claims| claims["aud"] = json!("x")))),
+    let answers = [
+        ("down", (|idp| idp.told().is_down = true) as fn(&Idp)),
+        ("500", |idp| idp.told().refuses_refresh = Some((500, json!({})))),
+        ("bad client", |idp| idp.told().refuses_refresh = Some((401, json!({"error": "invalid_client"})))),
+        ("no token", |idp| idp.told().refuses_refresh = Some((200, json!({})))),
+        ("user info fails", |idp| idp.told().omits_id_token = true),
+        ("forged", |idp| idp.told().forge = Some(hostile::signed_by_another_under_the_same_name)),
+        ("old", |idp| idp.told().change = Box::new(|claims| claims["iat"] = json!(1))),
+        ("another issuer", |idp| idp.told().change = Box::new(|claims| claims["iss"] = json!("https://x"))),
+        ("another client", |idp| idp.told().change = Box::new(|claims| claims["aud"] = json!("x"))),
     ];
     for (name, tell) in answers {
         let desk = Desk::open().await;
