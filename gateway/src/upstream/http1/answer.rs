@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use http_body::{Body, Frame, SizeHint};
@@ -63,7 +63,11 @@ impl AnswerBody {
     }
 
     /// The connection, where the exchange came to its end on both sides and another may follow.
-    pub fn into_connection(self) -> Option<Connection> {
+    pub fn into_connection(mut self) -> Option<Connection> {
+        if self.read_bytes > READ_BYTES_MIN && self.connection.buffer.is_empty() {
+            // What a large answer needed is not kept for the small ones that may follow.
+            self.connection.buffer = BytesMut::new();
+        }
         let is_over = matches!(self.framing, Framing::Length(0) | Framing::Chunked(Chunks::Over));
         let is_sent = self.upload.as_ref().is_none_or(Upload::is_done);
         // Bytes that nobody asked for would be read as the next answer.

@@ -6,6 +6,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -15,6 +16,9 @@ use tokio::task::{JoinHandle, spawn_local};
 use super::head::Length;
 use super::transport::Transport;
 use crate::body::{BodyProblem, RequestBody};
+
+/// How long a server that stopped reading a request may take to answer it.
+const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// The rest of a request; dropped, it ends.
 #[derive(Debug)]
@@ -28,6 +32,15 @@ struct Shared {
     done: Cell<bool>,
     problem: RefCell<Option<BodyProblem>>,
     reader: RefCell<Option<Waker>>,
+}
+
+impl Shared {
+    fn fail(&self, problem: BodyProblem) {
+        self.problem.replace(Some(problem));
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
 }
 
 impl Drop for Upload {
@@ -45,14 +58,12 @@ impl Upload {
             async move {
                 match send(&io, body, length).await {
                     Ok(()) => shared.done.set(true),
-                    Err(Stopped::Body(problem)) => {
-                        shared.problem.replace(Some(problem));
-                        if let Some(reader) = shared.reader.take() {
-                            reader.wake();
-                        }
+                    Err(Stopped::Body(problem)) => shared.fail(problem),
+                    Err(Stopped::Server(error)) => {
+                        // It takes no more: perhaps its answer, which is on its way, says why.
+                        tokio::time::sleep(LAST_WORD).await;
+                        shared.fail(BodyProblem::BrokenAnswer(error));
                     }
-                    // The server takes no more; its answer, or the end of the connection, says why.
-                    Err(Stopped::Server) => {}
                 }
             }
         });
@@ -81,12 +92,12 @@ impl Upload {
 /// Why not all was sent.
 enum Stopped {
     Body(BodyProblem),
-    Server,
+    Server(io::Error),
 }
 
 impl From<io::Error> for Stopped {
-    fn from(_: io::Error) -> Self {
-        Self::Server
+    fn from(error: io::Error) -> Self {
+        Self::Server(error)
     }
 }
 
