@@ -129,10 +129,12 @@ async fn of_invitation(note: Note, id: InvitationId, store: &dyn Store) -> Note 
     let Some(invitation) = kept.into_iter().find(|one| one.id == id) else { return note };
     let purpose = invitation.invited.purpose();
     let is_code = purpose == Purpose::Temporary;
-    let event = match note.event {
-        Event::InvitationMade if is_code => Event::TemporaryCodeIssued,
-        Event::InvitationUsed if is_code => Event::TemporaryCodeUsed,
-        other => other,
+    let event = if is_code && note.event == Event::InvitationMade {
+        Event::TemporaryCodeIssued
+    } else if is_code && note.event == Event::InvitationUsed {
+        Event::TemporaryCodeUsed
+    } else {
+        note.event
     };
     let Invitation { invited, expires_at, proofing, reason, .. } = &invitation;
     let mut note = Note { event, until: Some(*expires_at), ..note }.code(purpose.as_str());
