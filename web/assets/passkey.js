@@ -78,6 +78,8 @@
     return facts;
   };
   let waiting = null;
+  // Somebody clicked: what is only on offer must not come between.
+  let busy = false;
 
   const tell = (words) => {
     status.textContent = words;
@@ -87,6 +89,7 @@
     status.textContent = "";
     problem.textContent = words;
     button.disabled = false;
+    busy = false;
     place.removeAttribute("aria-busy");
     button.focus();
   };
@@ -108,6 +111,7 @@
   const prove = async (purpose, conditional) => {
     const begun = await post("/passkey/begin", { for: purpose, ...context() });
     if (begun.to) return begun;
+    if (conditional && busy) throw new DOMException("somebody clicked", "AbortError");
     const abort = new AbortController();
     waiting = abort;
     const request = { publicKey: forRequest(begun.options.publicKey), signal: abort.signal };
@@ -146,6 +150,7 @@
   const act = async () => {
     if (waiting) waiting.abort();
     waiting = null;
+    busy = true;
     button.disabled = true;
     place.setAttribute("aria-busy", "true");
     tell(say("touch"));
