@@ -1,10 +1,11 @@
 // A real OpenID provider (the certified oidc-provider) for the tests: accounts in memory, PKCE demanded, the groups
 // claim, sign-out by the person. One argument, a JSON object: certificate and key (PEM files), client_id,
-// client_secret, redirect_uris, post_logout_redirect_uris. Prints `issuer URL` once it answers; ends with its input.
+// client_secret, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri, gateway (its address) and ca (PEM
+// file) to reach it by, jwk (file that keeps the signing key), port (0: any). Prints `issuer URL` once it answers; ends with its input.
 
-import { createPrivateKey, generateKeyPairSync, randomBytes } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { createServer } from 'node:https';
+import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, request as send } from 'node:https';
 import Provider from 'oidc-provider';
 import { findAccount } from './accounts.mjs';
 import { interaction } from './pages.mjs';
@@ -14,13 +15,46 @@ const seconds = 600;
 
 /** Made as PEM and read again: Node.js 20 can lock itself up when it exports the very key it has just made. */
 function signingKey(kid) {
+  if (existsSync(wanted.jwk)) return JSON.parse(readFileSync(wanted.jwk, 'utf8'));
   const { privateKey } = generateKeyPairSync('rsa', {
     modulusLength: 2048,
     publicKeyEncoding: { type: 'spki', format: 'pem' },
     privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
   });
-  return { ...createPrivateKey(privateKey).export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+  const key = { ...createPrivateKey(privateKey).export({ format: 'jwk' }), kid, alg: 'RS256', use: 'sig' };
+  writeFileSync(wanted.jwk, JSON.stringify(key), { mode: 0o600 });
+  return key;
 }
+
+/** Reaches the gateway, whatever its hosts are called. */
+function reach(url, options) {
+  return new Promise((resolve, reject) => {
+    const { hostname, port, pathname } = new URL(url);
+    const { method = 'GET', headers, body } = options;
+    const call = send({
+      host: wanted.gateway, port, path: pathname, method, servername: hostname, ca: readFileSync(wanted.ca),
+      headers: { ...Object.fromEntries(new Headers(headers)), host: `${hostname}:${port}` },
+    }, (answer) => {
+      answer.resume();
+      answer.on('end', () => resolve(new Response(null, { status: answer.statusCode })));
+    });
+    call.on('error', reject);
+    call.end(body === undefined ? undefined : String(body));
+  });
+}
+
+/** Signs whatever a test wants signed: `{ header, claims }` in, a JWT out. */
+async function signForTest(request, response) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  const { header, claims } = JSON.parse(text);
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const input = `${part(header)}.${part(claims)}`;
+  const key = createPrivateKey({ key: jwk, format: 'jwk' });
+  response.end(`${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`);
+}
+
+const jwk = signingKey('test-1');
 
 /** Everyone agrees to everything: consent is not what these tests are about. */
 async function loadExistingGrant(context) {
@@ -39,11 +73,13 @@ const configuration = {
     client_secret: wanted.client_secret,
     redirect_uris: wanted.redirect_uris,
     post_logout_redirect_uris: wanted.post_logout_redirect_uris,
+    backchannel_logout_uri: wanted.backchannel_logout_uri,
+    backchannel_logout_session_required: true,
     grant_types: ['authorization_code'],
     response_types: ['code'],
     id_token_signed_response_alg: 'RS256',
   }],
-  jwks: { keys: [signingKey('test-1')] },
+  jwks: { keys: [jwk] },
   cookies: { keys: [randomBytes(32).toString('base64url')] },
   claims: {
     openid: ['sub', 'amr', 'auth_time', 'sid'],
@@ -51,7 +87,10 @@ const configuration = {
     groups: ['groups'],
   },
   conformIdTokenClaims: false,
-  features: { devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true } },
+  features: {
+    backchannelLogout: { enabled: true }, devInteractions: { enabled: false }, rpInitiatedLogout: { enabled: true },
+  },
+  fetch: reach,
   findAccount,
   interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
   loadExistingGrant,
@@ -63,12 +102,13 @@ const configuration = {
 };
 
 const server = createServer({ cert: readFileSync(wanted.certificate), key: readFileSync(wanted.key) });
-server.listen(0, '127.0.0.1', () => {
+server.listen(wanted.port, '127.0.0.1', () => {
   const issuer = `https://localhost:${server.address().port}`;
   const provider = new Provider(issuer, configuration);
   const answerOthers = provider.callback();
   server.on('request', async (request, response) => {
     try {
+      if (request.url === '/test/sign') return await signForTest(request, response);
       if (!(await interaction(provider, request, response))) answerOthers(request, response);
     } catch (error) {
       response.writeHead(400, { 'content-type': 'text/plain' });

@@ -96,7 +96,7 @@ async fn a_role_without_a_rule_and_a_path_outside_the_rule_are_refused() {
 #[tokio::test]
 async fn a_session_shown_from_another_device_is_refused() {
     let ward = Ward::open().await;
-    let other = Device::add(&ward.hospital, "ward-pc-2", "ward-shared").await;
+    let other = Device::add(&ward.hospital, "ward-pc-2", "fixed").await;
     let ask = || ward.get("/patients/1");
     ward.hospital.caller(&other).ask(ask()).await.expect_problem(403, "other-device");
     ward.hospital.stranger().ask(ask()).await.expect_problem(403, "other-device");

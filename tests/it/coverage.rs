@@ -10,7 +10,7 @@ use web::{HostKind, TABLE};
 use crate::ward::Ward;
 
 /// Where a test of this suite provokes each reason.
-const REASONS: [(Reason, &str); 12] = [
+const REASONS: [(Reason, &str); 17] = [
     (Reason::SignInRequired, "admission.rs"),
     (Reason::StepUpRequired, "coverage.rs"),
     (Reason::OtherDevice, "admission.rs"),
@@ -21,6 +21,11 @@ const REASONS: [(Reason, &str); 12] = [
     (Reason::DeviceClassNotAllowed, "coverage.rs"),
     (Reason::ZoneNotAllowed, "coverage.rs"),
     (Reason::OutsideHours, "coverage.rs"),
+    (Reason::MethodNotAllowed, "coverage.rs"),
+    (Reason::KeyNotAllowed, "passkey.rs"),
+    (Reason::PostureNotMet, "posture.rs"),
+    (Reason::PostureStale, "posture.rs"),
+    (Reason::OutageReduced, "outage.rs"),
     (Reason::Forbidden, "admission.rs"),
     (Reason::PolicyError, "coverage.rs"),
 ];
@@ -91,6 +96,7 @@ async fn each_condition_of_a_rule_refuses_with_its_own_reason() {
         ("devices = \"known\"\nassurance = \"aal2\"", 401, "step-up-required"),
         ("devices = \"any\"\npaths = [\"/b/*\"]", 403, "path-not-allowed"),
         ("devices = [\"tablet\"]", 403, "device-class-not-allowed"),
+        ("devices = \"known\"\nmethods = [\"provider-mfa\"]", 403, "method-not-allowed"),
         ("devices = \"known\"\nzones = [\"remote\"]", 403, "zone-not-allowed"),
         ("devices = \"known\"\ndays = [\"mon\"]\nhours = \"00:00-00:01\"", 403, "outside-hours"),
     ] {

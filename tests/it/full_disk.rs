@@ -55,7 +55,7 @@ async fn ward(disk: &Disk, plan: Plan, emr: Upstream, hosts: &[&str]) -> Ward {
     std::fs::create_dir(hospital.folder().join("state")).unwrap();
     std::fs::create_dir(disk.folder.join("audit")).unwrap();
     symlink(disk.folder.join("audit"), hospital.folder().join("state/audit")).unwrap();
-    let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
+    let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
     let doctor = Session::open(&hospital, "doctor", Some(&terminal), hosts).await;
     hospital.start();
     let caller = hospital.caller(&terminal);

@@ -38,7 +38,7 @@ impl Floor {
         let emr = Upstream::http1();
         let plan = Plan::with_emr(emr.address()).app("labs", emr.address(), "").block(PHARMACY);
         let (hospital, idp) = Hospital::open_with_provider(plan);
-        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
+        let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
         Self { hospital, _idp: idp, emr, terminal }
     }
 

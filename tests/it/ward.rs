@@ -25,8 +25,14 @@ impl Ward {
 
     /// One with a plan of its own; `emr` is what stands behind the app.
     pub async fn around(emr: Upstream, plan: Plan) -> Self {
+        Self::prepared(emr, plan, |_| ()).await
+    }
+
+    /// One whose folder holds more than else.
+    pub async fn prepared(emr: Upstream, plan: Plan, prepare: impl FnOnce(&tests::Folder)) -> Self {
         let mut hospital = Hospital::build(plan);
-        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
+        prepare(hospital.folder());
+        let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
         let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
         hospital.start();
         let caller = hospital.caller(&terminal);

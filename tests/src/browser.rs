@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use x509_parser::parse_x509_certificate;
 
-use crate::{Answer, Folder, Hospital, eventually, full, within};
+use crate::carrier::carry;
+use crate::{Answer, Device, Folder, Hospital, eventually, full, within};
 
 /// How an element is named on the wire.
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
@@ -49,6 +50,15 @@ pub struct Browser {
 impl Browser {
     /// Opens a browser that finds the hospital's hosts and trusts its certificates, in a language such as `ja`.
     pub async fn open(hospital: &Hospital, language: &str) -> Self {
+        Self::open_at(hospital, language, &hospital.address().ip().to_string()).await
+    }
+
+    /// The same on a device of the ledger.
+    pub async fn open_on(hospital: &Hospital, language: &str, device: &Device) -> Self {
+        Self::open_at(hospital, language, &carry(hospital, device).to_string()).await
+    }
+
+    async fn open_at(hospital: &Hospital, language: &str, place: &str) -> Self {
         let profile = Folder::new();
         let (driver, address) = start_driver(&profile);
         let trusted: Vec<String> = ["wild.pem", "annex.pem", "idp.pem"]
@@ -59,7 +69,7 @@ impl Browser {
             .collect();
         let mut flags: Vec<String> = FLAGS.iter().map(|flag| (*flag).to_owned()).collect();
         flags.push(format!("--user-data-dir={}", profile.join("profile").display()));
-        flags.push(format!("--host-resolver-rules=MAP *.hospital.test {}", hospital.address().ip()));
+        flags.push(format!("--host-resolver-rules=MAP *.hospital.test {place}"));
         flags.push(format!("--ignore-certificate-errors-spki-list={}", trusted.join(",")));
         flags.push(format!("--lang={language}"));
         let options = json!({ "args": flags, "prefs": { "intl.accept_languages": language } });
@@ -115,6 +125,54 @@ impl Browser {
     pub async fn fill(&self, css: &str, text: &str) {
         let element = self.find(css).await;
         self.post(&format!("element/{element}/value"), &json!({ "text": text })).await;
+    }
+
+    /// Waits until the page says this.
+    pub async fn says(&self, words: &str) {
+        eventually(&format!("the page says {words}"), async || self.text().await.contains(words).then_some(())).await;
+    }
+
+    /// Plugs in a security key that verifies its owner (W3C Web Authentication section 11); gives its name.
+    pub async fn plug_in_key(&self) -> String {
+        let wanted = json!({
+            "protocol": "ctap2", "transport": "internal", "hasResidentKey": true, "hasUserVerification": true,
+            "isUserVerified": true, "isUserConsenting": true,
+        });
+        let told = self.post("webauthn/authenticator", &wanted).await;
+        told.as_str().expect("an authenticator has a name").to_owned()
+    }
+
+    /// From now on the key's owner proves, or fails to prove, who they are.
+    pub async fn verify_at_key(&self, key: &str, is_verified: bool) {
+        self.post(&format!("webauthn/authenticator/{key}/uv"), &json!({ "isUserVerified": is_verified })).await;
+    }
+
+    /// Unplugs a key.
+    pub async fn unplug(&self, key: &str) {
+        self.call("DELETE", &format!("/session/{}/webauthn/authenticator/{key}", self.session), &Value::Null).await;
+    }
+
+    /// How many passkeys a key holds.
+    pub async fn passkeys_at(&self, key: &str) -> usize {
+        self.get(&format!("webauthn/authenticator/{key}/credentials")).await.as_array().map_or(0, Vec::len)
+    }
+
+    /// Gives the page the size of a tablet held upright.
+    pub async fn as_tablet(&self) {
+        let metrics = json!({ "width": 768, "height": 1024, "deviceScaleFactor": 1, "mobile": true });
+        let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
+        self.post("goog/cdp/execute", &command).await;
+    }
+
+    /// Forgets every cookie.
+    pub async fn forget(&self) {
+        let command = json!({ "cmd": "Network.clearBrowserCookies", "params": {} });
+        self.post("goog/cdp/execute", &command).await;
+    }
+
+    /// Runs a script that has an answer later, with one argument.
+    pub async fn later(&self, script: &str, argument: &str) -> Value {
+        self.post("execute/async", &json!({ "script": script, "args": [argument] })).await
     }
 
     /// Presses keys as a person does, wherever the focus is.

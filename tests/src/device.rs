@@ -35,6 +35,12 @@ impl Device {
         Self { id: id.to_owned(), file, chain, key }
     }
 
+    /// A device that holds a certificate and key of any origin, in DER.
+    #[must_use]
+    pub fn holding(id: &str, chain: Vec<CertificateDer<'static>>, key: Vec<u8>) -> Self {
+        Self { id: id.to_owned(), file: PathBuf::new(), chain, key }
+    }
+
     /// Its certificate and those above it.
     #[must_use]
     pub fn chain(&self) -> Vec<CertificateDer<'static>> {

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::program::run;
-use crate::{Authority, Caller, Device, Folder, Idp, Plan, Records, Run, sekimori};
+use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records, Run, sekimori};
 
 /// The port people use. Each hospital has a loopback address of its own, so all have the same port.
 pub const PORT: u16 = 8443;
@@ -49,9 +49,15 @@ impl Hospital {
     /// Builds the hospital with the real OpenID provider, and opens it. Keep the provider as long.
     #[must_use]
     pub fn open_with_provider(plan: Plan) -> (Self, Idp) {
+        Self::open_with_provider_and(plan, "")
+    }
+
+    /// The same with further keys of the provider's table.
+    #[must_use]
+    pub fn open_with_provider_and(plan: Plan, more: &str) -> (Self, Idp) {
         let mut hospital = Self::build(plan);
-        let idp = Idp::start(&hospital.folder, &hospital.authority);
-        hospital.plan = hospital.plan.clone().block(&idp.settings());
+        let idp = Idp::start(&hospital.folder, &hospital.authority, hospital.address());
+        hospital.plan = hospital.plan.clone().block(&idp.settings(more));
         hospital.write_settings();
         hospital.start();
         (hospital, idp)
@@ -114,6 +120,26 @@ impl Hospital {
     #[must_use]
     pub fn url(&self, host: &str, target: &str) -> String {
         format!("https://{}:{PORT}{target}", host_name(host))
+    }
+
+    /// A security key with the browser's part before it.
+    #[must_use]
+    pub fn key(&self) -> Authenticator {
+        Authenticator::new(&format!("https://{}:{PORT}", host_name("login")))
+    }
+
+    /// A code by which a person enrols a key.
+    #[must_use]
+    pub fn invite(&self, login: &str) -> String {
+        let words = ["user", "invite", login, "--proofing", "職員証", "--format", "json"];
+        self.run(&words).ok().json()["code"].as_str().expect("the code is told once").to_owned()
+    }
+
+    /// Adds a person to the local directory; gives the code by which they enrol a key.
+    #[must_use]
+    pub fn add_person(&self, login: &str, name: &str, role: &str) -> String {
+        let _ = self.run(&["user", "add", login, "--name", name, "--role", role]).ok();
+        self.invite(login)
     }
 
     /// A device without a certificate.

@@ -17,6 +17,10 @@ impl Jar {
 
     /// Takes the cookies that a host sets, and forgets those it clears.
     pub fn take(&mut self, host: &str, answer: &Answer) {
+        // All hosts of a hospital are one site, which is what a browser empties (Clear Site Data section 3.1).
+        if answer.header("clear-site-data").contains("\"cookies\"") {
+            self.0.retain(|(at, _), _| site(at) != site(host));
+        }
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let (name, value) = pair.split_once('=').expect("a cookie has a name and a value");
@@ -41,4 +45,9 @@ impl Jar {
     pub fn value(&self, host: &str, name: &str) -> Option<&str> {
         self.0.get(&(host.to_owned(), name.to_owned())).map(String::as_str)
     }
+}
+
+fn site(host: &str) -> &str {
+    let dot = host.rmatch_indices('.').nth(1).map_or(0, |(at, _)| at + 1);
+    host.get(dot..).unwrap_or(host)
 }

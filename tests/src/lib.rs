@@ -11,10 +11,12 @@
 )]
 
 mod answer;
+mod authenticator;
 mod authority;
 mod body;
 mod browser;
 mod caller;
+mod carrier;
 mod device;
 mod folder;
 mod gauge;
@@ -33,7 +35,8 @@ mod wait;
 mod websocket;
 
 pub use answer::Answer;
-pub use authority::{Authority, ClientAuthority, chain_and_key};
+pub use authenticator::{Authenticator, Manner};
+pub use authority::{Authority, ClientAuthority, chain_and_key, make_private};
 pub use body::{Payload, empty, fed, filled, full};
 pub use browser::Browser;
 pub use caller::{Ask, Caller, Http1, Http2};
@@ -51,5 +54,5 @@ pub use raw::RawUpstream;
 pub use record::Records;
 pub use session::Session;
 pub use upstream::{FORM, Seen, Upstream};
-pub use wait::{eventually, within};
+pub use wait::{eventually, eventually_in, within};
 pub use websocket::{Frame, WebSocket, accept_key};

@@ -2,10 +2,13 @@
 
 use std::net::SocketAddr;
 
+use serde_json::{Value, json};
 use url::Url;
 
-use crate::{Answer, Ask, Caller, Jar};
+use crate::{Answer, Ask, Authenticator, Caller, Jar, Manner};
 
+/// The login host, as a browser names it.
+const LOGIN: &str = "https://login.hospital.test:8443";
 /// More redirects than any sign-in has.
 const STEPS_MAX: usize = 20;
 
@@ -22,6 +25,7 @@ pub struct Person {
     caller: Caller,
     login: String,
     factors: Factors,
+    key: Option<Authenticator>,
     jar: Jar,
     trail: Vec<Url>,
 }
@@ -34,6 +38,7 @@ impl Person {
             caller: caller.clone(),
             login: login.to_owned(),
             factors: Factors::One,
+            key: None,
             jar: Jar::new(),
             trail: Vec::new(),
         }
@@ -44,6 +49,115 @@ impl Person {
     pub fn with_second_factor(mut self) -> Self {
         self.factors = Factors::Two;
         self
+    }
+
+    /// Someone whose key is their whole sign-in.
+    #[must_use]
+    pub fn by_key(caller: &Caller, key: &Authenticator) -> Self {
+        Self::new(caller, "").with_key(key)
+    }
+
+    /// From now on has this key at hand: after the provider, for a step-up and to come back to a session.
+    #[must_use]
+    pub fn with_key(mut self, key: &Authenticator) -> Self {
+        self.key = Some(key.clone());
+        self
+    }
+
+    /// Forgets all cookies, as another browser would.
+    #[must_use]
+    pub fn afresh(mut self) -> Self {
+        self.jar = Jar::new();
+        self
+    }
+
+    /// Posts JSON to the login host as a script of its pages does.
+    pub async fn tell(&mut self, path: &str, body: &Value) -> Answer {
+        let url = Url::parse(&format!("{LOGIN}{path}")).expect("an address");
+        let ask = Ask::post(host(&url), path, body.to_string())
+            .header("content-type", "application/json")
+            .header("accept", "application/json")
+            .header("origin", LOGIN)
+            .header("sec-fetch-site", "same-origin");
+        self.send(&url, ask).await
+    }
+
+    /// Enrols a passkey by a code; gives the gateway's last word.
+    pub async fn enrol(&mut self, code: &str, key: &Authenticator, manner: &Manner) -> Answer {
+        let begun = self.tell("/enrol/begin", &json!({ "code": code })).await;
+        if begun.status != 200 {
+            return begun;
+        }
+        self.finish_enrolment(&begun.json(), key, manner, json!({ "name": "試験の鍵" })).await
+    }
+
+    /// The second half of an enrolment that has begun.
+    pub async fn finish_enrolment(
+        &mut self,
+        begun: &Value,
+        key: &Authenticator,
+        manner: &Manner,
+        mut more: Value,
+    ) -> Answer {
+        more["ceremony"] = begun["ceremony"].clone();
+        more["credential"] = key.create(&begun["options"], manner);
+        let answer = self.tell("/enrol/finish", &more).await;
+        self.land(answer).await
+    }
+
+    /// Begins to prove who one is; gives what the gateway asks.
+    pub async fn ask_for_proof(&mut self, facts: &Value) -> Value {
+        self.tell("/passkey/begin", facts).await.expect(200).json()
+    }
+
+    /// Proves with the key who one is; `facts` are what the page knows of it, such as `for`.
+    pub async fn prove(&mut self, key: &Authenticator, manner: &Manner, facts: &Value) -> Answer {
+        let begun = self.tell("/passkey/begin", facts).await;
+        if begun.status != 200 || begun.json().get("to").is_some() {
+            return begun;
+        }
+        let begun = begun.json();
+        let mut proof = facts.clone();
+        proof["ceremony"] = begun["ceremony"].clone();
+        proof["credential"] = key.get(&begun["options"], manner);
+        let answer = self.tell("/passkey/finish", &proof).await;
+        self.land(answer).await
+    }
+
+    /// Goes on after the browser was emptied, where it was.
+    async fn land(&mut self, answer: Answer) -> Answer {
+        if answer.status != 200 {
+            return answer;
+        }
+        match answer.json().get("land").cloned() {
+            Some(landing) => self.tell("/land", &landing).await,
+            None => answer,
+        }
+    }
+
+    /// Does what our page wants a key for, where it wants one.
+    async fn touch(&mut self, page: &Answer) -> Option<Answer> {
+        let key = self.key.clone()?;
+        if page.status != 200 || !page.header("content-type").starts_with("text/html") {
+            return None;
+        }
+        let text = page.text();
+        let task = attribute(&text, "data-passkey")?;
+        if task == "sign-in" && !self.login.is_empty() {
+            return None;
+        }
+        let mut facts = json!({});
+        for name in ["h", "again", "pending"] {
+            if let Some(value) = attribute(&text, &format!("data-{name}")) {
+                facts[name] = value.into();
+            }
+        }
+        if task == "enrol" {
+            let begun = self.tell("/enrol/begin", &facts).await.expect(200).json();
+            return Some(self.finish_enrolment(&begun, &key, &Manner::default(), facts).await);
+        }
+        facts["for"] = task.into();
+        Some(self.prove(&key, &Manner::default(), &facts).await)
     }
 
     /// What the browser remembers.
@@ -96,7 +210,13 @@ impl Person {
         for _ in 0..STEPS_MAX {
             let answer = self.step(&url).await;
             let answer = self.fill_in(&url, answer).await;
-            let next = if (300..400).contains(&answer.status) {
+            let touched = self.touch(&answer).await;
+            let next = if let Some(touched) = touched {
+                if touched.status != 200 {
+                    return (url, touched);
+                }
+                touched.json()["to"].as_str().map(str::to_owned)
+            } else if (300..400).contains(&answer.status) {
                 Some(answer.header("location").to_owned())
             } else {
                 link(&answer, "/begin")
@@ -139,6 +259,12 @@ impl Person {
         self.jar.take(host(url), &answer);
         answer
     }
+}
+
+/// The value of an attribute that a page of ours has at most once.
+fn attribute(page: &str, name: &str) -> Option<String> {
+    let value = page.split(&format!(" {name}=\"")).nth(1)?.split('"').next()?;
+    Some(value.replace("&amp;", "&").replace("&#38;", "&"))
 }
 
 fn host(url: &Url) -> &str {

@@ -15,6 +15,9 @@ doctor = { ja = "医師", en = "Doctor" }
 clerk = { ja = "事務", en = "Clerk" }
 pharmacist = { ja = "薬剤師", en = "Pharmacist" }
 vendor = { ja = "保守業者", en = "Vendor" }
+administrator = { ja = "管理者", en = "Administrator" }
+help-desk = { ja = "ヘルプデスク", en = "Help desk" }
+auditor = { ja = "監査人", en = "Auditor" }
 
 [[rule]]
 id = "nurses-read"
@@ -105,6 +108,22 @@ impl Plan {
         self.block(&format!(
             "[[app]]\nid = \"{id}\"\nname = \"{id}\"\nhost = \"{host}\"\nupstreams = {servers:?}\n{more}"
         ))
+    }
+
+    /// With a directory of its own: people who sign in by a key, and by no provider.
+    #[must_use]
+    pub fn with_directory(self) -> Self {
+        self.set("directory", "local = true")
+    }
+
+    /// With a console beside the directory.
+    #[must_use]
+    pub fn with_console(self) -> Self {
+        self.with_directory()
+            .set("gateway", &format!("console_host = \"{}\"", host_name("console")))
+            .set("console", "administrators = [\"administrator\"]")
+            .set("console", "help_desk = [\"help-desk\"]")
+            .set("console", "auditors = [\"auditor\"]")
     }
 
     /// Adds whole tables.

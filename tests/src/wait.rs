@@ -19,6 +19,18 @@ pub async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Option<T>)
     }
 }
 
+/// The same for what takes longer than most.
+pub async fn eventually_in<T>(span: Duration, what: &str, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(seen) = look().await {
+            return seen;
+        }
+        assert!(begin.elapsed() < span, "{what}: not within {span:?}");
+        tokio::time::sleep(LOOK_AGAIN * 20).await;
+    }
+}
+
 /// Runs to the end, or fails when it takes longer than `span`.
 pub async fn within<T>(span: Duration, what: &str, work: impl Future<Output = T>) -> T {
     match tokio::time::timeout(span, work).await {

@@ -1,0 +1,203 @@
+//! One terminal, many people: handed over quickly, locked when nobody is there, and never two people in one.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::Value;
+use tests::{Ask, Authenticator, Caller, Device, Hospital, Manner, Person, Plan, Upstream, eventually};
+use url::Url;
+
+const SWITCHES: usize = 50;
+/// A switch may take a person three seconds; of these the gateway may take what is left beside touching a key.
+const SWITCH_MAX: Duration = Duration::from_secs(3);
+
+/// A shared terminal with two people, each with a key.
+struct Station {
+    hospital: Hospital,
+    emr: Upstream,
+    caller: Caller,
+    people: [(&'static str, &'static str, Authenticator); 2],
+}
+
+impl Station {
+    async fn open(more: &str) -> Self {
+        let emr = Upstream::http1();
+        let plan = Plan::new().with_directory().app(
+            "emr",
+            emr.address(),
+            "assertion = true\nidentity_headers = { \"x-user\" = \"login\" }",
+        );
+        let mut hospital = Hospital::build(plan.block(&format!("[sessions.ward-shared]\n{more}")));
+        let terminal = Device::add(&hospital, "ward-pc-1", "ward-shared").await;
+        hospital.start();
+        let mut people = [("sato", "佐藤 恵子", hospital.key()), ("suzuki", "鈴木 次郎", hospital.key())];
+        for (login, name, key) in &mut people {
+            let code = hospital.add_person(login, name, "doctor");
+            Person::by_key(&hospital.stranger(), key).enrol(&code, key, &Manner::default()).await.expect(200);
+        }
+        let caller = hospital.caller(&terminal);
+        Self { hospital, emr, caller, people }
+    }
+
+    fn chart(&self, login: &str) -> String {
+        self.hospital.url("emr", &format!("/chart/{login}"))
+    }
+
+    /// Signs in with the key and opens one's chart. Who takes a terminal over may land on the portal first.
+    async fn arrive(&self, browser: &mut Person, login: &str) {
+        browser.open(&self.chart(login)).await.expect(200);
+        if browser.trail().last().is_none_or(|last| last.as_str() != self.chart(login)) {
+            browser.open(&self.chart(login)).await.expect(200);
+        }
+    }
+
+    async fn hand_over(&self, browser: &mut Person) {
+        let switch = Url::parse(&self.hospital.url("emr", "/.sekimori/switch")).unwrap();
+        let answer = browser.post(&switch, &self.hospital.url("emr", ""), &[]).await;
+        assert!(matches!(answer.status, 200 | 303), "{} {}", answer.status, answer.text());
+    }
+}
+
+/// Whom an app was told that a request is from: the assertion and the header agree.
+fn told(seen: &tests::Seen) -> String {
+    let assertion = seen.header("sekimori-assertion").to_owned();
+    let claims = assertion.split('.').nth(1).expect("a signed assertion");
+    let claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
+    let user = seen.header("x-user").to_owned();
+    assert!(claims.to_string().contains(&format!("\"{user}\"")), "{claims} but x-user: {user}");
+    user
+}
+
+#[tokio::test]
+async fn two_people_take_turns_fifty_times_and_nothing_ever_names_the_wrong_one() {
+    let station = Station::open("").await;
+    let mut browser = Person::by_key(&station.caller, &station.people[0].2);
+    let mut slowest = Duration::ZERO;
+    let mut in_flight = Vec::new();
+    for turn in 0..SWITCHES {
+        let (login, name, key) = &station.people[turn % 2];
+        let (other_login, other_name, _) = &station.people[(turn + 1) % 2];
+        browser = browser.with_key(key);
+        let begin = std::time::Instant::now();
+        browser.open(&station.hospital.url("login", "/switch")).await;
+        browser.open(&station.chart(login)).await.expect(200);
+        slowest = slowest.max(begin.elapsed());
+        let page = browser.open(&station.hospital.url("portal", "/")).await.expect(200).text();
+        assert!(page.contains(name) && !page.contains(other_name), "turn {turn}: {page}");
+        let page = browser.open(&station.hospital.url("portal", "/me")).await.expect(200).text();
+        assert!(page.contains(login) && !page.contains(other_login), "turn {turn}: {page}");
+
+        // These are under way, on connections old and new, while the next person takes over.
+        let cookie = browser.jar().field("emr.hospital.test");
+        for number in 0..6 {
+            let (caller, cookie) = (station.caller.clone(), cookie.clone());
+            let target = format!("/chart/{login}?turn={turn}&number={number}");
+            in_flight.push(tokio::spawn(async move {
+                let ask = || Ask::get("emr", &target).header("cookie", &cookie);
+                let connection = caller.http2("emr").await;
+                for _ in 0..4 {
+                    let answer = connection.answer(ask()).await;
+                    assert!(matches!(answer.status, 200 | 401), "{}", answer.status);
+                }
+            }));
+        }
+        tokio::task::yield_now().await;
+        station.hand_over(&mut browser).await;
+        let old = Ask::get("emr", "/late").header("cookie", &cookie);
+        eventually("the person before is out", async || {
+            let ask = Ask::get("emr", "/late").header("cookie", &cookie);
+            (station.caller.ask(ask).await.status == 401).then_some(())
+        })
+        .await;
+        station.caller.ask(old).await.expect(401);
+    }
+    for one in in_flight {
+        one.await.unwrap();
+    }
+    let seen: Vec<_> = station.emr.seen().into_iter().filter(|seen| seen.target.starts_with("/chart/")).collect();
+    assert!(seen.len() >= SWITCHES, "{}", seen.len());
+    for one in &seen {
+        let whose = one.target.trim_start_matches("/chart/").split('?').next().unwrap();
+        assert_eq!(told(one), whose, "{}", one.target);
+    }
+    let records = station.hospital.records();
+    for (login, _, _) in &station.people {
+        let opened = records.opened(&format!("/chart/{login}"));
+        assert!(opened.len() >= SWITCHES / 2, "{}", opened.len());
+        for record in opened.all() {
+            assert_eq!(record["login"], *login, "{record}");
+        }
+    }
+    eventually("every switch is written", async || {
+        (station.hospital.records().with("ev", "session-parked").len() >= SWITCHES).then_some(())
+    })
+    .await;
+    assert!(slowest < SWITCH_MAX, "{slowest:?}");
+}
+
+#[tokio::test]
+async fn who_comes_back_finds_their_session_and_no_old_cookie_opens_it() {
+    let station = Station::open("").await;
+    let [(_, _, sato), (_, _, suzuki)] = &station.people;
+    let mut browser = Person::by_key(&station.caller, sato);
+    station.arrive(&mut browser, "sato").await;
+    let old = browser.jar().field("emr.hospital.test");
+    station.hand_over(&mut browser).await;
+    let page = browser.step(&Url::parse(&station.hospital.url("login", "/switch")).unwrap()).await.expect(200);
+    assert!(page.header("clear-site-data").contains("\"cookies\""), "{:?}", page.headers);
+    assert!(page.text().contains("佐藤 恵子"), "who waits is shown");
+    browser = browser.with_key(suzuki);
+    station.arrive(&mut browser, "suzuki").await;
+    station.hand_over(&mut browser).await;
+    browser = browser.with_key(sato);
+    station.arrive(&mut browser, "sato").await;
+    let records = station.hospital.records();
+    let opened = records.opened("/chart/sato");
+    assert_eq!(opened.len(), 2);
+    assert_eq!(opened.all()[0]["sid"], opened.all()[1]["sid"], "the same session");
+    eventually("the return is written", async || {
+        (station.hospital.records().with("ev", "session-resumed").len() == 1).then_some(())
+    })
+    .await;
+    station.caller.ask(Ask::get("emr", "/late").header("cookie", &old)).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_terminal_that_nobody_uses_locks_and_only_its_owner_goes_on() {
+    let station = Station::open("lock = \"10s\"").await;
+    let [(_, _, sato), (_, _, suzuki)] = &station.people;
+    let mut browser = Person::by_key(&station.caller, sato);
+    station.arrive(&mut browser, "sato").await;
+    tokio::time::sleep(Duration::from_secs(11)).await;
+    let chart = Url::parse(&station.chart("sato")).unwrap();
+    browser.step_as_program(&chart).await.expect(401);
+    let mut passer_by = browser.clone();
+    passer_by = passer_by.with_key(suzuki);
+    station.arrive(&mut passer_by, "suzuki").await;
+    let records = station.hospital.records();
+    assert_eq!(records.opened("/chart/suzuki").only()["login"], "suzuki");
+    station.hand_over(&mut passer_by).await;
+    let mut back = passer_by.with_key(sato);
+    station.arrive(&mut back, "sato").await;
+    let records = station.hospital.records();
+    let opened = records.opened("/chart/sato");
+    assert!(opened.all().iter().all(|one| one["login"] == "sato"));
+    assert_eq!(opened.all()[0]["sid"], opened.last()["sid"]);
+}
+
+#[tokio::test]
+async fn where_it_is_said_so_the_next_person_ends_what_the_one_before_left() {
+    let station = Station::open("on_switch = \"end\"").await;
+    let [(_, _, sato), (_, _, suzuki)] = &station.people;
+    let mut browser = Person::by_key(&station.caller, sato);
+    station.arrive(&mut browser, "sato").await;
+    let cookie = browser.jar().field("emr.hospital.test");
+    // No hand-over: the next person simply signs in on the same terminal, in another browser.
+    station.arrive(&mut Person::by_key(&station.caller, suzuki), "suzuki").await;
+    station.caller.ask(Ask::get("emr", "/late").header("cookie", &cookie)).await.expect(401);
+    eventually("the end is written", async || {
+        (station.hospital.records().with("ev", "session-ended").len() == 1).then_some(())
+    })
+    .await;
+}
