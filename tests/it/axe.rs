@@ -116,13 +116,13 @@ async fn pictures_of_the_main_pages() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/pictures");
     std::fs::create_dir_all(&folder).unwrap();
     let desk = Desk::open().await;
-    let person = filled(&desk).await;
+    filled(&desk).await;
     let keep = async |browser: &Browser, name: &str| {
         std::fs::write(folder.join(format!("{name}.png")), browser.picture().await).unwrap();
     };
     let stranger = Browser::open(&desk.hospital, "ja").await;
     stranger.as_tablet().await;
-    for (name, path) in [("sign-in", "/sign-in"), ("enrol", "/enrol"), ("device", "/device")] {
+    for (name, path) in [("sign-in", "/sign-in"), ("enrol", "/enrol")] {
         stranger.go(&desk.hospital.url("login", path)).await;
         keep(&stranger, name).await;
     }
@@ -130,8 +130,6 @@ async fn pictures_of_the_main_pages() {
     for (name, url) in [
         ("me", desk.hospital.url("portal", "/me")),
         ("console-people", desk.hospital.url("console", "/people")),
-        ("console-person", person),
-        ("console-devices", desk.hospital.url("console", "/devices")),
         ("console-lost", desk.hospital.url("console", "/devices/tablet-1/lost")),
     ] {
         chief.go(&url).await;
