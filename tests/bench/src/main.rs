@@ -15,6 +15,7 @@ mod gateway;
 mod gauge;
 mod load;
 mod nginx;
+mod sign_in;
 mod table;
 
 use std::time::Duration;
@@ -39,6 +40,9 @@ struct Args {
     /// Megabytes of the large download.
     #[arg(long, default_value_t = 1024)]
     megabytes: u64,
+    /// Only sign-ins by passkey: how many a second, and how long they take.
+    #[arg(long)]
+    sign_ins: bool,
 }
 
 /// What is asked for, and how.
@@ -68,6 +72,9 @@ fn main() {
 }
 
 async fn run(args: &Args) {
+    if args.sign_ins {
+        return sign_in::run(args.seconds).await;
+    }
     let upstream = nginx::Upstream::start(args.megabytes);
     let gateway = gateway::Gateway::start(upstream.address()).await;
     let mut peers = vec![
