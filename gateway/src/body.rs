@@ -160,7 +160,8 @@ impl UpstreamBody {
         }
     }
 
-    fn is_over(&self) -> bool {
+    /// Whether nothing of it is to come.
+    pub fn is_over(&self) -> bool {
         match self {
             Self::Http1(body, _) => body.is_end_stream(),
             Self::Hyper(body) => body.is_end_stream(),

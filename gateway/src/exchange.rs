@@ -151,6 +151,11 @@ impl Exchange {
         }
     }
 
+    /// Whether it is the client's turn to send more of its request.
+    pub fn waits_for_client(&self) -> bool {
+        self.request_waits_since.get().is_some()
+    }
+
     /// Notes that the request body moved.
     pub fn request_moved(&self) {
         self.request_waits_since.set(None);

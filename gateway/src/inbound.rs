@@ -102,6 +102,10 @@ impl Inbound {
         if request.headers().get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
             return Err(bad(Fault::BadRequest, "content-length-repeated"));
         }
+        let length = request.headers().get(header::CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
+        if length.is_some_and(|digits| digits.is_empty() || !digits.iter().all(u8::is_ascii_digit)) {
+            return Err(bad(Fault::BadRequest, "content-length-unreadable"));
+        }
         let switch = read_switch(&request).map_err(|code| bad(Fault::BadRequest, code))?;
         if switch != Switch::No && !comes_from_here(request.headers(), origin) {
             return Err(bad(Fault::ForeignForm, "websocket-of-another-origin"));

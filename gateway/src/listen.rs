@@ -93,6 +93,11 @@ fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, address: IpAddr) {
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
     stream.set_nodelay(true)?;
+    notice_silence(stream)
+}
+
+/// Ends a connection whose other side is silently gone, such as a machine without power.
+pub fn notice_silence(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE_MAX))?;
     socket.set_tcp_user_timeout(Some(PEER_SILENCE_MAX))

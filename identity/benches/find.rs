@@ -128,8 +128,7 @@ fn cached_assertion(bencher: divan::Bencher<'_, '_>) {
     let folder = std::env::temp_dir().join(format!("sekimori-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder).expect("a folder");
     let assertions = Assertions::open_or_create(&folder, "https://login.example.jp").expect("a key");
-    let ask =
-        |session: &Session| assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&device), NOW);
+    let ask = |session: &Session| assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&device), NOW);
     world.opened.iter().for_each(|(session, _)| drop(ask(session)));
     let mut next = world.opened.iter().cycle();
     bencher.bench_local(|| ask(&next.next().expect("a cycle has no end").0));

@@ -80,8 +80,10 @@ async fn an_answer_that_breaks_off_does_not_look_whole() {
     let app = tests::RawUpstream::answering("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf");
     let ward = Ward::around(Upstream::http1(), Plan::with_emr(app.address())).await;
     let mut connection = ward.caller.http1("emr").await;
-    let response = connection.send(ward.get("/a")).await.unwrap();
-    assert!(tests::Answer::read(response).await.is_err());
+    // The connection may break before or after the head was sent on, but never is the answer whole.
+    if let Ok(response) = connection.send(ward.get("/a")).await {
+        assert!(tests::Answer::read(response).await.is_err());
+    }
     assert_eq!(ward.closing("/a").await["end"], "upstream-failed");
 }
 

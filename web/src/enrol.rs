@@ -179,7 +179,7 @@ impl Site {
     }
 }
 
-fn is_fresh(session: &Session, at: Timestamp) -> bool {
+pub(crate) fn is_fresh(session: &Session, at: Timestamp) -> bool {
     session.who.assurance >= Assurance::Aal2 && at.since(session.who.authenticated_at) <= PROOF_AGE_MAX
 }
 

@@ -5,14 +5,14 @@ use std::time::Duration;
 use audit::Search;
 use http::StatusCode;
 use identity::{Passkey, Session};
-use policy::{AppId, SessionId, Timestamp, UserId};
+use policy::{AppId, Assurance, SessionId, Timestamp, UserId};
 use serde::Deserialize;
 use store::{CredentialId, DeviceRecord, SessionRecord, SessionsOf};
 use tracing::warn;
 
-use crate::enrol::ENROL_OWN;
+use crate::enrol::{ENROL_OWN, is_fresh};
 use crate::notice::wall_clock;
-use crate::query;
+use crate::query::{self, Ask};
 use crate::site::{Answer, store_fault};
 use crate::texts::Voice;
 use crate::view::{DeviceRow, KeyRow, MeView, OpenedRow, SessionRow, show};
@@ -75,6 +75,11 @@ impl Site {
     pub(crate) async fn remove_key(&self, request: &PageRequest) -> Answer {
         self.check_origin(request)?;
         let (user, key) = own_key(request)?;
+        // As much as adding one asks for: whoever finds an open screen must not take a factor away.
+        if !request.usable_session().is_some_and(|session| is_fresh(session, request.at)) {
+            let ask = Ask { again: Some(Assurance::Aal2), ..Ask::default() };
+            return self.send_to_login(&request.host, "/me", &request.headers, ask, request.at).await;
+        }
         let removed = self.parts.passkeys.remove(&user, &key, user.as_str(), request.at).await;
         let removed = removed.map_err(|problem| store_fault(&problem))?;
         done(removed)

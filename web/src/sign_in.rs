@@ -186,7 +186,8 @@ impl Site {
             redirect_uri: redirect_uri(self.config(), &provider),
             provider,
             login_hint: ask.login_hint,
-            step_up: ask.again,
+            // At a shared terminal the provider may still know whoever was there before: everyone proves themselves.
+            step_up: ask.again.or_else(|| self.is_shared(request).then_some(Assurance::Aal1)),
             return_to: Return { hand_off: ask.hand_off, again: ask.again, begun: request.at }.write(),
         };
         let provider = begin.provider.clone();

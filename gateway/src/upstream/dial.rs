@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::listen;
 use crate::upstream::http1::Transport;
 
 /// A byte stream to an upstream, plain or over TLS.
@@ -107,7 +108,7 @@ impl Dialer {
             }
             match TcpStream::connect(address).await {
                 Ok(stream) => {
-                    stream.set_nodelay(true).map_err(Refusal::System)?;
+                    stream.set_nodelay(true).and_then(|()| listen::notice_silence(&stream)).map_err(Refusal::System)?;
                     return Ok(stream);
                 }
                 Err(reason) => last = Refusal::System(reason),

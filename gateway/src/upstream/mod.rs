@@ -45,6 +45,7 @@ pub(crate) struct Forward<'a> {
     session: Option<Arc<Session>>,
     exchange: Rc<Exchange>,
     receipt: Receipt,
+    over_http2: bool,
 }
 
 /// Sends an admitted request to its app and streams the answer back.
@@ -59,7 +60,8 @@ pub async fn forward(
     let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&inbound.connection.cut)));
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
-    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt };
+    let over_http2 = inbound.request.version() == http::Version::HTTP_2;
+    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2 };
     let Inbound { connection, open, switch, path, request, .. } = *inbound;
     let (mut parts, body) = request.into_parts();
     if let Some(most) = forward.body_too_large(&parts.headers) {
@@ -154,10 +156,19 @@ impl Forward<'_> {
         }
     }
 
-    /// Resolves when the upstream took too long to begin its answer, counted from the end of the request.
+    /// Resolves when the upstream took too long to begin its answer, counted from the end of the request, or from when
+    /// it stopped to take more of it.
     async fn too_slow(&self) {
+        let (mut taken, mut since) = (self.exchange.bytes_in.get(), Instant::now());
         while !self.exchange.request_done.get() {
             tokio::time::sleep(LOOK_AGAIN).await;
+            let now_taken = self.exchange.bytes_in.get();
+            if now_taken != taken || self.exchange.waits_for_client() {
+                (taken, since) = (now_taken, Instant::now());
+            } else if since.elapsed() > self.route.app.response_timeout {
+                // The app takes no more of the request, and says nothing.
+                return;
+            }
         }
         tokio::time::sleep(self.route.app.response_timeout).await;
     }
@@ -180,6 +191,11 @@ impl Forward<'_> {
             .is_some_and(|value| value.as_bytes().starts_with(b"text/event-stream"));
         self.exchange.answered.set(true);
         self.exchange.endless.set(is_event_stream);
+        // An HTTP/2 client may keep its window shut, so that the body is not even asked for: it is judged all the same.
+        let in_book = match in_book {
+            None if self.over_http2 && !body.is_over() => Some(self.enter().enter(&self.exchange, &self.receipt)),
+            in_book => in_book,
+        };
         let enter = if in_book.is_some() { None } else { Some(self.enter()) };
         let record =
             Record { status: parts.status.as_u16(), receipt: self.receipt, exchange: self.exchange, in_book, enter };

@@ -104,7 +104,7 @@ async fn an_assertion_for_one_app_is_no_good_at_another() {
     let (message, signature) = text.rsplit_once('.').unwrap();
     let (header, _) = message.split_once('.').unwrap();
     let promoted = URL_SAFE_NO_PAD.encode(r#"{"aud":"https://emr.example.jp","iss":"https://login.example.jp"}"#);
-    assert!(as_app(&assertions, "https://emr.example.jp", &format!("{header}.{promoted}.{signature}")).is_err());
+    assert!(as_app(&assertions, "https://emr.example.jp", format!("{header}.{promoted}.{signature}")).is_err());
 }
 
 #[tokio::test]

@@ -1,11 +1,17 @@
 //! When a passkey alone signs a person in: people of the local directory always, people of a provider only where the
 //! operator said so, or while the provider is gone.
 
+use std::time::Duration;
+
 use policy::Timestamp;
 use store::Person;
 
 use crate::InOutage;
 use crate::people::LOCAL_PROVIDER;
+
+/// How recently a provider must have confirmed a person for whom a passkey alone is enough: nobody who has left there
+/// may come in by it for ever.
+const CONFIRMED_WITHIN: Duration = Duration::from_secs(30 * 86_400);
 
 /// Leave to open a session for a passkey alone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,7 +51,9 @@ pub fn may_sign_in_by_passkey(
     let provider = providers.iter().find(same).ok_or(ProviderFirst)?;
     match outage {
         Some(InOutage { roles_confirmed_at }) => Ok(Alone { in_outage: true, roles_confirmed_at }),
-        None if provider.passkey_sign_in => Ok(Alone { in_outage: false, roles_confirmed_at: person.confirmed_at }),
+        None if provider.passkey_sign_in && at.since(person.confirmed_at) <= CONFIRMED_WITHIN => {
+            Ok(Alone { in_outage: false, roles_confirmed_at: person.confirmed_at })
+        }
         None => Err(ProviderFirst),
     }
 }

@@ -21,8 +21,11 @@ pub(super) async fn what_the_directory_says_survives_a_sign_in(store: &dyn Store
     good(store.disable_person(&kept.id, "退職".to_owned(), second(5), "u-admin".to_owned()).await);
     let shown =
         Person { name: "別の名".to_owned(), unit: "他".to_owned(), added_at: second(8), ..person("u-kept") };
-    let earlier = Person { seen_at: second(0), confirmed_at: second(0), ..shown };
-    good(store.remember_person(earlier).await);
+    let earlier = Person { seen_at: second(0), confirmed_at: second(0), ..shown.clone() };
+    good(store.remember_person(Person { roles: Vec::new(), ..earlier }).await);
+    let read = good(store.person(&kept.id).await).expect("the person is known");
+    assert_eq!((read.name, read.roles), (kept.name, kept.roles), "what was confirmed earlier brings nothing back");
+    good(store.remember_person(Person { seen_at: second(0), ..shown }).await);
     let read = good(store.person(&kept.id).await).expect("the person is known");
     assert_eq!((read.unit, read.added_at), (kept.unit, kept.added_at), "a provider knows no unit");
     assert_eq!(read.name, "別の名");

@@ -11,6 +11,7 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::upload::Upload;
 use super::{Connection, poll_fill};
+use crate::body::BodyProblem;
 
 /// The least and the most that is read at once.
 const READ_BYTES_MIN: usize = 16 * 1024;
@@ -203,6 +204,11 @@ impl Body for AnswerBody {
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
         let this = &mut *self;
+        // A server may stop reading and go on answering; but half a request is never left standing.
+        match this.upload.as_ref().and_then(|upload| upload.problem(cx)) {
+            None | Some(BodyProblem::BrokenAnswer(_)) => {}
+            Some(problem) => return Poll::Ready(Some(Err(io::Error::other(problem)))),
+        }
         match this.framing {
             Framing::Length(0) => Poll::Ready(None),
             Framing::Length(left) => match ready!(this.poll_data(left, cx)) {

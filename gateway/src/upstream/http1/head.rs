@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use httparse::{Header, ParserConfig, Status};
@@ -137,13 +137,15 @@ impl Ends {
         } else if *name == CONNECTION {
             let mut tokens = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
             self.keeps_alive &= !tokens.any(|token| token.eq_ignore_ascii_case(b"close"));
+        } else if *name == WWW_AUTHENTICATE {
+            self.keeps_alive &= !authenticates_connection(value);
         }
         Ok(())
     }
 }
 
 impl Parsed {
-    /// The answer, with the connection its body comes by.
+    /// The answer, with the connection its body comes by; `used_once` if that may serve nobody else.
     ///
     /// # Errors
     /// Where the answer makes no sense to this method.
@@ -151,6 +153,7 @@ impl Parsed {
         self,
         mut map: HeaderMap,
         method: &Method,
+        used_once: bool,
         connection: Connection,
         upload: Option<Upload>,
     ) -> Result<Response<AnswerBody>, &'static str> {
@@ -168,12 +171,19 @@ impl Parsed {
             let value = value_at(&self.head, at, bytes).ok_or("its answer has an odd field")?;
             map.try_append(name, value).map_err(|_| "its answer has too many fields")?;
         }
-        let body = AnswerBody::new(framing, self.ends.keeps_alive, connection, upload);
+        let body = AnswerBody::new(framing, self.ends.keeps_alive && !used_once, connection, upload);
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         *response.headers_mut() = map;
         Ok(response)
     }
+}
+
+/// Whether credentials of this scheme count for the connection and not for the request: another person's request must
+/// never travel on it (docs/threats.md T-06).
+pub fn authenticates_connection(value: &[u8]) -> bool {
+    let scheme = value.split(|byte| *byte == b' ' || *byte == b',').next().unwrap_or_default();
+    scheme.eq_ignore_ascii_case(b"ntlm") || scheme.eq_ignore_ascii_case(b"negotiate")
 }
 
 /// A length in plain digits.

@@ -18,6 +18,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
+use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
@@ -88,6 +89,8 @@ impl Connection {
         let Some(asked) = request.as_ref() else { return Err(Problem::NotSent("nothing to send".to_owned())) };
         let method = asked.method().clone();
         let has_body = !asked.body().is_end_stream();
+        let asked_alone =
+            asked.headers().get(AUTHORIZATION).is_some_and(|value| head::authenticates_connection(value.as_bytes()));
         let framing = head::write(&mut self.scratch, asked).map_err(|reason| Problem::NotSent(reason.to_owned()))?;
         self.write_head().await?;
         let upload = match request.take_if(|_| has_body) {
@@ -99,7 +102,9 @@ impl Connection {
         self.used = true;
         // The request's map is not needed any more: its memory serves the answer.
         let map = request.take().map_or_else(HeaderMap::new, |request| request.into_parts().0.headers);
-        parsed.into_response(map, &method, self, upload).map_err(|reason| Problem::Broken(reason.to_owned()))
+        parsed
+            .into_response(map, &method, asked_alone, self, upload)
+            .map_err(|reason| Problem::Broken(reason.to_owned()))
     }
 
     async fn write_head(&self) -> Result<(), Problem> {

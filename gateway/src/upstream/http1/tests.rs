@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::exchange::{Cut, Exchange};
+use crate::upstream::dial::Dialer;
 
 fn request(method: &str) -> Option<Request<RequestBody>> {
     let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
@@ -18,7 +19,8 @@ fn request(method: &str) -> Option<Request<RequestBody>> {
 /// A connection to a server that is this test.
 async fn pair() -> (Connection, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let near = Dialer::new(Duration::from_secs(5), &[]).tcp("127.0.0.1", listener.local_addr().unwrap().port()).await;
+    let near = near.unwrap();
     let (far, _) = listener.accept().await.unwrap();
     far.set_nodelay(true).unwrap();
     (Connection::new(Transport::Plain(near)), far)

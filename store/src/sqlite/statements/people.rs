@@ -45,8 +45,12 @@ pub(in crate::sqlite) fn remember(c: &Connection, person: &Person) -> Result<(),
     write(
         c,
         person,
-        "on conflict (id) do update set issuer = :issuer, subject = :subject, provider = :provider, login = :login,
-             name = :name, roles = :roles, seen_at = max(seen_at, :seen_at),
+        // What was confirmed earlier than what is known, such as by a sign-in that waited for its second factor, brings
+        // no role back.
+        "on conflict (id) do update set issuer = :issuer, subject = :subject, provider = :provider,
+             login = iif(:confirmed_at >= confirmed_at, :login, login),
+             name = iif(:confirmed_at >= confirmed_at, :name, name),
+             roles = iif(:confirmed_at >= confirmed_at, :roles, roles), seen_at = max(seen_at, :seen_at),
              confirmed_at = max(confirmed_at, :confirmed_at)",
     )
 }

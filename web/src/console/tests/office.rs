@@ -213,9 +213,9 @@ pub(super) const FORM: &str = "why=x&reason=x&proofing=x&hours=24&name=x&login=x
 /// The rows of the table with one method.
 pub(super) fn rows(method: &str) -> impl Iterator<Item = (&'static str, crate::ConsolePage)> {
     let method = method.to_owned();
-    CONSOLE_TABLE.iter().filter(move |row| row.method == method).map(|row| match row.page {
-        crate::Page::Console(page) => (row.path, page),
-        other => panic!("{other:?} is no page of the console"),
+    CONSOLE_TABLE.iter().filter(move |row| row.method == method).map(|row| {
+        let crate::Page::Console(page) = row.page else { panic!("{row:?} is no page of the console") };
+        (row.path, page)
     })
 }
 
