@@ -10,10 +10,12 @@ use bytes::Bytes;
 use http::header::{CONTENT_DISPOSITION, HeaderValue, USER_AGENT};
 use http::{HeaderMap, Response, StatusCode};
 use identity::EnrolProblem;
-use policy::{DeviceClass, DeviceId, Timestamp};
+use policy::{Assurance, DeviceClass, DeviceId, Timestamp};
 use tracing::error;
 
 use crate::cookie::{self, Ceremony};
+use crate::enrol::is_fresh;
+use crate::query::Ask;
 use crate::site::{Answer, store_fault};
 use crate::view::{DeviceReadyView, DeviceView, KnownDevice, show, show_with_script};
 use crate::{DeviceFile, DeviceForm, Fault, PageRequest, Site, headers, language, query};
@@ -73,6 +75,13 @@ impl Site {
         let devices = &self.parts.devices;
         if !devices.renewal_due(&device, renew_before, request.at) {
             return Err(Fault::BadRequest);
+        }
+        // A new key is handed out here, so a person answers for it: nobody carries a device's identity off from a
+        // terminal that stands alone. Programs renew by EST, with the key they have.
+        if !request.usable_session().is_some_and(|session| is_fresh(session, request.at)) {
+            let again = request.usable_session().map(|_| Assurance::Aal2);
+            let ask = Ask { again, ..Ask::default() };
+            return self.send_to_login(&request.host, "/device", &request.headers, ask, request.at).await;
         }
         let file = self.make(&device.id, device.class, form, request.at)?;
         match devices.renew(&device, file.certificate.clone(), renew_before, request.at).await {

@@ -78,6 +78,14 @@ async fn a_known_device_renews_near_the_end_and_not_before() {
     assert_eq!(early.status(), StatusCode::BAD_REQUEST);
     let unknown = Browser::at(None).post(&hospital, &format!("https://{LOGIN}/device/renew"), "form=pkcs12").await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
+    // Near the end somebody must answer for the new key: a terminal that stands alone gives none away.
+    hospital.pass_seconds(300 * 86_400);
+    let page = text(&browser.get(&hospital, &format!("https://{LOGIN}/device")).await);
+    assert!(!page.contains("まだ更新の時期ではありません"), "{page}");
+    let alone = browser.post(&hospital, &format!("https://{LOGIN}/device/renew"), "form=pkcs12").await;
+    assert_eq!(alone.status(), StatusCode::FOUND, "on to a sign-in");
+    let record = hospital.store.device(&ward_terminal().id).await.unwrap().unwrap();
+    assert_eq!(record.certificates.len(), 1);
 }
 
 #[tokio::test]

@@ -307,7 +307,11 @@ fn ward_terminal_record() -> DeviceRecord {
         asset: "A-1".into(),
         owner: "3F".into(),
         place: "3F".into(),
-        certificates: vec![CertificateRecord::own(Fingerprint::new([7; 32]), at, Timestamp::MAX)],
+        certificates: vec![CertificateRecord::own(
+            Fingerprint::new([7; 32]),
+            at,
+            at.after(std::time::Duration::from_secs(365 * 86_400)),
+        )],
         ..DeviceRecord::new(DeviceId::parse("ward3-pc1").unwrap(), DeviceClass::WardShared, at)
     }
 }
