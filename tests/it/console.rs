@@ -82,8 +82,11 @@ async fn an_administrator_invites_a_person_who_then_signs_in() {
     let mut yamada = Person::by_key(&desk.hospital.stranger(), &key);
     yamada.enrol(code.as_str().unwrap(), &key, &Manner::default()).await.expect(200);
     yamada.open(&desk.hospital.url("emr", "/reception/form")).await.expect(200);
-    let made = desk.hospital.records().with("ev", "invitation-made").last().clone();
-    assert_eq!(made["proofing"], "職員証で確認", "{made}");
+    let made = eventually("the record of the invitation", async || {
+        let made = desk.hospital.records().with("ev", "invitation-made").last().clone();
+        (made["proofing"] == "職員証で確認").then_some(made)
+    })
+    .await;
     assert_eq!(made["actor"], desk.id_of("kanri").as_str(), "{made}");
 }
 
@@ -114,8 +117,11 @@ async fn a_lost_device_is_out_at_once_and_what_was_seen_from_it_is_listed() {
     let list = desk.hospital.run(&["device", "list", "--format", "json"]).ok().lines();
     let lost = list.into_iter().find(|one| one["id"] == "tablet-1").unwrap();
     assert!(!lost["revoked_at"].is_null());
-    let records = desk.hospital.records().with("ev", "device-revoked");
-    assert!(records.all().iter().any(|one| one["reason"] == "往診先で紛失"), "{records:?}");
+    eventually("the record of why", async || {
+        let records = desk.hospital.records().with("ev", "device-revoked");
+        records.all().iter().any(|one| one["reason"] == "往診先で紛失").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

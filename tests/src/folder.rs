@@ -21,8 +21,11 @@ impl Folder {
     #[must_use]
     pub fn new_on(disk: &Path) -> Self {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let path = disk.join(format!("sekimori-test-{}-{number}", std::process::id()));
-        fs::create_dir_all(&path).expect("a folder for the test can be made");
+        // What an earlier test of the same process number left behind is not taken for this one's.
+        let free = (0..).map(|again| format!("sekimori-test-{}-{number}-{again}", std::process::id()));
+        let path = free.map(|name| disk.join(name)).find(|path| fs::create_dir(path).is_ok() || !path.exists());
+        let path = path.expect("there is always another number");
+        assert!(path.is_dir(), "a folder for the test can be made below {}", disk.display());
         Self(path)
     }
 
