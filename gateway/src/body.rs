@@ -14,6 +14,7 @@ use identity::Session;
 
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::headers;
+use crate::snapshot::AppRoute;
 use crate::upstream::http1::AnswerBody;
 use crate::upstream::pool::Home;
 use crate::vitals::OpenExchange;
@@ -46,22 +47,23 @@ pub enum BodyProblem {
 pub struct RequestBody {
     inner: Option<Incoming>,
     exchange: Rc<Exchange>,
-    bytes_max: Option<u64>,
+    /// The app it goes to: its bound, and the fields that only the gateway may send it.
+    route: Option<Arc<AppRoute>>,
 }
 
 impl RequestBody {
-    /// Wraps a client's body; more than `bytes_max` breaks it off.
-    pub fn new(inner: Incoming, exchange: Rc<Exchange>, bytes_max: Option<u64>) -> Self {
+    /// Wraps a client's body; more than the app takes breaks it off.
+    pub fn new(inner: Incoming, exchange: Rc<Exchange>, route: Arc<AppRoute>) -> Self {
         if inner.is_end_stream() {
             exchange.request_done.set(true);
         }
-        Self { inner: Some(inner), exchange, bytes_max }
+        Self { inner: Some(inner), exchange, route: Some(route) }
     }
 
     /// No body at all.
     pub fn empty(exchange: Rc<Exchange>) -> Self {
         exchange.request_done.set(true);
-        Self { inner: None, exchange, bytes_max: None }
+        Self { inner: None, exchange, route: None }
     }
 }
 
@@ -83,13 +85,14 @@ impl Body for RequestBody {
         match ready!(polled) {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
-                    headers::trailers_towards_upstream(trailers);
+                    let declared = self.route.iter().flat_map(|route| &route.identity_headers);
+                    headers::trailers_towards_upstream(trailers, declared.map(|(name, _)| name));
                 }
                 self.exchange.client_acted.set(true);
                 let arrived = frame.data_ref().map_or(0, |data| data.len() as u64);
                 let total = self.exchange.bytes_in.get().saturating_add(arrived);
                 self.exchange.bytes_in.set(total);
-                match self.bytes_max {
+                match self.route.as_ref().and_then(|route| route.app.body_bytes_max) {
                     Some(most) if total > most => Poll::Ready(Some(Err(BodyProblem::TooLarge(most)))),
                     Some(_) | None => Poll::Ready(Some(Ok(frame))),
                 }

@@ -120,7 +120,7 @@ pub fn towards_upstream(headers: &mut HeaderMap, told: Told<'_>) {
     let found = Found::look(headers, told.identity);
     found.remove_hop_by_hop(headers);
     if found.vouched {
-        remove_vouched(headers, told.identity);
+        remove_vouched(headers, told.identity.iter().map(|(name, _)| name));
     }
     if found.cookie {
         remove_own_cookies(headers);
@@ -167,8 +167,8 @@ pub fn towards_client(headers: &mut HeaderMap) {
 
 /// Removes from a client's trailers what no trailer may carry (RFC 9110 section 6.5.1), and what only the gateway may
 /// say: a server that merges trailers into headers would believe it.
-pub fn trailers_towards_upstream(trailers: &mut HeaderMap) {
-    remove_vouched(trailers, &[]);
+pub fn trailers_towards_upstream<'a>(trailers: &mut HeaderMap, identity: impl Iterator<Item = &'a HeaderName> + Clone) {
+    remove_vouched(trailers, identity);
     trailers_towards_client(trailers);
 }
 
@@ -258,11 +258,10 @@ fn is_vouched(name: &HeaderName) -> bool {
         || VOUCHED_BEGINNINGS.iter().any(|beginning| begins(text, beginning))
 }
 
-/// Removes every spelling of a field that only the gateway may write.
-fn remove_vouched(headers: &mut HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) {
-    let vouched = |name: &HeaderName| {
-        is_vouched(name) || identity.iter().any(|(own, _)| same_spelling(name.as_str(), own.as_str()))
-    };
+/// Removes every spelling of a field that only the gateway may write: the usual ones, and those the app declares.
+fn remove_vouched<'a>(headers: &mut HeaderMap, identity: impl Iterator<Item = &'a HeaderName> + Clone) {
+    let vouched =
+        |name: &HeaderName| is_vouched(name) || identity.clone().any(|own| same_spelling(name.as_str(), own.as_str()));
     let found: Vec<HeaderName> = headers.keys().filter(|name| vouched(name)).cloned().collect();
     for name in found {
         headers.remove(name);
@@ -442,12 +441,20 @@ mod tests {
     #[test]
     fn trailers_cannot_say_what_headers_may_not() {
         let mut trailers = HeaderMap::new();
-        for name in
-            ["grpc-status", "sekimori-assertion", "x_user", "x-forwarded-for", "cookie", "host", "content-length"]
-        {
+        for name in [
+            "grpc-status",
+            "sekimori-assertion",
+            "x_user",
+            "staff_id",
+            "x-forwarded-for",
+            "cookie",
+            "host",
+            "content-length",
+        ] {
             trailers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_static("0"));
         }
-        trailers_towards_upstream(&mut trailers);
+        let declared = [HeaderName::from_static("staff-id")];
+        trailers_towards_upstream(&mut trailers, declared.iter());
         assert_eq!(trailers.keys().map(HeaderName::as_str).collect::<Vec<_>>(), ["grpc-status"]);
     }
 }

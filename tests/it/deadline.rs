@@ -96,6 +96,21 @@ async fn an_upload_may_take_longer_than_an_answer_may() {
 }
 
 #[tokio::test]
+async fn an_upload_to_an_app_that_takes_no_more_of_it_is_given_up() {
+    let emr = Upstream::http1();
+    let plan = Plan::new().app("emr", emr.address(), "response_timeout = \"1s\"");
+    let ward = Ward::around(emr, plan).await;
+    let mut connection = ward.caller.http1("emr").await;
+    // More than every buffer on the way holds, and the app reads none of it.
+    let upload = connection.upload(ward.ask("POST", "/hold/1").body(tests::filled(256 << 20)));
+    let answer = within(SOON, "an answer or an end", upload).await;
+    if let Ok(answer) = answer {
+        tests::Answer::read(answer).await.unwrap().expect_problem(504, "app-timeout");
+    }
+    assert_eq!(ward.closing("/hold/1").await["end"], "upstream-timeout");
+}
+
+#[tokio::test]
 async fn a_head_that_is_too_large_is_refused() {
     let ward = Ward::open().await;
     let large = "a".repeat(40 << 10);

@@ -159,6 +159,25 @@ async fn a_revocation_right_after_a_request_began_ends_it_too() {
 }
 
 #[tokio::test]
+async fn an_answer_that_an_http_2_client_does_not_take_ends_too() {
+    let ward = Ward::open().await;
+    let stream = ward.caller.connect("emr", &[b"h2"]).await.unwrap();
+    // A window of nothing: the app answers with more than one piece, and the client lets none of it through.
+    let mut shut = hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let (mut sender, connection) =
+        shut.initial_stream_window_size(0).handshake(TokioIo::new(stream)).await.expect("HTTP/2 begins");
+    tokio::spawn(connection);
+    let response = sender.send_request(ward.get("/bytes/1000000").into_http2()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    ward.hospital.run(&["session", "revoke", &ward.doctor.id]).ok();
+    let begin = Instant::now();
+    let closing = ward.closing("/bytes/1000000").await;
+    assert_eq!(closing["end"], "revoked", "{closing}");
+    assert!(begin.elapsed() < ONE_SECOND + COMMAND, "{:?}", begin.elapsed());
+    drop(response);
+}
+
+#[tokio::test]
 async fn a_tunnel_whose_client_does_not_read_ends_too() {
     let ward = Ward::open().await;
     let mut socket = socket(&ward).await;

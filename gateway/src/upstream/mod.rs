@@ -75,7 +75,7 @@ pub async fn forward(
     let response = match switch {
         Switch::No => {
             let has_body = !body.is_end_stream();
-            let body = RequestBody::new(body, Rc::clone(&forward.exchange), route.app.body_bytes_max);
+            let body = RequestBody::new(body, Rc::clone(&forward.exchange), Arc::clone(&route));
             let mut request = Some(Request::from_parts(parts, body));
             forward.exchange(&mut request, has_body, &target, &connection.introduction.host).await
         }

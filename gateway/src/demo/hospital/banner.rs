@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     fn text(tongue: Tongue) -> String {
-        banner(&Ports::default(), Path::new("/tmp/it's demo"), "sekimori", "01ABC-DEFGH-JKMNP-QRSTV", tongue)
+        banner(&Ports::default(), Path::new("/srv/it's demo"), "sekimori", "01ABC-DEFGH-JKMNP-QRSTV", tongue)
     }
 
     #[test]
@@ -230,7 +230,7 @@ mod tests {
                 "http://127.0.0.1:8480",
                 "https://console.sekimori.localhost:8443",
                 "https://login.sekimori.localhost:8443/enrol#01ABC-DEFGH-JKMNP-QRSTV",
-                "D='/tmp/it'\\''s demo'",
+                "D='/srv/it'\\''s demo'",
                 "curl -sS --cacert \"$D/ca.pem\" -i -H 'accept: text/html' https://emr.sekimori.localhost:8443/",
                 "--cert \"$D/devices/ward-tablet-1.pem\" -i -b \"$D/nurse.cookies\" -X DELETE",
                 "nurse-never-deletes",

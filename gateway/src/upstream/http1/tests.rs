@@ -79,6 +79,9 @@ async fn the_end_of_an_answer_is_known_in_every_framing() {
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", "abcde", true),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n", "a", true),
         ("HTTP/1.1 200 OK\r\nConnection: keep-alive, Close\r\nContent-Length: 1\r\n\r\na", "a", false),
+        ("HTTP/1.1 401 No\r\nWWW-Authenticate: NTLM\r\nContent-Length: 1\r\n\r\na", "a", false),
+        ("HTTP/1.1 401 No\r\nWWW-Authenticate: negotiate YII=\r\nContent-Length: 1\r\n\r\na", "a", false),
+        ("HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=x\r\nContent-Length: 1\r\n\r\na", "a", true),
         ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\na", "a", false),
         ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nab", "a", false),
         ("HTTP/1.1 200 OK\r\n\r\nto the end", "to the end", false),
@@ -141,6 +144,21 @@ async fn a_request_is_written_as_it_was_judged() {
     let (answer, head) = tokio::join!(near.exchange(&mut asked), server);
     answer.unwrap();
     assert_eq!(head, "POST /a?b HTTP/1.1\r\nhost: emr.example.jp\r\ncontent-length: 0\r\n\r\n");
+}
+
+#[tokio::test]
+async fn a_connection_that_somebody_signed_in_on_serves_nobody_else() {
+    for (scheme, again) in [("NTLM TlRM", false), ("Negotiate YII=", false), ("Basic YTpi", true)] {
+        let (near, mut far) = pair().await;
+        let server = async {
+            read_head(&mut far).await;
+            far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+        };
+        let mut asked = request("GET");
+        asked.as_mut().unwrap().headers_mut().insert(AUTHORIZATION, scheme.parse().unwrap());
+        let (answer, ()) = tokio::join!(near.exchange(&mut asked), server);
+        assert_eq!(answer.unwrap().into_body().into_connection().is_some(), again, "{scheme}");
+    }
 }
 
 #[tokio::test]
