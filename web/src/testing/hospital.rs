@@ -1,0 +1,151 @@
+//! A whole site with a real store, real sessions and a real log, and its clock.
+
+use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use audit::Log;
+use identity::{Assertions, Devices, HandOffs, Oidc, Outage, Passkeys, People, PostureDesk, RelyingParty, Sessions};
+use policy::{Clock, Timestamp};
+use store::{Sqlite, Store};
+
+use super::authority::FakeCa;
+use super::configuration::{Extra, config};
+use super::provider::FakeProvider;
+use super::{CONSOLE, Folder, LOGIN, PORTAL, START, folder, ward_terminal_record};
+use crate::{HostKind, Site, SiteParts};
+
+/// A whole site, its parts, and the clock.
+pub(crate) struct Hospital {
+    pub(crate) site: Site,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) sessions: Arc<Sessions>,
+    pub(crate) provider: Arc<FakeProvider>,
+    pub(crate) log: Log,
+    /// Goes away with the hospital.
+    _folder: Folder,
+    clock: Arc<AtomicI64>,
+}
+
+impl Hospital {
+    pub(crate) async fn open() -> Self {
+        Self::with_providers(1).await
+    }
+
+    pub(crate) async fn with_providers(count: usize) -> Self {
+        Self::with(count, &Extra::default()).await
+    }
+
+    /// With a console, its roles, and people whom the gateway itself knows.
+    pub(crate) async fn with_console() -> Self {
+        let gateway = format!("console_host = \"{CONSOLE}\"\n");
+        let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
+        let roles = ["administrator", "help-desk", "auditor"].map(role).concat();
+        let roles = roles
+            + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
+               auditors = [\"auditor\"]\n\n[directory]\nlocal = true\n";
+        Self::with(1, &Extra { gateway, roles, ..Extra::default() }).await
+    }
+
+    /// With people whom the gateway itself knows, and more tables and lines for the first provider.
+    pub(crate) async fn with_keys(tables: &str, provider: &str) -> Self {
+        let roles = format!("[directory]\nlocal = true\n\n{tables}\n");
+        Self::with(1, &Extra { roles, provider: provider.to_owned(), ..Extra::default() }).await
+    }
+
+    async fn with(count: usize, extra: &Extra) -> Self {
+        let folder = folder();
+        let config = Arc::new(config(&folder, count, extra));
+        let clock = Arc::new(AtomicI64::new(START));
+        let told = clock.clone();
+        let clock_arg = Clock::new(move || Timestamp::from_unix_micros(told.load(Ordering::SeqCst)));
+        let store: Arc<dyn Store> = Arc::new(Sqlite::in_memory().unwrap());
+        store.add_device(ward_terminal_record(), "test".to_owned()).await.unwrap();
+        let devices = Arc::new(Devices::load(store.clone()).await.unwrap());
+        let sessions = Arc::new(Sessions::new(store.clone(), devices.clone(), config.sessions.clone()));
+        let provider = Arc::new(FakeProvider::new(clock_arg.clone()));
+        let outage = Outage::load(store.clone(), &config.providers, config.outage).await.unwrap();
+        let outage = Arc::new(outage);
+        let oidc = Oidc::new(&config.providers, store.clone(), fetch(&provider), clock_arg.clone());
+        let oidc = Arc::new(oidc.with_outage(outage.clone()));
+        let party = RelyingParty {
+            host: config.login_host.clone(),
+            origin: config.origin(&config.login_host),
+            name: config.facility.name.clone(),
+        };
+        let keys = folder.0.join("keys");
+        fs::create_dir_all(&keys).unwrap();
+        let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
+        let site = Site::new(SiteParts {
+            hand_offs: Arc::new(HandOffs::new(store.clone(), sessions.clone())),
+            assertions: Arc::new(Assertions::open_or_create(&keys, "https://login.hosp.example").unwrap()),
+            recorder: log.recorder(),
+            sessions: sessions.clone(),
+            people: Arc::new(People::new(store.clone(), &config)),
+            passkeys: Arc::new(Passkeys::new(store.clone(), &party, config.passkeys.clone()).unwrap()),
+            devices,
+            certificates: Arc::new(FakeCa::default()),
+            posture: Arc::new(PostureDesk::new(store.clone(), config.posture_sources.clone())),
+            outage,
+            store: store.clone(),
+            oidc,
+            config,
+        });
+        Self { site, store, sessions, provider, log, _folder: folder, clock }
+    }
+
+    /// The gateway starts again: what it knew of the provider is forgotten, sessions are not.
+    pub(crate) fn restart(&mut self) {
+        let told = self.clock.clone();
+        let clock = Clock::new(move || Timestamp::from_unix_micros(told.load(Ordering::SeqCst)));
+        let parts = &self.site.parts;
+        let oidc = Oidc::new(&parts.config.providers, self.store.clone(), fetch(&self.provider), clock);
+        self.site = Site::new(SiteParts {
+            config: parts.config.clone(),
+            sessions: parts.sessions.clone(),
+            oidc: Arc::new(oidc),
+            hand_offs: parts.hand_offs.clone(),
+            assertions: parts.assertions.clone(),
+            people: parts.people.clone(),
+            passkeys: parts.passkeys.clone(),
+            devices: parts.devices.clone(),
+            certificates: parts.certificates.clone(),
+            posture: parts.posture.clone(),
+            outage: parts.outage.clone(),
+            store: parts.store.clone(),
+            recorder: self.log.recorder(),
+        });
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        Timestamp::from_unix_micros(self.clock.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn pass_seconds(&self, seconds: i64) {
+        self.clock.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// The lines of the log so far.
+    pub(crate) fn lines(&self) -> String {
+        let directory = &self.site.parts.config.audit.directory;
+        audit::tail(directory, 1_000).unwrap().join("\n")
+    }
+
+    /// The kind of a host, as the gateway would tell it.
+    pub(super) fn kind(host: &str) -> HostKind {
+        match host {
+            LOGIN => HostKind::Login,
+            PORTAL => HostKind::Portal,
+            CONSOLE => HostKind::Console,
+            _ => HostKind::App,
+        }
+    }
+}
+
+fn fetch(provider: &Arc<FakeProvider>) -> identity::Fetch {
+    let serving = provider.clone();
+    Arc::new(move |request| {
+        let answer = serving.answer(&request);
+        Box::pin(async move { answer })
+    })
+}
