@@ -1,0 +1,1 @@
+//! What can never happen under a policy.

@@ -1,0 +1,3 @@
+//! `sekimori-prove`: proves the statements of a configuration.
+
+fn main() {}
