@@ -75,6 +75,12 @@ pub enum Event {
     ConfigActivated,
     /// A version of configuration and policy was refused; the one before stays in force.
     ConfigRefused,
+    /// A version of configuration and policy was proposed.
+    PolicyProposed,
+    /// Another person approved a version that was proposed.
+    PolicyApproved,
+    /// The gateway went back to the version before, because people who had been allowed were denied.
+    PolicyReturned,
     /// A TLS handshake was refused.
     TlsRefused,
     /// A request was refused before it could be judged.
@@ -87,7 +93,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 43] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -124,6 +130,9 @@ impl Event {
         Self::Stopped,
         Self::ConfigActivated,
         Self::ConfigRefused,
+        Self::PolicyProposed,
+        Self::PolicyApproved,
+        Self::PolicyReturned,
         Self::TlsRefused,
         Self::BadRequest,
         Self::LogRead,
@@ -170,6 +179,9 @@ impl Event {
             Self::Stopped => "stopped",
             Self::ConfigActivated => "config-activated",
             Self::ConfigRefused => "config-refused",
+            Self::PolicyProposed => "policy-proposed",
+            Self::PolicyApproved => "policy-approved",
+            Self::PolicyReturned => "policy-returned",
             Self::TlsRefused => "tls-refused",
             Self::BadRequest => "bad-request",
             Self::LogRead => "log-read",

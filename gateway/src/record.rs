@@ -108,6 +108,8 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         Change::SessionChanged(id) => whose.of_session(note(Event::SessionChanged), *id),
         Change::OutageBegan(id) => Note { provider: Some(id.clone()), ..note(Event::OutageBegan) },
         Change::OutageEnded(id) => Note { provider: Some(id.clone()), ..note(Event::OutageEnded) },
+        Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
+        Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
     })
 }
 
@@ -118,6 +120,16 @@ async fn of_person(note: Note, id: &policy::UserId, store: &dyn Store) -> Note {
     match person.disabled {
         Some(disabled) if note.event == Event::PersonDisabled => note.reason(&disabled.why),
         Some(_) | None => note,
+    }
+}
+
+/// Adds which version of the policy it is about and why it was proposed, as far as the store answers.
+async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
+    let kept = store.revision(number).await.ok().flatten();
+    let note = Note { count: Some(number), ..note };
+    match kept {
+        Some(kept) => Note { revision: Some(kept.proposal.revision), ..note }.reason(&kept.proposal.why),
+        None => note,
     }
 }
 

@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use config::{SessionSpan, SessionSpans};
 use policy::{
-    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, Host, Methods, ProviderId, RoleId, SessionId,
-    SignInMethod, Timestamp, UserId,
+    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, Host, Methods, ProviderId, Revision, RoleId,
+    SessionId, SignInMethod, Timestamp, UserId,
 };
 use store::{
-    Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
-    DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId, NewSession,
-    PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret,
-    SessionRecord, SessionsOf, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
+    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
+    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
+    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Sqlite, Store, StoreProblem, TokenHash,
+    WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions, SignedIn};
@@ -325,6 +326,27 @@ impl Store for Counting {
     }
     fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
         self.or_fail(self.inner.remember_once(kind, key, expires_at))
+    }
+    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64> {
+        self.or_fail(self.inner.propose_revision(new))
+    }
+    fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval> {
+        self.or_fail(self.inner.approve_revision(number, at, actor))
+    }
+    fn note_activated(&self, number: u64, at: Timestamp) -> Answer<'_, bool> {
+        self.or_fail(self.inner.note_activated(number, at))
+    }
+    fn revision(&self, number: u64) -> Answer<'_, Option<PolicyRevision>> {
+        self.or_fail(self.inner.revision(number))
+    }
+    fn revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>> {
+        self.or_fail(self.inner.revisions(most))
+    }
+    fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>> {
+        self.or_fail(self.inner.last_activated_revision())
+    }
+    fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>> {
+        self.or_fail(self.inner.revision_to_come(revision))
     }
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.or_fail(self.inner.events_after(sequence, most))

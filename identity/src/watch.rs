@@ -122,7 +122,9 @@ impl Watch {
                 | Change::CredentialRemoved { .. }
                 | Change::InvitationMade(_)
                 | Change::InvitationUsed(_)
-                | Change::InvitationRevoked(_) => {}
+                | Change::InvitationRevoked(_)
+                | Change::PolicyProposed(_)
+                | Change::PolicyApproved(_) => {}
                 Change::OutageBegan(_) | Change::OutageEnded(_) => is_outage_changed = true,
             }
         }

@@ -86,7 +86,9 @@ impl Whose {
             | Change::CertificateRevoked(_)
             | Change::PostureChanged
             | Change::OutageBegan(_)
-            | Change::OutageEnded(_) => {}
+            | Change::OutageEnded(_)
+            | Change::PolicyProposed(_)
+            | Change::PolicyApproved(_) => {}
         }
     }
 

@@ -9,6 +9,7 @@ mod invitations;
 mod once;
 mod people;
 mod posture;
+mod revisions;
 mod sessions;
 mod terminal;
 
@@ -63,6 +64,8 @@ pub async fn all(store: Arc<dyn Store>) {
     invitations::a_device_is_enrolled_once(store).await;
     once::ceremonies_are_taken_once(store).await;
     once::what_was_seen_once_is_refused_twice(store).await;
+    revisions::versions_are_numbered_and_kept_with_their_text(store).await;
+    revisions::a_version_that_waits_comes_only_with_another_persons_approval(store).await;
     events::events_come_in_order(store).await;
     events::notes_are_kept(store).await;
     events::an_outage_begins_and_ends_once(store).await;

@@ -72,4 +72,8 @@ pub enum Change {
     OutageBegan(ProviderId),
     /// A provider is back.
     OutageEnded(ProviderId),
+    /// A version of configuration and policy was proposed: its number.
+    PolicyProposed(u64),
+    /// Another person approved a version: its number.
+    PolicyApproved(u64),
 }

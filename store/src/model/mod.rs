@@ -8,6 +8,7 @@ mod invitation;
 mod person;
 mod posture;
 mod problem;
+mod revision;
 mod secret;
 mod session;
 mod store;
@@ -22,6 +23,7 @@ pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
 pub use posture::{POSTURE_NAMES_MAX, PostureRow};
 pub use problem::{Answer, Lapsed, StoreProblem};
+pub use revision::{Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX};
 pub use secret::{Secret, TokenHash};
 pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};
 pub use store::Store;

@@ -2,13 +2,13 @@
 
 use std::fmt;
 
-use policy::{DeviceId, Fingerprint, Host, ProviderId, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
 
 use super::{
-    Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
-    DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId, NewSession,
-    PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret,
-    SessionRecord, SessionsOf, TokenHash, WhichCredential,
+    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
+    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
+    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash, WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -231,6 +231,24 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Remembers something that must not be accepted twice, such as a logout token, until it would be refused anyway.
     /// False if it is remembered already. `Full` past [`REMEMBERED_MAX`](crate::REMEMBERED_MAX): do not accept it.
     fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool>;
+
+    // Versions of configuration and policy.
+
+    /// Keeps a version that was proposed and tells; gives it the next number. The earliest beyond
+    /// [`REVISIONS_MAX`](crate::REVISIONS_MAX) are forgotten, but not the one in force.
+    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64>;
+    /// Approves a version that waits for another person, and tells.
+    fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval>;
+    /// Notes when a version first came into force. False if it did before, or still waits for its approval.
+    fn note_activated(&self, number: u64, at: Timestamp) -> Answer<'_, bool>;
+    /// Reads a version.
+    fn revision(&self, number: u64) -> Answer<'_, Option<PolicyRevision>>;
+    /// Versions, newest first, at most `most`.
+    fn revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>>;
+    /// The version that came into force last.
+    fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>>;
+    /// The newest version of these contents that may come into force and never did.
+    fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>>;
 
     // Events, notes, housekeeping.
 

@@ -1,16 +1,16 @@
 //! Each promise of [`Store`], put as a question to the writer or to a reader.
 
-use policy::{DeviceId, Fingerprint, Host, ProviderId, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
 
 use super::Sqlite;
 use super::statements::{
-    self, credentials, devices, events, invitations, notes, once, people, posture, sessions, terminal,
+    self, credentials, devices, events, invitations, notes, once, people, posture, revisions, sessions, terminal,
 };
 use crate::{
-    Answer, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed,
-    DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId, NewSession,
-    PeopleFilter, Person, PersonChange, PersonWrite, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret,
-    SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
+    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
+    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
+    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -314,6 +314,35 @@ impl Store for Sqlite {
     fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
         let most = self.bounds.remembered;
         self.write(move |c| once::remember_once(c, kind, key, expires_at, most))
+    }
+
+    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64> {
+        self.write(move |c| revisions::propose(c, &new))
+    }
+
+    fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval> {
+        self.write(move |c| revisions::approve(c, number, at, &actor))
+    }
+
+    fn note_activated(&self, number: u64, at: Timestamp) -> Answer<'_, bool> {
+        self.write(move |c| revisions::activated(c, number, at))
+    }
+
+    fn revision(&self, number: u64) -> Answer<'_, Option<PolicyRevision>> {
+        self.read(move |c| revisions::one(c, number))
+    }
+
+    fn revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>> {
+        self.read(move |c| revisions::list(c, most))
+    }
+
+    fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>> {
+        self.read(revisions::last_activated)
+    }
+
+    fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>> {
+        let revision = revision.clone();
+        self.read(move |c| revisions::waiting_to_come(c, &revision))
     }
 
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {

@@ -42,6 +42,7 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
     let session = || rows::parsed(row, "subject", SessionId::parse);
     let invitation = || rows::parsed(row, "subject", InvitationId::parse);
     let provider = || rows::parsed(row, "subject", |text| ProviderId::parse(text).ok());
+    let number = || rows::parsed(row, "subject", |text| text.parse().ok());
     Ok(match word.as_str() {
         "person-added" => Change::PersonAdded(user()?),
         "person-changed" => Change::PersonChanged(user()?),
@@ -64,6 +65,8 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
         "session-changed" => Change::SessionChanged(session()?),
         "outage-began" => Change::OutageBegan(provider()?),
         "outage-ended" => Change::OutageEnded(provider()?),
+        "policy-proposed" => Change::PolicyProposed(number()?),
+        "policy-approved" => Change::PolicyApproved(number()?),
         unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
     })
 }
@@ -97,5 +100,7 @@ fn columns(change: &Change) -> (&'static str, String) {
         Change::SessionChanged(id) => ("session-changed", id.to_string()),
         Change::OutageBegan(id) => ("outage-began", id.to_string()),
         Change::OutageEnded(id) => ("outage-ended", id.to_string()),
+        Change::PolicyProposed(number) => ("policy-proposed", number.to_string()),
+        Change::PolicyApproved(number) => ("policy-approved", number.to_string()),
     }
 }

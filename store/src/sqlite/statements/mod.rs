@@ -9,6 +9,7 @@ pub(super) mod notes;
 pub(super) mod once;
 pub(super) mod people;
 pub(super) mod posture;
+pub(super) mod revisions;
 pub(super) mod sessions;
 pub(super) mod terminal;
 

@@ -1,0 +1,64 @@
+//! Versions of configuration and policy: numbered, approved by another person, kept with their text.
+
+use policy::Revision;
+
+use super::cast::*;
+use crate::*;
+
+fn proposal(name: &str, by: &str, waits: bool) -> NewRevision {
+    let kept = |path: &str, text: &str| KeptFile { path: path.to_owned(), text: text.to_owned() };
+    NewRevision {
+        revision: parsed(Revision::parse(name)),
+        files: vec![kept("/etc/sekimori.toml", "[facility]\nname = \"病院\"\n"), kept("/etc/extra.cedar", "")],
+        difference: vec![Difference { ja: "規則が加わった".to_owned(), en: "a rule was added".to_owned() }],
+        why: "夜勤の変更".to_owned(),
+        proposed_at: second(10),
+        proposed_by: by.to_owned(),
+        waits,
+        next_waits: waits,
+    }
+}
+
+pub(super) async fn versions_are_numbered_and_kept_with_their_text(store: &dyn Store) {
+    let sequence = last_sequence(store).await;
+    assert_eq!(good(store.last_activated_revision().await), None);
+    let (one, two) = (proposal("aa01", "cli:sato", false), proposal("aa02", "cli:sato", false));
+    let first = good(store.propose_revision(one.clone()).await);
+    let second_number = good(store.propose_revision(two.clone()).await);
+    assert!(second_number > first);
+    let kept = good(store.revision(first).await).expect("it is kept");
+    assert_eq!((kept.number, &kept.proposal, &kept.approved, kept.activated_at), (first, &one, &None, None));
+    assert!(kept.may_come_into_force());
+    assert_eq!(good(store.revision_to_come(&one.revision).await).map(|kept| kept.number), Some(first));
+    assert!(good(store.note_activated(first, second(11)).await));
+    assert!(!good(store.note_activated(first, second(12)).await), "once");
+    assert_eq!(good(store.revision_to_come(&one.revision).await), None, "it came");
+    assert!(good(store.note_activated(second_number, second(13)).await));
+    assert_eq!(good(store.last_activated_revision().await).map(|kept| kept.number), Some(second_number));
+    let newest: Vec<u64> = good(store.revisions(2).await).iter().map(|kept| kept.number).collect();
+    assert_eq!(newest, [second_number, first]);
+    let told = [Change::PolicyProposed(first), Change::PolicyProposed(second_number)];
+    assert_eq!(changes_after(store, sequence).await, told);
+    assert_eq!(good(store.revision(u64::MAX).await), None);
+}
+
+pub(super) async fn a_version_that_waits_comes_only_with_another_persons_approval(store: &dyn Store) {
+    let waiting = proposal("aa03", "cli:sato", true);
+    let number = good(store.propose_revision(waiting.clone()).await);
+    let sequence = last_sequence(store).await;
+    assert!(!good(store.note_activated(number, second(20)).await), "nobody approved it");
+    assert_eq!(good(store.revision_to_come(&waiting.revision).await), None);
+    let approve = |number, by: &str| store.approve_revision(number, second(21), by.to_owned());
+    assert_eq!(good(approve(number, "cli:sato").await), Approval::SamePerson);
+    assert_eq!(good(store.revision(number).await).map(|kept| kept.may_come_into_force()), Some(false));
+    assert_eq!(good(approve(u64::MAX, "cli:ito").await), Approval::NotWaiting);
+    let (one, two) = tokio::join!(approve(number, "cli:ito"), approve(number, "cli:kato"));
+    let given = [good(one), good(two)];
+    assert!(given.contains(&Approval::Given) && given.contains(&Approval::NotWaiting), "{given:?}");
+    assert_eq!(changes_after(store, sequence).await, [Change::PolicyApproved(number)]);
+    let kept = good(store.revision(number).await).expect("it is kept");
+    assert!(kept.approved.is_some_and(|(at, by)| at == second(21) && by != "cli:sato"));
+    assert!(good(store.note_activated(number, second(22)).await));
+    let free = good(store.propose_revision(proposal("aa04", "cli:sato", false)).await);
+    assert_eq!(good(approve(free, "cli:ito").await), Approval::NotWaiting);
+}

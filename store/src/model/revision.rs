@@ -1,0 +1,77 @@
+//! Versions of configuration and policy: who brought which into force, when, and why.
+
+use policy::{Revision, Timestamp};
+
+/// How many versions are kept; the earliest go first.
+pub const REVISIONS_MAX: u64 = 2_000;
+
+/// A version as whoever proposes it knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRevision {
+    /// Its name by its contents.
+    pub revision: Revision,
+    /// The files it was read from, the configuration itself first.
+    pub files: Vec<KeptFile>,
+    /// How it differs from the version before.
+    pub difference: Vec<Difference>,
+    /// Why, in the words of whoever proposed it.
+    pub why: String,
+    /// When it was proposed.
+    pub proposed_at: Timestamp,
+    /// Who proposed it, as [`Event::actor`](crate::Event::actor) says.
+    pub proposed_by: String,
+    /// Whether another person must approve it before it comes into force.
+    pub waits: bool,
+    /// Whether it asks that another person approve the version after it.
+    pub next_waits: bool,
+}
+
+/// One file of a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptFile {
+    /// Its whole path.
+    pub path: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// One difference between two versions, in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// In Japanese.
+    pub ja: String,
+    /// In English.
+    pub en: String,
+}
+
+/// A version that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyRevision {
+    /// Its number, counted from 1 over all versions.
+    pub number: u64,
+    /// What was proposed.
+    pub proposal: NewRevision,
+    /// When another person approved it, and who.
+    pub approved: Option<(Timestamp, String)>,
+    /// When a gateway took it into force for the first time.
+    pub activated_at: Option<Timestamp>,
+}
+
+impl PolicyRevision {
+    /// Whether it may come into force.
+    #[must_use]
+    pub fn may_come_into_force(&self) -> bool {
+        !self.proposal.waits || self.approved.is_some()
+    }
+}
+
+/// What became of an approval.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Approval {
+    /// The version may come into force.
+    Given,
+    /// There is no such version, or it does not wait for an approval.
+    NotWaiting,
+    /// Whoever approves is whoever proposed: that is one person.
+    SamePerson,
+}
