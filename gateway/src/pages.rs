@@ -26,7 +26,7 @@ use crate::worker::Worker;
 
 /// The largest body of a request for an ordinary page, in bytes: a form of a few fields.
 const PAGE_BODY_BYTES_MAX: usize = 8 * 1024;
-/// The largest body that carries a proof, in bytes: what an authenticator or a provider signed.
+/// The largest body that brings a proof, in bytes: what an authenticator or a provider signed.
 const PROOF_BODY_BYTES_MAX: usize = 80 * 1024;
 /// How much of the encoded name in HTTP Basic credentials is looked at, in bytes.
 const BASIC_NAME_BYTES: usize = 32;
@@ -73,7 +73,7 @@ async fn read(
     let inbound = *inbound;
     let (parts, body) = inbound.request.into_parts();
     within_limits(&worker.gate.limiter, page, access, &parts.headers).map_err(Fault::TooManyRequests)?;
-    let bytes_max = body_bytes_max(page, &snapshot.config, &parts.headers);
+    let bytes_max = Kind::of(page).body_bytes_max(&snapshot.config, &parts.headers);
     let within = snapshot.config.limits.body_idle_timeout;
     let read = async {
         if inbound.method.as_str() != "POST" {
@@ -102,10 +102,94 @@ async fn read(
     })
 }
 
+/// How a page is asked for, as far as its requests are bounded before they are answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    /// A form of a few fields at most, and nothing to guess.
+    Ordinary,
+    /// Begins a proof of who somebody is, or takes one that needs no begin here.
+    Proof,
+    /// The same for a device, which brings a request for a certificate.
+    DeviceProof,
+    /// Brings what an authenticator or a provider signed. What ends a proof is bounded by its begin: each is good once.
+    /// A provider signs out hundreds from one address.
+    Signed,
+    /// The condition of devices. Its word is a token that nobody guesses.
+    Posture,
+    /// A form of the console, with many rows to tick.
+    Console,
+    /// A list of people or devices.
+    Import,
+}
+
+impl Kind {
+    fn of(page: Page) -> Self {
+        match page {
+            Page::Begin
+            | Page::Callback
+            | Page::PasskeyBegin
+            | Page::EnrolBegin
+            | Page::TemporarySignIn
+            | Page::EnrolDevice
+            | Page::RenewDevice => Self::Proof,
+            Page::EstEnrol | Page::EstRenew => Self::DeviceProof,
+            Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider => Self::Signed,
+            Page::Posture => Self::Posture,
+            Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices) => Self::Import,
+            Page::Console(_) => Self::Console,
+            Page::LoginHome
+            | Page::SignIn
+            | Page::Jwks
+            | Page::Portal
+            | Page::StartSignIn
+            | Page::Arrive
+            | Page::SignedIn
+            | Page::AskSignOut
+            | Page::SignOut
+            | Page::SignedOut
+            | Page::ChooseLanguage
+            | Page::WhoIsHere
+            | Page::Switch
+            | Page::Land
+            | Page::SecondFactor
+            | Page::Enrol
+            | Page::Temporary
+            | Page::Device
+            | Page::DeviceFile
+            | Page::Me
+            | Page::RenameKey
+            | Page::RemoveKey
+            | Page::EndSession
+            | Page::EstCaCertificates
+            | Page::Asset(_) => Self::Ordinary,
+        }
+    }
+
+    /// Whether its requests are counted, so that nobody guesses.
+    fn is_proof(self) -> bool {
+        match self {
+            Self::Proof | Self::DeviceProof => true,
+            Self::Ordinary | Self::Signed | Self::Posture | Self::Console | Self::Import => false,
+        }
+    }
+
+    /// How much the body of its requests may hold.
+    fn body_bytes_max(self, config: &Config, headers: &HeaderMap) -> usize {
+        match self {
+            Self::Posture if is_posture_source(config, headers) => POSTURE_BYTES_MAX,
+            Self::Ordinary | Self::Proof | Self::Posture => PAGE_BODY_BYTES_MAX,
+            Self::DeviceProof => certs::est::BODY_BYTES_MAX,
+            Self::Signed => PROOF_BODY_BYTES_MAX,
+            Self::Console => CONSOLE_BODY_BYTES_MAX,
+            Self::Import => IMPORT_BODY_BYTES_MAX,
+        }
+    }
+}
+
 /// Counts what begins a proof of who somebody is, by address; for a person who is signed in by account, and for a device
 /// that names itself by that name.
 fn within_limits(limiter: &Limiter, page: Page, access: &Access, headers: &HeaderMap) -> Result<(), Duration> {
-    if !begins_proof(page) {
+    if !Kind::of(page).is_proof() {
         return Ok(());
     }
     let address = access.from.address;
@@ -123,98 +207,6 @@ fn within_limits(limiter: &Limiter, page: Page, access: &Access, headers: &Heade
 fn named(basic: &HeaderValue) -> &[u8] {
     let bytes = basic.as_bytes();
     bytes.get(..bytes.len().min(BASIC_NAME_BYTES)).unwrap_or_default()
-}
-
-/// Whether a page begins a proof, or takes one that needs no begin here. What ends a proof is bounded by its begin:
-/// each is good once.
-fn begins_proof(page: Page) -> bool {
-    match page {
-        Page::Begin
-        | Page::Callback
-        | Page::PasskeyBegin
-        | Page::EnrolBegin
-        | Page::TemporarySignIn
-        | Page::EnrolDevice
-        | Page::RenewDevice
-        | Page::EstEnrol
-        | Page::EstRenew => true,
-        // A provider signs out hundreds from one address, and its word is a signature.
-        Page::LogOutByProvider
-        // Its word is a token that nobody guesses.
-        | Page::Posture
-        | Page::LoginHome
-        | Page::SignIn
-        | Page::Jwks
-        | Page::Portal
-        | Page::StartSignIn
-        | Page::Arrive
-        | Page::SignedIn
-        | Page::AskSignOut
-        | Page::SignOut
-        | Page::SignedOut
-        | Page::ChooseLanguage
-        | Page::WhoIsHere
-        | Page::Switch
-        | Page::Land
-        | Page::PasskeyFinish
-        | Page::SecondFactor
-        | Page::Enrol
-        | Page::EnrolFinish
-        | Page::Temporary
-        | Page::Device
-        | Page::DeviceFile
-        | Page::Me
-        | Page::RenameKey
-        | Page::RemoveKey
-        | Page::EndSession
-        | Page::EstCaCertificates
-        | Page::Asset(_)
-        | Page::Console(_) => false,
-    }
-}
-
-/// How much the body of a page's request may hold.
-fn body_bytes_max(page: Page, config: &Config, headers: &HeaderMap) -> usize {
-    match page {
-        Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices) => IMPORT_BODY_BYTES_MAX,
-        Page::Console(_) => CONSOLE_BODY_BYTES_MAX,
-        Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider => PROOF_BODY_BYTES_MAX,
-        Page::EstEnrol | Page::EstRenew => certs::est::BODY_BYTES_MAX,
-        Page::Posture if is_posture_source(config, headers) => POSTURE_BYTES_MAX,
-        Page::Posture
-        | Page::LoginHome
-        | Page::SignIn
-        | Page::Begin
-        | Page::Callback
-        | Page::Jwks
-        | Page::Portal
-        | Page::StartSignIn
-        | Page::Arrive
-        | Page::SignedIn
-        | Page::AskSignOut
-        | Page::SignOut
-        | Page::SignedOut
-        | Page::ChooseLanguage
-        | Page::WhoIsHere
-        | Page::Switch
-        | Page::Land
-        | Page::PasskeyBegin
-        | Page::SecondFactor
-        | Page::Enrol
-        | Page::EnrolBegin
-        | Page::Temporary
-        | Page::TemporarySignIn
-        | Page::Device
-        | Page::EnrolDevice
-        | Page::RenewDevice
-        | Page::DeviceFile
-        | Page::Me
-        | Page::RenameKey
-        | Page::RemoveKey
-        | Page::EndSession
-        | Page::EstCaCertificates
-        | Page::Asset(_) => PAGE_BODY_BYTES_MAX,
-    }
 }
 
 /// Whether a report comes from a source of the configuration, so that a stranger's is not even read.
