@@ -164,6 +164,21 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// A list of texts, each a name and a value as `name=value`.
+    pub(crate) fn pairs<'b>(&mut self, key: &str, pairs: impl Iterator<Item = (&'b str, &'b str)>) -> &mut Self {
+        self.key(key);
+        self.out.push(b'[');
+        for (place, (name, value)) in pairs.enumerate() {
+            self.out.extend_from_slice(if place == 0 { b"\"" } else { b",\"" });
+            name.chars().for_each(|c| push_char(self.out, c));
+            self.out.push(b'=');
+            value.chars().for_each(|c| push_char(self.out, c));
+            self.out.push(b'"');
+        }
+        self.out.extend_from_slice(b"],");
+        self
+    }
+
     /// Closes the object.
     pub(crate) fn end(self) {
         if self.out.last() == Some(&b',') {

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use config::Facility;
-use policy::{Aaguid, Access, Methods, Permit, Refused, RequestId, SignInMethod, Timestamp, Who};
+use policy::{Aaguid, Access, Judged, Methods, Permit, Reason, Refused, RequestId, SignInMethod, Timestamp, Who};
 
 use crate::json::{Object, push_number};
 use crate::people::People;
@@ -34,6 +34,7 @@ pub(crate) fn opening(out: &mut Vec<u8>, people: &mut People, permit: &Permit) {
     line.moment("ts", access.at).word("ev", "open");
     push_access(&mut line, access, |line, who| people.push(line, who));
     line.text("rule", permit.rule().as_str()).text("pol", permit.revision().as_str());
+    push_shadow(&mut line, permit.shadow());
     line.end();
 }
 
@@ -69,8 +70,16 @@ pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
         line.texts("also", refused.reasons.others.iter().map(|reason| reason.code()));
     }
     line.text("rule", refused.reasons.rule.as_str()).text("pol", refused.revision.as_str());
+    push_shadow(&mut line, refused.shadow.as_deref());
     line.number("st", status.into());
     line.end();
+}
+
+/// What a shadow policy says instead: `allow RULE`, or `deny REASON RULE`.
+fn push_shadow(line: &mut Object<'_>, shadow: Option<&Judged>) {
+    let Some(Judged { decision, rule, reason }) = shadow else { return };
+    let words = [Some(decision.as_str()), reason.map(Reason::code), Some(rule.as_str())];
+    line.plain("sh", words.into_iter().flatten().collect::<Vec<_>>().join(" "));
 }
 
 /// Who asks, as every line of an access states it.
@@ -80,6 +89,10 @@ pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
     line.word("acr", who.assurance.as_str());
     push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
     line.hex("sid", who.session.bits());
+    line.moment("auth", who.authenticated_at);
+    if who.roles_confirmed_at != who.authenticated_at {
+        line.moment("conf", who.roles_confirmed_at);
+    }
 }
 
 fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mut Object<'_>, &Arc<Who>)) {
@@ -89,6 +102,8 @@ fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mu
     }
     if let Some(device) = &access.device {
         line.text("dev", device.id.as_str()).word("dcls", device.class.as_str());
+        let believed = device.believed_posture(access.at);
+        line.pairs("pst", believed.map(|fact| (fact.name.as_str(), &*fact.value)));
     }
     line.address("ip", access.from.address).text("zone", access.from.zone.as_str());
     line.text("app", access.app.as_str()).text("host", access.host.as_str());
@@ -228,6 +243,8 @@ pub(crate) fn spool_mark(line: &str) -> Option<(&str, u64)> {
 
 #[cfg(test)]
 mod tests {
+    use policy::Decision;
+
     use super::*;
 
     fn whole(number: u64, fill: impl FnOnce(&mut Vec<u8>)) -> String {
@@ -268,6 +285,45 @@ mod tests {
         assert!(!plain.contains("amr") && !plain.contains("outage"), "{plain}");
         let said = format!(r#""acr":"aal2","amr":["provider","passkey"],"model":"{model}","outage":true,"sid""#);
         assert!(told.contains(&said), "{told}");
+    }
+
+    #[test]
+    fn an_access_says_since_when_its_person_is_proven_and_what_is_believed_of_its_device() {
+        let mut access = crate::testing::Ward::new().access("GET", "n.sato");
+        let fact = |name: &str, fresh_until| policy::PostureFact {
+            name: name.parse().unwrap(),
+            value: "a\"b".into(),
+            fresh_until,
+        };
+        access.device = Some(Arc::new(policy::Device {
+            id: "ward-3".parse().unwrap(),
+            class: policy::DeviceClass::WardShared,
+            certificate: policy::Fingerprint::new([0; 32]),
+            posture: [fact("edr", Timestamp::MAX), fact("os", Timestamp::from_unix_micros(0))].into(),
+        }));
+        if let Some(who) = &mut access.who {
+            Arc::make_mut(who).roles_confirmed_at = Timestamp::from_unix_micros(1_743_466_530_123_456);
+        }
+        let mut told = Vec::new();
+        push_access(&mut Object::continued(&mut told), &access, |line, who| push_who(line, who));
+        let told = String::from_utf8(told).unwrap();
+        assert!(told.contains(r#""dcls":"ward-shared","pst":["edr=a\"b"],"ip""#), "stale is not believed: {told}");
+        assert!(told.contains(r#""conf":"2025-04-01T00:15:30.123456Z""#) && told.contains(r#""auth":""#), "{told}");
+    }
+
+    #[test]
+    fn what_a_shadow_says_stands_in_few_words() {
+        let of = |decision, reason| Judged { decision, rule: "vendors".parse().unwrap(), reason };
+        let said = |judged: &Judged| {
+            whole(0, |out| {
+                let mut line = Object::continued(out);
+                push_shadow(&mut line, Some(judged));
+                line.end();
+            })
+        };
+        assert!(said(&of(Decision::Allow, None)).contains(r#""sh":"allow vendors""#));
+        let denied = of(Decision::Deny, Some(Reason::RoleNotAllowed));
+        assert!(said(&denied).contains(r#""sh":"deny role-not-allowed vendors""#));
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Refuser<'_> {
     pub async fn challenge(self, refused: Box<Refused<Routed>>, challenge: Challenge) -> Response<ResponseBody> {
         self.worker.gate.metrics.challenged.inc();
         let asked = self.asked(&refused);
-        let Refused { access, reasons, revision, act } = *refused;
+        let Refused { access, reasons, revision, shadow, act } = *refused;
         let inbound = *act.inbound;
         let (parts, body) = inbound.request.into_parts();
         let challenged = Challenged {
@@ -140,7 +140,8 @@ impl Refuser<'_> {
         let goes_to_sign_in = matches!((asked.form, access.method.as_str()), (AnswerForm::Page(_), "GET" | "HEAD"));
         let status = if goes_to_sign_in { StatusCode::FOUND } else { StatusCode::UNAUTHORIZED };
         // On record before anything waits: a client that hangs up now was here all the same.
-        self.record(&Refused { access, reasons: reasons.clone(), revision, act: () }, status.as_u16()).await;
+        let noted = Refused { access, reasons: reasons.clone(), revision, shadow, act: () };
+        self.record(&noted, status.as_u16()).await;
         match asked.form {
             AnswerForm::Page(_) if goes_to_sign_in => own(self.snapshot.site.sign_in_redirect(&challenged).await),
             AnswerForm::Page(_) if parts.method == Method::POST => {

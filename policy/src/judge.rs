@@ -11,7 +11,7 @@ use crate::policy::Policy;
 use crate::schema::Principal;
 use crate::slice::Slice;
 use crate::{
-    Access, Action, Authorized, Durability, Permit, Reason, Reasons, Refused, RoleId, UserId, Verdict, built_in,
+    Access, Action, Authorized, Durability, Permit, Reason, Refused, RoleId, UserId, Verdict, built_in,
 };
 
 /// One worker's way to ask the policy. It remembers answers, so it is not shared; what it remembers is bounded.
@@ -94,26 +94,32 @@ impl Judge {
     /// Answers one question and seals the act accordingly. Never fails: an error inside is a denial.
     pub fn judge<T>(&mut self, access: Access, act: T) -> Verdict<T> {
         let revision = self.policy.revision().clone();
-        let Some(app) = self.policy.app(&access.app) else {
-            let reasons = Reasons {
-                main: Reason::RoleNotAllowed,
-                rule: built_in::id(built_in::DEFAULT_DENY),
-                others: Vec::new(),
-            };
-            return Verdict::Deny(Box::new(Refused { access, reasons, revision, act }));
-        };
-        let answer = self.memory.answer(&self.policy, app, &access);
+        let answer = self.answer(&access);
         match answer.outcome {
             Outcome::Allow(rule) => {
                 let until = signed_in(&access).map_or(answer.until, |who| answer.until.min(who.ends_at));
-                let durability = durability(app, access.action);
+                let durability = self.durability(&access);
                 Verdict::Allow(Authorized::new(Box::new(Permit::new(access, rule, revision, until, durability)), act))
             }
             Outcome::Challenge(challenge, reasons) => {
-                Verdict::Challenge(Box::new(Refused { access, reasons, revision, act }), challenge)
+                Verdict::Challenge(Box::new(Refused { access, reasons, revision, shadow: None, act }), challenge)
             }
-            Outcome::Deny(reasons) => Verdict::Deny(Box::new(Refused { access, reasons, revision, act })),
+            Outcome::Deny(reasons) => Verdict::Deny(Box::new(Refused { access, reasons, revision, shadow: None, act })),
         }
+    }
+
+    /// The answer, and how long it holds.
+    pub(crate) fn answer(&mut self, access: &Access) -> Answer {
+        match self.policy.app(&access.app) {
+            Some(app) => self.memory.answer(&self.policy, app, access),
+            None => Answer::always(Outcome::deny(Reason::RoleNotAllowed, built_in::id(built_in::DEFAULT_DENY))),
+        }
+    }
+
+    /// An app that is not there is allowed nothing, so nothing of it is recorded as an access.
+    fn durability(&self, access: &Access) -> Durability {
+        let Some(app) = self.policy.app(&access.app) else { return Durability::Synced };
+        durability(app, access.action)
     }
 
     #[cfg(test)]

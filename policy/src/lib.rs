@@ -24,6 +24,7 @@ mod host;
 mod id;
 mod index;
 mod judge;
+mod judged;
 mod memo;
 mod methods;
 mod name;
@@ -48,6 +49,7 @@ pub use console::{ConsoleRight, ConsoleRoles};
 pub use host::{Host, HostProblem};
 pub use id::{RequestId, SessionId};
 pub use judge::Judge;
+pub use judged::{Decision, Judged};
 pub use methods::{Aaguid, Methods, SignInMethod};
 pub use name::{
     AppId, DeviceId, GrantId, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId, Revision, RoleId,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{NameProblem, PostureName, Timestamp};
+use crate::{Device, NameProblem, PostureName, Timestamp};
 
 /// The longest value a rule may demand, in bytes.
 pub const POSTURE_VALUE_BYTES_MAX: usize = 64;
@@ -93,12 +93,21 @@ pub(crate) fn standing(facts: &[PostureFact], demand: &PostureDemand, at: Timest
     if fresh().all(|fact| fact.value == demand.value) { Standing::Met } else { Standing::NotMet }
 }
 
+impl Device {
+    /// Every attribute of its condition that is fresh and of which all sources say the same.
+    pub fn believed_posture(&self, at: Timestamp) -> impl Iterator<Item = &PostureFact> {
+        undisputed(&self.posture, at)
+    }
+}
+
+fn undisputed(facts: &[PostureFact], at: Timestamp) -> impl Iterator<Item = &PostureFact> {
+    let fresh = move || facts.iter().filter(move |fact| at < fact.fresh_until);
+    fresh().filter(move |fact| fresh().all(|other| other.name != fact.name || other.value == fact.value))
+}
+
 /// Every attribute that is fresh and of which all sources say the same, as `name=value`.
 pub(crate) fn believed(facts: &[PostureFact], at: Timestamp) -> impl Iterator<Item = String> {
-    let fresh = move || facts.iter().filter(move |fact| at < fact.fresh_until);
-    let undisputed =
-        move |fact: &&PostureFact| fresh().all(|other| other.name != fact.name || other.value == fact.value);
-    fresh().filter(undisputed).map(|fact| format!("{}={}", fact.name, fact.value))
+    undisputed(facts, at).map(|fact| format!("{}={}", fact.name, fact.value))
 }
 
 /// The next moment at which one of these attributes grows stale.

@@ -18,7 +18,7 @@
 
 use std::fmt;
 
-use crate::{Access, Assurance, Revision, RuleId, Timestamp};
+use crate::{Access, Assurance, Judged, Revision, RuleId, Timestamp};
 
 /// What the policy says to one access. `T` is the act that was asked for: a request, a socket, a tunnel. Boxed, because
 /// a verdict passes through many hands on the way of every request.
@@ -60,6 +60,10 @@ impl<T> Authorized<T> {
         &self.permit
     }
 
+    pub(crate) fn note_shadow(&mut self, judged: Option<Box<Judged>>) {
+        self.permit.shadow = judged;
+    }
+
     /// Takes it apart. For `audit`, which records before it lets go; clippy refuses it elsewhere.
     #[must_use]
     pub fn open(self) -> (Box<Permit>, T) {
@@ -75,6 +79,7 @@ pub struct Permit {
     revision: Revision,
     until: Timestamp,
     durability: Durability,
+    shadow: Option<Box<Judged>>,
 }
 
 impl Permit {
@@ -85,7 +90,7 @@ impl Permit {
         until: Timestamp,
         durability: Durability,
     ) -> Self {
-        Self { access, rule, revision, until, durability }
+        Self { access, rule, revision, until, durability, shadow: None }
     }
 
     /// The facts it was judged on.
@@ -117,6 +122,12 @@ impl Permit {
     pub fn durability(&self) -> Durability {
         self.durability
     }
+
+    /// What a shadow policy says instead, where it says something else.
+    #[must_use]
+    pub fn shadow(&self) -> Option<&Judged> {
+        self.shadow.as_deref()
+    }
 }
 
 /// How surely a record is kept before the act goes on.
@@ -137,6 +148,8 @@ pub struct Refused<T> {
     pub reasons: Reasons,
     /// The version of configuration and policy that judged.
     pub revision: Revision,
+    /// What a shadow policy says instead, where it says something else.
+    pub shadow: Option<Box<Judged>>,
     /// What was asked for, handed back.
     pub act: T,
 }

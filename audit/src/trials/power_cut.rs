@@ -118,7 +118,7 @@ async fn tiles_that_a_disk_forgot_though_it_had_synced_them_are_made_again() {
 #[tokio::test]
 async fn opening_a_log_that_was_tampered_with_leaves_its_tiles_as_they_are() {
     let mut ward = Ward::new();
-    ward.config.segment_bytes_max = 100_000;
+    ward.config.segment_bytes_max = 112_000;
     let log = ward.open();
     accesses(&mut ward, &log, 600).await;
     log.stop();
