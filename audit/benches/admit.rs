@@ -116,6 +116,7 @@ fn access(action: Action, n: u128, who: &Arc<Who>) -> Access {
         at,
         app: AppId::parse("emr").unwrap(),
         action,
+        class: None,
         method: Method::parse(if action == Action::Read { "GET" } else { "POST" }).unwrap(),
         host: Host::parse("emr.hosp.example").unwrap(),
         path: Path::parse("/fhir/Patient/00012345/Observation").unwrap(),
@@ -164,11 +165,16 @@ fn policy() -> Policy {
         keys: Vec::new(),
         posture: Vec::new(),
         in_outage: false,
+        classes: Vec::new(),
+        grant: false,
+        caps: None,
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),
         reads: Durability::Written,
         writes: Durability::Synced,
+        routes: Vec::new(),
+        reads_by_post: Vec::new(),
         built_in: false,
     };
     Policy::load(&PolicySource {
@@ -178,6 +184,7 @@ fn policy() -> Policy {
         cedar: Vec::new(),
         console: ConsoleRoles::default(),
         offset: UtcOffset::JAPAN,
+        holidays: policy::Holidays::NONE,
     })
     .unwrap()
 }

@@ -147,6 +147,7 @@ impl Ward {
             at,
             app: AppId::parse("emr").unwrap(),
             action: method.action(),
+            class: None,
             method,
             host: Host::parse("emr.hosp.example").unwrap(),
             path: policy::Path::parse("/Patient/00012345").unwrap(),
@@ -241,11 +242,16 @@ fn policy() -> Policy {
         keys: Vec::new(),
         posture: Vec::new(),
         in_outage: false,
+        classes: Vec::new(),
+        grant: false,
+        caps: None,
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),
         reads: Durability::Written,
         writes: Durability::Synced,
+        routes: Vec::new(),
+        reads_by_post: Vec::new(),
         built_in: false,
     };
     Policy::load(&PolicySource {
@@ -259,6 +265,7 @@ fn policy() -> Policy {
         cedar: Vec::new(),
         console: ConsoleRoles::default(),
         offset: UtcOffset::JAPAN,
+        holidays: policy::Holidays::NONE,
     })
     .unwrap()
 }

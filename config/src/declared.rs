@@ -10,6 +10,8 @@ use crate::walk::{Value, nearest};
 /// Names that rules and providers may refer to.
 pub(crate) struct Declared {
     roles: Names,
+    classes: Names,
+    rule_sets: Names,
     apps: Names,
     zones: Names,
     listeners: Names,
@@ -28,7 +30,22 @@ impl Declared {
             Some(DeValue::Table(roles)) => roles.keys().map(|role| role.get_ref().to_string()).collect(),
             Some(_) | None => BTreeSet::new(),
         };
+        let own_classes = match document.get("classes").map(|value| value.get_ref()) {
+            Some(DeValue::Table(classes)) => classes.keys().map(|class| class.get_ref().to_string()).collect(),
+            Some(_) | None => BTreeSet::new(),
+        };
+        let shipped = policy::BuiltInClass::ALL.map(|class| class.as_str().to_owned());
         Self {
+            classes: Names {
+                names: own_classes.into_iter().chain(shipped).collect(),
+                kind: "information class",
+                how: "add it to `[classes]`",
+            },
+            rule_sets: Names {
+                names: texts(document, "rule_set", "id"),
+                kind: "rule set",
+                how: "define it with `[[rule_set]]`",
+            },
             roles: Names { names: roles, kind: "role", how: "add it to `[roles]`" },
             apps: Names { names: texts(document, "app", "id"), kind: "app", how: "define it with `[[app]]`" },
             zones: Names {
@@ -56,6 +73,16 @@ impl Declared {
     /// Adds a problem where a role is not defined.
     pub(crate) fn role(&self, value: &Value<'_>, name: &str) -> Option<()> {
         self.roles.check(value, name)
+    }
+
+    /// Adds a problem where an information class is not defined.
+    pub(crate) fn class(&self, value: &Value<'_>, name: &str) -> Option<()> {
+        self.classes.check(value, name)
+    }
+
+    /// Adds a problem where a rule set is not defined.
+    pub(crate) fn rule_set(&self, value: &Value<'_>, name: &str) -> Option<()> {
+        self.rule_sets.check(value, name)
     }
 
     /// Adds a problem where an app is not defined.

@@ -11,6 +11,7 @@ mod model;
 mod problem;
 mod secret;
 mod section;
+mod shield;
 mod template;
 #[cfg(test)]
 mod tests;
@@ -20,4 +21,5 @@ pub use load::{parse, read};
 pub use model::*;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;
+pub use shield::{ContentType, Downloads, Shield};
 pub use template::{Template, template};

@@ -10,11 +10,12 @@ use toml::de::DeTable;
 
 use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
+use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, certificate, console, devices, directory, facility, gateway, limits, listener, operations, outage,
-    passkeys, policy as cedar, posture, provider, roles, rule, sessions, upstream,
+    app, audit, certificate, class, console, devices, directory, facility, gateway, limits, listener, operations,
+    outage, passkeys, policy as cedar, posture, provider, roles, rule, rule_set, sessions, upstream,
 };
-use crate::walk::{Report, Table};
+use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems};
 
 /// Half a SHA-256: short enough for every record, long enough that nobody makes two alike.
@@ -69,6 +70,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let certificates = certificate::read(&root, files);
     let providers = provider::read(&root, files, &declared);
     let roles = root.section("roles").and_then(|table| roles::read(&table));
+    let classes = root.section("classes").and_then(|table| class::read(&table));
     let directory = root.section("directory").and_then(|table| directory::read(&table));
     let passkeys = root.section("passkeys").and_then(|table| passkeys::read(&table, files));
     let outage = root.section("outage").and_then(|table| outage::read(&table));
@@ -99,23 +101,33 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
             listeners: &addresses,
         },
         has_spool: audit.as_ref().is_none_or(|audit| audit.emergency_spool.is_some()),
+        declared: &declared,
     };
     let apps = app::read(&root, &around);
-    let rules = rule::read(&root, &declared, passkeys.as_ref().map_or(&Passkeys::default(), |read| &read.passkeys));
-    let cedar = root.section("policy").and_then(|table| cedar::read(&table, files));
+    let no_passkeys = Passkeys::default();
+    let around =
+        rule::Around { declared: &declared, passkeys: passkeys.as_ref().map_or(&no_passkeys, |read| &read.passkeys) };
+    let mut seen = Seen::default();
+    let mut rules = rule::read(&root, &around, &mut seen);
+    let rule_sets = rule_set::read(&root, apps.as_deref().unwrap_or_default(), &around, &mut seen, &mut rules);
+    let of_policy = root.section("policy").and_then(|table| cedar::read(&table, files));
     root.finish();
 
     let authenticators = passkeys.as_ref().and_then(|read| read.text.as_deref());
+    let no_holidays = ReadHolidays::default();
+    let (cedar, holidays) =
+        of_policy.as_ref().map_or((&[][..], &no_holidays), |read| (&read.cedar[..], &read.holidays));
     let policy = PolicySource {
-        revision: revision(text, cedar.as_deref().unwrap_or_default(), authenticators)?,
+        revision: revision(text, cedar, [authenticators, holidays.text.as_deref()].into_iter().flatten())?,
         apps: cedar::facts(apps.as_deref().unwrap_or_default(), declared.apps()),
         rules: rules.rules,
-        cedar: cedar.clone().unwrap_or_default(),
+        cedar: cedar.to_vec(),
         console: console.clone().unwrap_or_default(),
         offset: gateway.offset.unwrap_or(UtcOffset::JAPAN),
+        holidays: holidays.holidays.clone(),
     };
-    cedar::check(&policy, &rules.lines, report);
-    cedar?;
+    cedar::check(&policy, &rules.places, report);
+    of_policy.as_ref()?;
 
     Some(Config {
         revision: policy.revision.clone(),
@@ -138,6 +150,8 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         forbidden_upstreams: gateway.forbidden_upstreams?,
         apps: apps?,
         roles: roles?,
+        classes: classes?,
+        rule_sets: rule_sets?,
         sessions: sessions?,
         policy,
         audit: audit?,
@@ -148,9 +162,9 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
 }
 
 /// Names a version by its contents: the same texts give the same revision on every node, wherever they lie.
-fn revision(text: &str, cedar: &[CedarFile], authenticators: Option<&str>) -> Option<Revision> {
+fn revision<'t>(text: &'t str, cedar: &'t [CedarFile], others: impl Iterator<Item = &'t str>) -> Option<Revision> {
     let mut digest = Context::new(&SHA256);
-    for text in std::iter::once(text).chain(cedar.iter().map(|file| file.text.as_str())).chain(authenticators) {
+    for text in std::iter::once(text).chain(cedar.iter().map(|file| file.text.as_str())).chain(others) {
         // The length first, so that moving text between files is another version.
         digest.update(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
         digest.update(text.as_bytes());

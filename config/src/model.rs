@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use policy::{
-    Aaguid, AppId, Assurance, ConsoleRoles, DeviceClass, Durability, Host, Path, PathPattern, PolicySource,
-    PostureSourceId, ProviderId, Revision, RoleId, UtcOffset, ZoneId,
+    Aaguid, AppId, Assurance, ClassRoute, ConsoleRoles, DeviceClass, Durability, Host, InfoClass, Path, PathPattern,
+    PolicySource, PostureSourceId, ProviderId, Revision, RoleId, RuleId, RuleSetId, UtcOffset, ZoneId,
 };
 
-use crate::Secret;
+use crate::{Secret, Shield};
 
 /// One loaded configuration.
 #[derive(Clone, Debug)]
@@ -58,6 +58,10 @@ pub struct Config {
     pub apps: Vec<App>,
     /// The roles that rules and providers may name, with how people read them.
     pub roles: BTreeMap<RoleId, Names>,
+    /// The information classes that rules and routes may name, with how people read them; those that ship among them.
+    pub classes: BTreeMap<InfoClass, Names>,
+    /// The sets of rules that apps share. The rules of a set are in [`Config::policy`] for the apps that name it.
+    pub rule_sets: Vec<RuleSet>,
     /// How long sessions live.
     pub sessions: SessionSpans,
     /// Table and Cedar files, ready to be loaded.
@@ -96,6 +100,19 @@ pub struct Names {
     pub ja: String,
     /// English.
     pub en: String,
+}
+
+/// Rules that several apps share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuleSet {
+    /// Its name in configuration.
+    pub id: RuleSetId,
+    /// Its name as people read it.
+    pub name: Names,
+    /// Its rules, in the order written.
+    pub rules: Vec<RuleId>,
+    /// The apps that name it; where there is none, its rules are in force nowhere.
+    pub apps: Vec<AppId>,
 }
 
 /// A socket that accepts connections.
@@ -302,6 +319,10 @@ pub struct App {
     pub host_header: HostHeader,
     /// Paths at which POST only reads, such as ORCA's look-ups or FHIR `_search`.
     pub reads_by_post: Vec<PathPattern>,
+    /// What its requests do, and to which information: its own routes, then those of its template.
+    pub routes: Vec<ClassRoute>,
+    /// The sets of rules it shares with others.
+    pub rule_sets: Vec<RuleSetId>,
     /// Whether requests carry a signed assertion of who asks.
     pub assertion: bool,
     /// Plain headers that say who asks: header name (lower case) and what it carries.
@@ -322,6 +343,8 @@ pub struct App {
     pub portal_path: Path,
     /// What becomes of sessions that are parked, as far as this app goes; the device class decides where absent.
     pub on_switch: Option<OnSwitch>,
+    /// What shields it, where it cannot be patched; nothing where absent.
+    pub shield: Option<Shield>,
 }
 
 /// One server of an app.

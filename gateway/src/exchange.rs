@@ -282,6 +282,7 @@ mod tests {
             at: Timestamp::from_unix_micros(0),
             app: AppId::parse("emr").unwrap(),
             action: Action::Read,
+            class: None,
             method: Method::parse("GET").unwrap(),
             host: Host::parse("emr.example.jp").unwrap(),
             path: Path::parse("/").unwrap(),

@@ -227,6 +227,7 @@ fn may_open(worker: &Worker, snapshot: &Snapshot, access: &Access, app: &config:
     let question = Access {
         app: AppId::clone(&app.id),
         action: Action::Read,
+        class: None,
         method,
         host: app.host.clone(),
         path: app.portal_path.clone(),

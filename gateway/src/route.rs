@@ -63,6 +63,7 @@ impl Routed {
             at: inbound.at,
             app: self.app_id().clone(),
             action: self.action(),
+            class: None,
             method: inbound.method.clone(),
             host: inbound.host.clone(),
             path: inbound.path.clone(),

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices,
-    Durability, Effect, Fingerprint, From, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy,
-    PolicySource, RequestId, RoleId, Rule, SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Weekday, Who,
+    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Day, Device, DeviceClass, Devices,
+    Durability, Effect, Fingerprint, From, Holidays, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy,
+    PolicySource, RequestId, RoleId, Rule, SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Who,
 };
 
 const SIZES: [usize; 3] = [30, 300, 3_000];
@@ -120,6 +120,8 @@ fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(kind: &str, number: usize) -
 fn source(rules: usize) -> PolicySource {
     let facts = |number| AppFacts {
         id: name("app", number),
+        routes: vec![],
+        reads_by_post: vec![],
         reads: Durability::Written,
         writes: Durability::Synced,
         built_in: false,
@@ -138,6 +140,7 @@ fn source(rules: usize) -> PolicySource {
         console: ConsoleRoles::default(),
         cedar: vec![CedarFile { name: "bench.cedar".to_owned(), text: cedar.to_owned() }],
         offset: UtcOffset::JAPAN,
+        holidays: Holidays::NONE,
     }
 }
 
@@ -156,13 +159,16 @@ fn rule(number: usize) -> Rule {
         paths: if every(10) { vec![PathPattern::parse("/fhir/*").expect("a pattern")] } else { vec![] },
         devices: Devices::Known,
         zones: if every(3) { vec![name("zone", 1)] } else { vec![] },
-        hours: every(2).then(|| Hours { days: Weekday::ALL.to_vec(), from_minute: 7 * 60, to_minute: 19 * 60 }),
+        hours: every(2).then(|| Hours { days: Day::ALL.to_vec(), from_minute: 7 * 60, to_minute: 19 * 60 }),
         assurance: every(5).then_some(Assurance::Aal2),
         authenticated_within: every(20).then(|| Duration::from_secs(3_600)),
         methods: Methods::NONE,
         keys: vec![],
         posture: vec![],
         in_outage: false,
+        classes: vec![],
+        grant: false,
+        caps: None,
     }
 }
 
@@ -215,6 +221,7 @@ fn access(user: usize, row: usize, path: &str) -> Access {
         at: SATURDAY_MORNING,
         app: name("app", row % APPS),
         action: Action::Read,
+        class: None,
         method: Method::parse("GET").expect("a method"),
         host: Host::parse("app.hosp.example").expect("a host"),
         path: Path::parse(path).expect("a path"),

@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Aaguid, AppId, DeviceId, GrantId, Host, Methods, Path, PostureFact, ProviderId, RequestId, RoleId, SessionId,
-    Timestamp, UserId, ZoneId,
+    Aaguid, AppId, DeviceId, GrantId, Host, InfoClass, Methods, Path, PostureFact, ProviderId, RequestId, RoleId,
+    SessionId, Timestamp, UserId, ZoneId,
 };
 
 /// One question: may this person, from this device, do this to that app, now?
@@ -21,6 +21,8 @@ pub struct Access {
     pub app: AppId,
     /// What it would do.
     pub action: Action,
+    /// The class of the information it is about; `None` where the app's routes do not tell.
+    pub class: Option<InfoClass>,
     /// The HTTP method as sent, such as `GET`; `CONNECT` for a tunnel or TCP app.
     pub method: Method,
     /// The host it was addressed to.
@@ -91,27 +93,33 @@ impl fmt::Debug for Method {
 /// What an access would do.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Action {
-    /// Looks and changes nothing.
+    /// Looks and changes nothing. In rules, `read` covers [`Action::Search`] too.
     Read,
+    /// Looks for something among many. Only an app's routes tell.
+    Search,
     /// Creates or changes. In rules, `write` covers [`Action::Delete`] too.
     Write,
     /// Removes.
     Delete,
+    /// Takes out much at once. Only an app's routes tell, and no other action covers it.
+    Export,
     /// Opens a stream that stays open: WebSocket, tunnel, TCP.
     Connect,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Delete, Self::Connect];
+    pub const ALL: [Self; 6] = [Self::Read, Self::Search, Self::Write, Self::Delete, Self::Export, Self::Connect];
 
     /// Its word in configuration, log and pages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Read => "read",
+            Self::Search => "search",
             Self::Write => "write",
             Self::Delete => "delete",
+            Self::Export => "export",
             Self::Connect => "connect",
         }
     }

@@ -1,6 +1,8 @@
 //! What judging comes to, before the act is sealed with it, and how long it holds.
 
-use crate::{Challenge, Reason, Reasons, RuleId, Timestamp};
+use std::sync::Arc;
+
+use crate::{Caps, Challenge, Reason, Reasons, RuleId, Timestamp};
 
 /// The answer to a question, and the span in which time does not change it.
 #[derive(Clone, Debug)]
@@ -17,7 +19,8 @@ pub(crate) struct Answer {
 /// Yes, not yet, or no.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Outcome {
-    Allow(RuleId),
+    /// The rule that permits, and its bounds.
+    Allow(RuleId, Option<Arc<Caps>>),
     Challenge(Challenge, Reasons),
     Deny(Reasons),
 }
@@ -35,6 +38,10 @@ impl Answer {
 }
 
 impl Outcome {
+    pub(crate) fn allow(rule: RuleId) -> Self {
+        Self::Allow(rule, None)
+    }
+
     pub(crate) fn deny(main: Reason, rule: RuleId) -> Self {
         Self::Deny(Reasons { main, rule, others: Vec::new() })
     }

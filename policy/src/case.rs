@@ -86,7 +86,7 @@ impl<'a> Case<'a> {
 
     fn outcome(&mut self, facts: &Facts<'_>) -> Outcome {
         match self.ruling(facts) {
-            Ruling::Permitted(statement) => Outcome::Allow(statement.rule.clone()),
+            Ruling::Permitted(statement) => Outcome::Allow(statement.rule.clone(), statement.caps().cloned()),
             Ruling::Failed(rule) => Outcome::deny(Reason::PolicyError, rule),
             Ruling::Forbidden(forbids) => self.forbidden(&forbids, facts),
             Ruling::Silent => self.silent(facts),
@@ -115,7 +115,7 @@ impl<'a> Case<'a> {
         let explained = explain::to_somebody(self.policy, self.slice, facts);
         match (&explained, self.step_up(facts)) {
             (Outcome::Deny(_), Some((step_up, rule))) => explain::to_step_up(step_up, rule),
-            (Outcome::Allow(_) | Outcome::Challenge(..) | Outcome::Deny(_), _) => explained,
+            (Outcome::Allow(..) | Outcome::Challenge(..) | Outcome::Deny(_), _) => explained,
         }
     }
 
@@ -176,7 +176,11 @@ fn ruling_of<'a>(policy: &'a Policy, chosen: &[usize], response: &Response) -> R
     let decided = |statement: &&Statement| response.diagnostics().reason().any(|id| id == statement.cedar.id());
     let mut deciding = statements().filter(decided);
     match (response.decision(), deciding.next()) {
-        (Decision::Allow, Some(first)) => Ruling::Permitted(first),
+        // Whoever is permitted without bounds is permitted without bounds, whatever else permits it.
+        (Decision::Allow, Some(first)) => {
+            let unbounded = std::iter::once(first).chain(deciding).find(|statement| statement.caps().is_none());
+            Ruling::Permitted(unbounded.unwrap_or(first))
+        }
         (Decision::Deny, Some(first)) => Ruling::Forbidden(std::iter::once(first).chain(deciding).collect()),
         (Decision::Deny, None) => Ruling::Silent,
         (Decision::Allow, None) => Ruling::Failed(built_in::id(built_in::DEFAULT_DENY)),

@@ -51,6 +51,15 @@ pub(crate) fn check(rules: &[Rule], apps: &[AppFacts]) -> Vec<PolicyProblem> {
                 "remove `in_outage`; set it in the rules that permit",
             );
         }
+        if rule.effect == Effect::Forbid && rule.grant {
+            tell(
+                "a rule that forbids would forbid only those who have an approved exception".to_owned(),
+                "ask for a `grant` in the rules that permit",
+            );
+        }
+        for (reason, remedy) in caps_problems(rule) {
+            tell(reason.to_owned(), remedy);
+        }
         if let Some(name) = demanded_twice(rule) {
             tell(format!("no device can have two values of `{name}` in `posture`"), "demand one of them");
         }
@@ -74,7 +83,7 @@ fn empty_columns(rule: &Rule) -> impl Iterator<Item = (&'static str, String)> {
     [
         (no_roles, "roles", "name a role, or write `\"signed-in\"` or `\"anyone\"`"),
         (no_apps, "apps", "name an app, or write `\"all\"`"),
-        (rule.actions.is_empty(), "actions", "name one of `read`, `write`, `delete`, `connect`"),
+        (rule.actions.is_empty(), "actions", "name one of `read`, `search`, `write`, `delete`, `export`, `connect`"),
         (no_classes, "devices", "name a class of devices, or write `\"known\"` or `\"any\"`"),
         (no_days, "days", "name a day, or leave `days` out for every day"),
     ]
@@ -102,6 +111,26 @@ fn app_problems<'a>(
     })
 }
 
+fn caps_problems(rule: &Rule) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let bounds_nothing = rule.caps.as_ref().is_some_and(|caps| caps.requests.is_none() && caps.patients.is_none());
+    [
+        (
+            rule.caps.is_some() && rule.effect == Effect::Forbid,
+            "a rule that forbids lets nobody do anything that could be counted",
+            "set `requests_per_hour` and `patients_per_hour` in the rules that permit",
+        ),
+        (
+            rule.caps.is_some() && rule.subjects == Subjects::Anyone,
+            "what people do in an hour is counted by person, and `\"anyone\"` need not be one",
+            "write `roles = \"signed-in\"`, or name the roles",
+        ),
+        (bounds_nothing, "`beyond` has nothing to be beyond", "add `requests_per_hour` or `patients_per_hour`"),
+    ]
+    .into_iter()
+    .filter(|(is_wrong, ..)| *is_wrong)
+    .map(|(_, reason, remedy)| (reason, remedy))
+}
+
 fn demanded_twice(rule: &Rule) -> Option<&PostureName> {
     let other = |one: &PostureDemand| rule.posture.iter().any(|two| two.name() == one.name() && two != one);
     rule.posture.iter().find(|one| other(one)).map(PostureDemand::name)
@@ -118,10 +147,17 @@ mod tests {
 
     use super::*;
     use crate::fixtures::{apps, rule_with};
-    use crate::{Assurance, Weekday};
+    use std::sync::Arc;
+
+    use crate::{Assurance, Beyond, Caps, Day};
 
     fn demands(texts: &[&str]) -> Vec<PostureDemand> {
         texts.iter().map(|text| PostureDemand::parse(text).unwrap()).collect()
+    }
+
+    fn caps(patients: Option<u32>) -> Option<Arc<Caps>> {
+        let patients = patients.and_then(std::num::NonZeroU32::new);
+        Some(Arc::new(Caps { requests: None, patients, beyond: Beyond::Deny }))
     }
 
     fn check_one(change: impl FnOnce(&mut Rule)) -> Vec<String> {
@@ -136,7 +172,7 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_remedy() {
         type Mistake = fn(&mut Rule);
-        let mistakes: [(Mistake, &str); 14] = [
+        let mistakes: [(Mistake, &str); 18] = [
             (|rule| rule.id = "default-deny".parse().unwrap(), "own rules"),
             (|rule| rule.id = "builtin-x".parse().unwrap(), "own rules"),
             (|rule| rule.subjects = Subjects::Roles(vec![]), "`roles` is empty"),
@@ -146,7 +182,7 @@ mod tests {
             (|rule| rule.apps = Apps::Only(vec!["erm".parse().unwrap()]), "there is no app `erm`"),
             (|rule| rule.apps = Apps::Only(vec!["portal".parse().unwrap()]), "part of the gateway"),
             (
-                |rule| rule.hours = Some(Hours { days: vec![Weekday::Monday], from_minute: 0, to_minute: 1_441 }),
+                |rule| rule.hours = Some(Hours { days: vec![Day::Holiday], from_minute: 0, to_minute: 1_441 }),
                 "not on a clock",
             ),
             (
@@ -160,6 +196,10 @@ mod tests {
             ),
             (|rule| (rule.effect, rule.in_outage) = (Effect::Forbid, true), "always reaches into outages"),
             (|rule| rule.posture = demands(&["edr=running", "edr=idle"]), "two values of `edr`"),
+            (|rule| (rule.effect, rule.grant) = (Effect::Forbid, true), "who have an approved exception"),
+            (|rule| (rule.effect, rule.caps) = (Effect::Forbid, caps(Some(5))), "that could be counted"),
+            (|rule| (rule.subjects, rule.caps) = (Subjects::Anyone, caps(Some(5))), "is counted by person"),
+            (|rule| rule.caps = caps(None), "nothing to be beyond"),
         ];
         for (mistake, told) in mistakes {
             let problems = check_one(mistake);

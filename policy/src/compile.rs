@@ -9,7 +9,7 @@ use std::fmt::Display;
 use std::fmt::Write as _;
 
 use crate::facts::{Fact, Reads};
-use crate::{Action, Apps, Devices, Effect, Hours, Rule, SignInMethod, Subjects, Weekday};
+use crate::{Action, Apps, Day, Devices, Effect, Hours, Rule, SignInMethod, Subjects};
 
 /// A longer list is written as a set, so that no expression nests deep.
 const ALTERNATIVES_MAX: usize = 8;
@@ -43,9 +43,14 @@ pub(crate) fn cedar_text(rule: &Rule) -> String {
         },
     };
     let named = |action: &Action| format!(r#"Sekimori::Action::"{}""#, action.as_str());
-    let action = match rule.actions.as_slice() {
+    let actions = if rule.covers(Action::Export) && !rule.actions.contains(&Action::Export) {
+        [&rule.actions[..], &[Action::Export]].concat()
+    } else {
+        rule.actions.clone()
+    };
+    let action = match actions.as_slice() {
         [action] => format!("action in {}", named(action)),
-        actions if Action::ALL.iter().all(|action| actions.contains(action)) => "action".to_owned(),
+        _ if Action::ALL.into_iter().all(|action| rule.covers(action)) => "action".to_owned(),
         actions => {
             conditions.insert(
                 0,
@@ -69,12 +74,13 @@ pub(crate) fn cedar_text(rule: &Rule) -> String {
 }
 
 /// The columns about how, from where and when, each as a condition.
-fn situation(rule: &Rule) -> impl Iterator<Item = String> {
+pub(crate) fn situation(rule: &Rule) -> impl Iterator<Item = String> {
     let paths = (!rule.paths.is_empty()).then(|| {
         let like: Vec<_> =
             rule.paths.iter().map(|pattern| format!(r#"context.path like "{}""#, pattern.as_str())).collect();
         like.join(" || ")
     });
+    let classes = (!rule.classes.is_empty()).then(|| one_of("context.class", &rule.classes, ""));
     let device = match &rule.devices {
         Devices::Any => None,
         Devices::Known => Some("context.device.known".to_owned()),
@@ -95,9 +101,9 @@ fn situation(rule: &Rule) -> impl Iterator<Item = String> {
     let posture =
         (!rule.posture.is_empty()).then(|| format!("context.device.posture.containsAll({})", list(&rule.posture, "")));
     let outage = (!reaches_outages(rule)).then(|| "!context.in_outage".to_owned());
-    [paths, device, posture, zone, rule.hours.as_ref().map(hours), outage, methods, keys, assurance, fresh]
-        .into_iter()
-        .flatten()
+    let grant = rule.grant.then(|| "context.grant != \"\"".to_owned());
+    let hours = rule.hours.as_ref().map(hours);
+    [paths, classes, device, posture, zone, hours, outage, grant, methods, keys, assurance, fresh].into_iter().flatten()
 }
 
 /// Whether the rule is about people, too, who signed in while their provider could not be reached: rules that forbid
@@ -108,24 +114,24 @@ pub(crate) fn reaches_outages(rule: &Rule) -> bool {
 
 fn hours(hours: &Hours) -> String {
     let (from, to) = (hours.from_minute, hours.to_minute);
-    let on = |days: Vec<Weekday>| {
+    let on = |fact: Fact| {
         if daily(hours) {
             return String::new();
         }
-        let days: Vec<_> = days.into_iter().map(Weekday::as_str).collect();
-        format!("({}) && ", one_of("context.weekday", &days, ""))
+        let days: Vec<_> = hours.days.iter().map(|day| day.as_str()).collect();
+        format!("({}) && ", one_of(&format!("context.{}", fact.key()), &days, ""))
     };
-    let days = on(hours.days.clone());
+    let days = on(Fact::Weekday);
     if from < to {
         return format!("{days}context.minute >= {from} && context.minute < {to}");
     }
-    let days_after = on(hours.days.iter().map(|day| day.next()).collect());
-    format!("({days}context.minute >= {from}) || ({days_after}context.minute < {to})")
+    let days_before = on(Fact::WeekdayBefore);
+    format!("({days}context.minute >= {from}) || ({days_before}context.minute < {to})")
 }
 
 /// Whether the hours are those of every day.
 fn daily(hours: &Hours) -> bool {
-    Weekday::ALL.iter().all(|day| hours.days.contains(day))
+    Day::ALL.iter().all(|day| hours.days.contains(day))
 }
 
 /// That an expression is one of these.
@@ -136,12 +142,12 @@ fn one_of(expression: &str, items: &[impl Display], kind: &str) -> String {
     alternatives(&format!("{expression} =="), items, kind)
 }
 
-fn alternatives(relation: &str, items: &[impl Display], kind: &str) -> String {
+pub(crate) fn alternatives(relation: &str, items: &[impl Display], kind: &str) -> String {
     items.iter().map(|item| format!(r#"{relation} {kind}"{item}""#)).collect::<Vec<_>>().join(" || ")
 }
 
 /// A set in Cedar: each item in quotes, after its type.
-fn list(items: impl IntoIterator<Item = impl Display>, kind: &str) -> String {
+pub(crate) fn list(items: impl IntoIterator<Item = impl Display>, kind: &str) -> String {
     let items: Vec<_> = items.into_iter().map(|item| format!(r#"{kind}"{item}""#)).collect();
     format!("[{}]", items.join(", "))
 }
@@ -151,11 +157,15 @@ pub(crate) fn reads(rule: &Rule) -> Reads {
     let when = |reads: Reads, condition: bool, fact: Fact| if condition { reads.with(fact) } else { reads };
     let mut reads = Reads::none();
     reads = when(reads, !rule.paths.is_empty(), Fact::Path);
+    reads = when(reads, !rule.classes.is_empty(), Fact::InfoClass);
+    reads = when(reads, rule.grant, Fact::Grant);
     reads = when(reads, rule.devices == Devices::Known, Fact::Known);
     reads = when(reads, matches!(rule.devices, Devices::Classes(_)), Fact::Class);
     reads = when(reads, !rule.zones.is_empty(), Fact::Zone);
     reads = when(reads, rule.hours.is_some(), Fact::Minute);
     reads = when(reads, rule.hours.as_ref().is_some_and(|hours| !daily(hours)), Fact::Weekday);
+    let past_midnight = |hours: &Hours| !daily(hours) && hours.from_minute >= hours.to_minute;
+    reads = when(reads, rule.hours.as_ref().is_some_and(past_midnight), Fact::WeekdayBefore);
     reads = when(reads, rule.assurance.is_some(), Fact::Assurance);
     reads = when(reads, !rule.methods.is_empty(), Fact::Methods);
     reads = when(reads, !rule.keys.is_empty(), Fact::KeyModel);
@@ -185,9 +195,15 @@ mod tests {
             rule.subjects = Subjects::Roles(vec!["nurse".parse().unwrap(), "doctor".parse().unwrap()]);
             rule.apps = Apps::Only(vec!["emr".parse().unwrap(), "pacs".parse().unwrap()]);
             rule.paths = vec![crate::PathPattern::parse("/fhir/*").unwrap()];
+            rule.classes = vec!["lab-results".parse().unwrap()];
+            rule.grant = true;
             rule.devices = Devices::Classes(vec![crate::DeviceClass::Tablet]);
             rule.zones = vec!["ward".parse().unwrap()];
-            rule.hours = Some(Hours { days: vec![crate::Weekday::Sunday], from_minute: 22 * 60, to_minute: 6 * 60 });
+            rule.hours = Some(Hours {
+                days: vec![Day::Week(crate::Weekday::Sunday), Day::Holiday],
+                from_minute: 22 * 60,
+                to_minute: 6 * 60,
+            });
             rule.assurance = Some(crate::Assurance::Aal2);
             rule.authenticated_within = Some(std::time::Duration::from_secs(900));
             rule.methods = crate::Methods::of([SignInMethod::Passkey, SignInMethod::ProviderMfa]);
@@ -195,14 +211,17 @@ mod tests {
             rule.posture = vec![crate::PostureDemand::parse("os_patched").unwrap()];
         });
         let expected = r#"@id("full")
-forbid (principal is Sekimori::User, action in Sekimori::Action::"read", resource is Sekimori::App)
+forbid (principal is Sekimori::User, action, resource is Sekimori::App)
+when { action in Sekimori::Action::"read" || action in Sekimori::Action::"export" }
 when { principal in Sekimori::Role::"nurse" || principal in Sekimori::Role::"doctor" }
 when { resource == Sekimori::App::"emr" || resource == Sekimori::App::"pacs" }
 when { context.path like "/fhir/*" }
+when { context.class == "lab-results" }
 when { context.device.class == "tablet" }
 when { context.device.posture.containsAll(["os_patched=true"]) }
 when { context.zone == "ward" }
-when { ((context.weekday == "sun") && context.minute >= 1320) || ((context.weekday == "mon") && context.minute < 360) }
+when { ((context.weekday == "sun" || context.weekday == "hol") && context.minute >= 1320) || ((context.weekday_before == "sun" || context.weekday_before == "hol") && context.minute < 360) }
+when { context.grant != "" }
 when { context.methods.contains("provider-mfa") || context.methods.contains("passkey") }
 when { context.key_model == "abababab-abab-abab-abab-abababababab" }
 when { context.assurance >= 2 }
@@ -214,6 +233,9 @@ when { context.auth_age_seconds < 900 };"#;
             Fact::Zone,
             Fact::Minute,
             Fact::Weekday,
+            Fact::WeekdayBefore,
+            Fact::InfoClass,
+            Fact::Grant,
             Fact::Assurance,
             Fact::AuthAge,
             Fact::Methods,
@@ -230,7 +252,7 @@ when { context.auth_age_seconds < 900 };"#;
             let rule = rule_with("r", |rule| {
                 rule.actions = actions.to_vec();
                 rule.zones = (0..zones).map(|number| format!("z{number}").parse().unwrap()).collect();
-                rule.hours = Some(Hours { days: Weekday::ALL.to_vec(), from_minute: 60, to_minute: 120 });
+                rule.hours = Some(Hours { days: Day::ALL.to_vec(), from_minute: 60, to_minute: 120 });
             });
             assert!(!reads(&rule).has(Fact::Weekday));
             cedar_text(&rule)

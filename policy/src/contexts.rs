@@ -8,7 +8,7 @@ use cedar_policy::Context;
 
 use crate::facts::{Fact, Facts, Reads};
 use crate::memo::{CONTEXTS_MAX, Parts};
-use crate::{Aaguid, Assurance, DeviceClass, DeviceId, Host, Method, Methods, Weekday, ZoneId, schema};
+use crate::{Aaguid, Assurance, Day, DeviceClass, DeviceId, GrantId, Host, InfoClass, Method, Methods, ZoneId, schema};
 
 /// What hardly ever comes again.
 const EVER_NEW: [Fact; 4] = [Fact::Path, Fact::AuthAge, Fact::RolesAge, Fact::Posture];
@@ -28,7 +28,8 @@ struct Key {
     host: Option<Host>,
     address: Option<IpAddr>,
     minute: Option<u16>,
-    weekday: Option<Weekday>,
+    day: Option<Day>,
+    day_before: Option<Day>,
     assurance: Option<Assurance>,
     signed_in: bool,
     same_device: bool,
@@ -37,12 +38,14 @@ struct Key {
     methods: Option<Methods>,
     key_model: Option<Aaguid>,
     in_outage: bool,
+    class: Option<InfoClass>,
+    grant: Option<GrantId>,
 }
 
 /// By what differs most; the rest is compared.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.reads, self.minute, &self.device, &self.zone).hash(state);
+        (self.reads, self.minute, &self.device, &self.zone, &self.class).hash(state);
         self.address.hash(state);
     }
 }
@@ -73,8 +76,9 @@ impl Key {
             method: reads.has(Fact::Method).then(|| access.method.clone()),
             host: reads.has(Fact::Host).then(|| access.host.clone()),
             address: reads.has(Fact::Address).then_some(access.from.address),
-            minute: reads.has(Fact::Minute).then_some(facts.local.minute_of_day),
-            weekday: reads.has(Fact::Weekday).then_some(facts.local.weekday),
+            minute: reads.has(Fact::Minute).then_some(facts.today.local.minute_of_day),
+            day: reads.has(Fact::Weekday).then_some(facts.today.day),
+            day_before: reads.has(Fact::WeekdayBefore).then_some(facts.today.day_before),
             assurance: facts.assurance.filter(|_| reads.has(Fact::Assurance)),
             signed_in: reads.has(Fact::SignedIn) && facts.who.is_some(),
             same_device: reads.has(Fact::SameDevice) && facts.same_device(),
@@ -86,6 +90,8 @@ impl Key {
             methods: reads.has(Fact::Methods).then_some(facts.methods),
             key_model: facts.key_model.filter(|_| reads.has(Fact::KeyModel)),
             in_outage: reads.has(Fact::InOutage) && facts.in_outage,
+            class: access.class.clone().filter(|_| reads.has(Fact::InfoClass)),
+            grant: access.grant.clone().filter(|_| reads.has(Fact::Grant)),
         }
     }
 }
@@ -95,14 +101,14 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::fixtures::{access_with, moment, who_with};
-    use crate::{Access, Action, Path, SignInMethod, UtcOffset};
+    use crate::fixtures::{JAPAN, access_with, moment, who_with};
+    use crate::{Access, Action, Path, SignInMethod};
 
     /// Every change of a fact that a context can hold gives another context, kept ones included.
     #[test]
     fn contexts_are_told_apart_by_whatever_is_in_them() {
         type Change = fn(&mut Access);
-        let changes: [(Fact, Change); 16] = [
+        let changes: [(Fact, Change); 19] = [
             (Fact::Zone, |access| access.from.zone = "office".parse().unwrap()),
             (Fact::Method, |access| access.method = Method::parse("HEAD").unwrap()),
             (Fact::Path, |access| access.path = Path::parse("/x").unwrap()),
@@ -110,6 +116,9 @@ mod tests {
             (Fact::Address, |access| access.from.address = "10.9.9.9".parse().unwrap()),
             (Fact::Minute, |access| access.at = moment("2026-11-20T10:01:00")),
             (Fact::Weekday, |access| access.at = moment("2026-11-21T10:00:00")),
+            (Fact::WeekdayBefore, |access| access.at = moment("2026-11-21T10:00:00")),
+            (Fact::InfoClass, |access| access.class = Some("images".parse().unwrap())),
+            (Fact::Grant, |access| access.grant = Some("g-1".parse().unwrap())),
             (Fact::Assurance, |access| access.who = who_with(|who| who.assurance = Assurance::Aal3)),
             (Fact::AuthAge, |access| access.who = who_with(|who| who.authenticated_at = moment("2026-11-20T09:59:00"))),
             (Fact::Known, |access| access.device = None),
@@ -128,7 +137,7 @@ mod tests {
             let mut contexts = Contexts::default();
             for reads in [Reads::none().with(fact), Reads::all()] {
                 let (plain, changed) = (access_with(|access| access.action = Action::Read), access_with(change));
-                let mut of = |access: &Access| contexts.of(&Facts::of(access, UtcOffset::JAPAN), reads).unwrap();
+                let mut of = |access: &Access| contexts.of(&Facts::of(access, &JAPAN), reads).unwrap();
                 assert_ne!(of(&plain).to_string(), of(&changed).to_string(), "{fact:?}");
                 assert_eq!(of(&plain).to_string(), of(&plain).to_string());
             }
@@ -136,7 +145,7 @@ mod tests {
         let elsewhere = access_with(|access| access.who = who_with(|who| who.bound_to = None));
         let same_device = Reads::none().with(Fact::SameDevice);
         let mut contexts = Contexts::default();
-        let mut of = |access: &Access| contexts.of(&Facts::of(access, UtcOffset::JAPAN), same_device).unwrap();
+        let mut of = |access: &Access| contexts.of(&Facts::of(access, &JAPAN), same_device).unwrap();
         assert_ne!(of(&access_with(|_| {})).to_string(), of(&elsewhere).to_string());
     }
 }

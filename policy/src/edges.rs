@@ -53,7 +53,7 @@ impl Edges {
 
     fn next_minute(&self, facts: &Facts<'_>) -> Option<Timestamp> {
         let now = facts.access.at.unix_micros();
-        let minute_now = facts.local.minute_of_day;
+        let minute_now = facts.today.local.minute_of_day;
         let later = self.minutes.partition_point(|minute| *minute <= minute_now);
         let minute = self.minutes.get(later).or(self.minutes.first())?;
         let minutes_away = match i64::from(*minute) - i64::from(minute_now) {
@@ -70,16 +70,16 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::fixtures::{access_with, moment, rule_with, who_with};
-    use crate::{Hours, PostureFact, UtcOffset, Weekday};
+    use crate::fixtures::{JAPAN, access_with, moment, rule_with, who_with};
+    use crate::{Day, Hours, PostureFact, UtcOffset};
 
     fn hours(from_minute: u16, to_minute: u16) -> Rule {
-        rule_with("h", |rule| rule.hours = Some(Hours { days: Weekday::ALL.to_vec(), from_minute, to_minute }))
+        rule_with("h", |rule| rule.hours = Some(Hours { days: Day::ALL.to_vec(), from_minute, to_minute }))
     }
 
     fn check(rows: &[Rule], at: &str) -> String {
         let access = access_with(|access| access.at = moment(at));
-        let facts = Facts::of(&access, UtcOffset::JAPAN);
+        let facts = Facts::of(&access, &JAPAN);
         let edge = Edges::of(rows.iter(), false).next(&facts);
         if edge == Timestamp::MAX { "never".to_owned() } else { edge.rfc3339(UtcOffset::JAPAN)[..19].to_owned() }
     }
@@ -117,7 +117,7 @@ mod tests {
             access.device = Some(Arc::new(device));
             access.who = who_with(|_| {});
         });
-        let facts = Facts::of(&access, UtcOffset::JAPAN);
+        let facts = Facts::of(&access, &JAPAN);
         let demanding = rule_with("p", |rule| rule.posture = vec![crate::PostureDemand::parse("edr=x").unwrap()]);
         assert_eq!(Edges::of([demanding].iter(), false).next(&facts), moment("2026-11-20T10:05:00"));
         assert_eq!(Edges::of([].iter(), true).next(&facts), moment("2026-11-20T10:05:00"));

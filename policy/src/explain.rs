@@ -1,7 +1,7 @@
 //! Why nothing permitted an access, told by the row of the table that came nearest.
 //!
-//! Nearest means: of the rows for these roles, this app and this action, one whose paths fit before one whose paths
-//! do not, then the one with the fewest unmet conditions, then one that asks only for a step-up, then the first.
+//! Nearest means: of the rows for these roles, this app and this action, one whose paths and classes fit before one
+//! whose do not, then the one with the fewest unmet conditions, then one that asks only for a step-up, then the first.
 
 use crate::answer::Outcome;
 use crate::built_in::{DEFAULT_DENY, id};
@@ -48,8 +48,9 @@ pub(crate) fn to_step_up(step_up: StepUp, rule: RuleId) -> Outcome {
 pub(crate) fn sign_in(policy: &Policy, app: &AppEntry, facts: &Facts<'_>) -> Option<Outcome> {
     let permits = || policy.at(&app.on(facts.access.action).all).filter(|statement| statement.permits());
     let for_people = permits().filter_map(Statement::row).filter(|row| fit::asks_for_a_person(row));
-    if let Some((row, unmet)) = nearest(for_people, facts).filter(|(_, unmet)| !unmet.path()) {
-        let of_the_person = [Reason::StepUpRequired, Reason::MethodNotAllowed, Reason::KeyNotAllowed];
+    if let Some((row, unmet)) = nearest(for_people, facts).filter(|(_, unmet)| !unmet.elsewhere()) {
+        let of_the_person =
+            [Reason::StepUpRequired, Reason::MethodNotAllowed, Reason::KeyNotAllowed, Reason::GrantRequired];
         let others = unmet.reasons().filter(|reason| !of_the_person.contains(reason)).collect();
         return Some(Outcome::challenge(Challenge::SignIn, row.id.clone(), others));
     }
@@ -85,7 +86,7 @@ pub(crate) fn nothing_for(policy: &Policy, app: &AppEntry, who: Option<&Who>) ->
 }
 
 fn nearest<'a>(rows: impl Iterator<Item = &'a Rule>, facts: &Facts<'_>) -> Option<(&'a Rule, Unmet)> {
-    let distance = |unmet: Unmet| (unmet.path(), unmet.count(), unmet.only_step_up().is_none());
+    let distance = |unmet: Unmet| (unmet.elsewhere(), unmet.count(), unmet.only_step_up().is_none());
     let mut nearest: Option<(&Rule, Unmet)> = None;
     for row in rows {
         let unmet = Unmet::of(row, facts);

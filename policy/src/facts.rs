@@ -1,6 +1,7 @@
 //! The facts of one question as rules see them, and which of them a rule reads.
 
-use crate::{Aaguid, Access, Assurance, LocalTime, Methods, SignInMethod, Timestamp, UtcOffset, Who};
+use crate::calendar::{Calendar, Today};
+use crate::{Aaguid, Access, Assurance, Methods, SignInMethod, Timestamp, Who};
 
 /// What `auth_age_seconds` is for nobody: older than any rule accepts, small enough to calculate with.
 pub(crate) const AGE_OF_NOBODY: i64 = u32::MAX as i64;
@@ -23,12 +24,12 @@ pub(crate) struct Facts<'a> {
     pub(crate) auth_age_seconds: i64,
     /// Whole seconds since their roles were confirmed.
     pub(crate) roles_age_seconds: i64,
-    /// The hospital's clock.
-    pub(crate) local: LocalTime,
+    /// The hospital's clock and calendar.
+    pub(crate) today: Today,
 }
 
 impl<'a> Facts<'a> {
-    pub(crate) fn of(access: &'a Access, offset: UtcOffset) -> Self {
+    pub(crate) fn of(access: &'a Access, calendar: &Calendar) -> Self {
         let who = signed_in(access);
         let age = |since: fn(&Who) -> Timestamp| {
             let seconds = |who: &Who| i64::try_from(access.at.since(since(who)).as_secs()).unwrap_or(AGE_OF_NOBODY);
@@ -43,7 +44,7 @@ impl<'a> Facts<'a> {
             in_outage: who.is_some_and(|who| who.in_outage),
             auth_age_seconds: age(|who| who.authenticated_at),
             roles_age_seconds: age(|who| who.roles_confirmed_at),
-            local: access.at.local(offset),
+            today: calendar.at(access.at),
         }
     }
 
@@ -76,6 +77,7 @@ pub(crate) enum Fact {
     Path,
     Minute,
     Weekday,
+    WeekdayBefore,
     Assurance,
     AuthAge,
     Known,
@@ -91,15 +93,18 @@ pub(crate) enum Fact {
     KeyModel,
     InOutage,
     RolesAge,
+    InfoClass,
+    Grant,
 }
 
 impl Fact {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Zone,
         Self::Method,
         Self::Path,
         Self::Minute,
         Self::Weekday,
+        Self::WeekdayBefore,
         Self::Assurance,
         Self::AuthAge,
         Self::Known,
@@ -115,6 +120,8 @@ impl Fact {
         Self::KeyModel,
         Self::InOutage,
         Self::RolesAge,
+        Self::InfoClass,
+        Self::Grant,
     ];
 
     /// Those that are parts of the device.
@@ -128,6 +135,7 @@ impl Fact {
             Self::Path => "path",
             Self::Minute => "minute",
             Self::Weekday => "weekday",
+            Self::WeekdayBefore => "weekday_before",
             Self::Assurance => "assurance",
             Self::AuthAge => "auth_age_seconds",
             Self::Known => "device.known",
@@ -143,6 +151,8 @@ impl Fact {
             Self::KeyModel => "key_model",
             Self::InOutage => "in_outage",
             Self::RolesAge => "roles_age_seconds",
+            Self::InfoClass => "class",
+            Self::Grant => "grant",
         }
     }
 
@@ -185,7 +195,9 @@ impl Reads {
 
     /// Whether time alone changes what was read.
     pub(crate) fn time(self) -> bool {
-        self.has(Fact::Minute) || self.has(Fact::Weekday) || self.has(Fact::AuthAge) || self.has(Fact::RolesAge)
+        [Fact::Minute, Fact::Weekday, Fact::WeekdayBefore, Fact::AuthAge, Fact::RolesAge]
+            .into_iter()
+            .any(|fact| self.has(fact))
     }
 
     /// Whether proving who one is, again or more surely, changes what was read.
@@ -195,8 +207,15 @@ impl Reads {
 
     /// Whether signing in changes what was read.
     pub(crate) fn person(self) -> bool {
-        let of_a_person =
-            [Fact::SignedIn, Fact::SameDevice, Fact::Principal, Fact::KeyModel, Fact::InOutage, Fact::RolesAge];
+        let of_a_person = [
+            Fact::SignedIn,
+            Fact::SameDevice,
+            Fact::Principal,
+            Fact::KeyModel,
+            Fact::InOutage,
+            Fact::RolesAge,
+            Fact::Grant,
+        ];
         self.step_up() || of_a_person.into_iter().any(|fact| self.has(fact))
     }
 }

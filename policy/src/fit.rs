@@ -1,14 +1,10 @@
 //! Which columns of a row an access does not fit: the native reading of the table, which chooses the rows that Cedar is
 //! asked about and explains refusals. A property test holds it to the same answers as Cedar.
 
+use crate::calendar::Today;
 use crate::facts::Facts;
 use crate::posture::{self, Standing};
-use crate::{Action, Assurance, Devices, Hours, LocalTime, Reason, Rule, SignInMethod, Subjects, compile};
-
-/// Whether a list of actions covers one: `write` covers `delete`.
-pub(crate) fn covers(actions: &[Action], action: Action) -> bool {
-    actions.contains(&action) || (action == Action::Delete && actions.contains(&Action::Write))
-}
+use crate::{Assurance, Devices, Hours, Reason, Rule, SignInMethod, Subjects, compile};
 
 /// Whether the row might let somebody in who is not yet signed in, once they are.
 pub(crate) fn asks_for_a_person(rule: &Rule) -> bool {
@@ -17,6 +13,7 @@ pub(crate) fn asks_for_a_person(rule: &Rule) -> bool {
         || rule.authenticated_within.is_some()
         || !rule.methods.is_empty()
         || !rule.keys.is_empty()
+        || rule.grant
 }
 
 /// Whether an access meets every condition of a row.
@@ -43,8 +40,9 @@ pub(crate) struct StepUp {
 }
 
 /// The conditions of a row in the order people are told what stands in the way.
-const TOLD: [Reason; 11] = [
+const TOLD: [Reason; 13] = [
     Reason::PathNotAllowed,
+    Reason::ClassNotAllowed,
     Reason::DeviceRequired,
     Reason::DeviceClassNotAllowed,
     Reason::PostureNotMet,
@@ -52,6 +50,7 @@ const TOLD: [Reason; 11] = [
     Reason::ZoneNotAllowed,
     Reason::OutsideHours,
     Reason::OutageReduced,
+    Reason::GrantRequired,
     Reason::MethodNotAllowed,
     Reason::KeyNotAllowed,
     Reason::StepUpRequired,
@@ -61,11 +60,15 @@ impl Unmet {
     pub(crate) fn of(rule: &Rule, facts: &Facts<'_>) -> Self {
         let access = facts.access;
         let path_fits = rule.paths.is_empty() || rule.paths.iter().any(|path| path.matches(&access.path));
+        let class_fits =
+            rule.classes.is_empty() || access.class.as_ref().is_some_and(|class| rule.classes.contains(class));
         let zone_fits = rule.zones.is_empty() || rule.zones.contains(&access.from.zone);
-        let hours_fit = rule.hours.as_ref().is_none_or(|hours| covers_moment(hours, facts.local));
+        let hours_fit = rule.hours.as_ref().is_none_or(|hours| covers_moment(hours, facts.today));
         let reached = !facts.in_outage || compile::reaches_outages(rule);
         let mut unmet = Self::default()
             .noting(!path_fits, Reason::PathNotAllowed)
+            .noting(!class_fits, Reason::ClassNotAllowed)
+            .noting(rule.grant && access.grant.is_none(), Reason::GrantRequired)
             .noting(!zone_fits, Reason::ZoneNotAllowed)
             .noting(!hours_fit, Reason::OutsideHours)
             .noting(!reached, Reason::OutageReduced);
@@ -90,8 +93,9 @@ impl Unmet {
             .map(|(_, reason)| reason)
     }
 
-    pub(crate) fn path(self) -> bool {
-        self.reasons & bit(Reason::PathNotAllowed) != 0
+    /// Whether the row is about something else: other paths, or other information.
+    pub(crate) fn elsewhere(self) -> bool {
+        self.reasons & (bit(Reason::PathNotAllowed) | bit(Reason::ClassNotAllowed)) != 0
     }
 
     /// What the person would have to prove, if nothing else is missing.
@@ -151,32 +155,33 @@ fn bit(reason: Reason) -> u16 {
     TOLD.iter().position(|told| *told == reason).map_or(0, |place| 1 << place)
 }
 
-fn covers_moment(hours: &Hours, now: LocalTime) -> bool {
-    let (from, to, minute) = (hours.from_minute, hours.to_minute, now.minute_of_day);
-    let today = hours.days.contains(&now.weekday);
+pub(crate) fn covers_moment(hours: &Hours, now: Today) -> bool {
+    let (from, to, minute) = (hours.from_minute, hours.to_minute, now.local.minute_of_day);
+    let today = hours.days.contains(&now.day);
     if from < to {
         return today && (from..to).contains(&minute);
     }
-    let since_yesterday = hours.days.iter().any(|day| day.next() == now.weekday);
-    (today && minute >= from) || (since_yesterday && minute < to)
+    (today && minute >= from) || (hours.days.contains(&now.day_before) && minute < to)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::calendar::Calendar;
     use crate::fixtures::{self, moment, rule_with};
-    use crate::{UtcOffset, Weekday};
+    use crate::{Date, Day, Holidays, UtcOffset, Weekday};
 
     fn night_of_friday() -> Rule {
         rule_with("night", |rule| {
-            rule.hours = Some(Hours { days: vec![Weekday::Friday], from_minute: 22 * 60, to_minute: 6 * 60 });
+            rule.hours =
+                Some(Hours { days: vec![Day::Week(Weekday::Friday)], from_minute: 22 * 60, to_minute: 6 * 60 });
         })
     }
 
     fn check(rule: &Rule, at: &str) -> bool {
         let mut access = fixtures::nurse_reads_emr();
         access.at = moment(at);
-        fits(rule, &Facts::of(&access, UtcOffset::JAPAN))
+        fits(rule, &Facts::of(&access, &fixtures::JAPAN))
     }
 
     #[test]
@@ -194,7 +199,7 @@ mod tests {
     #[test]
     fn a_whole_day_ends_at_midnight() {
         let rule = rule_with("friday", |rule| {
-            rule.hours = Some(Hours { days: vec![Weekday::Friday], from_minute: 0, to_minute: 1_440 });
+            rule.hours = Some(Hours { days: vec![Day::Week(Weekday::Friday)], from_minute: 0, to_minute: 1_440 });
         });
         assert!(check(&rule, "2026-11-20T00:00:00"));
         assert!(check(&rule, "2026-11-20T23:59:59"));
@@ -202,9 +207,25 @@ mod tests {
     }
 
     #[test]
-    fn write_covers_delete_and_nothing_else_does() {
-        assert!(covers(&[Action::Write], Action::Delete));
-        assert!(!covers(&[Action::Read, Action::Connect], Action::Delete));
-        assert!(!covers(&[Action::Delete], Action::Write));
+    fn a_holiday_is_a_day_of_its_own_and_a_night_that_begins_on_it_is_its_own() {
+        let holidays: Holidays = [Date::parse("2026-11-23").unwrap()].into_iter().collect();
+        let calendar = Calendar::new(UtcOffset::JAPAN, holidays);
+        let check = |day: Day, hours: (u16, u16), at: &str| {
+            let rule = rule_with("r", |rule| {
+                rule.hours = Some(Hours { days: vec![day], from_minute: hours.0, to_minute: hours.1 });
+            });
+            let access = fixtures::access_with(|access| access.at = moment(at));
+            fits(&rule, &Facts::of(&access, &calendar))
+        };
+        let (monday, by_day, by_night) = (Day::Week(Weekday::Monday), (8 * 60, 18 * 60), (22 * 60, 6 * 60));
+        assert!(!check(monday, by_day, "2026-11-23T10:00:00"), "a Monday that is a holiday");
+        assert!(check(monday, by_day, "2026-11-30T10:00:00"));
+        assert!(check(Day::Holiday, by_day, "2026-11-23T10:00:00"));
+        assert!(!check(Day::Holiday, by_day, "2026-11-30T10:00:00"));
+        assert!(check(Day::Holiday, by_night, "2026-11-23T22:00:00"));
+        assert!(check(Day::Holiday, by_night, "2026-11-24T05:59:59"));
+        assert!(!check(Day::Holiday, by_night, "2026-11-23T05:00:00"), "the night before belongs to Sunday");
+        assert!(check(Day::Week(Weekday::Sunday), by_night, "2026-11-23T05:00:00"));
+        assert!(!check(monday, by_night, "2026-11-24T05:00:00"));
     }
 }

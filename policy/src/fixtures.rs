@@ -2,11 +2,15 @@
 
 use std::sync::Arc;
 
+use crate::calendar::Calendar;
 use crate::{
     Access, Action, AppFacts, Apps, Assurance, CedarFile, ConsoleRoles, Device, DeviceClass, Devices, Durability,
-    Effect, Fingerprint, From, Host, Judge, Method, Methods, Path, Policy, PolicySource, RequestId, Rule, SessionId,
-    SignInMethod, Subjects, Timestamp, UtcOffset, Who,
+    Effect, Fingerprint, From, Holidays, Host, Judge, Method, Methods, Path, Policy, PolicySource, RequestId, Rule,
+    SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Who,
 };
+
+/// A clock without holidays.
+pub(crate) const JAPAN: Calendar = Calendar::new(UtcOffset::JAPAN, Holidays::NONE);
 
 /// Two clinical apps and the gateway's own two.
 pub(crate) fn apps() -> Vec<AppFacts> {
@@ -14,6 +18,8 @@ pub(crate) fn apps() -> Vec<AppFacts> {
         .into_iter()
         .map(|(id, built_in)| AppFacts {
             id: id.parse().unwrap(),
+            routes: vec![],
+            reads_by_post: vec![],
             reads: Durability::Written,
             writes: Durability::Synced,
             built_in,
@@ -29,6 +35,7 @@ pub(crate) fn rule(id: &str, role: &str, app: &str) -> Rule {
         subjects: Subjects::Roles(vec![role.parse().unwrap()]),
         apps: Apps::Only(vec![app.parse().unwrap()]),
         actions: vec![Action::Read],
+        classes: vec![],
         paths: vec![],
         devices: Devices::Any,
         zones: vec![],
@@ -39,6 +46,8 @@ pub(crate) fn rule(id: &str, role: &str, app: &str) -> Rule {
         keys: vec![],
         posture: vec![],
         in_outage: false,
+        grant: false,
+        caps: None,
     }
 }
 
@@ -58,6 +67,7 @@ pub(crate) fn source(rules: Vec<Rule>, cedar: &str) -> PolicySource {
         cedar: vec![file],
         console: ConsoleRoles::default(),
         offset: UtcOffset::JAPAN,
+        holidays: Holidays::NONE,
     }
 }
 
@@ -115,6 +125,7 @@ pub(crate) fn nurse_reads_emr() -> Access {
         at,
         app: "emr".parse().unwrap(),
         action: Action::Read,
+        class: None,
         method: Method::parse("GET").unwrap(),
         host: Host::parse("emr.hosp.example").unwrap(),
         path: Path::parse("/fhir/Patient/1").unwrap(),

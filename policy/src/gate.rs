@@ -96,13 +96,13 @@ fn class_bit(class: DeviceClass) -> u16 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{nurse_reads_emr, rule_with};
-    use crate::{Assurance, Effect, SignInMethod, UtcOffset, fit};
+    use crate::fixtures::{JAPAN, nurse_reads_emr, rule_with};
+    use crate::{Assurance, Effect, SignInMethod, fit};
 
     #[test]
     fn what_one_look_rules_out_never_fits() {
         let access = nurse_reads_emr();
-        let facts = Facts::of(&access, UtcOffset::JAPAN);
+        let facts = Facts::of(&access, &JAPAN);
         let check = |change: fn(&mut Rule), expected: bool| {
             let rule = rule_with("r", change);
             let zones = Zones::of(std::iter::once(&rule));
@@ -128,7 +128,7 @@ mod tests {
         let zones = Zones::of(rules.iter());
         for (number, rule) in rules.iter().enumerate() {
             let access = crate::fixtures::access_with(|access| access.from.zone = zone(number));
-            let shape = Shape::of(&Facts::of(&access, UtcOffset::JAPAN), &zones);
+            let shape = Shape::of(&Facts::of(&access, &JAPAN), &zones);
             assert!(Gate::of(rule, &zones).admits(&shape));
             let others = rules.iter().filter(|other| Gate::of(other, &zones).admits(&shape)).count();
             assert_eq!(others, if number < 63 { 1 } else { 37 });

@@ -8,9 +8,8 @@ use cedar_policy::{ActionConstraint, EntityTypeName, EntityUid, Policy, Principa
 use foldhash::HashMap;
 
 use crate::facts::Reads;
-use crate::fit;
 use crate::schema::{self, kind};
-use crate::{Action, AppFacts, AppId, Apps, RoleId, Rule, Subjects, Who};
+use crate::{Action, AppFacts, AppId, Apps, Classifier, RoleId, Rule, Subject, Subjects, Who};
 
 /// To whom and what a policy can apply at most.
 #[derive(Clone, Debug)]
@@ -36,7 +35,11 @@ impl Scope {
             Subjects::SignedIn => Principals::SignedIn,
             Subjects::Roles(roles) => Principals::Roles(roles.clone()),
         };
-        Self { principals, apps: rule.apps.clone(), actions: with_covered(&rule.actions) }
+        Self {
+            principals,
+            apps: rule.apps.clone(),
+            actions: Action::ALL.into_iter().filter(|action| rule.covers(*action)).collect(),
+        }
     }
 
     pub(crate) fn of_policy(policy: &Policy) -> Self {
@@ -55,6 +58,41 @@ impl Scope {
     /// Whether the policy can apply to anybody who is signed in.
     pub(crate) fn admits_somebody(&self) -> bool {
         !matches!(self.principals, Principals::Nobody)
+    }
+}
+
+impl Scope {
+    /// Whether the policy can apply to a column of the matrix.
+    pub(crate) fn admits(&self, subject: &Subject) -> bool {
+        match (&self.principals, subject) {
+            (Principals::Anyone, _) | (Principals::Nobody, Subject::Nobody) => true,
+            (Principals::SignedIn, Subject::SignedIn | Subject::Role(_)) => true,
+            (Principals::Roles(roles), Subject::Role(role)) => roles.contains(role),
+            (Principals::Nobody, Subject::SignedIn | Subject::Role(_))
+            | (Principals::SignedIn, Subject::Nobody)
+            | (Principals::Roles(_), Subject::Nobody | Subject::SignedIn) => false,
+        }
+    }
+
+    /// The roles that it names.
+    pub(crate) fn roles(&self) -> &[RoleId] {
+        match &self.principals {
+            Principals::Roles(roles) => roles,
+            Principals::Anyone | Principals::Nobody | Principals::SignedIn => &[],
+        }
+    }
+
+    /// Whether the policy can apply to this person, or to nobody signed in, doing this in that app.
+    pub(crate) fn can_be_about(&self, who: Option<&Who>, app: &AppId, action: Action) -> bool {
+        let about_them = match who {
+            None => self.admits(&Subject::Nobody),
+            Some(who) => self.admits(&Subject::SignedIn) || who.roles.iter().any(|role| self.roles().contains(role)),
+        };
+        let in_app = match &self.apps {
+            Apps::All => true,
+            Apps::Only(apps) => apps.contains(app),
+        };
+        about_them && in_app && self.actions.contains(&action)
     }
 }
 
@@ -99,6 +137,7 @@ fn actions(constraint: ActionConstraint) -> Vec<Action> {
     let all = || Action::ALL.to_vec();
     match constraint {
         ActionConstraint::Any => all(),
+        // `==` means that action alone; `in` also those below it in the schema.
         ActionConstraint::Eq(entity) => named(&entity).map_or_else(all, |action| vec![action]),
         ActionConstraint::In(entities) => {
             let actions: Option<Vec<_>> = entities.iter().map(named).collect();
@@ -107,8 +146,14 @@ fn actions(constraint: ActionConstraint) -> Vec<Action> {
     }
 }
 
+/// These and those below them in the schema.
 fn with_covered(actions: &[Action]) -> Vec<Action> {
-    Action::ALL.into_iter().filter(|action| fit::covers(actions, *action)).collect()
+    let covered = |action: &Action| {
+        actions.contains(action)
+            || (*action == Action::Search && actions.contains(&Action::Read))
+            || (*action == Action::Delete && actions.contains(&Action::Write))
+    };
+    Action::ALL.into_iter().filter(covered).collect()
 }
 
 /// Every app with the policies that can apply to it. Policies are meant by their position in the policy.
@@ -125,9 +170,12 @@ pub(crate) struct AppEntry {
     pub(crate) number: usize,
     /// The app in Cedar.
     pub(crate) uid: EntityUid,
+    pub(crate) classifier: Classifier,
     read: Candidates,
+    search: Candidates,
     write: Candidates,
     delete: Candidates,
+    export: Candidates,
     connect: Candidates,
 }
 
@@ -173,21 +221,39 @@ impl Index {
     pub(crate) fn app(&self, app: &AppId) -> Option<&AppEntry> {
         self.apps.get(app)
     }
+
+    /// Every app, in the order written.
+    pub(crate) fn apps(&self) -> impl Iterator<Item = &AppFacts> {
+        let mut entries: Vec<_> = self.apps.values().collect();
+        entries.sort_by_key(|entry| entry.number);
+        entries.into_iter().map(|entry| &entry.facts)
+    }
 }
 
 impl AppEntry {
     fn of(number: usize, facts: &AppFacts) -> Self {
-        let none = Candidates::default;
-        let uid = schema::app(&facts.id);
-        Self { facts: facts.clone(), number, uid, read: none(), write: none(), delete: none(), connect: none() }
+        Self {
+            facts: facts.clone(),
+            number,
+            uid: schema::app(&facts.id),
+            classifier: Classifier::of(&facts.routes).reading_by_post(&facts.reads_by_post),
+            read: Candidates::default(),
+            search: Candidates::default(),
+            write: Candidates::default(),
+            delete: Candidates::default(),
+            export: Candidates::default(),
+            connect: Candidates::default(),
+        }
     }
 
     fn add(&mut self, position: usize, scope: &Scope, reads: Reads) {
         for action in &scope.actions {
             let candidates = match action {
                 Action::Read => &mut self.read,
+                Action::Search => &mut self.search,
                 Action::Write => &mut self.write,
                 Action::Delete => &mut self.delete,
+                Action::Export => &mut self.export,
                 Action::Connect => &mut self.connect,
             };
             candidates.add(position, scope, reads);
@@ -197,8 +263,10 @@ impl AppEntry {
     pub(crate) fn on(&self, action: Action) -> &Candidates {
         match action {
             Action::Read => &self.read,
+            Action::Search => &self.search,
             Action::Write => &self.write,
             Action::Delete => &self.delete,
+            Action::Export => &self.export,
             Action::Connect => &self.connect,
         }
     }

@@ -10,9 +10,7 @@ use crate::memo::{Answers, Asked, PEOPLE_MAX, Parts, SLICES_MAX};
 use crate::policy::Policy;
 use crate::schema::Principal;
 use crate::slice::Slice;
-use crate::{
-    Access, Action, Authorized, Durability, Permit, Reason, Refused, RoleId, UserId, Verdict, built_in,
-};
+use crate::{Access, Action, Authorized, Durability, Permit, Reason, Refused, RoleId, UserId, Verdict, built_in};
 
 /// One worker's way to ask the policy. It remembers answers, so it is not shared; what it remembers is bounded.
 #[derive(Debug)]
@@ -96,10 +94,11 @@ impl Judge {
         let revision = self.policy.revision().clone();
         let answer = self.answer(&access);
         match answer.outcome {
-            Outcome::Allow(rule) => {
+            Outcome::Allow(rule, caps) => {
                 let until = signed_in(&access).map_or(answer.until, |who| answer.until.min(who.ends_at));
                 let durability = self.durability(&access);
-                Verdict::Allow(Authorized::new(Box::new(Permit::new(access, rule, revision, until, durability)), act))
+                let permit = Permit::new(access, rule, revision, until, durability).within(caps);
+                Verdict::Allow(Authorized::new(Box::new(permit), act))
             }
             Outcome::Challenge(challenge, reasons) => {
                 Verdict::Challenge(Box::new(Refused { access, reasons, revision, shadow: None, act }), challenge)
@@ -144,7 +143,7 @@ impl Memory {
     }
 
     fn find_answer(&mut self, policy: &Policy, app: &AppEntry, access: &Access) -> Answer {
-        let facts = Facts::of(access, policy.offset);
+        let facts = Facts::of(access, &policy.calendar);
         let key = facts.who.map(|who| PersonKey { user: who.user.clone(), roles: Arc::clone(&who.roles) });
         let person = self.people.find_or_make(key, || {
             let roles = facts.who.map_or(RolesNumber::NOBODY, |who| {
@@ -164,7 +163,7 @@ impl Memory {
 
 fn durability(app: &AppEntry, action: Action) -> Durability {
     match action {
-        Action::Read => app.facts.reads,
-        Action::Write | Action::Delete | Action::Connect => app.facts.writes,
+        Action::Read | Action::Search => app.facts.reads,
+        Action::Write | Action::Delete | Action::Export | Action::Connect => app.facts.writes,
     }
 }

@@ -65,7 +65,7 @@ impl Judged {
     pub(crate) fn of(outcome: Outcome) -> Self {
         let refused = |decision, Reasons { main, rule, .. }| Self { decision, rule, reason: Some(main) };
         match outcome {
-            Outcome::Allow(rule) => Self { decision: Decision::Allow, rule, reason: None },
+            Outcome::Allow(rule, _) => Self { decision: Decision::Allow, rule, reason: None },
             Outcome::Challenge(Challenge::SignIn, reasons) => refused(Decision::SignIn, reasons),
             Outcome::Challenge(Challenge::StepUp(_), reasons) => refused(Decision::StepUp, reasons),
             Outcome::Deny(reasons) => refused(Decision::Deny, reasons),

@@ -7,13 +7,19 @@
 mod access;
 mod answer;
 mod built_in;
+mod calendar;
+mod caps;
 mod case;
 mod cedar_file;
 mod check;
+mod compare;
 mod compile;
+mod condition;
 mod console;
 mod contexts;
+mod difference;
 mod edges;
+mod expect;
 mod explain;
 mod facts;
 mod fit;
@@ -25,6 +31,8 @@ mod id;
 mod index;
 mod judge;
 mod judged;
+mod lint;
+mod matrix;
 mod memo;
 mod methods;
 mod name;
@@ -34,31 +42,49 @@ mod posture;
 mod problem;
 #[cfg(test)]
 mod properties;
+mod question;
+mod route_class;
+mod route_pattern;
 mod rule;
 mod schema;
 mod slice;
+mod templates;
 mod time;
 mod verdict;
 #[cfg(test)]
 mod verdicts;
 #[cfg(test)]
 mod verdicts_of_people;
+mod what_if;
 
 pub use access::{Access, Action, Assurance, Device, DeviceClass, Fingerprint, From, Method, Who};
+pub use calendar::{Date, Day, Holidays};
+pub use caps::{Beyond, Caps};
+pub use condition::{Condition, Missing};
 pub use console::{ConsoleRight, ConsoleRoles};
+pub use difference::{Change, difference};
 pub use host::{Host, HostProblem};
 pub use id::{RequestId, SessionId};
+pub use compare::{Compared, Comparison, Known, Unstated};
+pub use expect::Expectation;
 pub use judge::Judge;
 pub use judged::{Decision, Judged};
+pub use lint::{About, Around, Finding, Flaw, lint};
+pub use matrix::{AppTable, Cell, Entry, Line, Lines, Matrix, NeverBecause, Reading, Subject};
 pub use methods::{Aaguid, Methods, SignInMethod};
 pub use name::{
-    AppId, DeviceId, GrantId, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId, Revision, RoleId,
-    RuleId, UserId, ZoneId,
+    AppId, DeviceId, GrantId, InfoClass, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId,
+    Revision, RoleId, RuleId, RuleSetId, StatementId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};
 pub use policy::Policy;
 pub use posture::{POSTURE_VALUE_BYTES_MAX, PostureDemand, PostureFact, PostureProblem};
 pub use problem::{PolicyPlace, PolicyProblem};
+pub use question::Question;
+pub use route_class::{ClassRoute, Classified, Classifier};
+pub use route_pattern::{RoutePattern, RoutePatternProblem};
 pub use rule::{AppFacts, Apps, CedarFile, Devices, Effect, Hours, PathPattern, PolicySource, Rule, Subjects};
+pub use templates::{BuiltInClass, Template};
 pub use time::{Clock, LocalTime, Timestamp, UtcOffset, Weekday};
 pub use verdict::{Authorized, Challenge, Durability, Permit, Reason, Reasons, Refused, Verdict};
+pub use what_if::{Alteration, Answered, Explanation, Part, Turn, Weighed, ways_for_them, what_if};

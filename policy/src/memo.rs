@@ -10,8 +10,8 @@ use foldhash::{HashMap, HashMapExt as _};
 use crate::answer::Answer;
 use crate::facts::{Fact, Reads, signed_in};
 use crate::{
-    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, Host, Method, Methods, Path, PostureFact,
-    RoleId, Timestamp, UserId, ZoneId,
+    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, GrantId, Host, InfoClass, Method, Methods,
+    Path, PostureFact, RoleId, Timestamp, UserId, ZoneId,
 };
 
 /// How many answers a judge remembers at most.
@@ -90,12 +90,14 @@ pub(crate) struct Asked<'a> {
     method: Option<&'a Method>,
     host: Option<&'a Host>,
     path: Option<&'a Path>,
+    class: Option<&'a InfoClass>,
+    grant: Option<&'a GrantId>,
 }
 
 /// By what differs from one question to the next; a person's roles and device hardly do. All of it is compared.
 impl Hash for Asked<'_> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (self.app, self.user, self.action, self.zone, self.method, self.path).hash(state);
+        (self.app, self.user, self.action, self.zone, self.method, self.path, self.class).hash(state);
     }
 }
 
@@ -122,6 +124,8 @@ impl<'a> Asked<'a> {
             method: reads.has(Fact::Method).then_some(&access.method),
             host: reads.has(Fact::Host).then_some(&access.host),
             path: reads.has(Fact::Path).then_some(&access.path),
+            class: access.class.as_ref().filter(|_| reads.has(Fact::InfoClass)),
+            grant: access.grant.as_ref().filter(|_| reads.has(Fact::Grant)),
         }
     }
 }
@@ -150,6 +154,8 @@ struct Question {
     method: Option<Method>,
     host: Option<Host>,
     path: Option<Path>,
+    class: Option<InfoClass>,
+    grant: Option<GrantId>,
 }
 
 impl Question {
@@ -172,6 +178,8 @@ impl Question {
             method: asked.method.cloned(),
             host: asked.host.cloned(),
             path: asked.path.cloned(),
+            class: asked.class.cloned(),
+            grant: asked.grant.cloned(),
         }
     }
 
@@ -194,6 +202,8 @@ impl Question {
             method: self.method.as_ref(),
             host: self.host.as_ref(),
             path: self.path.as_ref(),
+            class: self.class.as_ref(),
+            grant: self.grant.as_ref(),
         }
     }
 }

@@ -94,6 +94,12 @@ names! {
     GrantId;
     /// One rule of the policy; shown to the person it refused and kept in every record.
     RuleId;
+    /// An information class (情報区分): a kind of information that rules may name, such as `lab-results`.
+    InfoClass;
+    /// A set of rules that several apps share.
+    RuleSetId;
+    /// A statement of what must never happen.
+    StatementId;
     /// A network zone that a listener stands in, such as `inside` or `internet`.
     ZoneId;
     /// An identity provider in the configuration.

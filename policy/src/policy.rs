@@ -1,29 +1,33 @@
 //! One loaded version of the policy: table and files, compiled, checked and indexed.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 
+use crate::calendar::Calendar;
 use crate::facts::Reads;
 use crate::gate::{Gate, Zones};
 use crate::index::{AppEntry, Index, Scope};
 use crate::schema::{self, Words};
 use crate::{
-    AppFacts, AppId, CedarFile, ConsoleRoles, PolicyPlace, PolicyProblem, PolicySource, Revision, Rule, RuleId,
-    UtcOffset, cedar_file, check, compile,
+    AppFacts, AppId, Caps, CedarFile, Classifier, ConsoleRoles, PolicyPlace, PolicyProblem, PolicySource, Revision,
+    Rule, RuleId, cedar_file, check, compile,
 };
 
 /// One loaded version of the policy: immutable, shared by every worker.
 #[derive(Debug)]
 pub struct Policy {
     revision: Revision,
-    pub(crate) offset: UtcOffset,
+    pub(crate) calendar: Calendar,
     pub(crate) words: Words,
     pub(crate) zones: Zones,
     pub(crate) console: ConsoleRoles,
     /// The table's rows, then the files' policies, each in the order written.
     pub(crate) statements: Vec<Statement>,
     index: Index,
+    /// For apps that there are not.
+    unclassified: Classifier,
 }
 
 /// One policy as Cedar judges it.
@@ -76,12 +80,13 @@ impl Policy {
     fn of(source: &PolicySource, schema: &Schema, zones: Zones, statements: Vec<Statement>) -> Self {
         Self {
             revision: source.revision.clone(),
-            offset: source.offset,
+            calendar: Calendar::new(source.offset, source.holidays.clone()),
             words: Words::of(schema),
             zones,
             console: source.console.clone(),
             index: index(&source.apps, &statements),
             statements,
+            unclassified: Classifier::default(),
         }
     }
 
@@ -89,6 +94,17 @@ impl Policy {
     #[must_use]
     pub fn revision(&self) -> &Revision {
         &self.revision
+    }
+
+    /// What the requests of an app do, and to which information; by method alone for an app that there is not.
+    #[must_use]
+    pub fn classifier(&self, app: &AppId) -> &Classifier {
+        self.app(app).map_or(&self.unclassified, |entry| &entry.classifier)
+    }
+
+    /// Every app it knows, the gateway's own parts too, in the order written.
+    pub fn apps(&self) -> impl Iterator<Item = &AppFacts> {
+        self.index.apps()
     }
 
     pub(crate) fn app(&self, app: &AppId) -> Option<&AppEntry> {
@@ -120,6 +136,11 @@ impl Statement {
 
     pub(crate) fn row(&self) -> Option<&Rule> {
         self.row.as_ref().map(|(row, _)| row)
+    }
+
+    /// The bounds of a row that permits.
+    pub(crate) fn caps(&self) -> Option<&Arc<Caps>> {
+        self.row().and_then(|row| row.caps.as_ref())
     }
 
     pub(crate) fn permits(&self) -> bool {

@@ -1,6 +1,8 @@
 //! Two promises, tried on random policies and accesses: the index gives the same answer as the full scan, and the
 //! table as it is explained is the table as Cedar judges it.
 
+mod reading;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +12,11 @@ use proptest::sample::{select, subsequence};
 
 use crate::facts::{Facts, Reads, signed_in};
 use crate::fit;
-use crate::fixtures::{moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
+use crate::fixtures::{JAPAN, moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
 use crate::{
-    Aaguid, Access, Action, AppId, Apps, Assurance, Device, DeviceClass, Devices, Effect, Hours, Judge, Methods, Path,
-    PathPattern, Policy, PostureDemand, PostureFact, Reason, RoleId, Rule, SignInMethod, Subjects, Timestamp, Verdict,
-    Weekday, Who, ZoneId, compile, schema,
+    Aaguid, Access, Action, AppId, Apps, Assurance, Day, Device, DeviceClass, Devices, Effect, Hours, Judge, Methods,
+    Path, PathPattern, Policy, PostureDemand, PostureFact, Reason, RoleId, Rule, SignInMethod, Subjects, Timestamp,
+    Verdict, Who, ZoneId, compile, schema,
 };
 
 const ROLES: [&str; 3] = ["nurse", "doctor", "vendor"];
@@ -59,7 +61,7 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<V
 }
 
 fn hours() -> impl Strategy<Value = Hours> {
-    let days = some_of(Weekday::ALL.to_vec());
+    let days = some_of(Day::ALL.to_vec());
     (days, 0..1_440u16, 1..=1_440u16).prop_map(|(days, from_minute, to_minute)| Hours { days, from_minute, to_minute })
 }
 
@@ -171,7 +173,7 @@ fn person() -> impl Strategy<Value = Who> {
     })
 }
 
-fn any_access() -> impl Strategy<Value = Access> {
+pub(crate) fn any_access() -> impl Strategy<Value = Access> {
     let device = prop::option::weighted(
         0.8,
         (select(DeviceClass::ALL.to_vec()), reports())
@@ -204,7 +206,7 @@ enum Scanned {
 }
 
 fn full_scan(policy: &Policy, rules: &[Rule], files: &str, access: &Access) -> Scanned {
-    let facts = Facts::of(access, policy.offset);
+    let facts = Facts::of(access, &policy.calendar);
     let principal = policy.words.principal(facts.who);
     let context = schema::context(&facts, Reads::all()).unwrap();
     let (action, app) = (policy.words.action(access.action).clone(), schema::app(&access.app));
@@ -234,11 +236,14 @@ fn agrees(scanned: &Scanned, verdict: &Verdict<()>) -> bool {
             Reason::PolicyError => *scanned == Scanned::Failed,
             Reason::Forbidden => *scanned == Scanned::Forbidden,
             Reason::OtherDevice => true,
+            Reason::CapReached => false,
             Reason::SignInRequired
             | Reason::StepUpRequired
             | Reason::RoleNotAllowed
             | Reason::ActionNotAllowed
             | Reason::PathNotAllowed
+            | Reason::ClassNotAllowed
+            | Reason::GrantRequired
             | Reason::DeviceRequired
             | Reason::DeviceClassNotAllowed
             | Reason::ZoneNotAllowed
@@ -261,12 +266,12 @@ fn is_about(rule: &Rule, who: Option<&Who>) -> bool {
 }
 
 fn fits(rule: &Rule, access: &Access) -> bool {
-    let facts = Facts::of(access, crate::UtcOffset::JAPAN);
+    let facts = Facts::of(access, &JAPAN);
     let app_named = match &rule.apps {
         Apps::All => true,
         Apps::Only(apps) => apps.contains(&access.app),
     };
-    app_named && is_about(rule, facts.who) && fit::covers(&rule.actions, access.action) && fit::fits(rule, &facts)
+    app_named && is_about(rule, facts.who) && rule.covers(access.action) && fit::fits(rule, &facts)
 }
 
 proptest! {

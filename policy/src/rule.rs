@@ -1,10 +1,11 @@
 //! A row of the rule table as a hospital writes it, parsed. Compiled to Cedar by `compile`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Aaguid, Action, AppId, Assurance, ConsoleRoles, DeviceClass, Durability, Methods, Path, PathProblem, PostureDemand,
-    Revision, RoleId, RuleId, UtcOffset, Weekday, ZoneId,
+    Aaguid, Action, AppId, Assurance, Caps, ClassRoute, ConsoleRoles, Day, DeviceClass, Durability, Holidays,
+    InfoClass, Methods, Path, PathProblem, PostureDemand, Revision, RoleId, RuleId, UtcOffset, ZoneId,
 };
 
 /// Everything a [`Policy`](crate::Policy) is made from.
@@ -22,6 +23,8 @@ pub struct PolicySource {
     pub console: ConsoleRoles,
     /// The hospital's clock, for hours in rules.
     pub offset: UtcOffset,
+    /// The hospital's holidays, for days in rules.
+    pub holidays: Holidays,
 }
 
 /// What the policy must know of an app.
@@ -29,9 +32,13 @@ pub struct PolicySource {
 pub struct AppFacts {
     /// The app.
     pub id: AppId,
-    /// How reads are recorded.
+    /// What its requests do, and to which information; the first that fits tells.
+    pub routes: Vec<ClassRoute>,
+    /// Paths at which POST only reads, unless a route says what it does.
+    pub reads_by_post: Vec<PathPattern>,
+    /// How reads and searches are recorded.
     pub reads: Durability,
-    /// How writes, deletes and connections are recorded.
+    /// How writes, deletes, exports and connections are recorded.
     pub writes: Durability,
     /// Whether the app is a part of the gateway itself (`login`, `portal`): then only built-in rules apply.
     pub built_in: bool,
@@ -57,8 +64,10 @@ pub struct Rule {
     pub subjects: Subjects,
     /// Which apps.
     pub apps: Apps,
-    /// Which actions; never empty. [`Action::Write`] covers [`Action::Delete`].
+    /// Which actions; never empty. What they cover is told by [`Rule::covers`].
     pub actions: Vec<Action>,
+    /// Which classes of information; empty for all, and for what is not classified.
+    pub classes: Vec<InfoClass>,
     /// Which paths; empty for all.
     pub paths: Vec<PathPattern>,
     /// From which devices.
@@ -79,6 +88,52 @@ pub struct Rule {
     pub posture: Vec<PostureDemand>,
     /// Whether a rule that permits reaches people who signed in while their provider could not be reached.
     pub in_outage: bool,
+    /// Whether it takes an approved exception.
+    pub grant: bool,
+    /// How much it lets one person do within an hour; without bounds where absent. Only of rules that permit.
+    pub caps: Option<Arc<Caps>>,
+}
+
+impl Rule {
+    /// A rule without any condition: everyone, every app, every action, always.
+    #[must_use]
+    pub fn unconditional(id: RuleId, effect: Effect) -> Self {
+        Self {
+            id,
+            effect,
+            subjects: Subjects::Anyone,
+            apps: Apps::All,
+            actions: Action::ALL.to_vec(),
+            classes: Vec::new(),
+            paths: Vec::new(),
+            devices: Devices::Any,
+            zones: Vec::new(),
+            hours: None,
+            assurance: None,
+            authenticated_within: None,
+            methods: Methods::NONE,
+            keys: Vec::new(),
+            posture: Vec::new(),
+            in_outage: false,
+            grant: false,
+            caps: None,
+        }
+    }
+
+    /// Whether the rule is about an action: `read` covers `search` and `write` covers `delete`. In a rule that forbids,
+    /// `read` covers `export` too: whoever may not look at something may not take it away. In one that permits, nothing
+    /// does.
+    #[must_use]
+    pub fn covers(&self, action: Action) -> bool {
+        let named = |one| self.actions.contains(&one);
+        named(action)
+            || match action {
+                Action::Search => named(Action::Read),
+                Action::Delete => named(Action::Write),
+                Action::Export => self.effect == Effect::Forbid && named(Action::Read),
+                Action::Read | Action::Write | Action::Connect => false,
+            }
+    }
 }
 
 /// Whether a rule allows or forbids.
@@ -126,7 +181,7 @@ pub enum Devices {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hours {
     /// The days; never empty.
-    pub days: Vec<Weekday>,
+    pub days: Vec<Day>,
     /// The first minute of the day, 0 to 1,439.
     pub from_minute: u16,
     /// The minute it ends before, 1 to 1,440.
@@ -176,6 +231,23 @@ impl PathPattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn read_covers_search_and_write_covers_delete_and_export_is_covered_by_what_forbids_reading_alone() {
+        let covered = |effect, actions: &[Action]| {
+            let rule = Rule { actions: actions.to_vec(), ..Rule::unconditional("r".parse().unwrap(), effect) };
+            Action::ALL.into_iter().filter(|action| rule.covers(*action)).collect::<Vec<_>>()
+        };
+        use Action::{Connect, Delete, Export, Read, Search, Write};
+        for effect in [Effect::Permit, Effect::Forbid] {
+            assert_eq!(covered(effect, &[Write]), [Write, Delete]);
+            assert_eq!(covered(effect, &[Delete, Connect]), [Delete, Connect]);
+            assert_eq!(covered(effect, &[Search]), [Search]);
+            assert_eq!(covered(effect, &[Export]), [Export]);
+        }
+        assert_eq!(covered(Effect::Permit, &[Read, Write, Connect]), [Read, Search, Write, Delete, Connect]);
+        assert_eq!(covered(Effect::Forbid, &[Read]), [Read, Search, Export]);
+    }
 
     #[test]
     fn stars_stand_for_any_run() {

@@ -8,35 +8,42 @@ use std::collections::BTreeSet;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::facts::{Fact, Facts, Reads};
-use crate::{Action, AppFacts, AppId, SignInMethod, Who, posture};
+use crate::{Action, AppFacts, AppId, GrantId, InfoClass, SignInMethod, Who, posture};
 
 /// The schema for these apps.
 pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
+    let (schema, _warnings) = Schema::from_cedarschema_str(&text(apps)).expect("the text below is a schema");
+    schema
+}
+
+/// The schema for these apps, as Cedar writes it.
+pub(crate) fn text(apps: &[AppFacts]) -> String {
     let configured = apps.iter().filter(|app| !app.built_in).map(|app| format!("\"{}\"", app.id));
     let configured: Vec<_> = configured.collect::<BTreeSet<_>>().into_iter().collect();
     let apps = if configured.is_empty() { String::new() } else { format!(" enum [{}]", configured.join(", ")) };
     let asked = "appliesTo { principal: [User, Visitor], resource: [App], context: Facts }";
-    let text = format!(
+    format!(
         r#"namespace Sekimori {{
             entity Role;
             entity User in [Role];
             entity Visitor enum ["anonymous"];
             entity App{apps};
             type Facts = {{
-                zone: String, method: String, path: String, host: String, address: ipaddr,
-                minute: Long, weekday: String,
+                zone: String, method: String, path: String, class: String, host: String, address: ipaddr,
+                minute: Long, weekday: String, weekday_before: String,
                 assurance: Long, auth_age_seconds: Long, signed_in: Bool, same_device: Bool,
                 methods: Set<String>, key_model: String, in_outage: Bool, roles_age_seconds: Long,
+                grant: String,
                 device: {{ known: Bool, id: String, class: String, posture: Set<String> }},
             }};
             action "read" {asked};
+            action "search" in ["read"] {asked};
             action "write" {asked};
             action "delete" in ["write"] {asked};
+            action "export" {asked};
             action "connect" {asked};
         }}"#
-    );
-    let (schema, _warnings) = Schema::from_cedarschema_str(&text).expect("the text above is a schema");
-    schema
+    )
 }
 
 /// The entities that every question shares, made once.
@@ -46,8 +53,10 @@ pub(crate) struct Words {
     role: EntityTypeName,
     visitor: EntityUid,
     read: EntityUid,
+    search: EntityUid,
     write: EntityUid,
     delete: EntityUid,
+    export: EntityUid,
     connect: EntityUid,
     actions: Entities,
 }
@@ -60,8 +69,10 @@ impl Words {
             role: kind("Role"),
             visitor: uid(&kind("Visitor"), "anonymous"),
             read: action(Action::Read),
+            search: action(Action::Search),
             write: action(Action::Write),
             delete: action(Action::Delete),
+            export: action(Action::Export),
             connect: action(Action::Connect),
             actions: schema.action_entities().expect("the actions of our schema have no cycle"),
         }
@@ -70,8 +81,10 @@ impl Words {
     pub(crate) fn action(&self, action: Action) -> &EntityUid {
         match action {
             Action::Read => &self.read,
+            Action::Search => &self.search,
             Action::Write => &self.write,
             Action::Delete => &self.delete,
+            Action::Export => &self.export,
             Action::Connect => &self.connect,
         }
     }
@@ -132,8 +145,9 @@ fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
         Fact::Method => text(access.method.as_str()),
         Fact::Path => text(access.path.as_str()),
         Fact::Host => text(access.host.as_str()),
-        Fact::Minute => number(i64::from(facts.local.minute_of_day)),
-        Fact::Weekday => text(facts.local.weekday.as_str()),
+        Fact::Minute => number(i64::from(facts.today.local.minute_of_day)),
+        Fact::Weekday => text(facts.today.day.as_str()),
+        Fact::WeekdayBefore => text(facts.today.day_before.as_str()),
         Fact::Assurance => number(facts.assurance.map_or(0, crate::Assurance::level)),
         Fact::AuthAge => number(facts.auth_age_seconds),
         Fact::SignedIn => truth(facts.who.is_some()),
@@ -146,6 +160,8 @@ fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
         )),
         Fact::InOutage => truth(facts.in_outage),
         Fact::RolesAge => number(facts.roles_age_seconds),
+        Fact::InfoClass => text(access.class.as_ref().map_or("", InfoClass::as_str)),
+        Fact::Grant => text(access.grant.as_ref().map_or("", GrantId::as_str)),
         Fact::Known | Fact::DeviceId | Fact::Class | Fact::Posture | Fact::Principal => None,
     }
 }
@@ -185,7 +201,7 @@ mod tests {
         let (access, apps) = (fixtures::nurse_reads_emr(), fixtures::apps());
         let schema = schema(&apps);
         let words = Words::of(&schema);
-        let facts = Facts::of(&access, crate::UtcOffset::JAPAN);
+        let facts = Facts::of(&access, &fixtures::JAPAN);
         let context = context(&facts, Reads::all()).unwrap();
         for action in Action::ALL {
             let principal = words.principal(access.who.as_deref());

@@ -15,7 +15,7 @@ use crate::{Action, Effect, RuleId, Timestamp, Who};
 pub(crate) struct Slice {
     /// Rows that forbid.
     forbids: Vec<(Gate, usize)>,
-    /// Rows that permit.
+    /// Rows that permit; those without caps first, as bounds of one do not bind whom another permits without.
     permits: Vec<(Gate, usize)>,
     /// Policies written in Cedar. Each of them is asked each time, as any of them may fail.
     written: Vec<usize>,
@@ -48,6 +48,8 @@ impl Slice {
         for (position, statement) in positions.iter().filter_map(|at| Some((*at, policy.statements.get(*at)?))) {
             slice.add(position, statement, in_outage);
         }
+        let bounded = |position: usize| policy.row(position).is_some_and(|row| row.caps.is_some());
+        slice.permits.sort_by_key(|(_, position)| bounded(*position));
         // To nobody, other people's rows are explained too.
         let weighed = if who.is_some() { &positions } else { &candidates.all };
         let rows = policy.at(weighed).filter_map(Statement::row);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const MICROS_PER_SECOND: i64 = 1_000_000;
-const SECONDS_PER_DAY: i64 = 86_400;
+pub(crate) const SECONDS_PER_DAY: i64 = 86_400;
 
 /// A moment: microseconds since 1970-01-01T00:00:00Z.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -103,8 +103,7 @@ impl Timestamp {
     /// Reads a date such as `2027-03-31`: the moment it begins in a zone.
     #[must_use]
     pub fn parse_date(text: &str, offset: UtcOffset) -> Option<Self> {
-        let [year, month, day] = numbers(text, '-', [4, 2, 2])?;
-        let days = days_from_civil(year, month, day)?;
+        let days = date_of(text)?;
         let seconds = days.checked_mul(SECONDS_PER_DAY)?.checked_sub(offset.seconds())?;
         Some(Self(seconds.checked_mul(MICROS_PER_SECOND)?))
     }
@@ -171,7 +170,7 @@ impl UtcOffset {
         (minutes < 60 && total <= 14 * 60).then_some(Self(sign * total))
     }
 
-    fn seconds(self) -> i64 {
+    pub(crate) fn seconds(self) -> i64 {
         i64::from(self.0) * 60
     }
 }
@@ -247,21 +246,7 @@ impl Weekday {
         Self::ALL.into_iter().find(|day| day.as_str() == text)
     }
 
-    /// The day after.
-    #[must_use]
-    pub fn next(self) -> Self {
-        match self {
-            Self::Monday => Self::Tuesday,
-            Self::Tuesday => Self::Wednesday,
-            Self::Wednesday => Self::Thursday,
-            Self::Thursday => Self::Friday,
-            Self::Friday => Self::Saturday,
-            Self::Saturday => Self::Sunday,
-            Self::Sunday => Self::Monday,
-        }
-    }
-
-    fn from_days_since_epoch(days: i64) -> Self {
+    pub(crate) fn from_days_since_epoch(days: i64) -> Self {
         // 1970-01-01 was a Thursday.
         let index = usize::try_from((days + 3).rem_euclid(7)).unwrap_or(0);
         Self::ALL.get(index).copied().unwrap_or(Self::Monday)
@@ -270,7 +255,7 @@ impl Weekday {
 
 /// Year, month and day of a count of days since the epoch, in the proleptic Gregorian calendar:
 /// years are counted from March so that the leap day comes last, in cycles of 400 years.
-fn civil_from_days(days: i64) -> (i64, u8, u8) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, u8, u8) {
     const DAYS_PER_CYCLE: i64 = 146_097;
     const MARCH_YEAR_0: i64 = 719_468;
     let shifted = days + MARCH_YEAR_0;
@@ -296,6 +281,12 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> Option<i64> {
     let (y, m, d) = civil_from_days(days);
     // 30 February, month 13 and their kind are other dates.
     ((y, i64::from(m), i64::from(d)) == (year, month, day)).then_some(days)
+}
+
+/// The days since the epoch of a date such as `2027-03-31`.
+pub(crate) fn date_of(text: &str) -> Option<i64> {
+    let [year, month, day] = numbers(text, '-', [4, 2, 2])?;
+    days_from_civil(year, month, day)
 }
 
 fn is_digits(text: &str) -> bool {

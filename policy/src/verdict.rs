@@ -17,8 +17,9 @@
 //! ```
 
 use std::fmt;
+use std::sync::Arc;
 
-use crate::{Access, Assurance, Judged, Revision, RuleId, Timestamp};
+use crate::{Access, Assurance, Caps, Judged, Revision, RuleId, Timestamp};
 
 /// What the policy says to one access. `T` is the act that was asked for: a request, a socket, a tunnel. Boxed, because
 /// a verdict passes through many hands on the way of every request.
@@ -64,6 +65,19 @@ impl<T> Authorized<T> {
         self.permit.shadow = judged;
     }
 
+    /// Refuses it after all, for a reason that the policy does not weigh: with a challenge where the person can do
+    /// something about it. There is no way back.
+    #[must_use]
+    pub fn refuse(self, reason: Reason, challenge: Option<Challenge>) -> Verdict<T> {
+        let Permit { access, rule, revision, shadow, .. } = *self.permit;
+        let reasons = Reasons { main: reason, rule, others: Vec::new() };
+        let refused = Box::new(Refused { access, reasons, revision, shadow, act: self.act });
+        match challenge {
+            Some(challenge) => Verdict::Challenge(refused, challenge),
+            None => Verdict::Deny(refused),
+        }
+    }
+
     /// Takes it apart. For `audit`, which records before it lets go; clippy refuses it elsewhere.
     #[must_use]
     pub fn open(self) -> (Box<Permit>, T) {
@@ -79,6 +93,7 @@ pub struct Permit {
     revision: Revision,
     until: Timestamp,
     durability: Durability,
+    caps: Option<Arc<Caps>>,
     shadow: Option<Box<Judged>>,
 }
 
@@ -90,7 +105,12 @@ impl Permit {
         until: Timestamp,
         durability: Durability,
     ) -> Self {
-        Self { access, rule, revision, until, durability, shadow: None }
+        Self { access, rule, revision, until, durability, caps: None, shadow: None }
+    }
+
+    /// The same, within bounds.
+    pub(crate) fn within(self, caps: Option<Arc<Caps>>) -> Self {
+        Self { caps, ..self }
     }
 
     /// The facts it was judged on.
@@ -121,6 +141,12 @@ impl Permit {
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.durability
+    }
+
+    /// How much the rule lets one person do within an hour; without bounds where absent.
+    #[must_use]
+    pub fn caps(&self) -> Option<&Arc<Caps>> {
+        self.caps.as_ref()
     }
 
     /// What a shadow policy says instead, where it says something else.
@@ -180,6 +206,8 @@ pub enum Reason {
     ActionNotAllowed,
     /// The roles may do this in the app, but not at this path.
     PathNotAllowed,
+    /// The roles may do this in the app, but not to information of this class.
+    ClassNotAllowed,
     /// The rule asks for a device of the ledger, and none was shown.
     DeviceRequired,
     /// The device is known but not of a class the rule allows.
@@ -198,6 +226,10 @@ pub enum Reason {
     PostureStale,
     /// The person signed in while their provider could not be reached, and the rule does not reach that far.
     OutageReduced,
+    /// The rule takes an approved exception, and there is none.
+    GrantRequired,
+    /// The rule permits no more of it within the hour.
+    CapReached,
     /// A rule forbids it, whatever others allow.
     Forbidden,
     /// A rule could not be evaluated; that denies.
@@ -206,13 +238,14 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 20] = [
         Self::SignInRequired,
         Self::StepUpRequired,
         Self::OtherDevice,
         Self::RoleNotAllowed,
         Self::ActionNotAllowed,
         Self::PathNotAllowed,
+        Self::ClassNotAllowed,
         Self::DeviceRequired,
         Self::DeviceClassNotAllowed,
         Self::ZoneNotAllowed,
@@ -222,6 +255,8 @@ impl Reason {
         Self::PostureNotMet,
         Self::PostureStale,
         Self::OutageReduced,
+        Self::GrantRequired,
+        Self::CapReached,
         Self::Forbidden,
         Self::PolicyError,
     ];
@@ -236,6 +271,7 @@ impl Reason {
             Self::RoleNotAllowed => "role-not-allowed",
             Self::ActionNotAllowed => "action-not-allowed",
             Self::PathNotAllowed => "path-not-allowed",
+            Self::ClassNotAllowed => "class-not-allowed",
             Self::DeviceRequired => "device-required",
             Self::DeviceClassNotAllowed => "device-class-not-allowed",
             Self::ZoneNotAllowed => "zone-not-allowed",
@@ -245,6 +281,8 @@ impl Reason {
             Self::PostureNotMet => "posture-not-met",
             Self::PostureStale => "posture-stale",
             Self::OutageReduced => "outage-reduced",
+            Self::GrantRequired => "grant-required",
+            Self::CapReached => "cap-reached",
             Self::Forbidden => "forbidden",
             Self::PolicyError => "policy-error",
         }

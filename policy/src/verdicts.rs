@@ -6,8 +6,8 @@ use std::time::Duration;
 use crate::fixtures::{access_with, judge, moment, nurse_reads_emr, rule, rule_with, source, ward_terminal, who_with};
 use crate::memo::{ANSWERS_MAX, PATH_REMEMBERED_BYTES_MAX};
 use crate::{
-    Access, Action, Apps, Assurance, Device, DeviceClass, Devices, Durability, Effect, Hours, Judge, Path, PathPattern,
-    Policy, PolicySource, Rule, Subjects, Timestamp, Verdict, Weekday,
+    Access, Action, Apps, Assurance, Day, Device, DeviceClass, Devices, Durability, Effect, Hours, Judge, Path,
+    PathPattern, Policy, PolicySource, Rule, Subjects, Timestamp, Verdict, Weekday,
 };
 
 /// The verdict in one line: the word, the rule, the reasons.
@@ -101,7 +101,7 @@ fn path_zone_and_hours_each_have_their_reason() {
     let zones = |rule: &mut Rule| rule.zones = vec!["office".parse().unwrap()];
     check(changed(zones), "", nurse_reads_emr(), "deny nurse-reads zone-not-allowed");
     let hours = |rule: &mut Rule| {
-        rule.hours = Some(Hours { days: vec![Weekday::Friday], from_minute: 11 * 60, to_minute: 12 * 60 });
+        rule.hours = Some(Hours { days: vec![Day::Week(Weekday::Friday)], from_minute: 11 * 60, to_minute: 12 * 60 });
     };
     check(changed(hours), "", nurse_reads_emr(), "deny nurse-reads outside-hours");
     let both = rule_with("far", |rule| {
@@ -254,7 +254,7 @@ fn a_permit_ends_with_the_first_edge() {
     let ends_at = moment("2026-11-20T18:00:00");
     assert_eq!(until(&mut judge(vec![nurse_reads()], ""), nurse_reads_emr()), ends_at);
 
-    let span = |from_minute, to_minute| Some(Hours { days: Weekday::ALL.to_vec(), from_minute, to_minute });
+    let span = |from_minute, to_minute| Some(Hours { days: Day::ALL.to_vec(), from_minute, to_minute });
     let by_hours = changed(|rule| rule.hours = span(8 * 60, 17 * 60));
     assert_eq!(until(&mut judge(by_hours, ""), nurse_reads_emr()), moment("2026-11-20T17:00:00"));
 
@@ -278,7 +278,7 @@ fn a_permit_ends_with_the_first_edge() {
 #[test]
 fn a_remembered_answer_is_given_up_at_its_edge_and_when_the_clock_goes_back() {
     let by_hours = changed(|rule| {
-        rule.hours = Some(Hours { days: Weekday::ALL.to_vec(), from_minute: 8 * 60, to_minute: 17 * 60 });
+        rule.hours = Some(Hours { days: Day::ALL.to_vec(), from_minute: 8 * 60, to_minute: 17 * 60 });
     });
     let mut judge = judge(by_hours, "");
     let mut at = |time: &str| told(&mut judge, access_with(|access| access.at = moment(time)));

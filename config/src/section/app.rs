@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use policy::{AppId, Durability, Host, Path, PathPattern};
+use policy::{AppId, Durability, Host, Path, PathPattern, RuleSetId};
 
+use super::app_route;
 use super::names::{self, HOST_REMEDY, NAME_REMEDY};
 use super::sessions::ON_SWITCHES;
 use super::upstream::{self, NoUpstream};
 use super::{audit, header};
+use crate::declared::Declared;
 use crate::files::Files;
 use crate::walk::{Seen, Table, Value};
 use crate::{App, HostHeader, Names, OnLogFailure, UpstreamProtocol};
@@ -30,6 +32,7 @@ pub(crate) struct Around<'a> {
     pub(crate) own_hosts: [(Option<&'a Host>, &'static str); 3],
     pub(crate) no_upstream: NoUpstream<'a>,
     pub(crate) has_spool: bool,
+    pub(crate) declared: &'a Declared,
 }
 
 #[derive(Default)]
@@ -63,6 +66,12 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let health_path = table.optional("health_path", |value| path(&value));
     let host_header = table.or("host_header", HostHeader::Public, |value| value.word(&HOST_HEADERS));
     let reads_by_post = table.list("reads_by_post", |value| pattern(&value));
+    let routes = app_route::read(table, route.as_ref().map(|(_, prefix)| prefix), around.declared);
+    let rule_sets = table.list("rules", |value| {
+        let set = value.parse(RuleSetId::parse, NAME_REMEDY)?;
+        around.declared.rule_set(&value, set.as_str())?;
+        Some(set)
+    });
     let assertion = table.or("assertion", true, |value| value.yes_or_no());
     let identity_headers = table.section("identity_headers").and_then(|table| header::read(&table));
     let reads = table.or("reads", Durability::Written, |value| value.word(&DURABILITIES));
@@ -89,8 +98,9 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
         }
     });
     let on_switch = table.optional("on_switch", |value| value.word(&ON_SWITCHES));
+    let shield = table.optional("shield", |value| super::shield::read(&value.table()?));
     table.finish();
-    let (host, prefix) = route?;
+    let ((host, prefix), shield) = (route?, shield?);
     Some(App {
         id: id?,
         name: name?,
@@ -103,16 +113,24 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
         health_path: health_path?,
         host_header: host_header?,
         reads_by_post: reads_by_post?,
+        routes: routes?,
+        rule_sets: rule_sets?,
         assertion: assertion?,
         identity_headers: identity_headers?,
         reads: reads?,
         writes: writes?,
         on_log_failure: on_log_failure?,
-        body_bytes_max: body_max?,
+        body_bytes_max: smaller(body_max?, shield.as_ref().and_then(|shield| shield.body_bytes_max)),
         response_timeout: response_timeout?,
         in_portal: in_portal?,
         on_switch: on_switch?,
+        shield: shield.map(|read| read.shield),
     })
+}
+
+/// The tighter of two bounds.
+fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
 }
 
 fn id(value: &Value<'_>, taken: &mut Taken) -> Option<AppId> {
@@ -161,7 +179,7 @@ fn prefix(value: &Value<'_>) -> Option<Path> {
 }
 
 /// A path in its canonical spelling, so that nobody is misled about what it covers.
-fn path(value: &Value<'_>) -> Option<Path> {
+pub(crate) fn path(value: &Value<'_>) -> Option<Path> {
     let path = value.parse(Path::parse, "write it like `/fhir`, without query")?;
     if value.as_text() == Some(path.as_str()) {
         return Some(path);

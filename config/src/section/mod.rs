@@ -2,14 +2,17 @@
 //! Each asks for all of its keys before it gives up on any, so that every problem is found.
 
 pub(crate) mod app;
+pub(crate) mod app_route;
 pub(crate) mod audit;
 pub(crate) mod certificate;
+pub(crate) mod class;
 pub(crate) mod console;
 pub(crate) mod devices;
 pub(crate) mod directory;
 pub(crate) mod facility;
 pub(crate) mod gateway;
 pub(crate) mod header;
+pub(crate) mod hours;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod names;
@@ -21,5 +24,7 @@ pub(crate) mod posture;
 pub(crate) mod provider;
 pub(crate) mod roles;
 pub(crate) mod rule;
+pub(crate) mod rule_set;
 pub(crate) mod sessions;
+pub(crate) mod shield;
 pub(crate) mod upstream;

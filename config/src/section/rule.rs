@@ -1,16 +1,18 @@
 //! `[[rule]]`: the rows of the rule table. A column that is left out sets no condition.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{
-    Action, AppId, Apps, Assurance, DeviceClass, Devices, Effect, Hours, Methods, PostureDemand, RoleId, Rule, RuleId,
-    SignInMethod, Subjects, Weekday, ZoneId,
+    Aaguid, Action, AppId, Apps, Assurance, Beyond, Caps, DeviceClass, Devices, Effect, Hours, InfoClass, Methods,
+    PathPattern, PostureDemand, RoleId, Rule, RuleId, SignInMethod, Subjects, ZoneId,
 };
 
 use super::app::{BUILT_IN, pattern};
 use super::names::NAME_REMEDY;
-use super::passkeys;
+use super::{class, hours, passkeys};
 use crate::Passkeys;
 use crate::declared::Declared;
 use crate::walk::{Seen, Table, Value};
@@ -19,34 +21,73 @@ const EFFECTS: [(&str, Effect); 2] = [("permit", Effect::Permit), ("forbid", Eff
 /// Ids of the rules that are built in.
 const RESERVED_ID: &str = "default-deny";
 const RESERVED_ID_PREFIX: &str = "builtin-";
-const MINUTES_PER_DAY: u16 = 1_440;
+/// More than anybody does in an hour.
+const CAP_MAX: u32 = 1_000_000;
 
-/// The rows that could be read, and the line of each.
+/// The rows that could be read, and where each stands.
+#[derive(Default)]
 pub(crate) struct Rules {
     pub(crate) rules: Vec<Rule>,
-    pub(crate) lines: BTreeMap<RuleId, Place>,
+    pub(crate) places: BTreeMap<RuleId, Place>,
 }
 
 /// Where a row stands.
 pub(crate) struct Place {
     pub(crate) line: usize,
     pub(crate) column: usize,
+    pub(crate) key: String,
 }
 
-pub(crate) fn read(root: &Table<'_>, declared: &Declared, known: &Passkeys) -> Rules {
-    let mut seen = Seen::default();
-    let mut read = Rules { rules: Vec::new(), lines: BTreeMap::new() };
+/// What else a rule depends on.
+pub(crate) struct Around<'a> {
+    pub(crate) declared: &'a Declared,
+    pub(crate) passkeys: &'a Passkeys,
+}
+
+/// The columns that set conditions, each of which may be left out.
+pub(crate) struct Conditions {
+    classes: Vec<InfoClass>,
+    paths: Vec<PathPattern>,
+    devices: Devices,
+    zones: Vec<ZoneId>,
+    hours: Option<Hours>,
+    assurance: Option<Assurance>,
+    authenticated_within: Option<Duration>,
+    methods: Methods,
+    keys: Vec<Aaguid>,
+    posture: Vec<PostureDemand>,
+    in_outage: bool,
+    grant: bool,
+}
+
+impl Rules {
+    pub(crate) fn add(&mut self, rule: Rule, table: &Table<'_>) {
+        let (line, column) = table.place();
+        self.places.insert(rule.id.clone(), Place { line, column, key: table.key().to_owned() });
+        self.rules.push(rule);
+    }
+}
+
+pub(crate) fn read(root: &Table<'_>, around: &Around<'_>, seen: &mut Seen) -> Rules {
+    let mut read = Rules::default();
     for table in root.tables("rule") {
-        if let Some(rule) = read_one(&table, declared, known, &mut seen) {
-            let (line, column) = table.place();
-            read.lines.insert(rule.id.clone(), Place { line, column });
-            read.rules.push(rule);
+        let apps = table.needed("apps", "`apps = [\"emr\"]` or `\"all\"`", |value| apps(&value, around.declared));
+        if let Some(rule) = read_one(&table, apps, around, seen) {
+            read.add(rule, &table);
         }
     }
     read
 }
 
-fn read_one(table: &Table<'_>, declared: &Declared, known: &Passkeys, seen: &mut Seen) -> Option<Rule> {
+/// A row of a set, which says nothing of apps.
+pub(crate) fn read_shared(table: &Table<'_>, apps: Apps, around: &Around<'_>, seen: &mut Seen) -> Option<Rule> {
+    if let Some(value) = table.value("apps") {
+        value.wrong::<()>("is for rules outside of sets", "name the set in `rules` of each `[[app]]` it is for");
+    }
+    read_one(table, Some(apps), around, seen)
+}
+
+fn read_one(table: &Table<'_>, apps: Option<Apps>, around: &Around<'_>, seen: &mut Seen) -> Option<Rule> {
     let id = table.needed("id", "`id = \"nurses-read-charts\"`", |value| {
         let id = value.parse(RuleId::parse, NAME_REMEDY)?;
         if id.as_str() == RESERVED_ID || id.as_str().starts_with(RESERVED_ID_PREFIX) {
@@ -56,54 +97,93 @@ fn read_one(table: &Table<'_>, declared: &Declared, known: &Passkeys, seen: &mut
         Some(id)
     });
     let effect = table.or("effect", Effect::Permit, |value| value.word(&EFFECTS));
-    let subjects = table
-        .needed("roles", "`roles = [\"nurse\"]`, `\"signed-in\"` or `\"anyone\"`", |value| subjects(&value, declared));
-    let apps = table.needed("apps", "`apps = [\"emr\"]` or `\"all\"`", |value| apps(&value, declared));
+    let subjects = table.needed("roles", "`roles = [\"nurse\"]`, `\"signed-in\"` or `\"anyone\"`", |value| {
+        subjects(&value, around.declared)
+    });
     let actions = table.needed("actions", "`actions = [\"read\"]` or `\"all\"`", |value| actions(&value));
+    let conditions = conditions(table, around);
+    let caps = caps(table);
+    table.finish();
+    let rule = Rule { subjects: subjects?, apps: apps?, actions: actions?, ..Rule::unconditional(id?, effect?) };
+    Some(Rule { caps: caps?.map(Arc::new), ..conditions?.onto(rule) })
+}
+
+impl Conditions {
+    /// The rule with these conditions.
+    pub(crate) fn onto(self, rule: Rule) -> Rule {
+        let Self { classes, paths, devices, zones, hours, assurance, authenticated_within, .. } = self;
+        let Self { methods, keys, posture, in_outage, grant, .. } = self;
+        Rule {
+            classes,
+            paths,
+            devices,
+            zones,
+            hours,
+            assurance,
+            authenticated_within,
+            methods,
+            keys,
+            posture,
+            in_outage,
+            grant,
+            ..rule
+        }
+    }
+}
+
+/// Reads every column that sets a condition.
+pub(crate) fn conditions(table: &Table<'_>, around: &Around<'_>) -> Option<Conditions> {
+    let declared = around.declared;
+    let classes = table.or("classes", Vec::new(), |value| value.some(|item| class::name(&item, declared)));
     let paths = table.or("paths", Vec::new(), |value| value.some(|item| pattern(&item)));
     let devices = table.or("devices", Devices::Any, |value| devices(&value));
     let zones = table.or("zones", Vec::new(), |value| value.some(|item| zone(&item, declared)));
-    let days = table.optional("days", |value| value.some(|item| weekday(&item)));
-    let span = table.optional("hours", |value| hours(&value));
+    let hours = hours::read(table);
     let assurance =
         table.optional("assurance", |value| value.word(&Assurance::ALL.map(|level| (level.as_str(), level))));
     let minute = Duration::from_secs(60);
     let within = table.optional("authenticated_within", |value| value.time(minute..=60 * 24 * 30 * minute));
     let words = SignInMethod::ALL.map(|method| (method.as_str(), method));
     let methods = table.or("methods", Methods::NONE, |value| value.some(|item| item.word(&words)).map(Methods::of));
-    let keys = table.or("keys", Vec::new(), |value| value.some(|item| passkeys::model(&item, known)));
+    let keys = table.or("keys", Vec::new(), |value| value.some(|item| passkeys::model(&item, around.passkeys)));
     let posture = table.or("posture", Vec::new(), |value| {
         value.some(|item| item.parse(PostureDemand::parse, "write it like `disk_encrypted` or `edr=running`"))
     });
     let in_outage = table.or("in_outage", false, |value| value.yes_or_no());
-    table.finish();
-    let hours = match (days?, span?) {
-        (None, None) => None,
-        (days, span) => {
-            let (from_minute, to_minute) = span.unwrap_or((0, MINUTES_PER_DAY));
-            Some(Hours { days: days.unwrap_or_else(|| Weekday::ALL.to_vec()), from_minute, to_minute })
-        }
-    };
-    Some(Rule {
-        id: id?,
-        effect: effect?,
-        subjects: subjects?,
-        apps: apps?,
-        actions: actions?,
+    let grant = table.or("grant", false, |value| value.yes_or_no());
+    Some(Conditions {
+        classes: classes?,
         paths: paths?,
         devices: devices?,
         zones: zones?,
-        hours,
+        hours: hours?,
         assurance: assurance?,
         authenticated_within: within?,
         methods: methods?,
         keys: keys?,
         posture: posture?,
         in_outage: in_outage?,
+        grant: grant?,
     })
 }
 
-fn subjects(value: &Value<'_>, declared: &Declared) -> Option<Subjects> {
+/// `requests_per_hour`, `patients_per_hour` and what is beyond them.
+fn caps(table: &Table<'_>) -> Option<Option<Caps>> {
+    let count = |value: Value<'_>| value.count(1..=CAP_MAX).map(NonZeroU32::new);
+    let requests = table.or("requests_per_hour", None, count);
+    let patients = table.or("patients_per_hour", None, count);
+    let words = Beyond::ALL.map(|beyond| (beyond.as_str(), beyond));
+    let beyond = table.optional("beyond", |value| {
+        if table.value("requests_per_hour").is_none() && table.value("patients_per_hour").is_none() {
+            return value.wrong("is beyond nothing", "add `requests_per_hour` or `patients_per_hour`");
+        }
+        value.word(&words)
+    });
+    let (requests, patients, beyond) = (requests?, patients?, beyond?.unwrap_or(Beyond::Deny));
+    Some((requests.is_some() || patients.is_some()).then_some(Caps { requests, patients, beyond }))
+}
+
+pub(crate) fn subjects(value: &Value<'_>, declared: &Declared) -> Option<Subjects> {
     if value.as_text().is_some() {
         return value
             .word(&[("anyone", ()), ("signed-in", ())])
@@ -117,7 +197,7 @@ fn subjects(value: &Value<'_>, declared: &Declared) -> Option<Subjects> {
     value.some(role).map(Subjects::Roles)
 }
 
-fn apps(value: &Value<'_>, declared: &Declared) -> Option<Apps> {
+pub(crate) fn apps(value: &Value<'_>, declared: &Declared) -> Option<Apps> {
     if value.as_text().is_some() {
         return value.word(&[("all", ())]).map(|()| Apps::All);
     }
@@ -132,7 +212,7 @@ fn apps(value: &Value<'_>, declared: &Declared) -> Option<Apps> {
     value.some(app).map(Apps::Only)
 }
 
-fn actions(value: &Value<'_>) -> Option<Vec<Action>> {
+pub(crate) fn actions(value: &Value<'_>) -> Option<Vec<Action>> {
     if value.as_text().is_some() {
         return value.word(&[("all", ())]).map(|()| Action::ALL.to_vec());
     }
@@ -155,35 +235,4 @@ fn zone(value: &Value<'_>, declared: &Declared) -> Option<ZoneId> {
     let zone = value.parse(ZoneId::parse, NAME_REMEDY)?;
     declared.zone(value, zone.as_str())?;
     Some(zone)
-}
-
-fn weekday(value: &Value<'_>) -> Option<Weekday> {
-    value.word(&Weekday::ALL.map(|day| (day.as_str(), day)))
-}
-
-/// `08:00-18:00`; `22:00-06:00` runs past midnight.
-fn hours(value: &Value<'_>) -> Option<(u16, u16)> {
-    let text = value.text()?;
-    let span = text.split_once('-').and_then(|(from, to)| Some((minute(from)?, minute(to)?)));
-    match span {
-        Some((from, _)) if from == MINUTES_PER_DAY => value.wrong("begins at `24:00`", "begin at `00:00`"),
-        Some((from, to)) if from == to => {
-            value.wrong(format!("`{text}` begins and ends at the same minute"), "leave it out for the whole day")
-        }
-        Some((from, 0)) => Some((from, MINUTES_PER_DAY)),
-        Some(span) => Some(span),
-        None => value.wrong(format!("`{text}` is not a span of hours"), "write it like `08:00-18:00`"),
-    }
-}
-
-/// `00:00` to `24:00`.
-fn minute(text: &str) -> Option<u16> {
-    let (hours, minutes) = text.split_once(':')?;
-    let two_digits = |part: &str| part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-    if !two_digits(hours) || !two_digits(minutes) {
-        return None;
-    }
-    let (hours, minutes) = (hours.parse::<u16>().ok()?, minutes.parse::<u16>().ok()?);
-    let minute = hours * 60 + minutes;
-    (minutes < 60 && minute <= MINUTES_PER_DAY).then_some(minute)
 }

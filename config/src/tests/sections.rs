@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Aaguid, Action, Apps, DeviceClass, Devices, Durability, Methods, SignInMethod, Subjects, Weekday};
+use policy::{Aaguid, Action, Apps, Day, DeviceClass, Devices, Durability, Methods, SignInMethod, Subjects, Weekday};
 
 use super::{Folder, SHORT, short_and, short_with};
 use crate::{
@@ -60,7 +60,10 @@ fn a_rule_says_what_its_columns_say() {
     assert_eq!(rule.actions, [Action::Read, Action::Write]);
     assert_eq!(rule.devices, Devices::Classes(vec![DeviceClass::Tablet]));
     let hours = rule.hours.as_ref().unwrap();
-    assert_eq!((&hours.days[..], hours.from_minute, hours.to_minute), (&[Weekday::Monday][..], 22 * 60, 24 * 60));
+    assert_eq!(
+        (&hours.days[..], hours.from_minute, hours.to_minute),
+        (&[Day::Week(Weekday::Monday)][..], 22 * 60, 24 * 60)
+    );
     assert_eq!(rule.authenticated_within, Some(Duration::from_secs(900)));
 }
 
@@ -79,7 +82,7 @@ fn days_alone_mean_whole_days_and_hours_alone_mean_every_day() {
     let days = config(&short_and("days = [\"sat\", \"sun\"]")).policy.rules[0].hours.clone().unwrap();
     assert_eq!((days.days.len(), days.from_minute, days.to_minute), (2, 0, 1_440));
     let hours = config(&short_and("hours = \"08:00-18:30\"")).policy.rules[0].hours.clone().unwrap();
-    assert_eq!((hours.days.len(), hours.from_minute, hours.to_minute), (7, 480, 1_110));
+    assert_eq!((hours.days.len(), hours.from_minute, hours.to_minute), (8, 480, 1_110));
 }
 
 #[test]

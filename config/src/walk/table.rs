@@ -97,6 +97,11 @@ impl<'t> Table<'t> {
         entries.into_iter().map(with_place).collect()
     }
 
+    /// Its key, such as `rule[nurses]`.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// Adds a problem of the table as a whole. `None`, for `return`.
     pub(crate) fn wrong<T>(&self, reason: impl Into<String>, remedy: impl Into<String>) -> Option<T> {
         self.report.problem(self.at, &self.key, reason, remedy);

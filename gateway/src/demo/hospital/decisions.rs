@@ -70,6 +70,7 @@ fn access(role: &str, device: &str, request: &str) -> Access {
         at: NOW,
         app: AppId::parse(app).unwrap(),
         action,
+        class: None,
         method,
         host: Host::parse(HostName::Emr.as_str()).unwrap(),
         path: policy::Path::parse(path).unwrap(),

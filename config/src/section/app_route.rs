@@ -1,0 +1,113 @@
+//! `template` and `[[app.route]]`: what the requests of an app do, and to which information.
+
+use policy::{Action, ClassRoute, Method, Path, RoutePattern, RoutePatternProblem, Template};
+
+use super::class;
+use crate::declared::Declared;
+use crate::walk::{Table, Value};
+
+/// What a route may say that a request does; a stream that stays open is known by itself.
+const ACTIONS: [Action; 5] = [Action::Read, Action::Search, Action::Write, Action::Delete, Action::Export];
+
+/// The app's own routes, then those of its template. `prefix` is where the app lives.
+pub(crate) fn read(table: &Table<'_>, prefix: Option<&Path>, declared: &Declared) -> Option<Vec<ClassRoute>> {
+    let template = table.optional("template", |value| value.word(&Template::ALL.map(|one| (one.as_str(), one))));
+    let base = table.optional("template_base", |value| {
+        if let Some(None) = template {
+            return value.wrong("is the base of no template", "add `template = \"fhir-r4\"`, or leave it out");
+        }
+        let base = super::app::path(&value)?;
+        match prefix {
+            Some(prefix) if !base.is_below(prefix) => {
+                value.wrong(format!("`{base}` is not below the app's prefix"), format!("begin it with `{prefix}`"))
+            }
+            Some(_) | None => Some(base),
+        }
+    });
+    let own: Option<Vec<_>> = table
+        .tables("route")
+        .iter()
+        .map(|route| read_one(route, prefix, declared))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .collect();
+    let (template, base) = (template?, base?);
+    let mut routes: Vec<_> = own?.into_iter().flatten().collect();
+    if let Some(template) = template {
+        let base = base.or_else(|| usual_base(template, prefix))?;
+        routes.extend(template.routes(&base));
+    }
+    Some(routes)
+}
+
+/// Where the interface of an app begins that lives under a prefix.
+fn usual_base(template: Template, prefix: Option<&Path>) -> Option<Path> {
+    let usual = Path::parse(template.usual_base()).ok()?;
+    match prefix {
+        Some(prefix) if !usual.is_below(prefix) => {
+            let below = format!("{prefix}{}", template.usual_base());
+            Path::parse(if below.len() > 1 { below.trim_end_matches('/') } else { &below }).ok()
+        }
+        Some(_) | None => Some(usual),
+    }
+}
+
+fn read_one(table: &Table<'_>, prefix: Option<&Path>, declared: &Declared) -> Option<Vec<ClassRoute>> {
+    let methods = table.or("methods", Vec::new(), |value| value.some(|item| method(&item)));
+    let patterns = table.needed("paths", "`paths = [\"/patients/{patient}/labs/*\"]`", |value| {
+        value.some(|item| pattern(&item, prefix))
+    });
+    let class = table.needed("class", "`class = \"lab-results\"`", |value| class::name(&value, declared));
+    let action = table.optional("action", |value| value.word(&ACTIONS.map(|action| (action.as_str(), action))));
+    table.finish();
+    let (methods, class, action) = (methods?, class?, action?);
+    let route = |pattern| ClassRoute { methods: methods.clone(), pattern, action, class: class.clone() };
+    Some(patterns?.into_iter().map(route).collect())
+}
+
+/// A method in capitals, as requests send them.
+pub(crate) fn method(value: &Value<'_>) -> Option<Method> {
+    let text = value.text()?;
+    match Method::parse(text) {
+        Some(method) if text.bytes().all(|byte| !byte.is_ascii_lowercase()) => Some(method),
+        Some(_) => value.wrong(
+            format!("`{text}` is not a method that is sent: they are in capitals"),
+            format!("write `{}`", text.to_ascii_uppercase()),
+        ),
+        None => value.wrong(format!("`{}` is not a method", text.escape_debug()), "write it like `GET` or `POST`"),
+    }
+}
+
+fn pattern(value: &Value<'_>, prefix: Option<&Path>) -> Option<RoutePattern> {
+    let text = value.text()?;
+    let pattern = match RoutePattern::parse(text) {
+        Ok(pattern) => pattern,
+        Err(problem) => return value.wrong(problem.to_string(), remedy(&problem)),
+    };
+    match prefix {
+        Some(prefix) if !begins_with(text, prefix) => {
+            value.wrong(format!("`{text}` is not below the app's prefix"), format!("begin it with `{prefix}`"))
+        }
+        Some(_) | None => Some(pattern),
+    }
+}
+
+fn begins_with(pattern: &str, prefix: &Path) -> bool {
+    let rest = pattern.strip_prefix(prefix.as_str().trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn remedy(problem: &RoutePatternProblem) -> &'static str {
+    match problem {
+        RoutePatternProblem::Path(_) => "write it like `/patients/{patient}/labs/*`",
+        RoutePatternProblem::Spelling(_) => {
+            "write what the address bar shows, escapes in capitals and only where needed"
+        }
+        RoutePatternProblem::Mixed(_) => {
+            "give `*`, `{name}` and `**` a segment of their own; a part of a segment cannot be left open"
+        }
+        RoutePatternProblem::RestBeforeEnd => "write `*` or `{name}` for one segment in the middle",
+        RoutePatternProblem::TwoPatients => "name the other segment otherwise, such as `{order}`",
+        RoutePatternProblem::SlashAtEnd => "leave the last `/` out: it is fitted with and without one",
+    }
+}
