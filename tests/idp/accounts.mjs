@@ -21,3 +21,9 @@ export function findAccount(_context, login) {
     claims: () => ({ sub: login, preferred_username: login, name: person.name, groups: person.groups }),
   };
 }
+
+/** Puts somebody into other groups, or, without any, lets them go. */
+export function changeAccount(login, groups) {
+  if (groups === null) accounts.delete(login);
+  else accounts.get(login).groups = groups;
+}

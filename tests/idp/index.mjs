@@ -1,13 +1,14 @@
 // A real OpenID provider (the certified oidc-provider) for the tests: accounts in memory, PKCE demanded, the groups
-// claim, sign-out by the person. One argument, a JSON object: certificate and key (PEM files), client_id,
-// client_secret, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri, gateway (its address) and ca (PEM
-// file) to reach it by, jwk (file that keeps the signing key), port (0: any). Prints `issuer URL` once it answers; ends with its input.
+// claim, sign-out by the person, refresh tokens that are good once. One argument, a JSON object: certificate and key
+// (PEM files), client_id, client_secret, redirect_uris, post_logout_redirect_uris, backchannel_logout_uri, gateway (its
+// address) and ca (PEM file) to reach it by, jwk (file that keeps the signing key), port (0: any). Prints `issuer URL`
+// once it answers; ends with its input.
 
-import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
+import { createHmac, createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request as send } from 'node:https';
 import Provider from 'oidc-provider';
-import { findAccount } from './accounts.mjs';
+import { changeAccount, findAccount } from './accounts.mjs';
 import { interaction } from './pages.mjs';
 
 const wanted = JSON.parse(process.argv[2]);
@@ -43,17 +44,56 @@ function reach(url, options) {
   });
 }
 
-/** Signs whatever a test wants signed: `{ header, claims }` in, a JWT out. */
-async function signForTest(request, response) {
+async function posted(request) {
   let text = '';
   for await (const chunk of request) text += chunk;
-  const { header, claims } = JSON.parse(text);
-  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
-  const input = `${part(header)}.${part(claims)}`;
-  const key = createPrivateKey({ key: jwk, format: 'jwk' });
-  response.end(`${input}.${sign('sha256', Buffer.from(input), key).toString('base64url')}`);
+  return JSON.parse(text);
 }
 
+/** Puts somebody into other groups, or lets them go: `{ login, groups }` in, where `groups` is null for who leaves. */
+async function changeForTest(request, response) {
+  const { login, groups } = await posted(request);
+  changeAccount(login, groups);
+  response.end();
+}
+
+/** A JWT, signed as a test wants it: with our own key, with another, with the client's secret, or not at all. */
+function jwt(header, claims, signer) {
+  const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const input = `${part(header)}.${part(claims)}`;
+  const rsa = (key) => sign('sha256', Buffer.from(input), key);
+  const signatures = {
+    own: () => rsa(createPrivateKey({ key: jwk, format: 'jwk' })),
+    another: () => rsa(generateKeyPairSync('rsa', { modulusLength: 2048 }).privateKey),
+    secret: () => createHmac('sha256', wanted.client_secret).update(input).digest(),
+    nobody: () => Buffer.alloc(0),
+  };
+  return `${input}.${signatures[signer]().toString('base64url')}`;
+}
+
+/** Signs whatever a test wants signed: `{ header, claims }` in, a JWT out. */
+async function signForTest(request, response) {
+  const { header, claims } = await posted(request);
+  response.end(jwt(header, claims, 'own'));
+}
+
+/**
+ * From now on the ID tokens tell this lie: `{ header, claims, signer, instead }`, all optional. A claim that is null is
+ * left out, `instead` stands for the whole token. Null: the truth again.
+ */
+async function lieForTest(request, response) {
+  lie = await posted(request);
+  response.end();
+}
+
+function lied(token) {
+  if (lie.instead !== undefined) return lie.instead;
+  const claims = { ...JSON.parse(Buffer.from(token.split('.')[1], 'base64url')), ...lie.claims };
+  for (const name of Object.keys(claims)) if (claims[name] === null) delete claims[name];
+  return jwt({ alg: 'RS256', typ: 'JWT', kid: jwk.kid, ...lie.header }, claims, lie.signer ?? 'own');
+}
+
+let lie = null;
 const jwk = signingKey('test-1');
 
 /** Everyone agrees to everything: consent is not what these tests are about. */
@@ -75,7 +115,7 @@ const configuration = {
     post_logout_redirect_uris: wanted.post_logout_redirect_uris,
     backchannel_logout_uri: wanted.backchannel_logout_uri,
     backchannel_logout_session_required: true,
-    grant_types: ['authorization_code'],
+    grant_types: ['authorization_code', 'refresh_token'],
     response_types: ['code'],
     id_token_signed_response_alg: 'RS256',
   }],
@@ -92,12 +132,15 @@ const configuration = {
   },
   fetch: reach,
   findAccount,
+  // Whoever signs in can be asked about again, as at Keycloak; others want the scope `offline_access` for it.
+  issueRefreshToken: (_context, client) => client.grantTypeAllowed('refresh_token'),
   interactions: { url: (_context, { uid }) => `/interaction/${uid}` },
   loadExistingGrant,
   pkce: { required: () => true },
   scopes: ['openid', 'profile', 'groups'],
   ttl: {
-    AccessToken: seconds, AuthorizationCode: 60, Grant: seconds, IdToken: seconds, Interaction: seconds, Session: seconds,
+    AccessToken: seconds, AuthorizationCode: 60, Grant: seconds, IdToken: seconds, Interaction: seconds,
+    RefreshToken: seconds, Session: seconds,
   },
 };
 
@@ -105,10 +148,18 @@ const server = createServer({ cert: readFileSync(wanted.certificate), key: readF
 server.listen(wanted.port, '127.0.0.1', () => {
   const issuer = `https://localhost:${server.address().port}`;
   const provider = new Provider(issuer, configuration);
+  provider.use(async (context, next) => {
+    await next();
+    if (lie !== null && context.path === '/token' && context.body?.id_token) {
+      context.body = { ...context.body, id_token: lied(context.body.id_token) };
+    }
+  });
   const answerOthers = provider.callback();
   server.on('request', async (request, response) => {
     try {
       if (request.url === '/test/sign') return await signForTest(request, response);
+      if (request.url === '/test/lie') return await lieForTest(request, response);
+      if (request.url === '/test/account') return await changeForTest(request, response);
       if (!(await interaction(provider, request, response))) answerOthers(request, response);
     } catch (error) {
       response.writeHead(400, { 'content-type': 'text/plain' });

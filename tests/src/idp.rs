@@ -95,6 +95,27 @@ impl Idp {
         caller.at(self.address()).ask(ask).await.expect(200).text()
     }
 
+    /// From now on its ID tokens tell this lie; see `tests/idp/index.mjs`. `null` for the truth.
+    pub async fn lie(&self, caller: &Caller, lie: &Value) {
+        let ask = Ask::post("localhost", "/test/lie", lie.to_string());
+        caller.at(self.address()).ask(ask).await.expect(200);
+    }
+
+    /// Somebody moves: the provider tells these groups of them from now on.
+    pub async fn move_person(&self, caller: &Caller, login: &str, groups: &[&str]) {
+        self.change(caller, &json!({ "login": login, "groups": groups })).await;
+    }
+
+    /// Somebody leaves: the provider knows them no more.
+    pub async fn dismiss(&self, caller: &Caller, login: &str) {
+        self.change(caller, &json!({ "login": login, "groups": null })).await;
+    }
+
+    async fn change(&self, caller: &Caller, change: &Value) {
+        let ask = Ask::post("localhost", "/test/account", change.to_string());
+        caller.at(self.address()).ask(ask).await.expect(200);
+    }
+
     /// The gateway's settings for it, with further keys.
     #[must_use]
     pub fn settings(&self, more: &str) -> String {

@@ -1,0 +1,99 @@
+//! The provider is asked again and again about who is signed in: who left there is out here, and who moved has other
+//! roles, without anybody signing in again.
+
+use std::time::Duration;
+
+use serde_json::json;
+use tests::{Ask, Device, Frame, Hospital, Idp, Person, Plan, Upstream, WebSocket, eventually_in, within};
+use url::Url;
+
+use crate::stream::handshake;
+
+const CONNECT: &str = "[[rule]]\nid = \"clerks-listen\"\neffect = \"permit\"\nroles = [\"clerk\"]\napps = \"all\"\n\
+                       actions = [\"connect\"]\npaths = [\"/socket/*\"]\ndevices = \"any\"";
+/// The shortest span the configuration takes.
+const ASKED_EVERY: &str = "check_interval = \"1m\"";
+/// That span, the rhythm in which the gateway looks whose time has come, and some air for a busy machine.
+const NOTICED: Duration = Duration::from_secs(100);
+const ONE_SECOND: Duration = Duration::from_secs(1);
+
+struct House {
+    hospital: Hospital,
+    idp: Idp,
+    terminal: Device,
+    _emr: Upstream,
+}
+
+impl House {
+    async fn open() -> Self {
+        let emr = Upstream::http1();
+        let plan = Plan::with_emr(emr.address()).block(CONNECT);
+        let (hospital, idp) = Hospital::open_with_provider_and(plan, ASKED_EVERY);
+        let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
+        Self { hospital, idp, terminal, _emr: emr }
+    }
+
+    /// Somebody at the terminal who has signed in.
+    async fn person(&self, login: &str) -> Person {
+        let mut person = Person::new(&self.hospital.caller(&self.terminal), login);
+        person.open(&self.form()).await;
+        assert_eq!(self.hospital.records().with("ev", "signed-in").with("login", login).len(), 1, "{login} is in");
+        person
+    }
+
+    fn form(&self) -> String {
+        self.hospital.url("emr", "/reception/form")
+    }
+
+    /// What a person is answered here as a program, signing in on no account.
+    async fn answer(&self, person: &mut Person, path: &str) -> u16 {
+        person.step_as_program(&Url::parse(&self.hospital.url("emr", path)).unwrap()).await.status
+    }
+
+    /// Waits until a person is answered so.
+    async fn comes_to(&self, person: &mut Person, path: &str, status: u16, what: &str) {
+        eventually_in(NOTICED, what, async || (self.answer(person, path).await == status).then_some(())).await;
+    }
+}
+
+#[tokio::test]
+async fn who_leaves_at_the_provider_is_out_and_who_moves_has_other_roles() {
+    let house = House::open().await;
+    let (mut clerk, mut nurse) = (house.person("clerk").await, house.person("nurse").await);
+    assert_eq!(house.answer(&mut clerk, "/reception/form").await, 200);
+    assert_eq!(house.answer(&mut nurse, "/patients/1").await, 200);
+    let cookie = clerk.jar().field("emr.hospital.test");
+    let mut connection = house.hospital.caller(&house.terminal).http1("emr").await;
+    let response = connection.send(handshake(Ask::get("emr", "/socket/ward").header("cookie", &cookie))).await.unwrap();
+    assert_eq!(response.status(), 101);
+    let mut socket = WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+
+    // The clerk is disabled; the nurse becomes a clerk, who sees no chart.
+    let stranger = house.hospital.stranger();
+    house.idp.dismiss(&stranger, "clerk").await;
+    house.idp.move_person(&stranger, "nurse", &["clerks"]).await;
+    house.comes_to(&mut clerk, "/reception/form", 401, "a disabled person is noticed").await;
+    let end = within(ONE_SECOND, "the end of the WebSocket", socket.next()).await;
+    assert_eq!(end, Some(Frame::Close(Some(1008))));
+    house.comes_to(&mut nurse, "/patients/1", 403, "other roles are noticed").await;
+    assert_eq!(house.answer(&mut nurse, "/reception/form").await, 200, "the session goes on");
+
+    let records = eventually_in(NOTICED, "both are written", async || {
+        let records = house.hospital.records();
+        let is_whole =
+            !records.with("ev", "session-changed").is_empty() && !records.with("ev", "session-ended").is_empty();
+        is_whole.then_some(records)
+    })
+    .await;
+    for (event, login) in [("session-ended", "clerk"), ("session-changed", "nurse")] {
+        let record = records.with("ev", event).only().clone();
+        assert_eq!((&record["login"], &record["actor"]), (&login.into(), &"gateway:provider".into()), "{record}");
+    }
+    assert_eq!(records.opened("/reception/form").last()["role"], json!(["clerk"]));
+
+    // What the provider is asked with is good once; the next asking has the next one.
+    house.idp.dismiss(&stranger, "nurse").await;
+    house.comes_to(&mut nurse, "/reception/form", 401, "the next asking notices too").await;
+    let page = clerk.afresh().open(&house.form()).await;
+    assert!(page.status != 200, "who is disabled there does not sign in: {}", page.status);
+}
