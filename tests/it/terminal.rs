@@ -44,18 +44,20 @@ impl Station {
         self.hospital.url("emr", &format!("/chart/{login}"))
     }
 
-    /// Signs in with the key and opens one's chart. Who takes a terminal over may land on the portal first.
+    /// Asks for one's chart, touches the key on the way, and is where one wanted to be.
     async fn arrive(&self, browser: &mut Person, login: &str) {
         browser.open(&self.chart(login)).await.expect(200);
-        if browser.trail().last().is_none_or(|last| last.as_str() != self.chart(login)) {
-            browser.open(&self.chart(login)).await.expect(200);
-        }
+        assert_eq!(browser.trail().last().map(Url::as_str), Some(&*self.chart(login)), "{:#?}", browser.trail());
     }
 
+    /// Hands the terminal over, and lets the browser go on to the page that asks who is here.
     async fn hand_over(&self, browser: &mut Person) {
         let switch = Url::parse(&self.hospital.url("emr", "/.sekimori/switch")).unwrap();
-        let answer = browser.post(&switch, &self.hospital.url("emr", ""), &[]).await;
-        assert!(matches!(answer.status, 200 | 303), "{} {}", answer.status, answer.text());
+        let answer = browser.post(&switch, &self.hospital.url("emr", ""), &[]).await.expect(200);
+        let next = answer.header("refresh").split("url=").nth(1).map(str::to_owned);
+        assert_eq!(next, Some(self.hospital.url("login", "/switch")), "{}", answer.text());
+        let page = browser.step(&Url::parse(&next.unwrap()).unwrap()).await.expect(200);
+        assert!(page.header("clear-site-data").contains("\"cookies\""), "{:?}", page.headers);
     }
 }
 
@@ -145,7 +147,6 @@ async fn who_comes_back_finds_their_session_and_no_old_cookie_opens_it() {
     let old = browser.jar().field("emr.hospital.test");
     station.hand_over(&mut browser).await;
     let page = browser.step(&Url::parse(&station.hospital.url("login", "/switch")).unwrap()).await.expect(200);
-    assert!(page.header("clear-site-data").contains("\"cookies\""), "{:?}", page.headers);
     assert!(page.text().contains("佐藤 恵子"), "who waits is shown");
     browser = browser.with_key(suzuki);
     station.arrive(&mut browser, "suzuki").await;
@@ -163,20 +164,43 @@ async fn who_comes_back_finds_their_session_and_no_old_cookie_opens_it() {
     station.caller.ask(Ask::get("emr", "/late").header("cookie", &old)).await.expect(401);
 }
 
+/// Longer than the shortest time after which a terminal may lock.
+const LOCKED: Duration = Duration::from_secs(11);
+
+#[tokio::test]
+async fn who_comes_back_to_a_locked_terminal_is_at_the_page_that_they_asked_for() {
+    let station = Station::open("lock = \"10s\"").await;
+    let mut browser = Person::by_key(&station.caller, &station.people[0].2);
+    station.arrive(&mut browser, "sato").await;
+    tokio::time::sleep(LOCKED).await;
+    let next = station.hospital.url("emr", "/chart/sato/orders?day=today");
+    browser.step_as_program(&Url::parse(&next).unwrap()).await.expect(401);
+    let page = browser.open(&next).await.expect(200);
+    assert_eq!(page.json()["target"], "/chart/sato/orders?day=today");
+    assert_eq!(browser.trail().last().map(Url::as_str), Some(&*next));
+    let records = station.hospital.records();
+    let (before, after) = (records.opened("/chart/sato"), records.opened("/chart/sato/orders"));
+    assert_eq!(before.only()["sid"], after.only()["sid"], "the same session");
+}
+
 #[tokio::test]
 async fn a_terminal_that_nobody_uses_locks_and_only_its_owner_goes_on() {
     let station = Station::open("lock = \"10s\"").await;
     let [(_, _, sato), (_, _, suzuki)] = &station.people;
     let mut browser = Person::by_key(&station.caller, sato);
     station.arrive(&mut browser, "sato").await;
-    tokio::time::sleep(Duration::from_secs(11)).await;
+    tokio::time::sleep(LOCKED).await;
     let chart = Url::parse(&station.chart("sato")).unwrap();
     browser.step_as_program(&chart).await.expect(401);
-    let mut passer_by = browser.clone();
-    passer_by = passer_by.with_key(suzuki);
+    // The browser asks again for what the person before looked at, and the next one touches their key: they land on
+    // the portal, and nothing is opened in their name that they did not ask for.
+    let mut passer_by = browser.with_key(suzuki);
+    passer_by.open(&station.chart("sato")).await.expect(200);
+    let portal = station.hospital.url("portal", "/");
+    assert_eq!(passer_by.trail().last().map(Url::as_str), Some(&*portal), "{:#?}", passer_by.trail());
+    assert_eq!(station.hospital.records().opened("/chart/sato").only()["login"], "sato");
     station.arrive(&mut passer_by, "suzuki").await;
-    let records = station.hospital.records();
-    assert_eq!(records.opened("/chart/suzuki").only()["login"], "suzuki");
+    assert_eq!(station.hospital.records().opened("/chart/suzuki").only()["login"], "suzuki");
     station.hand_over(&mut passer_by).await;
     let mut back = passer_by.with_key(sato);
     station.arrive(&mut back, "sato").await;
