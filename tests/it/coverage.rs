@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 
 use policy::Reason;
 use tests::{Ask, Session};
-use web::{HostKind, TABLE};
+use url::Url;
+use web::{CONSOLE_TABLE, ConsolePage, HostKind, Page, Row, TABLE};
 
+use crate::console::Desk;
 use crate::ward::Ward;
 
 /// Where a test of this suite provokes each reason.
@@ -128,44 +130,84 @@ async fn a_policy_that_errors_denies() {
     assert!(emr.seen().is_empty());
 }
 
+/// Every page of ours, the console's too.
+fn rows() -> impl Iterator<Item = &'static Row> {
+    TABLE.iter().chain(CONSOLE_TABLE)
+}
+
+/// The path of a row, with the provider there is, and else names that nothing has.
+fn path_of(row: &Row) -> String {
+    let named = |part: &'static str| match part {
+        "{provider}" => "staff",
+        part if part.starts_with('{') => "nothing",
+        part => part,
+    };
+    row.path.split('/').map(named).collect::<Vec<_>>().join("/")
+}
+
+/// What our own pages may load: nothing but their own, and nobody shows them in a frame.
+fn is_fenced(answer: &tests::Answer, path: &str) {
+    if !answer.header("content-type").starts_with("text/html") {
+        return;
+    }
+    let fence = answer.header("content-security-policy");
+    assert!(fence.contains("default-src 'none'") && !fence.contains("unsafe-inline"), "{path}: {fence}");
+    assert!(fence.contains("frame-ancestors 'none'"), "{path}: {fence}");
+}
+
 #[tokio::test]
 async fn every_page_of_ours_answers_on_its_host_and_nowhere_else_and_none_reaches_an_app() {
-    let ward = Ward::open().await;
+    let ward = Ward::open_with(tests::Plan::with_console).await;
     let host = |kind: HostKind| match kind {
         HostKind::Login => "login",
         HostKind::Portal => "portal",
         HostKind::Console => "console",
         HostKind::App => "emr",
     };
-    for row in TABLE {
-        for kind in HostKind::ALL.into_iter().filter(|kind| *kind != HostKind::Console) {
-            let path = row.path.replace("{provider}", "staff");
+    for row in rows() {
+        let path = path_of(row);
+        for kind in HostKind::ALL {
             let answer = ward.caller.ask(Ask::new(row.method, host(kind), &path).as_browser()).await;
             let exists = row.hosts.contains(&kind);
             let is_gone = answer.status == 404;
             // On an app's host, what is not ours is the app's business: a stranger is asked to sign in.
             let is_apps = kind == HostKind::App && !row.path.starts_with(web::RESERVED_PREFIX);
-            let shared = TABLE.iter().any(|other| other.path == row.path && other.hosts.contains(&kind));
-            assert!(
-                exists != is_gone || is_apps || shared,
-                "{} {} on {kind:?}: {}",
-                row.method,
-                row.path,
-                answer.status
-            );
-            assert!(answer.status < 500, "{} {} on {kind:?}: {}", row.method, row.path, answer.status);
-            if answer.header("content-type").starts_with("text/html") {
-                let fence = answer.header("content-security-policy");
-                assert!(
-                    fence.contains("default-src 'none'") && !fence.contains("unsafe-inline"),
-                    "{}: {fence}",
-                    row.path
-                );
-                assert!(fence.contains("frame-ancestors 'none'"), "{}: {fence}", row.path);
-            }
+            let shared = rows().any(|other| other.path == row.path && other.hosts.contains(&kind));
+            assert!(exists != is_gone || is_apps || shared, "{} {path} on {kind:?}: {}", row.method, answer.status);
+            assert!(answer.status < 500, "{} {path} on {kind:?}: {}", row.method, answer.status);
+            is_fenced(&answer, &path);
         }
     }
     assert!(ward.emr.seen().is_empty());
+}
+
+#[tokio::test]
+async fn every_page_of_the_console_is_for_whom_it_is_and_changes_nothing_for_another_sites_form() {
+    let desk = Desk::open().await;
+    let (mut chief, _) = desk.person("kanri", "administrator").await;
+    chief.open(&desk.hospital.url("console", "/")).await.expect(200);
+    let (mut nurse, _) = desk.person("sato", "nurse").await;
+    nurse.open(&desk.hospital.url("emr", "/patients/1")).await.expect(200);
+    let stranger = desk.hospital.stranger();
+    for row in CONSOLE_TABLE {
+        let path = path_of(row);
+        let url = Url::parse(&desk.hospital.url("console", &path)).unwrap();
+        let named = format!("{} {path}", row.method);
+        let unknown = stranger.ask(Ask::new(row.method, "console", &path).header("accept", "application/json")).await;
+        assert!(matches!(unknown.status, 401 | 403), "{named}: a stranger is answered {}", unknown.status);
+        if row.method == "POST" {
+            chief.post(&url, "https://evil.test", &[]).await.expect(403);
+            continue;
+        }
+        let page = chief.step(&url).await;
+        // Nothing has the name that stands in the path; the report of outages wants to know which.
+        let wants_one = row.path.contains('{') || row.page == Page::Console(ConsolePage::OutageReport);
+        assert_eq!(page.status, if wants_one { 404 } else { 200 }, "{named}: {}", page.text());
+        is_fenced(&page, &path);
+        let refused = nurse.step(&url).await;
+        assert!(matches!(refused.status, 302 | 403), "{named}: a nurse is answered {}", refused.status);
+    }
+    assert!(desk.emr.seen().iter().all(|seen| seen.target == "/patients/1"));
 }
 
 #[tokio::test]
