@@ -51,7 +51,7 @@ impl Desk {
         self.hospital.url("console", path)
     }
 
-    fn id_of(&self, login: &str) -> String {
+    pub fn id_of(&self, login: &str) -> String {
         let people = self.hospital.run(&["user", "list", "--format", "json"]).ok().lines();
         let person = people.into_iter().find(|one| one["login"] == login).unwrap();
         person["id"].as_str().unwrap().to_owned()
