@@ -17,7 +17,9 @@ impl<'a> Object<'a> {
         Self { out }
     }
 
-    fn key(&mut self, key: &str) {
+    /// Inlined where the key is known, so that it is copied in one step and not by a call.
+    #[inline(always)]
+    fn key(&mut self, key: &'static str) {
         // Room for the key and most values at once.
         self.out.reserve(key.len() + 64);
         self.out.push(b'"');
@@ -26,7 +28,8 @@ impl<'a> Object<'a> {
     }
 
     /// A text; whatever could end the line, move a terminal or turn the reading direction is escaped.
-    pub(crate) fn text(&mut self, key: &str, value: &str) -> &mut Self {
+    #[inline(always)]
+    pub(crate) fn text(&mut self, key: &'static str, value: &str) -> &mut Self {
         self.key(key);
         push_string(self.out, value);
         self.out.push(b',');
@@ -34,7 +37,8 @@ impl<'a> Object<'a> {
     }
 
     /// A word of ours, in plain ASCII without quotes.
-    pub(crate) fn word(&mut self, key: &str, value: &'static str) -> &mut Self {
+    #[inline(always)]
+    pub(crate) fn word(&mut self, key: &'static str, value: &'static str) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
         self.out.extend_from_slice(value.as_bytes());
@@ -43,7 +47,8 @@ impl<'a> Object<'a> {
     }
 
     /// Digits and dashes, such as an id's.
-    pub(crate) fn ascii(&mut self, key: &str, value: &[u8; 36]) -> &mut Self {
+    #[inline(always)]
+    pub(crate) fn ascii(&mut self, key: &'static str, value: &[u8]) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
         self.out.extend_from_slice(value);
@@ -56,18 +61,8 @@ impl<'a> Object<'a> {
         self.out.extend_from_slice(fields);
     }
 
-    /// Sixteen hexadecimal digits.
-    pub(crate) fn hex(&mut self, key: &str, value: u64) -> &mut Self {
-        self.key(key);
-        self.out.push(b'"');
-        let digits = value.to_be_bytes().map(|byte| [hex_digit(byte >> 4), hex_digit(byte & 15)]);
-        self.out.extend_from_slice(digits.as_flattened());
-        self.out.extend_from_slice(b"\",");
-        self
-    }
-
     /// An address.
-    pub(crate) fn address(&mut self, key: &str, value: IpAddr) -> &mut Self {
+    pub(crate) fn address(&mut self, key: &'static str, value: IpAddr) -> &mut Self {
         let IpAddr::V4(v4) = value else { return self.plain(key, value) };
         self.key(key);
         let mut before = b'"';
@@ -81,7 +76,7 @@ impl<'a> Object<'a> {
     }
 
     /// A text that displays as plain ASCII without quotes: an id.
-    pub(crate) fn plain(&mut self, key: &str, value: impl Display) -> &mut Self {
+    pub(crate) fn plain(&mut self, key: &'static str, value: impl Display) -> &mut Self {
         self.key(key);
         self.out.push(b'"');
         // Writing to a Vec cannot fail.
@@ -91,7 +86,8 @@ impl<'a> Object<'a> {
     }
 
     /// A number.
-    pub(crate) fn number(&mut self, key: &str, value: u64) -> &mut Self {
+    #[inline(always)]
+    pub(crate) fn number(&mut self, key: &'static str, value: u64) -> &mut Self {
         self.key(key);
         push_number(self.out, value);
         self.out.push(b',');
@@ -99,14 +95,14 @@ impl<'a> Object<'a> {
     }
 
     /// A mark: true.
-    pub(crate) fn yes(&mut self, key: &str) -> &mut Self {
+    pub(crate) fn yes(&mut self, key: &'static str) -> &mut Self {
         self.key(key);
         self.out.extend_from_slice(b"true,");
         self
     }
 
     /// Milliseconds with three decimals, from microseconds.
-    pub(crate) fn millis(&mut self, key: &str, micros: u64) -> &mut Self {
+    pub(crate) fn millis(&mut self, key: &'static str, micros: u64) -> &mut Self {
         self.key(key);
         push_number(self.out, micros / 1_000);
         self.out.push(b'.');
@@ -116,40 +112,25 @@ impl<'a> Object<'a> {
     }
 
     /// A moment as RFC 3339 in UTC with microseconds.
-    pub(crate) fn moment(&mut self, key: &str, at: Timestamp) -> &mut Self {
+    pub(crate) fn moment(&mut self, key: &'static str, at: Timestamp) -> &mut Self {
         self.key(key);
         let t = at.local(UtcOffset::UTC);
         let micros = at.unix_micros().rem_euclid(1_000_000).unsigned_abs();
+        let [c, d, e] = [micros / 10_000, micros / 100 % 100, micros % 100].map(two_digits);
         let year = t.year.clamp(0, 9_999).unsigned_abs();
-        let fields = [
-            (b'"', year, 4),
-            (b'-', t.month.into(), 2),
-            (b'-', t.day.into(), 2),
-            (b'T', (t.minute_of_day / 60).into(), 2),
-            (b':', (t.minute_of_day % 60).into(), 2),
-            (b':', t.second.into(), 2),
-            (b'.', micros, 6),
-        ];
-        let mut text = [0; 27];
-        let mut end = 0;
-        for (before, value, digits) in fields {
-            let mut rest = value;
-            let (first, place) = (end, text.get_mut(end..=end + digits).unwrap_or_default());
-            end = first + digits + 1;
-            let mut places = place.iter_mut();
-            places.by_ref().take(1).for_each(|byte| *byte = before);
-            for byte in places.rev() {
-                *byte = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        }
-        self.out.extend_from_slice(text.get(..end).unwrap_or_default());
-        self.out.extend_from_slice(b"Z\",");
+        let [y, z] = [year / 100, year % 100].map(two_digits);
+        let [mo, da] = [t.month, t.day].map(|value| two_digits(value.into()));
+        let [h, m] = [t.minute_of_day / 60, t.minute_of_day % 60].map(|value| two_digits(value.into()));
+        let s = two_digits(t.second.into());
+        self.out.extend_from_slice(&[
+            b'"', y[0], y[1], z[0], z[1], b'-', mo[0], mo[1], b'-', da[0], da[1], b'T', h[0], h[1], b':', m[0], m[1],
+            b':', s[0], s[1], b'.', c[0], c[1], d[0], d[1], e[0], e[1], b'Z', b'"', b',',
+        ]);
         self
     }
 
     /// A list of texts.
-    pub(crate) fn texts<'b>(&mut self, key: &str, values: impl Iterator<Item = &'b str>) -> &mut Self {
+    pub(crate) fn texts<'b>(&mut self, key: &'static str, values: impl Iterator<Item = &'b str>) -> &mut Self {
         self.key(key);
         self.out.push(b'[');
         let mut first = true;
@@ -165,7 +146,11 @@ impl<'a> Object<'a> {
     }
 
     /// A list of texts, each a name and a value as `name=value`.
-    pub(crate) fn pairs<'b>(&mut self, key: &str, pairs: impl Iterator<Item = (&'b str, &'b str)>) -> &mut Self {
+    pub(crate) fn pairs<'b>(
+        &mut self,
+        key: &'static str,
+        pairs: impl Iterator<Item = (&'b str, &'b str)>,
+    ) -> &mut Self {
         self.key(key);
         self.out.push(b'[');
         for (place, (name, value)) in pairs.enumerate() {
@@ -188,8 +173,10 @@ impl<'a> Object<'a> {
     }
 }
 
-fn hex_digit(value: u8) -> u8 {
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+/// The last two decimal digits.
+fn two_digits(value: u64) -> [u8; 2] {
+    let value = (value % 100) as u8;
+    [b'0' + value / 10, b'0' + value % 10]
 }
 
 /// Writes a number in decimal.
@@ -258,7 +245,7 @@ mod tests {
             o.moment("ts", Timestamp::from_unix_micros(1_743_466_530_123_456));
             o.texts("r", ["a", "b"].into_iter()).texts("e", [].into_iter()).plain("i", "::1");
             o.address("v4", [10, 0, 255, 1].into()).address("v6", std::net::Ipv6Addr::LOCALHOST.into());
-            o.word("w", "served").hex("h", 0x0123_4567_89ab_cdef);
+            o.word("w", "served").ascii("h", b"0123456789abcdef");
         });
         assert_eq!(
             text,

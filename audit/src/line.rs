@@ -88,7 +88,7 @@ pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
     line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
     line.word("acr", who.assurance.as_str());
     push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
-    line.hex("sid", who.session.bits());
+    line.ascii("sid", &who.session.digits());
     line.moment("auth", who.authenticated_at);
     if who.roles_confirmed_at != who.authenticated_at {
         line.moment("conf", who.roles_confirmed_at);
@@ -156,7 +156,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         }
     }
     if let Some(session) = note.session {
-        line.hex("sid", session.bits());
+        line.ascii("sid", &session.digits());
     }
     if let Some(certificate) = note.certificate {
         line.plain("cert", certificate);

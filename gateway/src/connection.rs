@@ -43,7 +43,7 @@ pub struct Connection {
     /// The origin of the name the client asked for, as browsers write it.
     pub origin: String,
     /// How its peer is introduced to upstreams.
-    pub introduction: Introduction,
+    pub introduction: Rc<Introduction>,
     /// Its place among the open connections; a tunnel keeps it when HTTP has let go.
     pub _slot: Slot,
     /// What it is doing.

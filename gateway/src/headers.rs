@@ -2,6 +2,7 @@
 //! own cookies (RFC 9110 sections 7.6 and 17; docs/threats.md T-03, T-04 and T-10).
 
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use policy::{Host, RequestId};
@@ -72,6 +73,8 @@ pub struct Introduction {
     pub host: HeaderValue,
     /// All of it by RFC 7239.
     forwarded: HeaderValue,
+    /// The same as lines of an HTTP/1.1 head.
+    lines: Box<[u8]>,
 }
 
 impl Introduction {
@@ -85,27 +88,80 @@ impl Introduction {
             IpAddr::V4(v4) => v4.to_string(),
             IpAddr::V6(v6) => format!("\"[{v6}]\""),
         };
-        Some(Self {
-            address: HeaderValue::from_str(&address.to_string()).ok()?,
-            host: HeaderValue::from_str(&authority).ok()?,
-            forwarded: HeaderValue::from_str(&format!("for={node};host={quoted};proto=https")).ok()?,
-        })
+        let address = HeaderValue::from_str(&address.to_string()).ok()?;
+        let host = HeaderValue::from_str(&authority).ok()?;
+        let forwarded = HeaderValue::from_str(&format!("for={node};host={quoted};proto=https")).ok()?;
+        let mut lines = Vec::new();
+        push_field(&mut lines, &X_FORWARDED_FOR, &address);
+        push_field(&mut lines, &X_FORWARDED_HOST, &host);
+        push_field(&mut lines, &X_FORWARDED_PROTO, &HeaderValue::from_static("https"));
+        push_field(&mut lines, &header::FORWARDED, &forwarded);
+        Some(Self { address, host, forwarded, lines: lines.into() })
     }
 }
 
-/// What the gateway tells an upstream about a request.
+/// What the gateway tells an upstream about a request, in fields of its own: every spelling of them that the client sent
+/// was removed before.
 #[derive(Debug)]
-pub struct Told<'a> {
+pub struct Told {
     /// The request.
     pub id: RequestId,
-    /// Who asks for what.
-    pub introduction: &'a Introduction,
+    /// How its client is introduced.
+    pub introduction: Rc<Introduction>,
     /// The signed assertion, where the app wants one.
     pub assertion: Option<HeaderValue>,
-    /// Identity headers of the app: all names it declares, with a value where there is one.
-    pub identity: &'a [(HeaderName, Option<HeaderValue>)],
+    /// Identity headers of the app that have a value.
+    pub identity: Vec<(HeaderName, HeaderValue)>,
     /// Whether the client says it takes trailers.
     pub trailers: bool,
+}
+
+impl Told {
+    /// Puts the fields among the others.
+    pub fn insert(&self, headers: &mut HeaderMap) {
+        let introduction = &self.introduction;
+        if self.trailers {
+            headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        }
+        if let Ok(id) = HeaderValue::from_bytes(&self.id.digits()) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+        headers.insert(X_FORWARDED_FOR, introduction.address.clone());
+        headers.insert(X_FORWARDED_HOST, introduction.host.clone());
+        headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
+        headers.insert(header::FORWARDED, introduction.forwarded.clone());
+        if let Some(assertion) = &self.assertion {
+            headers.insert(ASSERTION, assertion.clone());
+        }
+        for (name, value) in &self.identity {
+            headers.insert(name.clone(), value.clone());
+        }
+    }
+
+    /// Writes the same fields as lines of an HTTP/1.1 head, which is cheaper than to put them among the others first.
+    pub fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.introduction.lines);
+        if self.trailers {
+            out.extend_from_slice(b"te: trailers\r\n");
+        }
+        out.extend_from_slice(b"x-request-id: ");
+        out.extend_from_slice(&self.id.digits());
+        out.extend_from_slice(b"\r\n");
+        if let Some(assertion) = &self.assertion {
+            push_field(out, &ASSERTION, assertion);
+        }
+        self.identity.iter().for_each(|(name, value)| push_field(out, name, value));
+    }
+}
+
+/// Writes one line of an HTTP/1.1 head.
+pub fn push_field(out: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    let (name, value) = (name.as_str().as_bytes(), value.as_bytes());
+    out.reserve(name.len() + value.len() + 4);
+    out.extend_from_slice(name);
+    out.extend_from_slice(b": ");
+    out.extend_from_slice(value);
+    out.extend_from_slice(b"\r\n");
 }
 
 /// Whether the client declared that it takes trailers (`TE: trailers`).
@@ -115,39 +171,22 @@ pub fn takes_trailers(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Turns a client's headers into the upstream's, in place.
-pub fn towards_upstream(headers: &mut HeaderMap, told: Told<'_>) {
-    let found = Found::look(headers, told.identity);
+/// Removes from a client's headers, in place, what no upstream may get from a client; `identity` are the names of the
+/// app's own identity headers. What the upstream is told instead: [`Told`].
+pub fn towards_upstream<'a>(headers: &mut HeaderMap, identity: impl Iterator<Item = &'a HeaderName> + Clone) {
+    let found = Found::look(headers, identity.clone().next().is_some());
     found.remove_hop_by_hop(headers);
     if found.vouched {
-        remove_vouched(headers, told.identity.iter().map(|(name, _)| name));
+        remove_vouched(headers, identity);
     }
     if found.cookie {
         remove_own_cookies(headers);
-    }
-    if told.trailers {
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    }
-    if let Ok(id) = HeaderValue::from_bytes(&told.id.digits()) {
-        headers.insert(X_REQUEST_ID, id);
-    }
-    headers.insert(X_FORWARDED_FOR, told.introduction.address.clone());
-    headers.insert(X_FORWARDED_HOST, told.introduction.host.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("https"));
-    headers.insert(header::FORWARDED, told.introduction.forwarded.clone());
-    if let Some(assertion) = told.assertion {
-        headers.insert(ASSERTION, assertion);
-    }
-    for (name, value) in told.identity {
-        if let Some(value) = value {
-            headers.insert(name.clone(), value.clone());
-        }
     }
 }
 
 /// Turns an upstream's headers into the client's, in place.
 pub fn towards_client(headers: &mut HeaderMap) {
-    let found = Found::look(headers, &[]);
+    let found = Found::look(headers, false);
     found.remove_hop_by_hop(headers);
     if found.alt_svc {
         // An alternative service would lead around the checkpoint.
@@ -174,7 +213,7 @@ pub fn trailers_towards_upstream<'a>(trailers: &mut HeaderMap, identity: impl It
 
 /// Removes from an upstream's trailers what no trailer may carry.
 pub fn trailers_towards_client(trailers: &mut HeaderMap) {
-    Found::look(trailers, &[]).remove_hop_by_hop(trailers);
+    Found::look(trailers, false).remove_hop_by_hop(trailers);
     for name in NEVER_IN_TRAILERS {
         trailers.remove(name);
     }
@@ -193,8 +232,8 @@ struct Found {
 }
 
 impl Found {
-    fn look(headers: &HeaderMap, identity: &[(HeaderName, Option<HeaderValue>)]) -> Self {
-        let mut found = Self { vouched: !identity.is_empty(), ..Self::default() };
+    fn look(headers: &HeaderMap, vouched: bool) -> Self {
+        let mut found = Self { vouched, ..Self::default() };
         for name in headers.keys() {
             // The first letter decides nearly always.
             match name.as_str().as_bytes().first() {
@@ -226,8 +265,10 @@ impl Found {
         if self.hop_by_hop == 0 {
             return;
         }
-        for name in named_by_connection(headers) {
-            headers.remove(name);
+        if self.hop_by_hop & 1 != 0 && !says_the_usual(headers) {
+            for name in named_by_connection(headers) {
+                headers.remove(name);
+            }
         }
         for (place, name) in HOP_BY_HOP.iter().enumerate() {
             if self.hop_by_hop & (1 << place) != 0 {
@@ -235,6 +276,13 @@ impl Found {
             }
         }
     }
+}
+
+/// Whether all that `Connection` says is one of its usual words, which name no fields.
+fn says_the_usual(headers: &HeaderMap) -> bool {
+    let mut values = headers.get_all(header::CONNECTION).iter();
+    let usual = |value: &HeaderValue| matches!(value.as_bytes(), b"keep-alive" | b"close" | b"Keep-Alive" | b"Close");
+    values.next().is_some_and(usual) && values.next().is_none()
 }
 
 fn named_by_connection(headers: &HeaderMap) -> Vec<HeaderName> {
@@ -279,32 +327,35 @@ fn begins(text: &str, prefix: &str) -> bool {
 }
 
 fn remove_own_cookies(headers: &mut HeaderMap) {
-    let has_own = |value: &HeaderValue| {
-        value
-            .as_bytes()
-            .windows(COOKIE_PREFIX.len())
-            .any(|window| window.eq_ignore_ascii_case(COOKIE_PREFIX.as_bytes()))
-    };
+    let pairs = || headers.get_all(header::COOKIE).iter().flat_map(|value| pairs_of(value.as_bytes()));
     let is_split = headers.get_all(header::COOKIE).iter().nth(1).is_some();
     // HTTP/2 may split the field; towards HTTP/1 it is one again (RFC 9113 section 8.2.3).
-    if !is_split && !headers.get_all(header::COOKIE).iter().any(has_own) {
+    if !is_split && !pairs().any(is_own_cookie) {
         return;
     }
     let mut kept = Vec::new();
-    for value in headers.get_all(header::COOKIE) {
-        for pair in value.as_bytes().split(|byte| *byte == b';') {
-            let pair = pair.trim_ascii();
-            if !pair.is_empty() && !is_own_cookie(pair) {
-                kept.push(pair.to_vec());
-            }
+    for pair in pairs().filter(|pair| !pair.is_empty() && !is_own_cookie(pair)) {
+        if !kept.is_empty() {
+            kept.extend_from_slice(b"; ");
         }
+        kept.extend_from_slice(pair);
     }
     headers.remove(header::COOKIE);
-    if let Ok(value) = HeaderValue::from_bytes(&kept.join(&b"; "[..]))
+    if let Ok(value) = HeaderValue::from_bytes(&kept)
         && !kept.is_empty()
     {
         headers.insert(header::COOKIE, value);
     }
+}
+
+/// The pairs of a `Cookie` field.
+fn pairs_of(field: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ends = memchr::memchr_iter(b';', field).chain([field.len()]);
+    ends.scan(0, |begin, end| {
+        let pair = field.get(*begin..end).unwrap_or_default().trim_ascii();
+        *begin = end + 1;
+        Some(pair)
+    })
 }
 
 /// Whether a `name=value` is one of ours. Browsers send a cookie without a name back as its bare value, so `=NAME=x`
@@ -329,21 +380,49 @@ mod tests {
         for (name, value) in pairs {
             headers.append(HeaderName::from_bytes(name.as_bytes()).unwrap(), HeaderValue::from_str(value).unwrap());
         }
-        let identity = [
-            (HeaderName::from_static("x-user"), Some(HeaderValue::from_static("n.sato"))),
-            (HeaderName::from_static("x-device"), None),
-        ];
+        let declared = [HeaderName::from_static("x-user"), HeaderName::from_static("x-device")];
+        let trailers = takes_trailers(&headers);
+        towards_upstream(&mut headers, declared.iter());
+        let kept = headers.len();
+        told(trailers).insert(&mut headers);
+        assert_eq!(headers.len(), kept + told(trailers).lines().len(), "what the gateway tells, nobody else told");
+        headers
+    }
+
+    fn told(trailers: bool) -> Told {
         let host = Host::parse("emr.example.jp").unwrap();
         let introduction = Introduction::new("2001:db8::1".parse().unwrap(), &host, 443).unwrap();
-        let told = Told {
+        Told {
             id: RequestId::new(Timestamp::from_unix_micros(0), 1),
-            introduction: &introduction,
+            introduction: Rc::new(introduction),
             assertion: Some(HeaderValue::from_static("signed")),
-            identity: &identity,
-            trailers: takes_trailers(&headers),
-        };
-        towards_upstream(&mut headers, told);
-        headers
+            identity: vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("n.sato"))],
+            trailers,
+        }
+    }
+
+    impl Told {
+        /// What is written into a head, line by line, sorted.
+        fn lines(&self) -> Vec<String> {
+            let mut out = Vec::new();
+            self.write(&mut out);
+            let mut lines: Vec<_> =
+                String::from_utf8(out).unwrap().split_terminator("\r\n").map(str::to_owned).collect();
+            lines.sort_unstable();
+            lines
+        }
+    }
+
+    #[test]
+    fn the_same_is_told_over_both_versions() {
+        for trailers in [false, true] {
+            let mut headers = HeaderMap::new();
+            told(trailers).insert(&mut headers);
+            let mut inserted: Vec<_> =
+                headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+            inserted.sort_unstable();
+            assert_eq!(told(trailers).lines(), inserted);
+        }
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub async fn handshake(
         shown,
         is_disbelief_noted: Cell::new(false),
         seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
-        introduction,
+        introduction: Rc::new(introduction),
         _slot: slot,
         vitals: Vitals::new(!is_http2, config.limits.head_bytes_max, Instant::now()),
         cut: Rc::new(Cut::default()),

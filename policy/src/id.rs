@@ -36,29 +36,17 @@ impl RequestId {
     /// The 36-character form, in ASCII.
     #[must_use]
     pub fn digits(self) -> [u8; 36] {
-        // Pair by pair into fixed places: this is on the way of every request, more than once.
-        let [
-            [a, b],
-            [c, d],
-            [e, f],
-            [g, h],
-            [i, j],
-            [k, l],
-            [m, n],
-            [o, p],
-            [q, r],
-            [s, t],
-            [u, v],
-            [w, x],
-            [y, z],
-            [aa, ab],
-            [ac, ad],
-            [ae, af],
-        ] = self.0.to_be_bytes().map(hex_pair);
-        [
-            a, b, c, d, e, f, g, h, b'-', i, j, k, l, b'-', m, n, o, p, b'-', q, r, s, t, b'-', u, v, w, x, y, z, aa,
-            ab, ac, ad, ae, af,
-        ]
+        let [high, low] = [(self.0 >> 64) as u64, self.0 as u64].map(hex_digits);
+        let mut text = [b'-'; 36];
+        let (places, digits) = ([(0, 8), (9, 4), (14, 4), (19, 4), (24, 12)], [high, low]);
+        let mut digits = digits.as_flattened();
+        for (at, count) in places {
+            if let (Some(place), Some((these, rest))) = (text.get_mut(at..at + count), digits.split_at_checked(count)) {
+                place.copy_from_slice(these);
+                digits = rest;
+            }
+        }
+        text
     }
 }
 
@@ -100,27 +88,35 @@ impl SessionId {
     pub fn bits(self) -> u64 {
         self.0
     }
+
+    /// The sixteen digits, in ASCII.
+    #[must_use]
+    pub fn digits(self) -> [u8; 16] {
+        hex_digits(self.0)
+    }
 }
 
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = [b'0'; 16];
-        for (place, byte) in (0..16).rev().zip(&mut text) {
-            *byte = hex_digit((self.0 >> (place * 4)) as u8);
-        }
-        f.write_str(std::str::from_utf8(&text).unwrap_or_default())
+        f.write_str(std::str::from_utf8(&self.digits()).unwrap_or_default())
     }
 }
 
-/// A byte as two digits.
-fn hex_pair(byte: u8) -> [u8; 2] {
-    [hex_digit(byte >> 4), hex_digit(byte)]
-}
-
-/// The lowest four bits as a digit.
-fn hex_digit(bits: u8) -> u8 {
-    let value = bits & 0xf;
-    if value < 10 { b'0' + value } else { b'a' + value - 10 }
+/// Sixteen hexadecimal digits, all of them at once: this is on the way of every request.
+fn hex_digits(bits: u64) -> [u8; 16] {
+    // Every four bits go to a byte of their own.
+    let mut spread = u128::from(bits);
+    for (shift, mask) in [
+        (32, 0x0000_0000_ffff_ffff_0000_0000_ffff_ffff),
+        (16, 0x0000_ffff_0000_ffff_0000_ffff_0000_ffff),
+        (8, 0x00ff_00ff_00ff_00ff_00ff_00ff_00ff_00ff),
+        (4, 0x0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f_0f0f),
+    ] {
+        spread = (spread | spread << shift) & mask;
+    }
+    const EVERY: u128 = u128::from_ne_bytes([1; 16]);
+    let letters = ((spread + EVERY * 6) >> 4) & EVERY;
+    (spread + EVERY * 0x30 + letters * 0x27).to_be_bytes()
 }
 
 impl fmt::Debug for SessionId {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use audit::{End, Outcome, Receipt};
 use config::IdentityField;
-use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
 use http::{Request, Response, StatusCode, Uri};
 use hyper::body::Body;
@@ -46,6 +46,7 @@ pub(crate) struct Forward<'a> {
     exchange: Rc<Exchange>,
     receipt: Receipt,
     over_http2: bool,
+    told: Told,
 }
 
 /// Sends an admitted request to its app and streams the answer back.
@@ -61,16 +62,21 @@ pub async fn forward(
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let over_http2 = inbound.request.version() == http::Version::HTTP_2;
-    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2 };
     let Inbound { connection, open, switch, path, request, .. } = *inbound;
     let (mut parts, body) = request.into_parts();
+    let told = match tell(worker, &route, access, &parts.headers, &connection.introduction) {
+        Ok(told) => told,
+        Err(_) => {
+            let refuse = Refuser { worker, snapshot };
+            return failed(refuse, Fault::Internal, End::Refused, asked, &exchange, receipt);
+        }
+    };
+    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2, told };
     if let Some(most) = forward.body_too_large(&parts.headers) {
         tracing::debug!(request = %forward.asked.id, most, "body too large");
         return forward.fail(Fault::BodyTooLarge, End::Refused);
     }
-    if forward.tell(&mut parts.headers, &connection.introduction).is_err() {
-        return forward.fail(Fault::Internal, End::Refused);
-    }
+    headers::towards_upstream(&mut parts.headers, route.identity_headers.iter().map(|(name, _)| name));
     let Some(target) = target(&parts.uri, &path) else { return forward.fail(Fault::Internal, End::Refused) };
     let response = match switch {
         Switch::No => {
@@ -90,35 +96,34 @@ pub async fn forward(
     }
 }
 
-impl Forward<'_> {
-    /// Turns the client's headers into the upstream's.
-    fn tell(&self, fields: &mut HeaderMap, introduction: &Introduction) -> Result<(), identity::AssertionProblem> {
-        let access = self.receipt.permit().access();
-        let app = &self.route.app;
-        let assertion = match &access.who {
-            Some(who) if app.assertion => {
-                let device = access.device.as_ref();
-                Some(self.worker.gate.assertions.for_app(&app.id, &self.route.origin, who, device, access.at)?)
-            }
-            Some(_) | None => None,
-        };
-        let identity: Vec<(HeaderName, Option<HeaderValue>)> = self
-            .route
-            .identity_headers
-            .iter()
-            .map(|(name, field)| (name.clone(), identity_value(access, *field)))
-            .collect();
-        let told = Told {
-            id: access.request,
-            introduction,
-            assertion,
-            identity: &identity,
-            trailers: headers::takes_trailers(fields),
-        };
-        headers::towards_upstream(fields, told);
-        Ok(())
-    }
+/// What the app is told of this request.
+fn tell(
+    worker: &Worker,
+    route: &AppRoute,
+    access: &Access,
+    fields: &HeaderMap,
+    introduction: &Rc<Introduction>,
+) -> Result<Told, identity::AssertionProblem> {
+    let app = &route.app;
+    let assertion = match &access.who {
+        Some(who) if app.assertion => {
+            let device = access.device.as_ref();
+            Some(worker.gate.assertions.for_app(&app.id, &route.origin, who, device, access.at)?)
+        }
+        Some(_) | None => None,
+    };
+    let identity = route.identity_headers.iter();
+    let identity = identity.filter_map(|(name, field)| Some((name.clone(), identity_value(access, *field)?)));
+    Ok(Told {
+        id: access.request,
+        introduction: Rc::clone(introduction),
+        assertion,
+        identity: identity.collect(),
+        trailers: headers::takes_trailers(fields),
+    })
+}
 
+impl Forward<'_> {
     /// The bound that the announced length of the body breaks.
     fn body_too_large(&self, fields: &HeaderMap) -> Option<u64> {
         let most = self.route.app.body_bytes_max?;

@@ -14,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::task::spawn_local;
 
 use crate::body::{BodyProblem, RequestBody, UpstreamBody};
+use crate::headers::Told;
 use crate::http::OnThisThread;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
@@ -52,7 +53,7 @@ pub async fn to_any(
 ) -> Result<Response<UpstreamBody>, Failed> {
     for server in forward.route.candidates() {
         let unsent = request.as_mut().ok_or(Failed::Unreachable)?;
-        if address(unsent, server, forward.route.app.protocol, target, host).is_err() {
+        if address(unsent, server, forward.route.app.protocol, target, host, &forward.told).is_err() {
             return Err(Failed::Unreachable);
         }
         let attempt = match forward.route.app.protocol {
@@ -71,13 +72,15 @@ pub async fn to_any(
     Err(Failed::Unreachable)
 }
 
-/// Writes the request line and `Host` as this server wants them.
+/// Writes the request line and `Host` as this server wants them, and over HTTP/2 what it is told; over HTTP/1.1 that is
+/// written with the head.
 fn address(
     request: &mut Request<RequestBody>,
     server: &Server,
     protocol: UpstreamProtocol,
     target: &PathAndQuery,
     host: &HeaderValue,
+    told: &Told,
 ) -> Result<(), ()> {
     let host_value = match &server.host_header {
         Some(value) => value.clone(),
@@ -99,6 +102,7 @@ fn address(
             let authority = host_value.to_str().map_err(|_| ())?;
             *request.uri_mut() = format!("{scheme}://{authority}{target}").parse::<Uri>().map_err(|_| ())?;
             request.headers_mut().remove(HOST);
+            told.insert(request.headers_mut());
         }
     }
     Ok(())
@@ -112,13 +116,13 @@ async fn by_http1(
     let pool = &forward.worker.pool;
     // A waiting connection may have been closed by the server meanwhile: then the request comes back unsent.
     while let Some(connection) = pool.take_http1(server.id, Instant::now()) {
-        match connection.exchange(request).await {
+        match connection.exchange(request, &forward.told).await {
             Err(Problem::NotSent(_)) => {}
             ended @ (Ok(_) | Err(Problem::Broken(_) | Problem::Upload(_))) => return answer(forward, server, ended),
         }
     }
     let connection = Box::pin(connect_http1(forward, server)).await.map_err(Attempt::NotSent)?;
-    let ended = connection.exchange(request).await;
+    let ended = connection.exchange(request, &forward.told).await;
     answer(forward, server, ended)
 }
 

@@ -124,6 +124,7 @@ fn upstream_request(
     parts.headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
     parts.headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     parts.headers.insert(HOST, host.clone());
+    forward.told.insert(&mut parts.headers);
     Ok((key, Request::from_parts(parts, RequestBody::empty(Rc::clone(&forward.exchange)))))
 }
 

@@ -12,6 +12,7 @@ use super::answer::{AnswerBody, Framing};
 use super::upload::Upload;
 use super::{Connection, answer};
 use crate::body::RequestBody;
+use crate::headers::{Told, push_field};
 
 /// How many fields an answer may have.
 const FIELDS_MAX: usize = 128;
@@ -25,11 +26,11 @@ pub enum Length {
     Chunked,
 }
 
-/// Writes a request's head as it goes to the upstream, and says how its body is framed.
+/// Writes a request's head as it goes to the upstream, with what the gateway tells of it, and says how its body is framed.
 ///
 /// # Errors
 /// What contradicts itself; nothing was sent then.
-pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>) -> Result<Length, &'static str> {
+pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>, told: &Told) -> Result<Length, &'static str> {
     let headers = request.headers();
     let announced = headers.get(CONTENT_LENGTH).map(|value| digits(value.as_bytes()));
     let is_chunked = headers.contains_key(TRANSFER_ENCODING);
@@ -49,12 +50,8 @@ pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>) -> Result<Length
     out.push(b' ');
     out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
     out.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in headers {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
+    headers.iter().for_each(|(name, value)| push_field(out, name, value));
+    told.write(out);
     // Servers expect a length with methods that usually have a body (RFC 9110 section 8.6).
     if announced.is_none() && !is_chunked && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         out.extend_from_slice(b"content-length: 0\r\n");

@@ -11,7 +11,7 @@ mod transport;
 mod upload;
 
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -27,6 +27,7 @@ pub use transport::Transport;
 use upload::Upload;
 
 use crate::body::RequestBody;
+use crate::headers::Told;
 use head::Parsed;
 
 /// Room for a head that is to be read.
@@ -71,10 +72,12 @@ impl Connection {
         if !self.buffer.is_empty() {
             return false;
         }
-        let mut context = Context::from_waker(Waker::noop());
         let mut byte = [0];
         let mut byte = tokio::io::ReadBuf::new(&mut byte);
-        self.io.borrow_mut().poll_read(&mut context, &mut byte).is_pending()
+        // A task that used up its share of a turn would be told "nothing yet" whatever there is.
+        let look = poll_fn(|cx| self.io.borrow_mut().poll_read(cx, &mut byte));
+        let look = std::pin::pin!(tokio::task::coop::unconstrained(look));
+        look.poll(&mut Context::from_waker(Waker::noop())).is_pending()
     }
 
     /// Sends a request and reads the head of its answer. Without a body the request stays in its place, so that it can
@@ -85,13 +88,15 @@ impl Connection {
     pub async fn exchange(
         mut self,
         request: &mut Option<Request<RequestBody>>,
+        told: &Told,
     ) -> Result<Response<AnswerBody>, Problem> {
         let Some(asked) = request.as_ref() else { return Err(Problem::NotSent("nothing to send".to_owned())) };
         let method = asked.method().clone();
         let has_body = !asked.body().is_end_stream();
         let asked_alone =
             asked.headers().get(AUTHORIZATION).is_some_and(|value| head::authenticates_connection(value.as_bytes()));
-        let framing = head::write(&mut self.scratch, asked).map_err(|reason| Problem::NotSent(reason.to_owned()))?;
+        let framing =
+            head::write(&mut self.scratch, asked, told).map_err(|reason| Problem::NotSent(reason.to_owned()))?;
         self.write_head().await?;
         let upload = match request.take_if(|_| has_body) {
             Some(request) => Some(Upload::start(Rc::clone(&self.io), request.into_body(), framing)),

@@ -8,12 +8,25 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
 use crate::exchange::{Cut, Exchange};
+use crate::headers::Introduction;
 use crate::upstream::dial::Dialer;
 
 fn request(method: &str) -> Option<Request<RequestBody>> {
     let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
     let request = Request::builder().method(method).uri("/a?b").header("host", "emr.example.jp");
     Some(request.body(RequestBody::empty(exchange)).unwrap())
+}
+
+/// The least a gateway tells.
+fn told() -> Told {
+    let host = policy::Host::parse("emr.example.jp").unwrap();
+    Told {
+        id: policy::RequestId::new(policy::Timestamp::from_unix_micros(0), 1),
+        introduction: Rc::new(Introduction::new([192, 0, 2, 1].into(), &host, 443).unwrap()),
+        assertion: None,
+        identity: Vec::new(),
+        trailers: false,
+    }
 }
 
 /// A connection to a server that is this test.
@@ -36,6 +49,7 @@ async fn read_head(far: &mut TcpStream) -> String {
 
 /// Sends these pieces as the answer, then closes.
 async fn answered(pieces: &[&[u8]]) -> Result<Response<AnswerBody>, Problem> {
+    let told = told();
     let (near, mut far) = pair().await;
     let mut asked = request("GET");
     let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
@@ -46,7 +60,7 @@ async fn answered(pieces: &[&[u8]]) -> Result<Response<AnswerBody>, Problem> {
             tokio::task::yield_now().await;
         }
     };
-    tokio::join!(near.exchange(&mut asked), server).0
+    tokio::join!(near.exchange(&mut asked, &told), server).0
 }
 
 /// The whole answer: its body, and whether another exchange may follow on its connection.
@@ -134,6 +148,7 @@ async fn trailers_arrive() {
 
 #[tokio::test]
 async fn a_request_is_written_as_it_was_judged() {
+    let told = told();
     let (near, mut far) = pair().await;
     let server = async {
         let head = read_head(&mut far).await;
@@ -141,7 +156,7 @@ async fn a_request_is_written_as_it_was_judged() {
         head
     };
     let mut asked = request("POST");
-    let (answer, head) = tokio::join!(near.exchange(&mut asked), server);
+    let (answer, head) = tokio::join!(near.exchange(&mut asked, &told), server);
     answer.unwrap();
     assert_eq!(head, "POST /a?b HTTP/1.1\r\nhost: emr.example.jp\r\ncontent-length: 0\r\n\r\n");
 }
@@ -149,6 +164,7 @@ async fn a_request_is_written_as_it_was_judged() {
 #[tokio::test]
 async fn a_connection_that_somebody_signed_in_on_serves_nobody_else() {
     for (scheme, again) in [("NTLM TlRM", false), ("Negotiate YII=", false), ("Basic YTpi", true)] {
+        let told = told();
         let (near, mut far) = pair().await;
         let server = async {
             read_head(&mut far).await;
@@ -156,20 +172,21 @@ async fn a_connection_that_somebody_signed_in_on_serves_nobody_else() {
         };
         let mut asked = request("GET");
         asked.as_mut().unwrap().headers_mut().insert(AUTHORIZATION, scheme.parse().unwrap());
-        let (answer, ()) = tokio::join!(near.exchange(&mut asked), server);
+        let (answer, ()) = tokio::join!(near.exchange(&mut asked, &told), server);
         assert_eq!(answer.unwrap().into_body().into_connection().is_some(), again, "{scheme}");
     }
 }
 
 #[tokio::test]
 async fn a_head_of_a_request_to_look_is_not_waited_for_a_body() {
+    let told = told();
     let (near, mut far) = pair().await;
     let server = async {
         read_head(&mut far).await;
         far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n").await.unwrap();
     };
     let mut asked = request("HEAD");
-    let (answer, ()) = tokio::join!(near.exchange(&mut asked), server);
+    let (answer, ()) = tokio::join!(near.exchange(&mut asked, &told), server);
     let answer = answer.unwrap();
     assert_eq!(answer.headers().get("content-length").unwrap(), "500");
     assert_eq!(read(answer).await.unwrap(), (Bytes::new(), true));
@@ -178,13 +195,14 @@ async fn a_head_of_a_request_to_look_is_not_waited_for_a_body() {
 #[tokio::test]
 async fn a_connection_that_was_closed_while_it_waited_gives_a_reading_request_back_and_no_other() {
     for (method, back) in [("GET", true), ("OPTIONS", true), ("POST", false), ("DELETE", false)] {
+        let told = told();
         let (near, mut far) = pair().await;
         let server = async {
             read_head(&mut far).await;
             far.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").await.unwrap();
         };
         let mut first = request("GET");
-        let (answer, ()) = tokio::join!(near.exchange(&mut first), server);
+        let (answer, ()) = tokio::join!(near.exchange(&mut first, &told), server);
         let again = answer.unwrap().into_body().into_connection().unwrap();
         let mut asked = request(method);
         // The server hangs up as the next request arrives.
@@ -192,7 +210,7 @@ async fn a_connection_that_was_closed_while_it_waited_gives_a_reading_request_ba
             read_head(&mut far).await;
             drop(far);
         };
-        let (answer, ()) = tokio::join!(again.exchange(&mut asked), hang_up);
+        let (answer, ()) = tokio::join!(again.exchange(&mut asked, &told), hang_up);
         assert_eq!(matches!(&answer, Err(Problem::NotSent(_))), back, "{method} {answer:?}");
         assert!(!back || asked.is_some());
     }
