@@ -1,13 +1,14 @@
 //! The files a configuration names: whether they can be read, and the text of those read here.
 
 use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::Secret;
 use crate::walk::Value;
+use crate::{Secret, SourceText};
 
 /// The largest configuration or policy file.
 pub(crate) const TEXT_BYTES_MAX: u64 = 4 << 20;
@@ -19,12 +20,20 @@ const CREDENTIALS: &str = "/run/credentials/";
 /// Where relative paths start, and every file named so far.
 pub(crate) struct Files<'b> {
     base: &'b Path,
+    /// Texts that stand for what is on the disk.
+    kept: Option<&'b BTreeMap<PathBuf, String>>,
     named: RefCell<Vec<PathBuf>>,
+    texts: RefCell<Vec<SourceText>>,
 }
 
 impl<'b> Files<'b> {
     pub(crate) fn new(base: &'b Path) -> Self {
-        Self { base, named: RefCell::default() }
+        Self { base, kept: None, named: RefCell::default(), texts: RefCell::default() }
+    }
+
+    /// The same with texts that are taken instead of what is on the disk.
+    pub(crate) fn with(self, kept: &'b BTreeMap<PathBuf, String>) -> Self {
+        Self { kept: Some(kept), ..self }
     }
 
     /// A path as written, from the folder of the configuration.
@@ -66,17 +75,29 @@ impl<'b> Files<'b> {
     /// The text of a file, and the path it was read from.
     pub(crate) fn text(&self, value: &Value<'_>) -> Option<(PathBuf, String)> {
         let path = self.path(value)?;
-        let file = self.open(value, &path)?;
-        let text = text_of(value, &path, file, TEXT_BYTES_MAX)?;
+        let text = match self.kept.and_then(|kept| kept.get(&path)) {
+            Some(text) => {
+                self.named.borrow_mut().push(path.clone());
+                text.clone()
+            }
+            None => {
+                let file = self.open(value, &path)?;
+                text_of(value, &path, file, TEXT_BYTES_MAX)?
+            }
+        };
+        self.texts.borrow_mut().push(SourceText { path: path.clone(), text: text.clone() });
         Some((path, text))
     }
 
-    /// Every file named, in the order they were asked for, each once.
-    pub(crate) fn into_named(self) -> Vec<PathBuf> {
+    /// Every file named and every text read, in the order they were asked for, each once.
+    pub(crate) fn into_named(self) -> (Vec<PathBuf>, Vec<SourceText>) {
         let mut named = self.named.into_inner();
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         named.retain(|path| seen.insert(path.clone()));
-        named
+        let mut texts = self.texts.into_inner();
+        seen.clear();
+        texts.retain(|text| seen.insert(text.path.clone()));
+        (named, texts)
     }
 
     fn open(&self, value: &Value<'_>, path: &Path) -> Option<File> {

@@ -1,8 +1,9 @@
 //! From the text of a configuration, through all of its sections, to a [`Config`].
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
 use policy::{CedarFile, PolicySource, Revision, UtcOffset};
@@ -12,11 +13,12 @@ use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, certificate, class, console, devices, directory, facility, gateway, limits, listener, operations,
-    outage, passkeys, policy as cedar, posture, provider, roles, rule, rule_set, sessions, upstream,
+    app, audit, certificate, class, console, devices, directory, expect, facility, gateway, limits, listener,
+    operations, outage, passkeys, policy as cedar, posture, provider, roles, rule, rule_set, sessions, statements,
+    upstream,
 };
 use crate::walk::{Report, Seen, Table};
-use crate::{Config, Passkeys, Problem, Problems};
+use crate::{Config, Passkeys, Problem, Problems, SourceText};
 
 /// Half a SHA-256: short enough for every record, long enough that nobody makes two alike.
 const REVISION_BYTES: usize = 16;
@@ -35,6 +37,9 @@ pub fn read(path: &Path) -> Result<Config, Problems> {
         .map_err(|error| whole_file((format!("cannot be found: {error}"), "name the file by its whole path")))?;
     let text = open_file(&absolute).and_then(|file| read_text(file, TEXT_BYTES_MAX)).map_err(whole_file)?;
     let mut config = parse(&text, &file_name, absolute.parent().unwrap_or(Path::new("/")))?;
+    if let Some(own) = config.texts.first_mut() {
+        own.path.clone_from(&absolute);
+    }
     config.files.insert(0, absolute);
     Ok(config)
 }
@@ -45,17 +50,37 @@ pub fn read(path: &Path) -> Result<Config, Problems> {
 /// # Errors
 /// Every problem at once.
 pub fn parse(text: &str, file_name: &str, base: &Path) -> Result<Config, Problems> {
+    parse_from(text, file_name, Files::new(base))
+}
+
+/// The same where some texts are taken instead of what is on the disk, such as those of a version that was kept.
+///
+/// # Errors
+/// Every problem at once.
+pub fn parse_with(
+    text: &str,
+    file_name: &str,
+    base: &Path,
+    kept: &BTreeMap<PathBuf, String>,
+) -> Result<Config, Problems> {
+    parse_from(text, file_name, Files::new(base).with(kept))
+}
+
+fn parse_from(text: &str, file_name: &str, files: Files<'_>) -> Result<Config, Problems> {
     let mut report = Report::new(file_name, text);
     let (document, errors) = DeTable::parse_recoverable(text);
     errors.iter().for_each(|error| report.broken(error));
-    let files = Files::new(base);
     let config = sections(text, document.get_ref(), &files, &report);
     if config.is_none() && report.is_empty() {
         report.absence(0, "", "cannot be taken as written", "tell the makers of sekimori: no problem was found in it");
     }
     let problems = report.finish();
     match config {
-        Some(config) if problems.is_empty() => Ok(Config { files: files.into_named(), ..config }),
+        Some(config) if problems.is_empty() => {
+            let (files, mut texts) = files.into_named();
+            texts.insert(0, SourceText { path: PathBuf::from(file_name), text: text.to_owned() });
+            Ok(Config { files, texts, ..config })
+        }
         Some(_) | None => Err(Problems(problems)),
     }
 }
@@ -127,6 +152,28 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         holidays: holidays.holidays.clone(),
     };
     cedar::check(&policy, &rules.places, report);
+    let around = expect::Around {
+        declared: &declared,
+        passkeys: passkeys.as_ref().map_or(&no_passkeys, |read| &read.passkeys),
+        offset: policy.offset,
+        holidays: &policy.holidays,
+        zone: listeners.iter().flatten().map(|listener| &listener.zone).next(),
+    };
+    let mut policy_tests = Vec::new();
+    for (name, text) in of_policy.iter().flat_map(|read| &read.tests) {
+        let (tests, problems) = expect::read(name, text, &around);
+        policy_tests.extend(tests);
+        problems.into_iter().for_each(|problem| report.push(problem));
+    }
+    let (mut statements, mut ids) = (Vec::new(), Vec::new());
+    let around =
+        rule::Around { declared: &declared, passkeys: passkeys.as_ref().map_or(&no_passkeys, |read| &read.passkeys) };
+    for (name, text) in of_policy.iter().flat_map(|read| &read.statements) {
+        let (read, problems) = statements::read((name, text), &around, &policy, &mut ids);
+        statements.extend(read);
+        problems.into_iter().for_each(|problem| report.push(problem));
+    }
+    let shadow = of_policy.as_ref().and_then(|read| read.shadow.clone());
     of_policy.as_ref()?;
 
     Some(Config {
@@ -154,10 +201,16 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         rule_sets: rule_sets?,
         sessions: sessions?,
         policy,
+        policy_tests,
+        statements,
+        shadow,
         audit: audit?,
         limits: limits?,
         operations: operations?,
+        activation: of_policy.as_ref()?.activation,
+        return_when_denials_rise: of_policy.as_ref()?.return_when_denials_rise,
         files: Vec::new(),
+        texts: Vec::new(),
     })
 }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use policy::{
-    Aaguid, AppId, Assurance, ClassRoute, ConsoleRoles, DeviceClass, Durability, Host, InfoClass, Path, PathPattern,
-    PolicySource, PostureSourceId, ProviderId, Revision, RoleId, RuleId, RuleSetId, UtcOffset, ZoneId,
+    Aaguid, AppId, Assurance, ClassRoute, ConsoleRoles, DeviceClass, Durability, Expectation, Host, InfoClass, Path,
+    PathPattern, PolicySource, PostureSourceId, ProviderId, Revision, RoleId, RuleId, RuleSetId, StatementId,
+    UtcOffset, ZoneId,
 };
 
 use crate::{Secret, Shield};
@@ -66,14 +67,46 @@ pub struct Config {
     pub sessions: SessionSpans,
     /// Table and Cedar files, ready to be loaded.
     pub policy: PolicySource,
+    /// What the policy is expected to say; asked by `check` and `policy test`.
+    pub policy_tests: Vec<PolicyTest>,
+    /// What must never happen under the policy; proved by `policy prove`, and by `check` where there is a solver.
+    pub statements: Vec<Statement>,
+    /// A configuration whose policy is judged beside this one; not read here, as it must stop nothing.
+    pub shadow: Option<PathBuf>,
     /// The access log.
     pub audit: Audit,
     /// Bounds on everything a stranger can send.
     pub limits: Limits,
     /// Health, metrics and diagnostics.
     pub operations: Operations,
+    /// How many people it takes to bring the next version into force.
+    pub activation: Activation,
+    /// How many times over the denials of people who were allowed before must rise for the gateway to go back to the
+    /// version before by itself; never where absent.
+    pub return_when_denials_rise: Option<f64>,
     /// Every file this configuration was read from or names, for watching.
     pub files: Vec<PathBuf>,
+    /// What stood in the configuration, first, and in the files it names whose text is a part of it; no secrets.
+    pub texts: Vec<SourceText>,
+}
+
+/// How many people it takes to bring a version into force.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Activation {
+    /// Whoever may write the configuration.
+    #[default]
+    OnePerson,
+    /// Another person approves what the first proposed.
+    TwoPeople,
+}
+
+/// A file and what stood in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceText {
+    /// Its whole path; as it was called where it is no file.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
 }
 
 impl Config {
@@ -93,6 +126,19 @@ pub struct Facility {
     pub code: Option<String>,
 }
 
+/// An expectation of the policy, and where it is written.
+#[derive(Clone, Debug)]
+pub struct PolicyTest {
+    /// What it is about.
+    pub name: Names,
+    /// The file it stands in.
+    pub file: String,
+    /// Its line there.
+    pub line: usize,
+    /// The question and the answer expected.
+    pub expectation: Expectation,
+}
+
 /// A name in both languages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
@@ -100,6 +146,30 @@ pub struct Names {
     pub ja: String,
     /// English.
     pub en: String,
+}
+
+/// What must never happen, and where it is written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Statement {
+    /// Its name.
+    pub id: StatementId,
+    /// What it says, as people read it.
+    pub says: Names,
+    /// What it says, as it is proved.
+    pub claim: Claim,
+    /// The file it stands in.
+    pub file: String,
+    /// Its line there.
+    pub line: usize,
+}
+
+/// What a statement says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing is allowed that meets this condition of Cedar.
+    Never(String),
+    /// Nothing is allowed that the last version did not allow.
+    NoWiderThanLast,
 }
 
 /// Rules that several apps share.

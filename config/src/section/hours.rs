@@ -9,9 +9,14 @@ const MINUTES_PER_DAY: u16 = 1_440;
 
 /// `days` and `hours` of a rule: days alone mean whole days, hours alone mean every day.
 pub(crate) fn read(table: &Table<'_>) -> Option<Option<Hours>> {
+    read_as(table, ["days", "hours"])
+}
+
+/// The same under these keys.
+pub(crate) fn read_as(table: &Table<'_>, [days, hours]: [&'static str; 2]) -> Option<Option<Hours>> {
     let words = Day::ALL.map(|day| (day.as_str(), day));
-    let days = table.optional("days", |value| value.some(|item| item.word(&words)));
-    let span = table.optional("hours", |value| span(&value));
+    let days = table.optional(days, |value| value.some(|item| item.word(&words)));
+    let span = table.optional(hours, |value| span(&value));
     Some(match (days?, span?) {
         (None, None) => None,
         (days, span) => {

@@ -1,6 +1,7 @@
 //! `[policy]`: files of Cedar policies, and the loading of all rules.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use policy::{AppFacts, AppId, CedarFile, Durability, Policy, PolicyPlace, PolicyProblem, PolicySource, RuleId};
 
@@ -8,14 +9,24 @@ use super::app::BUILT_IN;
 use super::hours::{self, ReadHolidays};
 use super::rule::Place;
 use crate::files::Files;
-use crate::walk::{Report, Seen, Table};
-use crate::{App, Problem};
+use crate::walk::{Report, Seen, Table, Value};
+use crate::{Activation, App, Problem};
 
 /// What `[policy]` names.
 pub(crate) struct ReadPolicy {
     pub(crate) cedar: Vec<CedarFile>,
     pub(crate) holidays: ReadHolidays,
+    /// Files of expectations: their names and texts.
+    pub(crate) tests: Vec<(String, String)>,
+    /// Files of statements: their names and texts.
+    pub(crate) statements: Vec<(String, String)>,
+    pub(crate) shadow: Option<PathBuf>,
+    pub(crate) activation: Activation,
+    pub(crate) return_when_denials_rise: Option<f64>,
 }
+
+const ACTIVATIONS: [(&str, Activation); 2] =
+    [("one-person", Activation::OnePerson), ("two-people", Activation::TwoPeople)];
 
 pub(crate) fn read(table: &Table<'_>, files: &Files<'_>) -> Option<ReadPolicy> {
     let mut seen = Seen::default();
@@ -26,8 +37,29 @@ pub(crate) fn read(table: &Table<'_>, files: &Files<'_>) -> Option<ReadPolicy> {
         Some(CedarFile { name, text })
     });
     let holidays = hours::read_holidays(table, files);
+    let mut seen = Seen::default();
+    let mut text_of = |value: Value<'_>| {
+        let (path, text) = files.text(&value)?;
+        let name = path.display().to_string();
+        seen.claim(&value, &name, "name each file once")?;
+        Some((name, text))
+    };
+    let tests = table.list("tests", &mut text_of);
+    let statements = table.list("statements", text_of);
+    // Not read here: a shadow that cannot be read must stop nothing.
+    let shadow = table.optional("shadow", |value| files.path(&value));
+    let activation = table.or("activation", Activation::OnePerson, |value| value.word(&ACTIVATIONS));
+    let rise = table.optional("return_when_denials_rise", |value| value.times(1.5..=100.0));
     table.finish();
-    Some(ReadPolicy { cedar: cedar?, holidays: holidays? })
+    Some(ReadPolicy {
+        cedar: cedar?,
+        holidays: holidays?,
+        tests: tests?,
+        statements: statements?,
+        shadow: shadow?,
+        activation: activation?,
+        return_when_denials_rise: rise?,
+    })
 }
 
 /// What the policy must know of every app: the hospital's, and the gateway's own.

@@ -222,7 +222,7 @@ pub(crate) fn actions(value: &Value<'_>) -> Option<Vec<Action>> {
     Some(actions)
 }
 
-fn devices(value: &Value<'_>) -> Option<Devices> {
+pub(crate) fn devices(value: &Value<'_>) -> Option<Devices> {
     if value.as_text().is_some() {
         return value
             .word(&[("any", false), ("known", true)])
@@ -231,7 +231,7 @@ fn devices(value: &Value<'_>) -> Option<Devices> {
     value.some(|item| item.word(&DeviceClass::ALL.map(|class| (class.as_str(), class)))).map(Devices::Classes)
 }
 
-fn zone(value: &Value<'_>, declared: &Declared) -> Option<ZoneId> {
+pub(crate) fn zone(value: &Value<'_>, declared: &Declared) -> Option<ZoneId> {
     let zone = value.parse(ZoneId::parse, NAME_REMEDY)?;
     declared.zone(value, zone.as_str())?;
     Some(zone)

@@ -1,6 +1,7 @@
 //! What a whole configuration means, and what is said about one that is wrong.
 
 mod between;
+mod expect;
 mod files;
 mod golden;
 mod mistakes;

@@ -19,6 +19,7 @@ fn with_every_file() -> Folder {
         "tls/emr-ca.pem",
         "tls/gateway-client.pem",
         "extra.cedar",
+        "policy.tests.toml",
     ] {
         folder.file(file, "", 0o644);
     }

@@ -124,6 +124,27 @@ impl<'t> Value<'t> {
         }
     }
 
+    /// How many times over, within bounds: a whole number or a fraction.
+    pub(crate) fn times(&self, bounds: RangeInclusive<f64>) -> Option<f64> {
+        let number = match self.inner {
+            DeValue::Integer(number) if number.radix() == 10 => number.as_str(),
+            DeValue::Float(number) => number.as_str(),
+            DeValue::Integer(_)
+            | DeValue::String(_)
+            | DeValue::Boolean(_)
+            | DeValue::Datetime(_)
+            | DeValue::Array(_)
+            | DeValue::Table(_) => return self.wrong_kind("a number", "write a number without quotes, such as `3.0`"),
+        };
+        match number.parse::<f64>() {
+            Ok(times) if bounds.contains(&times) => Some(times),
+            Ok(_) | Err(_) => {
+                let between = format!("write a number from {} to {}", bounds.start(), bounds.end());
+                self.wrong(format!("`{number}` is out of bounds"), between)
+            }
+        }
+    }
+
     /// A span of time within bounds.
     pub(crate) fn time(&self, bounds: RangeInclusive<Duration>) -> Option<Duration> {
         let form = "write a number and a unit, such as `\"50ms\"`, `\"30s\"`, `\"5m\"`, `\"12h\"` or `\"30d\"`";
