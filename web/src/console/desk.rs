@@ -94,6 +94,11 @@ impl<'a> Desk<'a> {
         roles.iter().any(|role| parts.iter().any(|part| part.contains(role)))
     }
 
+    /// Whether one of these roles administers.
+    pub(super) fn administers(&self, roles: &[RoleId]) -> bool {
+        roles.iter().any(|role| self.config().console.administrators.contains(role))
+    }
+
     /// Whether this is who asks.
     pub(super) fn is_self(&self, user: &UserId) -> bool {
         self.who.user == *user

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use audit::{Event, Note};
-use store::{DeviceRecord, SessionsOf};
+use store::{DeviceRecord, Person, SessionRecord, SessionsOf};
 use tracing::warn;
 
+use super::Duty;
 use super::desk::{Desk, Refused, Shown};
 use super::device::{content, may_see_trail};
 use super::device_form::ask;
@@ -28,13 +29,32 @@ pub(super) async fn ask_lost(desk: &Desk<'_>) -> Shown {
     Ok(desk.show(lost_page(desk, &device).await?))
 }
 
+/// Whether the sessions that would end are not for who asks to end: nobody but an administrator ends the session of
+/// one, or a lost device would be the help desk's way to do it.
+fn is_for_administrators(desk: &Desk<'_>, open: &[(SessionRecord, Person)]) -> bool {
+    let is_administrators = |(session, person): &(SessionRecord, Person)| {
+        session.ends_at > desk.at() && (desk.administers(&session.roles) || desk.administers(&person.roles))
+    };
+    !desk.is(Duty::Administer) && open.iter().any(is_administrators)
+}
+
 async fn lost_page(desk: &Desk<'_>, device: &DeviceRecord) -> Result<ConsoleContent, Refused> {
     let open = desk.store().sessions_of(SessionsOf::Device(device.id.clone())).await?;
     let names: Vec<&str> = open.iter().map(|(_, person)| person.name.as_str()).collect();
     let names = if names.is_empty() { desk.say("console-none") } else { names.join(", ") };
     let more = vec![(desk.say("console-signed-in-there"), vec![Bit::Text(names)])];
     let mut page = ask(desk, device, "lost", format!("/devices/{}/lost", device.id), more);
-    if let Some(Part::Form(form)) = page.parts.last_mut() {
+    if is_for_administrators(desk, &open) {
+        // Words in place of a form that would be refused.
+        page.parts.pop();
+        page.parts.push(Part::Words(Words {
+            id: "administrator",
+            heading: desk.say("console-lost-form"),
+            tone: MarkTone::Warn,
+            lines: vec![desk.say("console-problem-lost-administrator")],
+            links: Vec::new(),
+        }));
+    } else if let Some(Part::Form(form)) = page.parts.last_mut() {
         form.fields = vec![
             Field::text("lost", "reason", desk.say("console-lost-reason"), "", TEXT_CHARS_MAX)
                 .required()
@@ -68,6 +88,11 @@ pub(super) async fn lose(desk: &Desk<'_>) -> Shown {
     }
     if desk.request.device.as_ref().is_some_and(|own| own.id == device.id) {
         return Ok(desk.show_problem(desk.say("console-problem-own-device"), content(desk, &device).await?));
+    }
+    let open = desk.store().sessions_of(SessionsOf::Device(device.id.clone())).await?;
+    if is_for_administrators(desk, &open) {
+        let problem = desk.say("console-problem-lost-administrator");
+        return Ok(desk.show_problem(problem, content(desk, &device).await?));
     }
     let revoked = desk.store().revoke_device(&device.id, desk.at(), desk.actor()).await?;
     let note = Note::new(Event::DeviceRevoked, desk.at()).actor(desk.actor()).session(desk.who.session).code("lost");
