@@ -37,6 +37,8 @@ pub enum Event {
     PersonEnabled,
     /// A person got a key (passkey).
     KeyAdded,
+    /// A key was given another name.
+    KeyRenamed,
     /// A key was removed; the sessions opened with it ended.
     KeyRemoved,
     /// An invitation was made: a one-time code for a person or a device.
@@ -67,6 +69,8 @@ pub enum Event {
     OutageBegan,
     /// A provider is back.
     OutageEnded,
+    /// Somebody put the switch for outages of a provider elsewhere.
+    OutageSwitched,
     /// The gateway started.
     Started,
     /// The gateway stopped.
@@ -93,7 +97,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 43] = [
+    pub const ALL: [Self; 45] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -111,6 +115,7 @@ impl Event {
         Self::PersonDisabled,
         Self::PersonEnabled,
         Self::KeyAdded,
+        Self::KeyRenamed,
         Self::KeyRemoved,
         Self::InvitationMade,
         Self::InvitationUsed,
@@ -126,6 +131,7 @@ impl Event {
         Self::PostureRefused,
         Self::OutageBegan,
         Self::OutageEnded,
+        Self::OutageSwitched,
         Self::Started,
         Self::Stopped,
         Self::ConfigActivated,
@@ -160,6 +166,7 @@ impl Event {
             Self::PersonDisabled => "person-disabled",
             Self::PersonEnabled => "person-enabled",
             Self::KeyAdded => "key-added",
+            Self::KeyRenamed => "key-renamed",
             Self::KeyRemoved => "key-removed",
             Self::InvitationMade => "invitation-made",
             Self::InvitationUsed => "invitation-used",
@@ -175,6 +182,7 @@ impl Event {
             Self::PostureRefused => "posture-refused",
             Self::OutageBegan => "outage-began",
             Self::OutageEnded => "outage-ended",
+            Self::OutageSwitched => "outage-switched",
             Self::Started => "started",
             Self::Stopped => "stopped",
             Self::ConfigActivated => "config-activated",

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use policy::{
-    Aaguid, AppId, DeviceId, Fingerprint, Host, Methods, ProviderId, RequestId, Revision, SessionId, Timestamp, UserId,
-    Who, ZoneId,
+    Aaguid, AppId, DeviceId, Fingerprint, Host, Methods, ProviderId, RequestId, Revision, RoleId, SessionId, Timestamp,
+    UserId, Who, ZoneId,
 };
 
 use crate::Event;
@@ -66,6 +66,10 @@ pub struct Note {
     pub source: Option<String>,
     /// How many: of rows, of sessions.
     pub count: Option<u64>,
+    /// The roles of the person from then on, where they changed.
+    pub roles: Option<Vec<RoleId>>,
+    /// The roles of the person until then.
+    pub roles_before: Option<Vec<RoleId>>,
     /// When what was given ends: an invitation, a temporary code.
     pub until: Option<Timestamp>,
     /// Whether it happened while the person's provider was out.
@@ -102,6 +106,8 @@ impl Note {
             reason: None,
             source: None,
             count: None,
+            roles: None,
+            roles_before: None,
             until: None,
             in_outage: false,
         }

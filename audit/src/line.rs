@@ -88,7 +88,7 @@ pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
     line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
     line.word("acr", who.assurance.as_str());
     push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
-    line.ascii("sid", &who.session.digits());
+    line.hex("sid", who.session.bits());
     line.moment("auth", who.authenticated_at);
     if who.roles_confirmed_at != who.authenticated_at {
         line.moment("conf", who.roles_confirmed_at);
@@ -156,7 +156,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         }
     }
     if let Some(session) = note.session {
-        line.ascii("sid", &session.digits());
+        line.hex("sid", session.bits());
     }
     if let Some(certificate) = note.certificate {
         line.plain("cert", certificate);
@@ -169,6 +169,11 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     }
     if let Some(count) = note.count {
         line.number("n", count);
+    }
+    for (key, roles) in [("role", &note.roles), ("was", &note.roles_before)] {
+        if let Some(roles) = roles {
+            line.texts(key, roles.iter().map(policy::RoleId::as_str));
+        }
     }
     if let Some(until) = note.until {
         line.moment("until", until);
@@ -342,6 +347,15 @@ mod tests {
             whole(1, |out| note(out, &fact)),
             r#"{"v":1,"seq":1,"ts":"2025-04-01T00:15:30.123456Z","ev":"invitation-made","sub":"u-0123456789abcdef0123456789abcdef","actor":"cli:root","inv":"i-1","proofing":"職員証","reason":"入職","n":2,"until":"2025-04-01T00:15:30.123456Z","outage":true}"#
         );
+    }
+
+    #[test]
+    fn a_change_of_roles_says_which_there_are_and_which_there_were() {
+        let at = Timestamp::from_unix_micros(1_743_466_530_123_456);
+        let mut fact = Note::new(crate::Event::PersonChanged, at);
+        fact.roles = Some(Vec::new());
+        fact.roles_before = Some(vec![policy::RoleId::parse("nurse").unwrap()]);
+        assert!(whole(1, |out| note(out, &fact)).ends_with(r#""ev":"person-changed","role":[],"was":["nurse"]}"#));
     }
 
     #[test]

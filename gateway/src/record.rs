@@ -74,11 +74,18 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
     let note = |kind| Note::new(kind, event.at).actor(event.actor.clone());
     Some(match &event.change {
         Change::PersonAdded(id) => of_person(note(Event::PersonAdded), id, store).await,
-        Change::PersonChanged(id) => of_person(note(Event::PersonChanged), id, store).await,
+        Change::PersonChanged { user, roles } => {
+            let note = of_person(note(Event::PersonChanged), user, store).await;
+            let (before, after) = roles.clone().map(|changed| (changed.before, changed.after)).unzip();
+            Note { roles: after, roles_before: before, ..note }
+        }
         Change::PersonDisabled(id) => of_person(note(Event::PersonDisabled), id, store).await,
         Change::PersonEnabled(id) => of_person(note(Event::PersonEnabled), id, store).await,
         Change::CredentialAdded { user, credential } => {
             of_person(note(Event::KeyAdded).key(digest_of(credential)), user, store).await
+        }
+        Change::CredentialRenamed { user, credential } => {
+            of_person(note(Event::KeyRenamed).key(digest_of(credential)), user, store).await
         }
         Change::CredentialRemoved { user, credential } => {
             of_person(note(Event::KeyRemoved).key(digest_of(credential)), user, store).await
@@ -108,6 +115,9 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         Change::SessionChanged(id) => whose.of_session(note(Event::SessionChanged), *id),
         Change::OutageBegan(id) => Note { provider: Some(id.clone()), ..note(Event::OutageBegan) },
         Change::OutageEnded(id) => Note { provider: Some(id.clone()), ..note(Event::OutageEnded) },
+        Change::OutageSwitched { provider, position } => {
+            Note { provider: Some(provider.clone()), ..note(Event::OutageSwitched).code(position.as_str()) }
+        }
         Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
         Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
     })

@@ -2,7 +2,10 @@
 //! columns. Every problem names its line and its column; nothing is taken over from a table with problems.
 //! What the cells mean is the business of whoever asked.
 
-use std::fmt;
+mod fault;
+
+pub use fault::CsvFault;
+pub(crate) use fault::shown;
 
 /// The longest table, in bytes.
 pub(crate) const TABLE_BYTES_MAX: usize = 4 << 20;
@@ -15,14 +18,14 @@ const FORMULA_SIGNS: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 /// What is wrong with one cell of a table.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("line {line}, column {column}: {reason}")]
+#[error("line {line}, column {column}: {}", .fault.en())]
 pub struct CsvProblem {
     /// The line, from 1.
     pub line: usize,
     /// The cell in its row, from 1.
     pub column: usize,
     /// What is wrong and what to do.
-    pub reason: String,
+    pub fault: CsvFault,
 }
 
 /// A column that a table may have: its name, and how Japanese spreadsheets call it.
@@ -58,8 +61,8 @@ pub(crate) struct Cell<'a> {
 }
 
 impl Cell<'_> {
-    pub(crate) fn problem(&self, reason: impl fmt::Display) -> CsvProblem {
-        CsvProblem { line: self.line, column: self.column, reason: reason.to_string() }
+    pub(crate) fn problem(&self, fault: CsvFault) -> CsvProblem {
+        CsvProblem { line: self.line, column: self.column, fault }
     }
 }
 
@@ -67,18 +70,18 @@ impl Table {
     /// Reads a table that has these columns, in any order. Rows without any text are left out.
     pub(crate) fn read(text: &str, columns: &[Column]) -> Result<Self, Vec<CsvProblem>> {
         let mut rows = rows(text).map_err(|problem| vec![problem])?.into_iter();
-        let whole = |reason: &str| vec![CsvProblem { line: 1, column: 1, reason: reason.to_owned() }];
-        let head = rows.next().ok_or_else(|| whole("the table is empty; the first line names the columns"))?;
+        let empty = || vec![CsvProblem { line: 1, column: 1, fault: CsvFault::Empty }];
+        let head = rows.next().ok_or_else(empty)?;
         let mut problems = unknown_columns(&head, columns);
         let places: Vec<_> = columns.iter().map(|column| (column.name, place(&head, column))).collect();
         for column in columns.iter().filter(|column| column.required && place(&head, column).is_none()) {
-            let reason = format!("the column `{}` ({}) is missing", column.name, column.ja);
-            problems.push(CsvProblem { line: head.line, column: 1, reason });
+            let fault = CsvFault::ColumnMissing { name: column.name, ja: column.ja };
+            problems.push(CsvProblem { line: head.line, column: 1, fault });
         }
         let rows: Vec<Row> = rows.filter(|row| row.cells.iter().any(|cell| !cell.is_empty())).collect();
         for row in rows.iter().filter(|row| row.cells.len() != head.cells.len()) {
-            let reason = format!("the row has {} cells, the first line {}", row.cells.len(), head.cells.len());
-            problems.push(CsvProblem { line: row.line, column: row.cells.len(), reason });
+            let fault = CsvFault::CellCount { found: row.cells.len(), expected: head.cells.len() };
+            problems.push(CsvProblem { line: row.line, column: row.cells.len(), fault });
         }
         problems.truncate(PROBLEMS_MAX);
         if problems.is_empty() { Ok(Self { rows, places }) } else { Err(problems) }
@@ -104,15 +107,15 @@ fn unknown_columns(head: &Row, columns: &[Column]) -> Vec<CsvProblem> {
     let mut problems = Vec::new();
     for (index, cell) in head.cells.iter().enumerate() {
         let twice = || head.cells.iter().take(index).any(|earlier| earlier == cell);
-        let reason = match columns.iter().find(|column| is_named(cell, column)) {
+        let fault = match columns.iter().find(|column| is_named(cell, column)) {
             None => {
                 let known: Vec<_> = columns.iter().map(|column| column.name).collect();
-                format!("the column `{cell}` is unknown; there are {}", known.join(", "))
+                CsvFault::ColumnUnknown { name: shown(cell), known: known.join(", ") }
             }
-            Some(_) if twice() => format!("the column `{cell}` is there twice"),
+            Some(_) if twice() => CsvFault::ColumnTwice { name: shown(cell) },
             Some(_) => continue,
         };
-        problems.push(CsvProblem { line: head.line, column: index + 1, reason });
+        problems.push(CsvProblem { line: head.line, column: index + 1, fault });
     }
     problems
 }
@@ -120,15 +123,15 @@ fn unknown_columns(head: &Row, columns: &[Column]) -> Vec<CsvProblem> {
 /// Reads rows of cells (RFC 4180): commas, double quotes, CRLF or LF. A byte order mark is passed over.
 fn rows(text: &str) -> Result<Vec<Row>, CsvProblem> {
     if text.len() > TABLE_BYTES_MAX {
-        let reason = format!("the table is longer than {} MiB; cut it into several", TABLE_BYTES_MAX >> 20);
-        return Err(CsvProblem { line: 1, column: 1, reason });
+        let fault = CsvFault::TooLong { most_mib: TABLE_BYTES_MAX >> 20 };
+        return Err(CsvProblem { line: 1, column: 1, fault });
     }
     let mut reader = Reader { chars: text.trim_start_matches('\u{feff}').chars().peekable(), line: 1 };
     let mut rows = Vec::new();
     while reader.chars.peek().is_some() {
         if rows.len() > ROWS_MAX {
-            let reason = format!("the table has more than {ROWS_MAX} rows; cut it into several");
-            return Err(CsvProblem { line: reader.line, column: 1, reason });
+            let fault = CsvFault::TooManyRows { most: ROWS_MAX };
+            return Err(CsvProblem { line: reader.line, column: 1, fault });
         }
         rows.push(reader.row()?);
     }
@@ -156,7 +159,7 @@ impl Reader<'_> {
                 Some(',') => {}
                 Some(_) if ends_line => return Ok(row),
                 None => return Ok(row),
-                Some(_) => return Err(self.problem(column, "text after the closing quote; write `\"\"` for a quote")),
+                Some(_) => return Err(self.problem(column, CsvFault::AfterQuote)),
             }
         }
     }
@@ -165,7 +168,7 @@ impl Reader<'_> {
         let mut cell = String::new();
         while let Some(c) = self.chars.next_if(|c| !matches!(c, ',' | '\n' | '\r')) {
             if c == '"' {
-                return Err(self.problem(column, "a quote within a cell; put the whole cell in quotes"));
+                return Err(self.problem(column, CsvFault::QuoteInside));
             }
             cell.push(c);
         }
@@ -173,7 +176,7 @@ impl Reader<'_> {
             let mut ahead = self.chars.clone();
             ahead.next();
             if ahead.peek() != Some(&'\n') {
-                return Err(self.problem(column, "a line ends with CR alone; end it with LF or CRLF"));
+                return Err(self.problem(column, CsvFault::LoneReturn));
             }
         }
         Ok(cell.trim().to_owned())
@@ -190,16 +193,13 @@ impl Reader<'_> {
                     self.line += usize::from(c == '\n');
                     cell.push(c);
                 }
-                None => {
-                    let reason = "a quote is never closed".to_owned();
-                    return Err(CsvProblem { line: began, column, reason });
-                }
+                None => return Err(CsvProblem { line: began, column, fault: CsvFault::QuoteOpen }),
             }
         }
     }
 
-    fn problem(&self, column: usize, reason: &str) -> CsvProblem {
-        CsvProblem { line: self.line, column, reason: reason.to_owned() }
+    fn problem(&self, column: usize, fault: CsvFault) -> CsvProblem {
+        CsvProblem { line: self.line, column, fault }
     }
 }
 

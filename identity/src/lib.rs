@@ -29,7 +29,7 @@ mod unknown;
 mod watch;
 
 pub use assertion::{AssertionProblem, Assertions, KeyProblem};
-pub use csv::CsvProblem;
+pub use csv::{CsvFault, CsvProblem};
 pub use devices::{DeviceState, Devices, DevicesPlan, EnrolProblem};
 pub use fetch::{Fetch, FetchProblem};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};

@@ -17,7 +17,8 @@ use store::{Person, SessionsOf, Store, StoreProblem};
 
 pub use report::{OutageAct, OutageLine, OutagePerson, OutageReport, OutageStanding};
 use state::{Begun, Health, Kept, Over};
-pub use state::{OutageBy, OutageMode, OutagePeriod, OutageSwitch};
+pub use state::{OutageBy, OutageMode, OutagePeriod};
+pub use store::OutageSwitch;
 
 use crate::Sessions;
 
@@ -211,7 +212,7 @@ impl Outage {
         let kept = read_one(self.store.as_ref(), provider).await?;
         let changed = change(&kept);
         if changed.switch != kept.switch {
-            self.store.set_note(&switch_key(provider), changed.switch.as_str().to_owned()).await?;
+            self.store.switch_outage(provider, changed.switch, at, actor.to_owned()).await?;
         }
         let did = match (kept.now, changed.now) {
             (None, Some(begun)) => {
@@ -308,6 +309,7 @@ fn past_key(provider: &ProviderId) -> String {
     format!("outages-past:{provider}")
 }
 
+/// As [`Store::switch_outage`] writes it.
 fn switch_key(provider: &ProviderId) -> String {
     format!("outage-switch:{provider}")
 }

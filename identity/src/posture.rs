@@ -217,7 +217,7 @@ fn read_csv(body: &[u8]) -> Result<Vec<Told>, Vec<PosturePlace>> {
     })?;
     let table = Table::read(text, &COLUMNS).map_err(|problems| {
         let place = |problem: &crate::CsvProblem| format!("line {}, column {}", problem.line, problem.column);
-        problems.iter().map(|one| PosturePlace { place: place(one), reason: one.reason.clone() }).collect::<Vec<_>>()
+        problems.iter().map(|one| PosturePlace { place: place(one), reason: one.fault.en() }).collect::<Vec<_>>()
     })?;
     let text = |cell: Option<Cell<'_>>| cell.map(|cell| cell.text.to_owned());
     let told = table.rows.iter().map(|row| Told {

@@ -135,7 +135,7 @@ impl Sessions {
     }
 
     /// Opens a session with its first token. Always a new session with a new id: at sign-in, step-up and user switch
-    /// alike; whoever calls ends the session it replaces. On a shared device the others are parked or ended in the same
+    /// alike. After a step-up the one before ends in the same step; otherwise whoever calls ends what it replaces. On a shared device the others are parked or ended in the same
     /// step.
     ///
     /// # Errors
@@ -144,6 +144,7 @@ impl Sessions {
         let class = opening.device.as_ref().map(|device| device.class);
         let span = self.spans.load().of(class);
         let (vouched, others) = (opening.vouched, others(&span));
+        let (vouched_at, replaces, code) = (opening.vouched_at, opening.replaces, opening.code);
         let (session, mut person, host) = record(opening, at, at.after(span.absolute));
         let token = SessionToken::random();
         let token_hash = hash(token.expose());
@@ -153,7 +154,16 @@ impl Sessions {
         }
         // If it is ended before it is kept (its device was revoked this very moment), it is not kept.
         let generation = self.cache.generation();
-        let opening = NewSession { session: session.clone(), token: token_hash, host: host.clone(), others };
+        let (session_kept, host_kept) = (session.clone(), host.clone());
+        let opening = NewSession {
+            session: session_kept,
+            token: token_hash,
+            host: host_kept,
+            others,
+            vouched_at,
+            replaces,
+            code,
+        };
         let displaced = self.store.open_session(opening, session.user.to_string()).await?;
         self.forget_all(&displaced);
         if vouched == Vouched::ByStore {
@@ -314,6 +324,9 @@ fn record(opening: Opening, at: Timestamp, ends_at: Timestamp) -> (SessionRecord
         credential,
         key_model,
         authenticated_at,
+        vouched_at: _,
+        replaces: _,
+        code: _,
         in_outage,
         ends_by,
         device,

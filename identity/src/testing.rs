@@ -13,9 +13,9 @@ use policy::{
 use store::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
-    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Sqlite, Store, StoreProblem, TokenHash,
-    WhichCredential,
+    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Sqlite, Store, StoreProblem,
+    TokenHash, WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions, SignedIn};
@@ -170,8 +170,18 @@ impl Store for Counting {
     fn credential_used<'a>(&'a self, id: &'a CredentialId, used: CredentialUse) -> Answer<'a, CredentialUsed> {
         self.or_fail(self.inner.credential_used(id, used))
     }
-    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool> {
-        self.or_fail(self.inner.rename_credential(user, id, name))
+    fn had_credential<'a>(&'a self, user: &'a UserId) -> Answer<'a, bool> {
+        self.or_fail(self.inner.had_credential(user))
+    }
+    fn rename_credential<'a>(
+        &'a self,
+        user: &'a UserId,
+        id: &'a CredentialId,
+        name: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.rename_credential(user, id, name, at, actor))
     }
     fn remove_credential<'a>(
         &'a self,
@@ -362,6 +372,15 @@ impl Store for Counting {
     }
     fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool> {
         self.or_fail(self.inner.end_outage(provider, at, actor))
+    }
+    fn switch_outage<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        position: OutageSwitch,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.switch_outage(provider, position, at, actor))
     }
     fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {
         self.or_fail(self.inner.note(key))

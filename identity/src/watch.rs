@@ -115,17 +115,20 @@ impl Watch {
                 | Change::CertificateRevoked(_)
                 | Change::PostureChanged => is_ledger_changed = true,
                 Change::PersonAdded(_)
-                | Change::PersonChanged(_)
+                | Change::PersonChanged { .. }
                 | Change::PersonDisabled(_)
                 | Change::PersonEnabled(_)
                 | Change::CredentialAdded { .. }
+                | Change::CredentialRenamed { .. }
                 | Change::CredentialRemoved { .. }
                 | Change::InvitationMade(_)
                 | Change::InvitationUsed(_)
                 | Change::InvitationRevoked(_)
                 | Change::PolicyProposed(_)
                 | Change::PolicyApproved(_) => {}
-                Change::OutageBegan(_) | Change::OutageEnded(_) => is_outage_changed = true,
+                Change::OutageBegan(_) | Change::OutageEnded(_) | Change::OutageSwitched { .. } => {
+                    is_outage_changed = true;
+                }
             }
         }
         if is_ledger_changed {

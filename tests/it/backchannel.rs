@@ -116,6 +116,17 @@ async fn a_token_by_name_ends_the_persons_sessions_and_nobody_elses() {
 }
 
 #[tokio::test]
+async fn a_token_that_only_calls_itself_jwt_is_heard_for_what_it_holds() {
+    let lobby = Lobby::open();
+    for typ in ["JWT", "jwt", "application/logout+jwt"] {
+        let mut clerk = lobby.clerk().await;
+        let header = json!({ "alg": "RS256", "kid": "test-1", "typ": typ });
+        lobby.say(&lobby.token(&header, &lobby.claims()).await).await.expect(200);
+        assert!(!lobby.is_in(&mut clerk).await, "{typ}");
+    }
+}
+
+#[tokio::test]
 async fn a_token_is_heard_once() {
     let lobby = Lobby::open();
     let token = lobby.token(&header(), &lobby.claims()).await;
@@ -157,7 +168,9 @@ async fn each_token_that_is_not_in_due_form_is_refused_for_what_it_is() {
         ("another event", &["events"], header(), with("events", json!({ "https://evil.test/event": {} }))),
         ("about nobody", &["subject", "malformed"], header(), nobody),
         ("an ID token's nonce", &["nonce"], header(), with("nonce", json!("n-1"))),
-        ("an ID token", &["kind"], typed("JWT"), lobby.claims()),
+        ("an ID token", &["events"], typed("JWT"), without("events")),
+        ("an ID token that names the event", &["nonce"], typed("JWT"), with("nonce", json!("n-1"))),
+        ("a security event of another kind", &["kind"], typed("secevent+jwt"), lobby.claims()),
         ("an access token", &["kind"], typed("at+jwt"), lobby.claims()),
         (
             "an algorithm not agreed",

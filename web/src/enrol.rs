@@ -103,7 +103,7 @@ impl Site {
                 if !self.may_enrol_now(&signed_in).await? {
                     return Err(Fault::NoKey);
                 }
-                Enrolment::FirstSignIn(Box::new(signed_in.person))
+                Enrolment::FirstSignIn(Box::new(signed_in))
             }
             (None, None) => match request.usable_session() {
                 Some(session) => Enrolment::Own(session.clone()),

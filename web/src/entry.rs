@@ -13,7 +13,7 @@ use http::{Response, StatusCode};
 use identity::{HandOffProblem, Opening, Session, SessionToken};
 use policy::Assurance;
 use serde::{Deserialize, Serialize};
-use store::StoreProblem;
+use store::{Lapsed, StoreProblem};
 use tracing::warn;
 
 use crate::site::{Answer, store_fault};
@@ -154,8 +154,9 @@ impl Site {
             Ok(opened) => Ok(opened),
             Err(StoreProblem::NotInForce(lapsed)) => {
                 warn!(request = %request.request, %lapsed, "nobody was signed in");
-                let note = Note::new(Event::SignInFailed, request.at).code("not-in-force");
-                Err(self.record(request, note).await.err().unwrap_or(Fault::SignInRefused))
+                let (code, fault) = lapse(lapsed);
+                let note = Note::new(Event::SignInFailed, request.at).code(code);
+                Err(self.record(request, note).await.err().unwrap_or(fault))
             }
             Err(problem) => {
                 warn!(request = %request.request, %problem, "a session could not be opened");
@@ -265,6 +266,15 @@ impl Site {
             headers::set(&mut response, REFRESH, refresh);
         }
         response
+    }
+}
+
+/// What the log and the person are told of what was in force no more when the session was to open.
+fn lapse(lapsed: Lapsed) -> (&'static str, Fault) {
+    match lapsed {
+        Lapsed::Person | Lapsed::Device | Lapsed::Credential | Lapsed::Roles => ("not-in-force", Fault::SignInRefused),
+        Lapsed::Session | Lapsed::SignIn => ("ended-meanwhile", Fault::SignInExpired),
+        Lapsed::Code => ("temporary-code-void", Fault::CodeVoid),
     }
 }
 

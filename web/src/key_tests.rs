@@ -258,6 +258,87 @@ async fn who_may_enrols_at_the_first_sign_in_and_never_a_second_time() {
 }
 
 #[tokio::test]
+async fn who_lost_their_only_key_is_invited_and_enrols_none_at_the_provider() {
+    let provider = format!("{SECOND_FACTOR}enrol_at_first_sign_in = true\n");
+    let hospital = Hospital::with_keys("", &provider).await;
+    let mut browser = Browser::at(None);
+    let (place, _) = browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+    let pending = place.split("p=").nth(1).unwrap().to_owned();
+    browser.enrol(&hospital, &mut SoftKey::new(), &json!({ "pending": pending })).await;
+    let session = hospital.store.sessions().await.unwrap().remove(0).0;
+    let passkeys = &hospital.site.parts.passkeys;
+    passkeys.remove(&session.user, &session.credential.unwrap(), "u-desk", hospital.now()).await.unwrap();
+    let mut again = Browser::at(None);
+    let (_, refused) = again.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN, "whoever stole the password gets no key");
+    assert!(text(&refused).contains("パスキーの登録が必要です"), "{}", text(&refused));
+}
+
+/// The provider says that somebody signed out there, and whoever looks after people that somebody left.
+async fn ends_meanwhile(hospital: &Hospital, user: &UserId) -> [SessionsOf; 3] {
+    let person = hospital.store.person(user).await.unwrap().unwrap();
+    let (provider, subject) = (person.provider, person.subject);
+    [
+        SessionsOf::ProviderSession { provider: provider.clone(), sid: "provider-session".into(), subject: None },
+        SessionsOf::Subject { provider, subject },
+        SessionsOf::User(user.clone()),
+    ]
+}
+
+#[tokio::test]
+async fn a_sign_in_that_waits_for_its_second_factor_ends_with_the_sessions() {
+    let hospital = Hospital::with_keys("", &format!("{SECOND_FACTOR}enrol_at_first_sign_in = true\n")).await;
+    let mut browser = Browser::at(None);
+    let (place, _) = browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+    let mut key = SoftKey::new();
+    browser.enrol(&hospital, &mut key, &json!({ "pending": place.split("p=").nth(1).unwrap() })).await;
+    let user = hospital.store.sessions().await.unwrap().remove(0).0.user;
+    for of in ends_meanwhile(&hospital, &user).await {
+        hospital.pass_seconds(5);
+        let mut browser = Browser::at(None);
+        let (place, _) = browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+        let facts = json!({ "for": "second-factor", "pending": place.split("p=").nth(1).unwrap() });
+        hospital.pass_seconds(1);
+        hospital.store.end_sessions(of.clone(), hospital.now(), "gateway:provider".into()).await.unwrap();
+        hospital.pass_seconds(1);
+        let late = browser.touch(&hospital, &mut key, &facts).await;
+        assert_eq!(
+            (late.status(), &said(&late)["code"]),
+            (StatusCode::BAD_REQUEST, &json!("sign-in-expired")),
+            "{of:?}"
+        );
+        assert!(hospital.store.sessions().await.unwrap().is_empty(), "{of:?}");
+        assert!(hospital.lines().contains("ended-meanwhile"), "and the record says why");
+    }
+    hospital.pass_seconds(5);
+    let (place, _) = browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+    let facts = json!({ "for": "second-factor", "pending": place.split("p=").nth(1).unwrap() });
+    assert_eq!(browser.touch(&hospital, &mut key, &facts).await.status(), StatusCode::OK, "who begins anew is in");
+}
+
+#[tokio::test]
+async fn a_step_up_comes_to_nothing_when_the_session_ends_before_it() {
+    let hospital = Hospital::with_keys("", "").await;
+    let mut key = provider_person_with_key(&hospital).await;
+    let mut browser = Browser::at(None);
+    browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
+    let user = hospital.store.sessions().await.unwrap().remove(0).0.user;
+    hospital.pass_seconds(1);
+    let facts = json!({ "for": "step-up", "again": "aal3" });
+    let begun = said(&browser.login_json(&hospital, "/passkey/begin", &facts).await);
+    // This process has not heard of it yet: the session is still in its memory.
+    let of = SessionsOf::User(user.clone());
+    hospital.store.end_sessions(of, hospital.now(), "gateway:provider".into()).await.unwrap();
+    hospital.pass_seconds(1);
+    let mut finish = facts.clone();
+    finish["ceremony"] = begun["ceremony"].clone();
+    finish["credential"] = key.get(&begun["options"]);
+    let late = browser.login_json(&hospital, "/passkey/finish", &finish).await;
+    assert_eq!((late.status(), &said(&late)["code"]), (StatusCode::BAD_REQUEST, &json!("sign-in-expired")));
+    assert!(hospital.store.sessions().await.unwrap().is_empty(), "a logout is not undone by a touch");
+}
+
+#[tokio::test]
 async fn a_step_up_by_passkey_takes_the_place_of_the_session() {
     let hospital = Hospital::with_keys("", "").await;
     let mut key = provider_person_with_key(&hospital).await;

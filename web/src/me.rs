@@ -67,7 +67,8 @@ impl Site {
         self.check_origin(request)?;
         let (user, key) = own_key(request)?;
         let name = query::field(&request.body, "name").ok_or(Fault::BadRequest)?;
-        let renamed = self.parts.passkeys.rename(&user, &key, &name).await.map_err(|problem| store_fault(&problem))?;
+        let renamed = self.parts.passkeys.rename(&user, &key, &name, user.as_str(), request.at).await;
+        let renamed = renamed.map_err(|problem| store_fault(&problem))?;
         done(renamed)
     }
 

@@ -177,7 +177,7 @@ impl Site {
 fn answer_to(reason: PasskeyRefusal) -> Fault {
     match reason {
         PasskeyRefusal::Model => Fault::KeyNotAllowed,
-        PasskeyRefusal::Void => Fault::SignInExpired,
+        PasskeyRefusal::Void | PasskeyRefusal::SessionOver => Fault::SignInExpired,
         PasskeyRefusal::Invitation => Fault::CodeVoid,
         PasskeyRefusal::Malformed
         | PasskeyRefusal::Challenge

@@ -106,14 +106,14 @@ impl Site {
     }
 
     /// Whether who was just vouched for by their provider may enrol a passkey on that word alone: if the operator says
-    /// so, and only as long as they have none at all.
+    /// so, and only if they never had one: who lost all their keys is invited.
     pub(crate) async fn may_enrol_now(&self, signed_in: &SignedIn) -> Result<bool, Fault> {
         let provider = self.config().providers.iter().find(|one| one.id == signed_in.person.provider);
         if !provider.is_some_and(|provider| provider.enrol_at_first_sign_in) {
             return Ok(false);
         }
-        let keys = self.parts.passkeys.of(&signed_in.person.id).await.map_err(|problem| store_fault(&problem))?;
-        Ok(keys.is_empty())
+        let had_any = self.parts.passkeys.had_any(&signed_in.person.id).await;
+        Ok(!had_any.map_err(|problem| store_fault(&problem))?)
     }
 }
 

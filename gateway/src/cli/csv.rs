@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use identity::ImportProblem;
+use identity::{CsvProblem, ImportProblem};
 
 use crate::failure::Failure;
 
@@ -30,9 +30,16 @@ pub fn read_file(file: &Path) -> Result<String, Failure> {
 pub fn import_failure(problem: ImportProblem, file: &Path) -> Failure {
     match problem {
         ImportProblem::Lines(lines) => {
-            let lines =
-                lines.iter().map(|one| format!("{}:{}:{}: {}", file.display(), one.line, one.column, one.reason));
-            Failure::input(format!("{}\nnothing was imported", lines.collect::<Vec<_>>().join("\n")))
+            let place = |one: &CsvProblem| format!("{}:{}:{}", file.display(), one.line, one.column);
+            let said = |one: &CsvProblem| {
+                let fault = &one.fault;
+                format!("{}: {}: {}\n    {}", place(one), fault.code(), fault.en(), fault.ja())
+            };
+            let lines = lines.iter().map(said);
+            Failure::input(format!(
+                "{}\nnothing was imported / 何も取り込んでいません",
+                lines.collect::<Vec<_>>().join("\n")
+            ))
         }
         ImportProblem::People(problem) => crate::cli::user::failure(problem),
     }

@@ -233,6 +233,7 @@ pub fn failure(problem: PeopleProblem) -> Failure {
             Failure::no(problem.to_string())
         }
         PeopleProblem::NoDirectory
+        | PeopleProblem::NoProvider
         | PeopleProblem::NotLocal
         | PeopleProblem::Login
         | PeopleProblem::LoginTaken(_)

@@ -82,7 +82,7 @@ fn session(device: &DeviceId) -> NewSession {
         checked_at: NOW,
     };
     let host = Host::parse("login.example.jp").unwrap();
-    NewSession { session, token: TokenHash([1; 32]), host, others: Others::Keep }
+    NewSession::new(session, TokenHash([1; 32]), host, Others::Keep)
 }
 
 fn codes(notes: &[Note]) -> Vec<&'static str> {
@@ -170,4 +170,60 @@ async fn a_lock_is_told_once_for_each_time_and_never_of_a_session_in_use() {
     whose.look(&*shelf.store, later).await;
     let much_later = later.after(Duration::from_secs(200));
     assert_eq!(whose.locked(much_later, |_| Some(lock), |_| false).len(), 1, "used since, and locked again");
+}
+
+#[tokio::test]
+async fn which_roles_were_given_and_taken_stands_in_the_line() {
+    let shelf = Shelf::open("roles");
+    let role = |name: &str| policy::RoleId::parse(name).unwrap();
+    let person = Person { roles: vec![role("nurse")], ..nurse() };
+    shelf.store.add_person(person.clone(), "cli:root".to_owned()).await.unwrap();
+    let change = async |change: store::PersonChange| {
+        shelf.store.change_person(&person.id, change, NOW, "u-9".to_owned()).await.unwrap()
+    };
+    let roles = Some(vec![role("nurse"), role("doctor")]);
+    assert!(change(store::PersonChange { roles, ..store::PersonChange::default() }).await);
+    let unit = Some("ICU".to_owned());
+    assert!(change(store::PersonChange { unit, ..store::PersonChange::default() }).await);
+    shelf.store.confirm_roles(&person.id, Vec::new(), NOW, "gateway:provider".to_owned()).await.unwrap();
+    let notes = shelf.notes(&mut Whose::default()).await;
+    let changed: Vec<_> = notes.iter().filter(|note| note.event == Event::PersonChanged).collect();
+    let said: Vec<_> = changed.iter().map(|note| (note.roles_before.clone(), note.roles.clone())).collect();
+    let both = vec![role("doctor"), role("nurse")];
+    assert_eq!(said, [(Some(vec![role("nurse")]), Some(both.clone())), (None, None), (Some(both), Some(Vec::new()))]);
+    assert!(changed.iter().all(|note| note.user.as_ref() == Some(&person.id) && note.login.is_some()));
+}
+
+#[tokio::test]
+async fn a_renamed_key_and_a_turned_switch_are_recorded_with_who_did_it() {
+    let shelf = Shelf::open("renamed");
+    let person = nurse();
+    shelf.store.add_person(person.clone(), "cli:root".to_owned()).await.unwrap();
+    let key = store::Credential {
+        id: CredentialId(vec![1, 2]),
+        user: person.id.clone(),
+        name: "鍵".to_owned(),
+        model: policy::Aaguid::new([7; 16]),
+        passkey: store::Secret("{}".to_owned()),
+        counter: 0,
+        device_bound: true,
+        added_at: NOW,
+        used_at: None,
+        added_by: "cli:root".to_owned(),
+        proofing: "職員証".to_owned(),
+    };
+    shelf.store.add_credential(key.clone(), store::WhichCredential::Any, "cli:root".to_owned()).await.unwrap();
+    let own = person.id.to_string();
+    assert!(shelf.store.rename_credential(&person.id, &key.id, "青い鍵".to_owned(), NOW, own.clone()).await.unwrap());
+    let provider = ProviderId::parse("main").unwrap();
+    let position = store::OutageSwitch::On;
+    assert!(shelf.store.switch_outage(&provider, position, NOW, "u-9".to_owned()).await.unwrap());
+    let notes = shelf.notes(&mut Whose::default()).await;
+    let of = |event| notes.iter().find(|note| note.event == event).unwrap();
+    let renamed = of(Event::KeyRenamed);
+    assert_eq!((renamed.user.as_ref(), renamed.actor.as_deref()), (Some(&person.id), Some(own.as_str())));
+    assert_eq!(renamed.key, of(Event::KeyAdded).key, "the same key, by its digest");
+    let switched = of(Event::OutageSwitched);
+    assert_eq!((switched.provider.as_ref(), switched.code.as_deref()), (Some(&provider), Some("on")));
+    assert_eq!(switched.actor.as_deref(), Some("u-9"));
 }

@@ -71,10 +71,11 @@ impl Whose {
             | Change::SessionChanged(_)
             | Change::SessionEnded(_)
             | Change::PersonAdded(_)
-            | Change::PersonChanged(_)
+            | Change::PersonChanged { .. }
             | Change::PersonDisabled(_)
             | Change::PersonEnabled(_)
             | Change::CredentialAdded { .. }
+            | Change::CredentialRenamed { .. }
             | Change::CredentialRemoved { .. }
             | Change::InvitationMade(_)
             | Change::InvitationUsed(_)
@@ -87,6 +88,7 @@ impl Whose {
             | Change::PostureChanged
             | Change::OutageBegan(_)
             | Change::OutageEnded(_)
+            | Change::OutageSwitched { .. }
             | Change::PolicyProposed(_)
             | Change::PolicyApproved(_) => {}
         }

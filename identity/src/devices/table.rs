@@ -9,7 +9,7 @@ use store::{DeviceChange, DeviceRecord, DeviceWrite, StoreProblem};
 
 use super::Devices;
 use crate::ImportProblem;
-use crate::csv::{BEGIN, Cell, Column, CsvProblem, Row, Table, write_row};
+use crate::csv::{BEGIN, Cell, Column, CsvFault, CsvProblem, Row, Table, shown, write_row};
 
 const COLUMNS: [Column; 12] = [
     Column { name: "id", ja: "端末名", required: true },
@@ -142,11 +142,11 @@ fn asked(
     named: &mut BTreeSet<DeviceId>,
 ) -> Result<Option<DeviceWrite>, CsvProblem> {
     let cell = |name| table.cell(row, name);
-    let missing = |reason: &str| CsvProblem { line: row.line, column: 1, reason: reason.to_owned() };
-    let id_cell = cell("id").ok_or_else(|| missing("the column `id` is missing"))?;
-    let id = DeviceId::parse(id_cell.text).map_err(|problem| id_cell.problem(problem))?;
+    let missing = |fault| CsvProblem { line: row.line, column: 1, fault };
+    let id_cell = cell("id").ok_or_else(|| missing(CsvFault::DeviceName))?;
+    let id = DeviceId::parse(id_cell.text).map_err(|_| id_cell.problem(CsvFault::DeviceName))?;
     if !named.insert(id.clone()) {
-        return Err(id_cell.problem("the device is in the table twice"));
+        return Err(id_cell.problem(CsvFault::DeviceTwice));
     }
     let text = |name| cell(name).map(short).transpose();
     let day = |name, read: fn(Cell<'_>, UtcOffset) -> Result<Option<Timestamp>, CsvProblem>| {
@@ -166,8 +166,8 @@ fn asked(
         return Ok(difference(known, change).map(|change| DeviceWrite::Change(id, change)));
     }
     let class = change.class.ok_or_else(|| {
-        let reason = "the device is not in the ledger yet; say its class";
-        cell("class").map_or_else(|| missing(reason), |cell| cell.problem(reason))
+        let at = cell("class");
+        at.map_or_else(|| missing(CsvFault::ClassMissing), |cell| cell.problem(CsvFault::ClassMissing))
     })?;
     Ok(Some(DeviceWrite::Add(DeviceRecord {
         asset: change.asset.unwrap_or_default(),
@@ -208,13 +208,13 @@ fn is_same_day(day: Option<Timestamp>, moment: Option<Timestamp>) -> bool {
 fn class(cell: Cell<'_>) -> Result<DeviceClass, CsvProblem> {
     DeviceClass::parse(cell.text).ok_or_else(|| {
         let known: Vec<&str> = DeviceClass::ALL.iter().map(|class| class.as_str()).collect();
-        cell.problem(format_args!("`{}` is not a class; use one of {}", cell.text, known.join(", ")))
+        cell.problem(CsvFault::Class { class: shown(cell.text), known: known.join(", ") })
     })
 }
 
 fn short(cell: Cell<'_>) -> Result<String, CsvProblem> {
     if cell.text.chars().count() > TEXT_CHARS_MAX || cell.text.chars().any(char::is_control) {
-        return Err(cell.problem(format_args!("at most {TEXT_CHARS_MAX} characters in one line")));
+        return Err(cell.problem(CsvFault::Text { most: TEXT_CHARS_MAX }));
     }
     Ok(cell.text.to_owned())
 }
@@ -225,7 +225,7 @@ fn first_day(cell: Cell<'_>, offset: UtcOffset) -> Result<Option<Timestamp>, Csv
         return Ok(None);
     }
     let read = Timestamp::parse_date(&hyphened(cell.text), offset);
-    let wrong = || cell.problem(format_args!("`{}` is not a day; write it as `2027-03-31`", cell.text));
+    let wrong = || cell.problem(CsvFault::Day { day: shown(cell.text) });
     read.map(Some).ok_or_else(wrong)
 }
 

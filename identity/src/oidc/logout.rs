@@ -166,7 +166,7 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// Ends the sessions of a `sid`, or of a `sub` where there is none. Told both, those sessions of the person end too of
+/// Ends the sessions of a `sid`, or of a `sub` where there is none, and the sign-ins under way. Told both, those sessions of the person end too of
 /// which the provider never said a `sid`: they may be meant.
 async fn end(
     store: &dyn Store,
@@ -179,10 +179,8 @@ async fn end(
     let of = match (told.session, told.subject) {
         (Some(sid), subject) => {
             if let Some(subject) = subject.clone() {
-                let theirs = store.sessions_of(SessionsOf::Subject { provider: provider.clone(), subject }).await?;
-                for (session, _) in theirs.into_iter().filter(|(session, _)| session.provider_session.is_none()) {
-                    ended.extend(store.end_session(session.id, at, ACTOR.to_owned()).await?);
-                }
+                let unnamed = SessionsOf::SubjectUnnamed { provider: provider.clone(), subject };
+                ended.extend(store.end_sessions(unnamed, at, ACTOR.to_owned()).await?);
             }
             SessionsOf::ProviderSession { provider, sid, subject }
         }
@@ -246,7 +244,7 @@ impl<'a> Signed<'a> {
         }
         let algorithm = serde_json::from_value(Value::String(header.alg.clone())).ok();
         let algorithm = algorithm.filter(|one| ALLOWED_ALGORITHMS.contains(one)).ok_or(Rejection::Signature)?;
-        if header.typ.as_deref().is_some_and(|kind| !is_logout_token(kind)) {
+        if header.typ.as_deref().is_some_and(|kind| !may_be_logout_token(kind)) {
             return Err(Rejection::Kind);
         }
         Ok(Self { algorithm, key: header.kid, message, claims, signature })
@@ -269,10 +267,11 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The media type may be written in full (RFC 7515 section 4.1.9).
-fn is_logout_token(kind: &str) -> bool {
+/// The media type may be written in full (RFC 7515 section 4.1.9). Keycloak before 24 calls every token `JWT`; what
+/// makes one a logout token is the event that it must hold and the nonce that it must not (docs/decisions/0031).
+fn may_be_logout_token(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
-    kind.strip_prefix("application/").unwrap_or(&kind) == "logout+jwt"
+    matches!(kind.strip_prefix("application/").unwrap_or(&kind), "logout+jwt" | "jwt")
 }
 
 fn decoded<T: serde::de::DeserializeOwned>(part: &str) -> Option<T> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
+use store::OutageSwitch;
 
 /// Failures in a row, beside the configured time, before a provider counts as gone: a machine that slept, or a clock
 /// that jumped, makes one failure look old.
@@ -38,19 +39,6 @@ pub enum OutageBy {
     Automatic,
     /// A person.
     Switch,
-}
-
-/// Where a person set the switch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum OutageSwitch {
-    /// An outage, whatever the provider does.
-    On,
-    /// No outage, whatever the provider does.
-    Off,
-    /// As the provider answers.
-    #[default]
-    Automatic,
 }
 
 /// From the beginning of an outage to its end.
@@ -98,27 +86,6 @@ pub(super) struct Health {
     pub(super) reason: Option<String>,
     failures: u32,
     answers: u32,
-}
-
-impl OutageSwitch {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::On, Self::Off, Self::Automatic];
-
-    /// Its word on the command line and in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::On => "on",
-            Self::Off => "off",
-            Self::Automatic => "auto",
-        }
-    }
-
-    /// Reads the word.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|switch| switch.as_str() == text)
-    }
 }
 
 impl OutageBy {

@@ -120,12 +120,27 @@ impl Passkeys {
         Ok(self.of(user).await?.iter().any(|passkey| passkey.is_allowed))
     }
 
+    /// Whether a person ever had a passkey, a removed one too.
+    ///
+    /// # Errors
+    /// [`StoreProblem`].
+    pub async fn had_any(&self, user: &UserId) -> Result<bool, StoreProblem> {
+        self.store.had_credential(user).await
+    }
+
     /// Gives a person's passkey another name. False if they have no such key.
     ///
     /// # Errors
     /// [`StoreProblem`].
-    pub async fn rename(&self, user: &UserId, id: &CredentialId, name: &str) -> Result<bool, StoreProblem> {
-        self.store.rename_credential(user, id, short_name(name)).await
+    pub async fn rename(
+        &self,
+        user: &UserId,
+        id: &CredentialId,
+        name: &str,
+        actor: &str,
+        at: Timestamp,
+    ) -> Result<bool, StoreProblem> {
+        self.store.rename_credential(user, id, short_name(name), at, actor.to_owned()).await
     }
 
     /// Removes a person's passkey and ends the sessions that were opened with it. False if they have no such key.

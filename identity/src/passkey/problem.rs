@@ -106,6 +106,8 @@ refusals! {
     Known = "passkey-known-already"
     /// The invitation is unknown, out of time, used or revoked.
     Invitation = "invitation-void"
+    /// The session or the sign-in out of which the passkey was to be enrolled was ended meanwhile.
+    SessionOver = "passkey-session-over"
     /// The person has as many passkeys as one may have.
     TooMany = "passkey-too-many"
 }

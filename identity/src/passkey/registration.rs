@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Assurance, Timestamp, UserId};
+use policy::{Assurance, SessionId, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::{
@@ -15,9 +15,9 @@ use webauthn_rs::prelude::{Credential as Kept, Passkey as Checked, PasskeyRegist
 use super::ceremony::{keep, take, unreadable};
 use super::problem::refusal_of;
 use super::{Answer, Begun, Passkey, PasskeyProblem, PasskeyRefusal, Passkeys, Proven, answer, short_name};
-use crate::Session;
 use crate::people::{InvitationCode, People};
 use crate::secret::{from_hex, hex};
+use crate::{Session, SignedIn};
 
 const KIND: &str = "passkey-enrolment";
 /// How recently a person must have proved who they are to add a passkey by themselves.
@@ -36,8 +36,8 @@ pub enum Enrolment {
     /// A session of their own, in which they proved by two factors who they are, a moment ago.
     Own(Arc<Session>),
     /// The word of their provider, a moment ago, where the operator trusts it for that and as long as they have no
-    /// passkey at all.
-    FirstSignIn(Box<Person>),
+    /// passkey at all and never had one.
+    FirstSignIn(Box<SignedIn>),
 }
 
 /// Who somebody is, by their own word.
@@ -70,8 +70,8 @@ struct Waiting {
 enum Right {
     Invited { code: String, user: String },
     First { code: String, subject: String, login: String, name: String },
-    Own { user: String },
-    FirstSignIn { user: String, provider: String },
+    Own { user: String, session: String },
+    FirstSignIn { user: String, provider: String, provider_session: Option<String>, vouched_at: i64 },
 }
 
 impl Passkeys {
@@ -148,16 +148,19 @@ impl Passkeys {
                     return Err(PasskeyProblem::ProveFirst);
                 }
                 let person = self.person(&session.who.user).await?;
-                Ok((Right::Own { user: person.id.as_str().to_owned() }, person))
+                let session = session.id().to_string();
+                Ok((Right::Own { user: person.id.as_str().to_owned(), session }, person))
             }
-            Enrolment::FirstSignIn(person) => {
-                if !self.store.credentials_of(&person.id).await?.is_empty() {
+            Enrolment::FirstSignIn(signed_in) => {
+                let SignedIn { person, provider_session, .. } = *signed_in;
+                if self.store.had_credential(&person.id).await? {
                     return Err(PasskeyRefusal::Known.into());
                 }
-                self.store.remember_person(Person::clone(&person)).await?;
+                let vouched_at = person.confirmed_at.unix_micros();
+                self.store.remember_person(person.clone()).await?;
                 let person = self.person(&person.id).await?;
                 let (user, provider) = (person.id.as_str().to_owned(), person.provider.as_str().to_owned());
-                Ok((Right::FirstSignIn { user, provider }, person))
+                Ok((Right::FirstSignIn { user, provider, provider_session, vouched_at }, person))
             }
         }
     }
@@ -216,16 +219,19 @@ impl Passkeys {
                     |invitation: &Invitation| Redemption::FirstAdministrator(person, vouched(credential, invitation));
                 self.redeem(&code, at, actor, redemption).await?
             }
-            Right::Own { user: _ } => {
+            Right::Own { user: _, session } => {
+                let session = SessionId::parse(&session).ok_or(PasskeyRefusal::SessionOver)?;
+                let proven_since = before(at, PROOF_AGE_MAX);
                 credential.added_by.clone_from(&actor);
                 credential.proofing = "own passkey or two factors at the provider".to_owned();
-                self.add(credential, WhichCredential::Any, &actor).await?;
+                self.add(credential, WhichCredential::Own { session, proven_since }, &actor).await?;
                 actor
             }
-            Right::FirstSignIn { user: _, provider } => {
+            Right::FirstSignIn { user: _, provider, provider_session, vouched_at } => {
+                let vouched_at = Timestamp::from_unix_micros(vouched_at);
                 credential.added_by.clone_from(&actor);
                 credential.proofing = format!("first sign-in at the provider `{provider}`");
-                self.add(credential, WhichCredential::First, &actor).await?;
+                self.add(credential, WhichCredential::First { vouched_at, provider_session }, &actor).await?;
                 actor
             }
         };
@@ -272,7 +278,7 @@ impl Right {
     /// Whose passkey it will be.
     fn user(&self, people: &People) -> Result<UserId, PasskeyProblem> {
         match self {
-            Self::Invited { user, .. } | Self::Own { user } | Self::FirstSignIn { user, .. } => {
+            Self::Invited { user, .. } | Self::Own { user, .. } | Self::FirstSignIn { user, .. } => {
                 UserId::parse(user).map_err(|problem| StoreProblem::Corrupt(problem.to_string()).into())
             }
             Self::First { subject, .. } => Ok(people.local_id(subject)),
@@ -285,10 +291,16 @@ fn vouched(credential: Credential, invitation: &Invitation) -> Credential {
     Credential { added_by: invitation.made_by.clone(), proofing: invitation.proofing.clone(), ..credential }
 }
 
+fn before(at: Timestamp, span: Duration) -> Timestamp {
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_unix_micros(at.unix_micros().saturating_sub(micros))
+}
+
 fn refused(problem: StoreProblem) -> PasskeyProblem {
     match problem {
         StoreProblem::Exists(_) => PasskeyRefusal::Known.into(),
         StoreProblem::Full => PasskeyRefusal::TooMany.into(),
+        StoreProblem::NotInForce(Lapsed::Session | Lapsed::SignIn | Lapsed::Code) => PasskeyRefusal::SessionOver.into(),
         StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Device | Lapsed::Roles) => {
             PasskeyRefusal::Disabled.into()
         }

@@ -178,8 +178,14 @@ async fn a_passkey_is_renamed_and_removed_by_its_owner_alone() {
     let (sato, suzuki) = (clinic.enrol("sato").await, clinic.enrol("suzuki").await);
     let [key] = <[Passkey; 1]>::try_from(clinic.passkeys.of(&sato.id).await.unwrap()).unwrap();
     assert_eq!((key.name.as_str(), key.added_by.as_str()), ("青いキー", "cli:test"));
-    assert!(!clinic.passkeys.rename(&suzuki.id, &key.id, "mine").await.unwrap());
-    assert!(clinic.passkeys.rename(&sato.id, &key.id, " \u{7}赤いキー ").await.unwrap());
+    let rename = async |user: &UserId, name: &str| {
+        clinic.passkeys.rename(user, &key.id, name, user.as_str(), START).await.unwrap()
+    };
+    assert!(!rename(&suzuki.id, "mine").await);
+    assert!(rename(&sato.id, " \u{7}赤いキー ").await);
+    let told = clinic.store.events_after(0, 100).await.unwrap().pop().unwrap();
+    let renamed = store::Change::CredentialRenamed { user: sato.id.clone(), credential: key.id.clone() };
+    assert_eq!((told.change, told.actor.as_str()), (renamed, sato.id.as_str()));
     assert_eq!(clinic.passkeys.of(&sato.id).await.unwrap()[0].name, "赤いキー");
     assert!(!clinic.passkeys.remove(&suzuki.id, &key.id, "x", START).await.unwrap());
     assert!(clinic.passkeys.remove(&sato.id, &key.id, sato.id.as_str(), START).await.unwrap());

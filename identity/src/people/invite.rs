@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use policy::{DeviceId, Timestamp, UserId};
-use store::{
-    Invitation, InvitationId, Invited, PEOPLE_READ_MAX, PeopleFilter, Person, Purpose, SessionsOf, StoreProblem,
-};
+use store::{Invitation, InvitationId, Invited, PEOPLE_READ_MAX, PeopleFilter, Person, Purpose, StoreProblem};
 
 use super::{InvitationCode, People, PeopleProblem, is_local, text};
 use crate::secret::random;
@@ -124,19 +122,13 @@ impl People {
         self.store.invitations().await
     }
 
-    /// Revokes an invitation; with a temporary code end the sessions that it opened. False if it is not in force.
+    /// Revokes an invitation; with a temporary code end the sessions that it opened, in the same step. False if it is
+    /// not in force.
     ///
     /// # Errors
     /// [`StoreProblem`].
     pub async fn revoke_invitation(&self, id: InvitationId, actor: &str, at: Timestamp) -> Result<bool, StoreProblem> {
-        let all = self.store.invitations().await?;
-        let Some(invitation) = all.into_iter().find(|invitation| invitation.id == id) else { return Ok(false) };
-        let revoked = self.store.revoke_invitation(id, at, actor.to_owned()).await?;
-        match invitation.invited {
-            Invited::Temporary(user) => self.end_temporary_sessions(&user, actor, at).await?,
-            Invited::Passkey(_) | Invited::Device(_) | Invited::FirstAdministrator => {}
-        }
-        Ok(revoked)
+        self.store.revoke_invitation(id, at, actor.to_owned()).await
     }
 
     pub(super) async fn make(
@@ -165,20 +157,6 @@ impl People {
         };
         self.store.invite(invitation).await?;
         Ok(MadeInvitation { id, code, expires_at })
-    }
-
-    pub(super) async fn end_temporary_sessions(
-        &self,
-        user: &UserId,
-        actor: &str,
-        at: Timestamp,
-    ) -> Result<(), StoreProblem> {
-        for (session, _) in self.store.sessions_of(SessionsOf::User(user.clone())).await? {
-            if session.methods.has(policy::SignInMethod::Temporary) {
-                self.store.end_session(session.id, at, actor.to_owned()).await?;
-            }
-        }
-        Ok(())
     }
 
     /// Whether somebody in force holds a role of administrators and has a way to sign in.

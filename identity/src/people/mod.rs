@@ -41,6 +41,8 @@ pub struct People {
     /// The issuer of the local directory: the sign-in host.
     issuer: String,
     is_local: bool,
+    /// The providers, each with its issuer: whoever comes from another one has nobody who vouches for them.
+    providers: BTreeSet<(ProviderId, String)>,
     roles: BTreeSet<RoleId>,
     console: ConsoleRoles,
 }
@@ -63,7 +65,9 @@ impl People {
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
         let (is_local, roles) = (config.directory.local, config.roles.keys().cloned().collect());
-        Self { store, issuer: config.origin(&config.login_host), is_local, roles, console: config.console.clone() }
+        let named = |provider: &config::Provider| (provider.id.clone(), provider.issuer.clone());
+        let (issuer, providers) = (config.origin(&config.login_host), config.providers.iter().map(named).collect());
+        Self { store, issuer, is_local, providers, roles, console: config.console.clone() }
     }
 
     #[cfg(test)]
@@ -74,7 +78,13 @@ impl People {
         roles: BTreeSet<RoleId>,
         console: ConsoleRoles,
     ) -> Self {
-        Self { store, issuer, is_local, roles, console }
+        Self { store, issuer, is_local, providers: BTreeSet::new(), roles, console }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn with_provider(mut self, id: &ProviderId, issuer: &str) -> Self {
+        self.providers.insert((id.clone(), issuer.to_owned()));
+        self
     }
 
     /// The name under which people of the local directory are kept.
@@ -191,6 +201,15 @@ impl People {
         Ok(people)
     }
 
+    /// That what a person comes from is in the configuration: the directory, or their provider under its issuer.
+    fn demand_origin(&self, person: &Person) -> Result<(), PeopleProblem> {
+        if is_local(person) {
+            return if self.is_local { Ok(()) } else { Err(PeopleProblem::NoDirectory) };
+        }
+        let is_known = self.providers.iter().any(|(id, issuer)| *id == person.provider && *issuer == person.issuer);
+        if is_known { Ok(()) } else { Err(PeopleProblem::NoProvider) }
+    }
+
     /// Everybody of the local directory.
     async fn everybody(&self) -> Result<Vec<Person>, StoreProblem> {
         let filter = PeopleFilter { provider: Some(Self::local_provider()), ..PeopleFilter::default() };
@@ -249,17 +268,18 @@ impl People {
         let PersonChange { login, name, roles, unit } = change;
         let login = login.map(|login| login_name(&login).ok_or(PeopleProblem::Login)).transpose()?;
         let name = name.map(|name| text(&name).ok_or(PeopleProblem::Name)).transpose()?;
-        let unit = unit.map(|unit| if unit.trim().is_empty() { Some(String::new()) } else { text(&unit) });
-        let unit = unit.map(|unit| unit.ok_or(PeopleProblem::Unit)).transpose()?;
-        let roles = roles.map(|roles| self.known(roles)).transpose()?;
+        let unit = unit.map(|unit| unit_text(&unit).ok_or(PeopleProblem::Unit)).transpose()?;
+        let unknown = |role: RoleId| PeopleProblem::Role(role.as_str().to_owned());
+        let roles = roles.map(|roles| self.known(roles).map_err(unknown)).transpose()?;
         Ok(PersonChange { login, name, roles, unit })
     }
 
-    fn known(&self, mut roles: Vec<RoleId>) -> Result<Vec<RoleId>, PeopleProblem> {
+    /// Roles as they are kept, or the first that the configuration does not have.
+    fn known(&self, mut roles: Vec<RoleId>) -> Result<Vec<RoleId>, RoleId> {
         roles.sort();
         roles.dedup();
         match roles.iter().find(|role| !self.roles.contains(role)) {
-            Some(unknown) => Err(PeopleProblem::Role(unknown.as_str().to_owned())),
+            Some(unknown) => Err(unknown.clone()),
             None => Ok(roles),
         }
     }
@@ -274,6 +294,11 @@ fn text(given: &str) -> Option<String> {
     let given = given.trim();
     let fits = (1..=TEXT_CHARS_MAX).contains(&given.chars().count()) && !given.chars().any(char::is_control);
     fits.then(|| given.to_owned())
+}
+
+/// Where somebody works, as it is kept: may be empty.
+fn unit_text(given: &str) -> Option<String> {
+    if given.trim().is_empty() { Some(String::new()) } else { text(given) }
 }
 
 /// A login name: letters and digits of any script, and `.`, `-`, `_`, `@`, `+`.

@@ -14,6 +14,9 @@ pub enum PeopleProblem {
     /// The local directory is off.
     #[error("the local directory is switched off; set `local = true` in `[directory]`")]
     NoDirectory,
+    /// The person's provider is not in the configuration.
+    #[error("the provider of the person is not in the configuration, or under another issuer")]
+    NoProvider,
     /// Login name, name and roles of a provider's people are changed at the provider.
     #[error("the person comes from a provider; change login name, name and roles there")]
     NotLocal,
@@ -80,7 +83,9 @@ impl PeopleProblem {
 impl From<StoreProblem> for PeopleProblem {
     fn from(problem: StoreProblem) -> Self {
         match problem {
-            StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Roles) => Self::Unknown,
+            StoreProblem::NotInForce(
+                Lapsed::Person | Lapsed::Credential | Lapsed::Roles | Lapsed::Session | Lapsed::SignIn | Lapsed::Code,
+            ) => Self::Unknown,
             StoreProblem::NotInForce(Lapsed::Device) => Self::UnknownDevice,
             StoreProblem::Full => Self::TooManyInvitations,
             StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) | StoreProblem::Exists(_) => Self::Store(problem),

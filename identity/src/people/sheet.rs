@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use policy::{RoleId, Timestamp};
 use store::{Person, PersonChange, PersonWrite, StoreProblem};
 
-use super::{NewPerson, People, PeopleProblem};
-use crate::csv::{BEGIN, Cell, Column, CsvProblem, Row, Table, write_row};
+use super::{NewPerson, People, PeopleProblem, login_name, text, unit_text};
+use crate::csv::{BEGIN, Cell, Column, CsvFault, CsvProblem, Row, Table, shown, write_row};
 use crate::secret::random_name;
 
 const COLUMNS: [Column; 5] = [
@@ -139,7 +139,7 @@ impl People {
         let key = change.login.clone().unwrap_or_default().to_ascii_lowercase();
         let known = there.get(&key);
         if !named.insert(key) {
-            let problem = |cell: Cell<'_>| cell.problem("the login name is in the table twice");
+            let problem = |cell: Cell<'_>| cell.problem(CsvFault::LoginTwice);
             return cell("login").map_or(Ok(Asked::Nothing), |cell| Err(problem(cell)));
         }
         let is_disabled = cell("state").map(state).transpose()?.unwrap_or_else(|| {
@@ -156,11 +156,9 @@ impl People {
             Some(person) if is_disabled && person.disabled.is_some() => Asked::Nothing,
             Some(person) if is_disabled => Asked::Disable(Box::new(person.clone())),
             Some(person) if person.disabled.is_some() => {
-                let reason = "the person is disabled; enable them by hand first, then take the table in";
                 let at = cell("state").or_else(|| cell("login"));
-                return Err(at.map_or(CsvProblem { line: row.line, column: 1, reason: reason.to_owned() }, |cell| {
-                    cell.problem(reason)
-                }));
+                let whole = || CsvProblem { line: row.line, column: 1, fault: CsvFault::PersonDisabled };
+                return Err(at.map_or_else(whole, |cell| cell.problem(CsvFault::PersonDisabled)));
             }
             Some(person) => match difference(person, change) {
                 Some(change) => Asked::Change(Box::new(person.clone()), change),
@@ -177,24 +175,23 @@ impl People {
         roles: Option<Cell<'_>>,
         unit: Option<Cell<'_>>,
     ) -> Result<PersonChange, CsvProblem> {
-        let none = PersonChange::default;
-        let roles = roles.map(|cell| read_roles(cell).map(|roles| (cell, roles))).transpose()?;
-        let parts = [
-            login.map(|cell| (cell, PersonChange { login: Some(cell.text.to_owned()), ..none() })),
-            name.map(|cell| (cell, PersonChange { name: Some(cell.text.to_owned()), ..none() })),
-            roles.map(|(cell, roles)| (cell, PersonChange { roles: Some(roles), ..none() })),
-            unit.map(|cell| (cell, PersonChange { unit: Some(cell.text.to_owned()), ..none() })),
-        ];
-        let mut whole = none();
-        for (cell, part) in parts.into_iter().flatten() {
-            let PersonChange { login, name, roles, unit } =
-                self.checked(part).map_err(|problem| cell.problem(problem))?;
-            whole.login = whole.login.or(login);
-            whole.name = whole.name.or(name);
-            whole.roles = whole.roles.or(roles);
-            whole.unit = whole.unit.or(unit);
-        }
-        Ok(whole)
+        let read = |cell: Option<Cell<'_>>, read: fn(&str) -> Option<String>, fault: CsvFault| {
+            cell.map(|cell| read(cell.text).ok_or_else(|| cell.problem(fault))).transpose()
+        };
+        Ok(PersonChange {
+            login: read(login, login_name, CsvFault::Login)?,
+            name: read(name, text, CsvFault::Name)?,
+            roles: roles.map(|cell| self.read_roles(cell)).transpose()?,
+            unit: read(unit, unit_text, CsvFault::Unit)?,
+        })
+    }
+
+    fn read_roles(&self, cell: Cell<'_>) -> Result<Vec<RoleId>, CsvProblem> {
+        let words = cell.text.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty());
+        let unknown = |role: &str| cell.problem(CsvFault::Role { role: shown(role) });
+        let roles: Vec<RoleId> =
+            words.map(|word| RoleId::parse(word).map_err(|_| unknown(word))).collect::<Result<_, _>>()?;
+        self.known(roles).map_err(|role| unknown(role.as_str()))
     }
 
     fn note(
@@ -237,16 +234,11 @@ fn difference(person: &Person, change: PersonChange) -> Option<PersonChange> {
     (change != PersonChange::default()).then_some(change)
 }
 
-fn read_roles(cell: Cell<'_>) -> Result<Vec<RoleId>, CsvProblem> {
-    let words = cell.text.split(|c: char| c.is_whitespace() || c == ';').filter(|word| !word.is_empty());
-    words.map(|word| RoleId::parse(word).map_err(|problem| cell.problem(problem))).collect()
-}
-
 /// Whether the person is disabled.
 fn state(cell: Cell<'_>) -> Result<bool, CsvProblem> {
     match cell.text {
         text if IN_FORCE.contains(&text) => Ok(false),
         text if DISABLED.contains(&text) => Ok(true),
-        text => Err(cell.problem(format_args!("`{text}` is no state; write `active` or `disabled`"))),
+        text => Err(cell.problem(CsvFault::State { state: shown(text) })),
     }
 }

@@ -61,10 +61,11 @@ impl People {
         }
         let reason = text(reason).ok_or(PeopleProblem::ReasonMissing)?;
         bounded(span, TEMPORARY_SPAN_MAX)?;
+        self.demand_origin(&self.store.person(user).await?.ok_or(PeopleProblem::Unknown)?)?;
         self.make(Invited::Temporary(user.clone()), span, String::new(), reason, supervisor, at).await
     }
 
-    /// Signs a person in by a temporary code.
+    /// Signs a person in by a temporary code. Nobody is whom neither directory nor provider vouches for any more.
     ///
     /// # Errors
     /// [`PeopleProblem::Refused`] for every code that opens nothing, whatever the reason.
@@ -73,7 +74,7 @@ impl People {
         let invitation = self.store.invitation(code.hash(), at).await?.ok_or(PeopleProblem::Refused)?;
         let Invited::Temporary(user) = invitation.invited else { return Err(PeopleProblem::Refused) };
         let person = self.store.person(&user).await?.filter(|person| person.disabled.is_none());
-        let person = person.ok_or(PeopleProblem::Refused)?;
+        let person = person.filter(|person| self.demand_origin(person).is_ok()).ok_or(PeopleProblem::Refused)?;
         Ok(TemporarilyIn { person, invitation: invitation.id, ends_at: invitation.expires_at })
     }
 }

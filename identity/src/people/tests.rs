@@ -4,17 +4,19 @@ use super::*;
 use crate::passkey::tests::authenticator::Manner;
 use crate::passkey::tests::{Clinic, ORIGIN, role};
 use crate::testing::{START, nurse};
-use crate::{CsvProblem, Whom};
+use crate::{CsvFault, CsvProblem, Whom};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn lines<T: fmt::Debug>(taken: Result<T, ImportProblem>) -> Vec<(usize, usize)> {
+fn problems<T: fmt::Debug>(taken: Result<T, ImportProblem>) -> Vec<CsvProblem> {
     match taken.unwrap_err() {
-        ImportProblem::Lines(problems) => {
-            problems.iter().map(|CsvProblem { line, column, .. }| (*line, *column)).collect()
-        }
+        ImportProblem::Lines(problems) => problems,
         ImportProblem::People(problem) => panic!("{problem}"),
     }
+}
+
+fn lines<T: fmt::Debug>(taken: Result<T, ImportProblem>) -> Vec<(usize, usize)> {
+    problems(taken).iter().map(|CsvProblem { line, column, .. }| (*line, *column)).collect()
 }
 
 #[tokio::test]
@@ -243,4 +245,86 @@ async fn a_table_with_one_wrong_cell_changes_nothing_and_names_it() {
     }
     assert_eq!(clinic.store.events_after(0, 1000).await.unwrap().len(), before, "nothing half done");
     assert_eq!(clinic.people.by_login("good").await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn every_problem_of_a_table_has_a_code_that_a_page_can_say_in_its_language() {
+    let clinic = Clinic::open();
+    let left = clinic.add("left").await;
+    clinic.people.disable(&left.id, "退職", "cli:test", START).await.unwrap();
+    for (table, code) in [
+        ("login,name,roles\nbad one,悪,nurse\n", "login"),
+        ("login,name,roles\nother,,nurse\n", "name"),
+        ("login,name,roles,unit\nother,良,nurse,\u{1}\n", "unit"),
+        ("login,name,roles\ngood,良,nurse king\n", "role"),
+        ("login,name,roles\ngood,良,KING!\n", "role"),
+        ("login,name,roles\ngood,良,nurse\nGOOD,良,nurse\n", "login-twice"),
+        ("login,name,roles,state\ngood,良,nurse,gone\n", "state"),
+        ("login,name,roles\nleft,左,nurse\nleft2,左,nurse\n", ""),
+        ("login,name,roles,state\nleft,左,nurse,active\n", "person-disabled"),
+        ("login,name\ngood,良\n", "column-missing"),
+        ("login,name,roles,age\ngood,良,nurse,9\n", "column-unknown"),
+        ("login,name,roles,login\ngood,良,nurse,good\n", "column-twice"),
+        ("login,name,roles\ngood,良\n", "cell-count"),
+        ("login,name,roles\n\"good,良,nurse\n", "quote-open"),
+        ("", "table-empty"),
+    ] {
+        let planned = clinic.people.plan_csv(table, START).await;
+        if code.is_empty() {
+            planned.expect("a table without states says nothing of them");
+            continue;
+        }
+        let found = problems(planned);
+        assert_eq!(found.iter().map(|problem| problem.fault.code()).collect::<Vec<_>>(), [code], "{table}");
+    }
+    let king = problems(clinic.people.plan_csv("login,name,roles\ngood,良,king\n", START).await).remove(0);
+    assert_eq!(king.fault, CsvFault::Role { role: "king".to_owned() });
+    assert!(king.fault.ja().contains("役割「king」") && king.fault.en().contains("`king`"), "{king}");
+}
+
+#[tokio::test]
+async fn a_temporary_code_opens_nothing_for_whom_nobody_vouches_any_more() {
+    let clinic = Clinic::open();
+    let local = clinic.add("sato").await;
+    clinic.store.remember_person(nurse()).await.unwrap();
+    let of = |is_local: bool| {
+        People::of(clinic.store.clone(), ORIGIN.to_owned(), is_local, BTreeSet::new(), ConsoleRoles::default())
+    };
+    let known = of(true).with_provider(&nurse().provider, &nurse().issuer);
+    let mut codes = Vec::new();
+    for user in [&local.id, &nurse().id] {
+        let made = known.temporary(user, HOUR, "鍵を紛失", "u-boss", START).await.unwrap();
+        known.sign_in_temporarily(&made.code.expose(), START).await.expect("somebody vouches for them");
+        codes.push(made.code.expose());
+    }
+    let [of_local, of_nurse] = <[String; 2]>::try_from(codes).unwrap();
+    let refused = async |people: &People, code: &str| {
+        matches!(people.sign_in_temporarily(code, START).await, Err(PeopleProblem::Refused))
+    };
+    let off = of(false).with_provider(&nurse().provider, &nurse().issuer);
+    assert!(refused(&off, &of_local).await, "the directory was switched off");
+    assert!(!refused(&off, &of_nurse).await);
+    assert!(refused(&of(true), &of_nurse).await, "the provider was removed");
+    let moved = of(true).with_provider(&nurse().provider, "https://other.example.jp");
+    assert!(refused(&moved, &of_nurse).await, "another issuer under the same name is somebody else");
+    let make = async |people: &People, user: &UserId| people.temporary(user, HOUR, "鍵を紛失", "u-boss", START).await;
+    assert!(matches!(make(&off, &local.id).await, Err(PeopleProblem::NoDirectory)));
+    assert!(matches!(make(&of(true), &nurse().id).await, Err(PeopleProblem::NoProvider)));
+    known.disable(&nurse().id, "退職", "u-boss", START).await.unwrap();
+    assert!(refused(&known, &of_nurse).await, "disabled");
+}
+
+#[tokio::test]
+async fn a_code_that_is_revoked_while_it_is_used_opens_nothing() {
+    let clinic = Clinic::open();
+    let person = clinic.add("sato").await;
+    let made = clinic.people.temporary(&person.id, HOUR, "鍵を紛失", "u-boss", START).await.unwrap();
+    let given = clinic.people.sign_in_temporarily(&made.code.expose(), START).await.unwrap();
+    let devices = Arc::new(crate::Devices::load(clinic.store.clone()).await.unwrap());
+    let sessions = crate::Sessions::new(clinic.store.clone(), devices, crate::testing::spans());
+    assert!(clinic.people.revoke_invitation(made.id, "u-boss", START).await.unwrap());
+    let host = crate::testing::host("login.example.jp");
+    let late = sessions.open(crate::Opening::temporary(&given, None, host, START), START).await;
+    assert!(matches!(late, Err(StoreProblem::NotInForce(store::Lapsed::Code))), "{late:?}");
+    assert!(clinic.store.sessions().await.unwrap().is_empty());
 }

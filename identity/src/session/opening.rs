@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use policy::{Aaguid, Assurance, Device, Host, Methods, SignInMethod, Timestamp};
-use store::{CredentialId, Person, Secret};
+use policy::{Aaguid, Assurance, Device, Host, Methods, SessionId, SignInMethod, Timestamp};
+use store::{CredentialId, InvitationId, Person, Secret};
 
 use crate::{Alone, Proven, Session, SignedIn, TemporarilyIn};
 
@@ -18,6 +18,12 @@ pub struct Opening {
     pub(crate) credential: Option<CredentialId>,
     pub(crate) key_model: Option<Aaguid>,
     pub(crate) authenticated_at: Timestamp,
+    /// When the first of the proofs was given here. What ended the person's sessions since ends this one too.
+    pub(crate) vouched_at: Timestamp,
+    /// The session whose place it takes.
+    pub(crate) replaces: Option<SessionId>,
+    /// The temporary code that opens it.
+    pub(crate) code: Option<InvitationId>,
     pub(crate) in_outage: bool,
     pub(crate) ends_by: Option<Timestamp>,
     /// The device they signed in on; the session is bound to it.
@@ -54,6 +60,9 @@ impl Opening {
         } = signed_in;
         Self {
             roles_confirmed_at: person.confirmed_at,
+            vouched_at: person.confirmed_at,
+            replaces: None,
+            code: None,
             person,
             vouched: Vouched::ByProvider,
             assurance,
@@ -84,6 +93,9 @@ impl Opening {
             credential: Some(proven.credential().clone()),
             key_model: Some(proven.model()),
             authenticated_at: proven.at(),
+            vouched_at: proven.at(),
+            replaces: None,
+            code: None,
             in_outage,
             ends_by: None,
             device,
@@ -106,6 +118,9 @@ impl Opening {
             credential: None,
             key_model: None,
             authenticated_at: at,
+            vouched_at: at,
+            replaces: None,
+            code: Some(given.invitation()),
             in_outage: false,
             ends_by: Some(given.ends_at()),
             device,
@@ -130,8 +145,8 @@ impl Opening {
         })
     }
 
-    /// In place of an open session whose person just proved by passkey who they are; `None` if it is another's. How
-    /// surely they are recognised is what the passkey shows, not what was shown before.
+    /// In place of an open session whose person just proved by passkey who they are; `None` if it is another's. That
+    /// one ends in the same step, and if it has ended already, nothing opens. How surely they are recognised is what the passkey shows, not what was shown before.
     #[must_use]
     pub fn step_up(open: &Session, proven: &Proven, device: Option<Arc<Device>>, host: Host) -> Option<Self> {
         let who = &open.who;
@@ -144,6 +159,9 @@ impl Opening {
             credential: Some(proven.credential().clone()),
             key_model: Some(proven.model()),
             authenticated_at: proven.at(),
+            vouched_at: proven.at(),
+            replaces: Some(open.id()),
+            code: None,
             in_outage: who.in_outage,
             ends_by: Some(who.ends_at),
             device,

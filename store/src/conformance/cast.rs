@@ -33,7 +33,9 @@ pub(crate) async fn open_session_on(
     token: TokenHash,
     others: Others,
 ) -> Result<Displaced, StoreProblem> {
-    let opening = NewSession { session, token, host: host("login.example"), others };
+    // After whatever the suite ended before.
+    let vouched_at = second(1_000_000);
+    let opening = NewSession { vouched_at, ..NewSession::new(session, token, host("login.example"), others) };
     store.open_session(opening, "gateway:terminal".to_owned()).await
 }
 

@@ -1,6 +1,6 @@
 //! Credentials: whose they are, counted, removed with what they opened.
 
-use policy::SessionId;
+use policy::{Assurance, SessionId, UserId};
 
 use super::cast::*;
 use crate::*;
@@ -23,25 +23,33 @@ pub(super) async fn a_credential_is_one_persons_for_good(store: &dyn Store) {
     assert_eq!(good(store.credentials_of(&nurse.id).await), vec![key.clone()]);
     assert_eq!(good(store.credentials_of(&thief.id).await), vec![]);
     // Nobody touches another's key.
-    assert!(!good(store.rename_credential(&thief.id, &key.id, "mine".to_owned()).await));
+    let rename = |user: &UserId, name: &str| {
+        let (user, id, name) = (user.clone(), key.id.clone(), name.to_owned());
+        async move { good(store.rename_credential(&user, &id, name, second(8), user.to_string()).await) }
+    };
+    assert!(!rename(&thief.id, "mine").await);
     let removed = store.remove_credential(&thief.id, &key.id, second(9), thief.id.to_string()).await;
     assert_eq!(good(removed), None);
     let on_it = SessionRecord { credential: Some(key.id.clone()), ..session(1_100, &thief, None) };
     assert_not_in_force(open_session(store, on_it, token(1_100)).await, Lapsed::Credential);
-    assert!(good(store.rename_credential(&nurse.id, &key.id, "鍵 1".to_owned()).await));
+    assert!(rename(&nurse.id, "鍵 1").await && rename(&nurse.id, "鍵 1").await);
     assert_eq!(
         good(store.credentials_of(&nurse.id).await),
         vec![Credential { name: "鍵 1".to_owned(), ..key.clone() }]
     );
-    let (user, credential) = (nurse.id, key.id);
-    assert_eq!(changes_after(store, sequence).await, vec![Change::CredentialAdded { user, credential }]);
+    let (user, credential) = (nurse.id.clone(), key.id.clone());
+    let renamed = Change::CredentialRenamed { user: nurse.id, credential: key.id };
+    let told = vec![Change::CredentialAdded { user, credential }, renamed];
+    assert_eq!(changes_after(store, sequence).await, told, "each once, and with nothing that was refused");
 }
 
 pub(super) async fn a_first_credential_is_the_only_one(store: &dyn Store) {
     let nurse = person("u-first");
     good(store.remember_person(nurse.clone()).await);
     // Two browsers enrol at the same moment: the second is perhaps not the person.
-    let add = |name: &str| store.add_credential(credential(name, &nurse), WhichCredential::First, "x".to_owned());
+    assert!(!good(store.had_credential(&nurse.id).await) && !good(store.had_credential(&user("u-nobody")).await));
+    let first = || WhichCredential::First { vouched_at: second(3), provider_session: None };
+    let add = |name: &str| store.add_credential(credential(name, &nurse), first(), "x".to_owned());
     let (one, two) = tokio::join!(add("first-one"), add("first-two"));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");
     assert_eq!(good(store.credentials_of(&nurse.id).await).len(), 1);
@@ -51,6 +59,66 @@ pub(super) async fn a_first_credential_is_the_only_one(store: &dyn Store) {
     }
     let over = store.add_credential(credential("first-over", &nurse), WhichCredential::Any, "x".to_owned()).await;
     assert!(matches!(over, Err(StoreProblem::Full)), "{over:?}");
+    for key in good(store.credentials_of(&nurse.id).await) {
+        assert!(good(store.remove_credential(&nurse.id, &key.id, second(50), "x".to_owned()).await).is_some());
+    }
+    // Whoever lost all their keys is invited; their provider's word alone brings none.
+    assert!(good(store.had_credential(&nurse.id).await));
+    let again = add("first-again").await;
+    assert!(matches!(again, Err(StoreProblem::Exists(_))), "{again:?}");
+}
+
+pub(super) async fn a_first_credential_rests_on_a_sign_in_that_nobody_ended(store: &dyn Store) {
+    let nurse = person("u-first-word");
+    good(store.remember_person(nurse.clone()).await);
+    let add = async |at: i64, sid: Option<&str>| {
+        let which = WhichCredential::First { vouched_at: second(at), provider_session: sid.map(str::to_owned) };
+        store.add_credential(credential("first-word", &nurse), which, "x".to_owned()).await
+    };
+    let sid = || SessionsOf::ProviderSession { provider: nurse.provider.clone(), sid: "s-1".to_owned(), subject: None };
+    good(store.end_sessions(sid(), second(60), "gateway:provider".to_owned()).await);
+    assert_not_in_force(add(59, Some("s-1")).await, Lapsed::SignIn);
+    good(store.end_sessions(SessionsOf::User(nurse.id.clone()), second(70), "u-admin".to_owned()).await);
+    assert_not_in_force(add(69, Some("s-2")).await, Lapsed::SignIn);
+    assert!(!good(store.had_credential(&nurse.id).await), "what was refused was no key");
+    good(add(71, Some("s-1")).await);
+}
+
+pub(super) async fn a_key_out_of_a_session_needs_that_session(store: &dyn Store) {
+    let (nurse, other) = (person("u-own"), person("u-own-other"));
+    for one in [&nurse, &other] {
+        good(store.remember_person(one.clone()).await);
+    }
+    let open = async |number: u64, session: SessionRecord| {
+        good(open_session(store, session, token(number)).await);
+    };
+    open(1_130, session(1_130, &nurse, None)).await;
+    open(1_131, session(1_131, &other, None)).await;
+    open(1_132, SessionRecord { assurance: Assurance::Aal1, ..session(1_132, &nurse, None) }).await;
+    open(1_133, session(1_133, &nurse, None)).await;
+    open(1_134, SessionRecord { ends_at: second(8), ..session(1_134, &nurse, None) }).await;
+    assert!(good(store.park_session(SessionId::new(1_133), second(5), "x".to_owned()).await));
+    let add = async |number: u64, since: i64| {
+        let which = WhichCredential::Own { session: SessionId::new(number), proven_since: second(since) };
+        let key = Credential { added_at: second(9), ..credential("own-key", &nurse) };
+        store.add_credential(key, which, "x".to_owned()).await
+    };
+    for (number, case) in [
+        (0xdead, "no such session"),
+        (1_131, "another person's"),
+        (1_132, "one factor"),
+        (1_133, "parked"),
+        (1_134, "out of time"),
+    ] {
+        let refused = add(number, 3).await;
+        assert!(matches!(refused, Err(StoreProblem::NotInForce(Lapsed::Session))), "{case}: {refused:?}");
+    }
+    assert_not_in_force(add(1_130, 4).await, Lapsed::Session);
+    good(add(1_130, 3).await);
+    let late = Credential { added_at: second(9), ..credential("own-late", &nurse) };
+    good(store.end_session(SessionId::new(1_130), second(9), "x".to_owned()).await);
+    let which = WhichCredential::Own { session: SessionId::new(1_130), proven_since: second(3) };
+    assert_not_in_force(store.add_credential(late, which, "x".to_owned()).await, Lapsed::Session);
 }
 
 pub(super) async fn counters_only_go_forward(store: &dyn Store) {

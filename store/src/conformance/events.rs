@@ -60,6 +60,22 @@ pub(super) async fn an_outage_begins_and_ends_once(store: &dyn Store) {
     assert!(good(begin("again").await));
 }
 
+pub(super) async fn a_switch_is_told_each_time_it_moves(store: &dyn Store) {
+    let provider = provider("switched");
+    let sequence = last_sequence(store).await;
+    let turn = async |position| good(store.switch_outage(&provider, position, second(7), "u-admin".to_owned()).await);
+    assert!(!turn(OutageSwitch::Automatic).await, "there it stands from the beginning");
+    let moves = [OutageSwitch::On, OutageSwitch::Off, OutageSwitch::Automatic, OutageSwitch::On];
+    for position in moves {
+        assert!(turn(position).await && !turn(position).await, "{position:?}");
+        assert_eq!(good(store.note("outage-switch:switched").await).as_deref(), Some(position.as_str()));
+    }
+    let told = moves.map(|position| Change::OutageSwitched { provider: provider.clone(), position });
+    let events = good(store.events_after(sequence, 10).await);
+    assert!(events.iter().all(|event| event.actor == "u-admin" && event.at == second(7)));
+    assert_eq!(events.into_iter().map(|event| event.change).collect::<Vec<_>>(), told);
+}
+
 pub(super) async fn invitations_are_kept_for_who_looks_back(store: &dyn Store) {
     let nurse = person("u-looks-back");
     good(store.remember_person(nurse.clone()).await);

@@ -12,6 +12,7 @@ mod posture;
 mod revisions;
 mod sessions;
 mod terminal;
+mod under_way;
 
 use std::sync::Arc;
 
@@ -34,6 +35,8 @@ pub async fn all(store: Arc<dyn Store>) {
     people::people_are_written_all_or_none(store).await;
     credentials::a_credential_is_one_persons_for_good(store).await;
     credentials::a_first_credential_is_the_only_one(store).await;
+    credentials::a_first_credential_rests_on_a_sign_in_that_nobody_ended(store).await;
+    credentials::a_key_out_of_a_session_needs_that_session(store).await;
     credentials::counters_only_go_forward(store).await;
     credentials::a_removed_credential_ends_what_it_opened(store).await;
     devices::devices_are_unique_for_ever(store).await;
@@ -57,6 +60,9 @@ pub async fn all(store: Arc<dyn Store>) {
     terminal::nothing_parked_comes_back_without_its_key_person_or_device(store).await;
     terminal::two_people_switch_fifty_times_and_are_never_mixed(store).await;
     terminal::two_people_at_the_same_moment_leave_one_session(store).await;
+    under_way::what_is_under_way_ends_with_the_sessions(store).await;
+    under_way::a_step_up_takes_the_place_of_an_open_session(store).await;
+    under_way::a_code_that_was_revoked_opens_nothing_and_ends_what_it_opened(store).await;
     invitations::an_invitation_is_used_once(store).await;
     invitations::an_invitation_replaces_the_one_before(store).await;
     invitations::a_key_comes_with_the_invitation_or_not_at_all(store).await;
@@ -69,6 +75,7 @@ pub async fn all(store: Arc<dyn Store>) {
     events::events_come_in_order(store).await;
     events::notes_are_kept(store).await;
     events::an_outage_begins_and_ends_once(store).await;
+    events::a_switch_is_told_each_time_it_moves(store).await;
     events::what_is_out_of_time_is_pruned(store).await;
     events::invitations_are_kept_for_who_looks_back(store).await;
 }

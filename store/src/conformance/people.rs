@@ -1,6 +1,6 @@
 //! People: kept by their id, disabled with everything they hold.
 
-use policy::SessionId;
+use policy::{RoleId, SessionId};
 
 use super::cast::*;
 use crate::*;
@@ -72,10 +72,13 @@ pub(super) async fn people_are_changed_with_their_sessions(store: &dyn Store) {
     let (person, session) = person_and_session(store, token(1_000)).await;
     let roles = vec![role("clerk"), role("nurse")];
     assert_eq!((&person.roles, person.confirmed_at), (&roles, second(9)), "sorted, each once");
-    assert_eq!((session.roles, session.roles_confirmed_at), (roles, second(9)));
+    assert_eq!((&session.roles, session.roles_confirmed_at), (&roles, second(9)));
     assert_eq!(
         changes_after(store, sequence).await,
-        vec![Change::PersonChanged(nurse.id.clone()), Change::SessionChanged(session.id)]
+        vec![
+            Change::PersonChanged { user: nurse.id.clone(), roles: changed(&nurse.roles, &session.roles) },
+            Change::SessionChanged(session.id)
+        ]
     );
     let sequence = last_sequence(store).await;
     assert!(good(store.change_person(&nurse.id, change, second(10), "u-admin".to_owned()).await));
@@ -103,7 +106,10 @@ pub(super) async fn confirmed_roles_reach_open_sessions(store: &dyn Store) {
     assert_eq!((person.roles, &session.roles), (vec![], &vec![]));
     assert_eq!(
         changes_after(store, sequence).await,
-        vec![Change::PersonChanged(nurse.id.clone()), Change::SessionChanged(session.id)]
+        vec![
+            Change::PersonChanged { user: nurse.id.clone(), roles: changed(&nurse.roles, &session.roles) },
+            Change::SessionChanged(session.id)
+        ]
     );
     // A sign-in that read the roles before they were taken away must not bring them back.
     let late = SessionRecord { roles_confirmed_at: second(60), ..self::session(1_011, &nurse, None) };
@@ -279,7 +285,7 @@ pub(super) async fn people_are_written_all_or_none(store: &dyn Store) {
         changes_after(store, sequence).await,
         vec![
             Change::PersonAdded(user("u-all-new")),
-            Change::PersonChanged(old.id.clone()),
+            Change::PersonChanged { user: old.id.clone(), roles: None },
             Change::PersonDisabled(old.id.clone()),
             Change::SessionEnded(SessionId::new(1_040)),
         ]
@@ -293,4 +299,8 @@ fn change() -> PersonChange {
 async fn person_and_session(store: &dyn Store, token: TokenHash) -> (Person, SessionRecord) {
     let found = expect_found(good(store.session_by_token(token).await));
     (found.person, found.session)
+}
+
+fn changed(before: &[RoleId], after: &[RoleId]) -> Option<RolesChanged> {
+    Some(RolesChanged { before: before.to_vec(), after: after.to_vec() })
 }

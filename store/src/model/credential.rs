@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use policy::{Aaguid, Timestamp, UserId};
+use policy::{Aaguid, SessionId, Timestamp, UserId};
 
 use super::{Person, Secret};
 
@@ -94,11 +94,25 @@ pub enum CredentialUsed {
 }
 
 /// Under which condition a credential is added.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum WhichCredential {
-    /// Only if its owner has none: for who may enrol at first sign-in.
-    First,
-    /// Beside those there are.
+    /// Only if its owner never had one, on the word of their provider: void if their sessions, or that one at the
+    /// provider, were ended since.
+    First {
+        /// When the provider gave its word.
+        vouched_at: Timestamp,
+        /// The provider's session id (`sid`), where it told one.
+        provider_session: Option<String>,
+    },
+    /// Beside those there are, out of a session of its owner that is open, and in which they proved by two factors,
+    /// no earlier than that, who they are.
+    Own {
+        /// The session.
+        session: SessionId,
+        /// The earliest proof that is enough.
+        proven_since: Timestamp,
+    },
+    /// Beside those there are; whoever calls knows why.
     Any,
 }
 

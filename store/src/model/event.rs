@@ -1,8 +1,8 @@
 //! What every node must hear of, and the log must record.
 
-use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 
-use super::{CredentialId, InvitationId};
+use super::{CredentialId, InvitationId, OutageSwitch};
 
 /// Something every node must hear of, and the log must record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +23,25 @@ pub enum Change {
     /// A person was added to the directory.
     PersonAdded(UserId),
     /// What is kept of a person was changed.
-    PersonChanged(UserId),
+    PersonChanged {
+        /// Who.
+        user: UserId,
+        /// Their roles, where these changed.
+        roles: Option<RolesChanged>,
+    },
     /// A person was disabled; what it ended is told by events of its own.
     PersonDisabled(UserId),
     /// A person was enabled again.
     PersonEnabled(UserId),
     /// A person got a key.
     CredentialAdded {
+        /// Whose.
+        user: UserId,
+        /// Which.
+        credential: CredentialId,
+    },
+    /// A key was given another name.
+    CredentialRenamed {
         /// Whose.
         user: UserId,
         /// Which.
@@ -72,8 +84,24 @@ pub enum Change {
     OutageBegan(ProviderId),
     /// A provider is back.
     OutageEnded(ProviderId),
+    /// Somebody put the switch for outages of a provider elsewhere.
+    OutageSwitched {
+        /// Which provider.
+        provider: ProviderId,
+        /// Where it stands now.
+        position: OutageSwitch,
+    },
     /// A version of configuration and policy was proposed: its number.
     PolicyProposed(u64),
     /// Another person approved a version: its number.
     PolicyApproved(u64),
+}
+
+/// Which roles a person had, and which they have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RolesChanged {
+    /// Before, sorted.
+    pub before: Vec<RoleId>,
+    /// After, sorted.
+    pub after: Vec<RoleId>,
 }

@@ -5,6 +5,7 @@ mod credential;
 mod device;
 mod event;
 mod invitation;
+mod outage;
 mod person;
 mod posture;
 mod problem;
@@ -18,8 +19,9 @@ pub use credential::{
     CREDENTIALS_MAX, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, WhichCredential,
 };
 pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceWrite};
-pub use event::{Change, Event};
+pub use event::{Change, Event, RolesChanged};
 pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};
+pub use outage::OutageSwitch;
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
 pub use posture::{POSTURE_NAMES_MAX, PostureRow};
 pub use problem::{Answer, Lapsed, StoreProblem};

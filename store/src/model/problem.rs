@@ -35,6 +35,12 @@ pub enum Lapsed {
     Credential,
     /// The roles are no longer those that were read.
     Roles,
+    /// The session is over or parked, is another person's, or shows too little.
+    Session,
+    /// The sessions of the person were ended while they were signing in.
+    SignIn,
+    /// The temporary code is out of time or was revoked.
+    Code,
 }
 
 impl fmt::Display for Lapsed {
@@ -44,6 +50,9 @@ impl fmt::Display for Lapsed {
             Self::Device => "the device is unknown or revoked",
             Self::Credential => "the key is unknown or was removed",
             Self::Roles => "the roles were changed meanwhile",
+            Self::Session => "the session is over, or shows too little",
+            Self::SignIn => "the sessions of the person were ended meanwhile",
+            Self::Code => "the temporary code is out of time or was revoked",
         })
     }
 }

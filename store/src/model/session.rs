@@ -2,7 +2,7 @@
 
 use policy::{Aaguid, Assurance, DeviceId, Host, Methods, ProviderId, RoleId, SessionId, Timestamp, UserId};
 
-use super::{CredentialId, Person, Secret, TokenHash};
+use super::{CredentialId, InvitationId, Person, Secret, TokenHash};
 
 /// An open session: one sign-in of one person on one device.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +69,22 @@ pub struct NewSession {
     pub host: Host,
     /// What becomes of the others on its device.
     pub others: Others,
+    /// When the first of the proofs that it rests on was given. Whatever ended the person's sessions since, or that one
+    /// at their provider, ended this one before it began.
+    pub vouched_at: Timestamp,
+    /// The session whose place it takes, after a step-up: it must be open, and ends in the same step.
+    pub replaces: Option<SessionId>,
+    /// The temporary code that opens it: it must be in force.
+    pub code: Option<InvitationId>,
+}
+
+impl NewSession {
+    /// A session that rests on a proof of the moment in which it is opened.
+    #[must_use]
+    pub fn new(session: SessionRecord, token: TokenHash, host: Host, others: Others) -> Self {
+        let vouched_at = session.opened_at;
+        Self { session, token, host, others, vouched_at, replaces: None, code: None }
+    }
 }
 
 /// What becomes of the other sessions of a device when one is opened or resumed on it. Nothing without a device.
@@ -136,6 +152,13 @@ pub enum SessionsOf {
     User(UserId),
     /// Those of a person at a provider, by `sub`.
     Subject {
+        /// The provider.
+        provider: ProviderId,
+        /// `sub` there.
+        subject: String,
+    },
+    /// Those of a person at a provider, by `sub`, of which it never said a `sid`.
+    SubjectUnnamed {
         /// The provider.
         provider: ProviderId,
         /// `sub` there.

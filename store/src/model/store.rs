@@ -7,8 +7,8 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 use super::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
-    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash, WhichCredential,
+    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash, WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -78,17 +78,27 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     // Credentials.
 
-    /// Adds a key at [`Credential::added_at`] and tells. `Exists` if the id is known, or another key where it was to
-    /// be the first; `NotInForce` if the person is not; `Full` past [`CREDENTIALS_MAX`](crate::CREDENTIALS_MAX).
+    /// Adds a key at [`Credential::added_at`] and tells. `Exists` if the id is known, or another key was there where it
+    /// was to be the first; `NotInForce` if the person is not, or what [`WhichCredential`] rests on; `Full` past
+    /// [`CREDENTIALS_MAX`](crate::CREDENTIALS_MAX).
     fn add_credential(&self, credential: Credential, which: WhichCredential, actor: String) -> Answer<'_, ()>;
     /// The keys of a person, earliest first.
     fn credentials_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Vec<Credential>>;
+    /// Whether a person ever had a key, a removed one too.
+    fn had_credential<'a>(&'a self, user: &'a UserId) -> Answer<'a, bool>;
     /// Finds a key with its owner.
     fn credential<'a>(&'a self, id: &'a CredentialId) -> Answer<'a, Option<CredentialFound>>;
     /// Notes a use that was proven, if its counter is above the last one or neither counts, in one step.
     fn credential_used<'a>(&'a self, id: &'a CredentialId, used: CredentialUse) -> Answer<'a, CredentialUsed>;
-    /// Renames a key of this person. False if they have no such key.
-    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool>;
+    /// Renames a key of this person, and tells if it had another name. False if they have no such key.
+    fn rename_credential<'a>(
+        &'a self,
+        user: &'a UserId,
+        id: &'a CredentialId,
+        name: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool>;
     /// Removes a key of this person, ends the sessions that were opened with it, and tells of each. The sessions that
     /// ended; `None` if they have no such key.
     fn remove_credential<'a>(
@@ -101,7 +111,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     // Invitations.
 
-    /// Keeps an invitation, revokes those in force of the same purpose and subject, and tells. `NotInForce` if the
+    /// Keeps an invitation, revokes those in force of the same purpose and subject as
+    /// [`Store::revoke_invitation`] does, and tells. `NotInForce` if the
     /// person or device is not; `Exists` if id or code is known; `Full` past
     /// [`INVITATIONS_MAX`](crate::INVITATIONS_MAX).
     fn invite(&self, invitation: Invitation) -> Answer<'_, ()>;
@@ -127,7 +138,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Answer<'_, Option<Invitation>>;
     /// The invitations that are kept, newest first, used, revoked and expired ones too.
     fn invitations(&self) -> Answer<'_, Vec<Invitation>>;
-    /// Revokes an invitation and tells. False if there is no such invitation in force.
+    /// Revokes an invitation and tells; with a temporary code the sessions of its person that were opened by one end.
+    /// False if there is no such invitation in force.
     fn revoke_invitation(&self, id: InvitationId, at: Timestamp, actor: String) -> Answer<'_, bool>;
 
     // Devices.
@@ -186,7 +198,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Opens a session with its first token, and parks or ends the others on its device at
     /// [`SessionRecord::opened_at`], in one step and telling of each. Its person counts as seen. `NotInForce`
-    /// if its person, device or credential is not, or the roles were changed since they were confirmed to the caller.
+    /// if its person, device or credential is not, or the roles were changed since they were confirmed to the caller,
+    /// or another of the things does not hold that [`NewSession`] says of itself.
     fn open_session(&self, opening: NewSession, actor: String) -> Answer<'_, Displaced>;
     /// Adds a token for another host to an open session. False if the session is not open, or is parked.
     fn add_token(&self, session: SessionId, token: TokenHash, host: Host) -> Answer<'_, bool>;
@@ -203,7 +216,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>>;
     /// Ends a session, removes its tokens and tells. `None` if it is not open; parked counts as open.
     fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>>;
-    /// Ends sessions, parked ones too, tells of each, and says which.
+    /// Ends sessions, parked ones too, tells of each, and says which. Of a person, a `sub` or a `sid` it ends also what
+    /// is under way at that moment: [`NewSession::vouched_at`].
     fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>>;
     /// All open sessions with their people, parked ones too, newest first.
     fn sessions(&self) -> Answer<'_, Vec<(SessionRecord, Person)>>;
@@ -264,6 +278,14 @@ pub trait Store: Send + Sync + fmt::Debug {
     ) -> Answer<'a, bool>;
     /// Removes the note `outage:PROVIDER` and tells. False if there is none.
     fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool>;
+    /// Writes the note `outage-switch:PROVIDER` and tells. False if the switch stands there already.
+    fn switch_outage<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        position: OutageSwitch,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool>;
     /// Reads a small value that the gateway keeps for itself, such as how far events were recorded.
     fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>>;
     /// Writes such a value.

@@ -9,8 +9,8 @@ use super::statements::{
 use crate::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewRevision, NewSession, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose,
-    Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
+    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -98,12 +98,17 @@ impl Store for Sqlite {
     }
 
     fn add_credential(&self, credential: Credential, which: WhichCredential, actor: String) -> Answer<'_, ()> {
-        self.write(move |c| credentials::add(c, &credential, which, &actor))
+        self.write(move |c| credentials::add(c, &credential, &which, &actor))
     }
 
     fn credentials_of<'a>(&'a self, user: &'a UserId) -> Answer<'a, Vec<Credential>> {
         let user = user.clone();
         self.read(move |c| credentials::of_person(c, &user))
+    }
+
+    fn had_credential<'a>(&'a self, user: &'a UserId) -> Answer<'a, bool> {
+        let user = user.clone();
+        self.read(move |c| credentials::had_any(c, &user))
     }
 
     fn credential<'a>(&'a self, id: &'a CredentialId) -> Answer<'a, Option<CredentialFound>> {
@@ -116,10 +121,17 @@ impl Store for Sqlite {
         self.write(move |c| credentials::note_use(c, &id, &used))
     }
 
-    fn rename_credential<'a>(&'a self, user: &'a UserId, id: &'a CredentialId, name: String) -> Answer<'a, bool> {
+    fn rename_credential<'a>(
+        &'a self,
+        user: &'a UserId,
+        id: &'a CredentialId,
+        name: String,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
         let user = user.clone();
         let id = id.clone();
-        self.write(move |c| credentials::rename(c, &user, &id, &name))
+        self.write(move |c| credentials::rename(c, &user, &id, &name, at, &actor))
     }
 
     fn remove_credential<'a>(
@@ -363,6 +375,17 @@ impl Store for Sqlite {
     fn end_outage<'a>(&'a self, provider: &'a ProviderId, at: Timestamp, actor: String) -> Answer<'a, bool> {
         let provider = provider.clone();
         self.write(move |c| notes::end_outage(c, &provider, at, &actor))
+    }
+
+    fn switch_outage<'a>(
+        &'a self,
+        provider: &'a ProviderId,
+        position: OutageSwitch,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let provider = provider.clone();
+        self.write(move |c| notes::switch_outage(c, &provider, position, at, &actor))
     }
 
     fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>> {

@@ -15,3 +15,10 @@ create table policy_revisions (
 ) strict;
 create index policy_revisions_by_name on policy_revisions (revision);
 create index policy_revisions_by_activation on policy_revisions (activated_at) where activated_at is not null;
+
+-- Whoever ever had a key enrols no other one on their provider's word alone, whatever became of it.
+alter table people add column first_key_at integer;
+update people set first_key_at = key.at
+    from (select substr(subject, 1, instr(subject, ' ') - 1) as user, min(at) as at
+          from events where change = 'credential-added' group by 1) as key
+    where key.user = people.id;

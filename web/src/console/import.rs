@@ -9,6 +9,7 @@ use super::desk::{Desk, LOCAL, Refused, Shown};
 use super::field::pages;
 use super::posted::Posted;
 use super::view::{Bit, ConsoleContent, Field, Form, Go, GoLook, MarkTone, Part, Submit, Table, Words};
+use crate::Language;
 
 /// The most rows of a preview.
 const PREVIEW_MAX: usize = 200;
@@ -178,7 +179,11 @@ fn refused(desk: &Desk<'_>, of: Of, text: &str, problem: ImportProblem) -> Shown
 fn place_and_reason(desk: &Desk<'_>, problem: &CsvProblem) -> String {
     let place = desk.say_with("console-import-line", "line", &problem.line.to_string());
     let column = desk.say_with("console-import-column", "column", &problem.column.to_string());
-    format!("{place} {column}: {}", problem.reason)
+    let said = match desk.language() {
+        Language::Japanese => problem.fault.ja(),
+        Language::English => problem.fault.en(),
+    };
+    format!("{place} {column}: {said} ({})", problem.fault.code())
 }
 
 fn page(desk: &Desk<'_>, of: Of, text: &str, preview: Vec<Part>, may_import: bool) -> ConsoleContent {
@@ -224,6 +229,7 @@ impl Desk<'_> {
             P::Unknown => "unknown",
             P::UnknownDevice => "unknown-device",
             P::NoDirectory => "no-directory",
+            P::NoProvider => "no-provider",
             P::NotLocal => "not-local",
             P::Login => "login",
             P::LoginTaken(login) => return Ok(self.say_with("console-problem-login-taken", "name", &login)),

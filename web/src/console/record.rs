@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use audit::{FoundLines, Search};
-use policy::{DeviceId, Timestamp, UserId};
+use policy::{DeviceId, RoleId, Timestamp, UserId};
 use serde::Deserialize;
 use tracing::warn;
 
@@ -43,6 +43,8 @@ pub(super) struct Entry {
     pub(super) login: Option<String>,
     pub(super) name: Option<String>,
     pub(super) role: Vec<String>,
+    /// The roles before, where they changed.
+    pub(super) was: Option<Vec<String>>,
     /// Who did it, where that is someone else.
     pub(super) actor: Option<String>,
     pub(super) sid: Option<String>,
@@ -214,9 +216,26 @@ impl Desk<'_> {
         if is_about_device(entry) {
             bits.extend(entry.dev.as_ref().map(|device| self.device_bit(device)));
         }
+        if let Some(was) = &entry.was {
+            let names = |roles: &[String]| match roles {
+                [] => self.say("console-none"),
+                roles => roles.iter().map(|role| self.named_role(role)).collect::<Vec<_>>().join(", "),
+            };
+            bits.push(Bit::soft(format!("{} → {}", names(was), names(&entry.role))));
+        }
+        if entry.ev == "outage-switched" {
+            let provider = entry.prov.as_deref().unwrap_or_default();
+            let position = entry.why.as_deref().and_then(|why| self.voice.try_say(&format!("console-switch-{why}")));
+            bits.push(Bit::soft(format!("{provider}: {}", position.unwrap_or_default())));
+        }
         let said = [entry.reason.as_ref(), entry.proofing.as_ref()];
         bits.extend(said.into_iter().flatten().map(Bit::soft));
         bits
+    }
+
+    /// A role as people read it, from its id as the log has it.
+    fn named_role(&self, id: &str) -> String {
+        RoleId::parse(id).map_or_else(|_| id.to_owned(), |role| self.role_name(&role))
     }
 
     /// What an event is called; its code where we have no words for it.

@@ -168,12 +168,13 @@ async fn what_the_standard_leaves_open_is_accepted() {
 }
 
 #[tokio::test]
-async fn only_a_token_that_calls_itself_a_logout_token_or_nothing_is_one() {
+async fn a_token_that_calls_itself_another_kind_is_none() {
     for (kind, expected) in [
         (json!("logout+jwt"), None),
         (json!("application/LOGOUT+jwt"), None),
         (json!(null), None),
-        (json!("JWT"), Some(Rejection::Kind)),
+        (json!("JWT"), None),
+        (json!("application/jwt"), None),
         (json!("at+jwt"), Some(Rejection::Kind)),
         (json!("secevent+jwt"), Some(Rejection::Kind)),
         (json!(""), Some(Rejection::Kind)),
@@ -184,6 +185,44 @@ async fn only_a_token_that_calls_itself_a_logout_token_or_nothing_is_one() {
         let header = json!({"alg": "ES256", "kid": "k1", "typ": kind});
         let token = joined(&header, &desk.claims(), |message| signer.sign(message));
         assert_eq!(rejection(desk.log_out(&token).await), expected, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_says_no_more_than_jwt_is_one_only_by_what_it_holds() {
+    for (change, expected) in [
+        ((|_| ()) as fn(&mut Value), None),
+        (|claims| without(claims, &["events"]), Some(Rejection::Events)),
+        (|claims| claims["nonce"] = json!("of an ID token"), Some(Rejection::Nonce)),
+    ] {
+        let desk = Desk::open().await;
+        desk.sign_in(Some("idp-session")).await;
+        let (signer, mut claims) = (desk.idp.signer(), desk.claims());
+        change(&mut claims);
+        let header = json!({"alg": "ES256", "kid": "k1", "typ": "JWT"});
+        let token = joined(&header, &claims, |message| signer.sign(message));
+        assert_eq!(rejection(desk.log_out(&token).await), expected);
+        assert_eq!(desk.open_sessions().await, usize::from(expected.is_some()));
+    }
+}
+
+#[tokio::test]
+async fn a_logout_ends_what_is_under_way_and_nothing_that_begins_after_it() {
+    let with: [fn(&mut Value); 3] = [|_| (), |claims| without(claims, &["sid"]), |claims| without(claims, &["sub"])];
+    for (number, change) in with.into_iter().enumerate() {
+        for sid in [Some("idp-session"), None] {
+            let desk = Desk::open().await;
+            // The provider vouched at the start; the key comes after the logout.
+            let under_way = Opening { provider_session: sid.map(str::to_owned), ..opening(None) };
+            desk.ward.hands.turn(crate::testing::minutes(1));
+            desk.log_out_with(change).await.unwrap();
+            let opened = desk.ward.sessions.open(under_way.clone(), desk.ward.hands.now()).await;
+            // A session of which the provider said no name is not meant by a name alone.
+            let is_meant = sid.is_some() || number != 2;
+            assert_eq!(opened.is_err(), is_meant, "{number} {sid:?}: {opened:?}");
+            let anew = Opening { vouched_at: desk.ward.hands.now(), ..under_way };
+            desk.ward.sessions.open(anew, desk.ward.hands.now()).await.expect("who signs in again is in");
+        }
     }
 }
 

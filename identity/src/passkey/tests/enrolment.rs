@@ -112,13 +112,13 @@ async fn the_first_administrator_comes_in_by_code_once() {
 
 #[tokio::test]
 async fn only_who_proved_it_well_and_just_now_adds_a_key_by_themselves() {
-    let ward = Ward::open().await;
     let mut clinic = Clinic::open();
-    clinic.store.remember_person(nurse()).await.unwrap();
+    let devices = Arc::new(crate::Devices::load(clinic.store.clone()).await.unwrap());
+    let sessions = crate::Sessions::new(clinic.store.clone(), devices, crate::testing::spans());
     let begin = async |clinic: &Clinic, session, at| {
         clinic.passkeys.begin_registration(&clinic.people, Enrolment::Own(session), at).await
     };
-    let (session, _) = ward.sessions.open(opening_of(nurse(), Some(terminal())), START).await.unwrap();
+    let (session, _) = sessions.open(opening_of(nurse(), None), START).await.unwrap();
     let begun = begin(&clinic, session.clone(), START.after(minutes(15))).await.unwrap();
     let credential = clinic.authenticator.create(&begun.options, &honest());
     let enrolled = clinic.finish_enrolment(&begun, &credential).await.unwrap();
@@ -129,9 +129,9 @@ async fn only_who_proved_it_well_and_just_now_adds_a_key_by_themselves() {
         clinic.passkeys.begin_registration(&clinic.people, Enrolment::Own(session.clone()), START).await.unwrap();
     assert_eq!(options(&known)["excludeCredentials"].as_array().unwrap().len(), 1);
     let weak = Opening { assurance: Assurance::Aal1, ..opening_of(nurse(), None) };
-    let (weak, _) = ward.sessions.open(weak, START).await.unwrap();
+    let (weak, _) = sessions.open(weak, START).await.unwrap();
     assert!(matches!(begin(&clinic, weak, START).await, Err(PasskeyProblem::ProveFirst)), "one factor");
-    ward.sessions.end(session.id(), "x", START).await.unwrap();
+    sessions.end(session.id(), "x", START).await.unwrap();
     assert!(matches!(begin(&clinic, session, START).await, Err(PasskeyProblem::ProveFirst)), "over");
 }
 
@@ -139,7 +139,7 @@ async fn only_who_proved_it_well_and_just_now_adds_a_key_by_themselves() {
 async fn the_first_sign_in_brings_a_key_only_to_who_has_none() {
     let mut clinic = Clinic::open();
     let begin = async |clinic: &Clinic| {
-        let enrolment = Enrolment::FirstSignIn(Box::new(nurse()));
+        let enrolment = Enrolment::FirstSignIn(Box::new(signed_in(nurse())));
         clinic.passkeys.begin_registration(&clinic.people, enrolment, START).await
     };
     let (one, other) = (begin(&clinic).await.unwrap(), begin(&clinic).await.unwrap());
@@ -148,6 +148,69 @@ async fn the_first_sign_in_brings_a_key_only_to_who_has_none() {
     clinic.finish_enrolment(&one, &first).await.unwrap();
     assert_eq!(reason(clinic.finish_enrolment(&other, &second).await), Refusal::Known, "the race has one winner");
     assert_eq!(reason(begin(&clinic).await), Refusal::Known);
+    let key = clinic.passkeys.of(&nurse().id).await.unwrap().remove(0);
+    assert!(clinic.passkeys.remove(&nurse().id, &key.id, "u-boss", START).await.unwrap());
+    assert!(
+        !clinic.passkeys.has_any(&nurse().id).await.unwrap() && clinic.passkeys.had_any(&nurse().id).await.unwrap()
+    );
+    assert_eq!(reason(begin(&clinic).await), Refusal::Known, "who lost their only key needs an invitation");
+}
+
+/// What a provider said just now.
+fn signed_in(person: Person) -> crate::SignedIn {
+    crate::SignedIn {
+        person,
+        assurance: Assurance::Aal2,
+        methods: Methods::of([SignInMethod::Provider]),
+        authenticated_at: START,
+        id_token: store::Secret("id-token".to_owned()),
+        provider_session: Some("idp-session".to_owned()),
+        refresh_token: None,
+        return_to: String::new(),
+    }
+}
+
+#[tokio::test]
+async fn a_first_key_is_void_when_the_provider_signs_the_person_out_before_it_is_there() {
+    let mut clinic = Clinic::open();
+    let enrolment = Enrolment::FirstSignIn(Box::new(signed_in(nurse())));
+    let begun = clinic.passkeys.begin_registration(&clinic.people, enrolment, START).await.unwrap();
+    let credential = clinic.authenticator.create(&begun.options, &honest());
+    let (provider, sid) = (nurse().provider, "idp-session".to_owned());
+    let of = store::SessionsOf::ProviderSession { provider, sid, subject: None };
+    clinic.store.end_sessions(of, START.after(minutes(1)), "gateway:provider".to_owned()).await.unwrap();
+    clinic.hands.turn(minutes(2));
+    assert_eq!(reason(clinic.finish_enrolment(&begun, &credential).await), Refusal::SessionOver);
+    assert!(!clinic.passkeys.had_any(&nurse().id).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_key_of_ones_own_is_enrolled_only_while_the_session_lasts_and_is_fresh() {
+    let ward = Ward::open().await;
+    let mut clinic = Clinic::open();
+    clinic.store.remember_person(nurse()).await.unwrap();
+    let devices = Arc::new(crate::Devices::load(clinic.store.clone()).await.unwrap());
+    let sessions = crate::Sessions::new(clinic.store.clone(), devices, crate::testing::spans());
+    let begin = async |clinic: &Clinic, session| {
+        let enrolment = Enrolment::Own(session);
+        clinic.passkeys.begin_registration(&clinic.people, enrolment, clinic.now()).await.unwrap()
+    };
+    let (session, _) = sessions.open(opening_of(nurse(), None), START).await.unwrap();
+    let begun = begin(&clinic, session.clone()).await;
+    let credential = clinic.authenticator.create(&begun.options, &honest());
+    sessions.end(session.id(), "u-boss", START).await.unwrap();
+    assert_eq!(reason(clinic.finish_enrolment(&begun, &credential).await), Refusal::SessionOver, "ended meanwhile");
+    let (elsewhere, _) = ward.sessions.open(opening_of(nurse(), Some(terminal())), START).await.unwrap();
+    let begun = begin(&clinic, elsewhere).await;
+    let credential = clinic.authenticator.create(&begun.options, &honest());
+    assert_eq!(reason(clinic.finish_enrolment(&begun, &credential).await), Refusal::SessionOver, "no such session");
+    let (session, _) = sessions.open(opening_of(nurse(), None), START).await.unwrap();
+    clinic.hands.turn(minutes(14));
+    let begun = begin(&clinic, session).await;
+    let credential = clinic.authenticator.create(&begun.options, &honest());
+    clinic.hands.turn(minutes(2));
+    assert_eq!(reason(clinic.finish_enrolment(&begun, &credential).await), Refusal::SessionOver, "stale at the end");
+    assert!(clinic.passkeys.of(&nurse().id).await.unwrap().is_empty());
 }
 
 #[tokio::test]

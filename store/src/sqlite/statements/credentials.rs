@@ -1,10 +1,10 @@
 //! Credentials: added, used, renamed, removed; always with whose they are.
 
-use policy::{Aaguid, Timestamp, UserId};
+use policy::{Aaguid, Assurance, Timestamp, UserId};
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::events::tell;
-use super::{people, sessions};
+use super::{people, sessions, withdrawn};
 use crate::sqlite::rows;
 use crate::{
     CREDENTIALS_MAX, Change, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, Lapsed, Secret,
@@ -34,20 +34,37 @@ fn read(row: &Row<'_>) -> Result<Credential, StoreProblem> {
 pub(in crate::sqlite) fn add(
     c: &Connection,
     new: &Credential,
-    which: WhichCredential,
+    which: &WhichCredential,
     actor: &str,
 ) -> Result<(), StoreProblem> {
-    people::in_force(c, &new.user)?;
+    let owner = people::in_force(c, &new.user)?;
     if c.prepare_cached("select 1 from credentials where id = ?1")?.exists([&new.id.0])? {
         return Err(StoreProblem::Exists("the key".to_owned()));
     }
     let number: i64 = c
         .prepare_cached("select count(*) from credentials where user = ?1")?
         .query_row([new.user.as_str()], |row| row.get(0))?;
-    match (which, usize::try_from(number).unwrap_or(usize::MAX)) {
-        (WhichCredential::First, 1..) => return Err(StoreProblem::Exists("a first key".to_owned())),
-        (WhichCredential::Any, CREDENTIALS_MAX..) => return Err(StoreProblem::Full),
-        (WhichCredential::First, 0) | (WhichCredential::Any, 0..CREDENTIALS_MAX) => {}
+    if usize::try_from(number).unwrap_or(usize::MAX) >= CREDENTIALS_MAX {
+        return Err(StoreProblem::Full);
+    }
+    match which {
+        WhichCredential::First { vouched_at, provider_session } => {
+            if had_any(c, &new.user)? {
+                return Err(StoreProblem::Exists("a first key".to_owned()));
+            }
+            withdrawn::stands(c, &owner, provider_session.as_deref(), *vouched_at)?;
+        }
+        WhichCredential::Own { session, proven_since } => {
+            let theirs = sessions::find(c, *session)?.filter(|session| {
+                session.user == new.user
+                    && session.parked_at.is_none()
+                    && session.ends_at > new.added_at
+                    && session.assurance >= Assurance::Aal2
+                    && session.authenticated_at >= *proven_since
+            });
+            theirs.ok_or(StoreProblem::NotInForce(Lapsed::Session))?;
+        }
+        WhichCredential::Any => {}
     }
     c.prepare_cached(
         "insert into credentials (id, user, name, model, passkey, counter, device_bound, added_at, used_at, added_by,
@@ -68,8 +85,16 @@ pub(in crate::sqlite) fn add(
         ":added_by": new.added_by,
         ":proofing": new.proofing,
     })?;
+    c.prepare_cached("update people set first_key_at = coalesce(first_key_at, ?2) where id = ?1")?
+        .execute(params![new.user.as_str(), new.added_at.unix_micros()])?;
     let (user, credential) = (new.user.clone(), new.id.clone());
     tell(c, new.added_at, actor, &Change::CredentialAdded { user, credential })
+}
+
+pub(in crate::sqlite) fn had_any(c: &Connection, user: &UserId) -> Result<bool, StoreProblem> {
+    let known =
+        c.prepare_cached("select 1 from people where id = ?1 and first_key_at is not null")?.exists([user.as_str()])?;
+    Ok(known)
 }
 
 pub(in crate::sqlite) fn of_person(c: &Connection, user: &UserId) -> Result<Vec<Credential>, StoreProblem> {
@@ -119,11 +144,16 @@ pub(in crate::sqlite) fn rename(
     user: &UserId,
     id: &CredentialId,
     name: &str,
+    at: Timestamp,
+    actor: &str,
 ) -> Result<bool, StoreProblem> {
-    let renamed = c
-        .prepare_cached("update credentials set name = ?3 where id = ?1 and user = ?2")?
-        .execute(params![id.0, user.as_str(), name])?;
-    Ok(renamed > 0)
+    let statement = c.prepare_cached("select name from credentials where id = ?1 and user = ?2")?;
+    let before: Option<String> = rows::one(statement, params![id.0, user.as_str()], |row| Ok(row.get(0)?))?;
+    if before.as_deref().is_some_and(|before| before != name) {
+        c.prepare_cached("update credentials set name = ?2 where id = ?1")?.execute(params![id.0, name])?;
+        tell(c, at, actor, &Change::CredentialRenamed { user: user.clone(), credential: id.clone() })?;
+    }
+    Ok(before.is_some())
 }
 
 pub(in crate::sqlite) fn remove(

@@ -1,10 +1,11 @@
 //! Events: what happened, in order.
 
-use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 use rusqlite::{Connection, Row, params};
+use serde_json::{Value, json};
 
 use crate::sqlite::rows;
-use crate::{Change, CredentialId, Event, InvitationId, StoreProblem};
+use crate::{Change, CredentialId, Event, InvitationId, OutageSwitch, RolesChanged, StoreProblem};
 
 /// Tells of a change, in the transaction that makes it.
 pub(in crate::sqlite) fn tell(c: &Connection, at: Timestamp, actor: &str, change: &Change) -> Result<(), StoreProblem> {
@@ -45,10 +46,11 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
     let number = || rows::parsed(row, "subject", |text| text.parse().ok());
     Ok(match word.as_str() {
         "person-added" => Change::PersonAdded(user()?),
-        "person-changed" => Change::PersonChanged(user()?),
+        "person-changed" => rows::parsed(row, "subject", user_and_roles)?,
         "person-disabled" => Change::PersonDisabled(user()?),
         "person-enabled" => Change::PersonEnabled(user()?),
         "credential-added" => key().map(|(user, credential)| Change::CredentialAdded { user, credential })?,
+        "credential-renamed" => key().map(|(user, credential)| Change::CredentialRenamed { user, credential })?,
         "credential-removed" => key().map(|(user, credential)| Change::CredentialRemoved { user, credential })?,
         "invitation-made" => Change::InvitationMade(invitation()?),
         "invitation-used" => Change::InvitationUsed(invitation()?),
@@ -65,6 +67,7 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
         "session-changed" => Change::SessionChanged(session()?),
         "outage-began" => Change::OutageBegan(provider()?),
         "outage-ended" => Change::OutageEnded(provider()?),
+        "outage-switched" => rows::parsed(row, "subject", provider_and_position)?,
         "policy-proposed" => Change::PolicyProposed(number()?),
         "policy-approved" => Change::PolicyApproved(number()?),
         unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
@@ -76,14 +79,42 @@ fn user_and_credential(text: &str) -> Option<(UserId, CredentialId)> {
     Some((UserId::parse(user).ok()?, CredentialId::parse(credential)?))
 }
 
+/// A person and, where their roles changed, these as JSON.
+fn user_and_roles(text: &str) -> Option<Change> {
+    let (user, roles) = text.split_once(' ').map_or((text, None), |(user, roles)| (user, Some(roles)));
+    let read = |roles: &str| {
+        let both: Value = serde_json::from_str(roles).ok()?;
+        let of = |key: &str| rows::roles(&both.get(key)?.to_string());
+        Some(RolesChanged { before: of("before")?, after: of("after")? })
+    };
+    let roles = match roles {
+        Some(roles) => Some(read(roles)?),
+        None => None,
+    };
+    Some(Change::PersonChanged { user: UserId::parse(user).ok()?, roles })
+}
+
+fn user_and_roles_column(user: &UserId, roles: Option<&RolesChanged>) -> String {
+    let Some(RolesChanged { before, after }) = roles else { return user.to_string() };
+    let names = |roles: &[RoleId]| Value::from_iter(roles.iter().map(RoleId::as_str));
+    format!("{user} {}", json!({ "before": names(before), "after": names(after) }))
+}
+
+fn provider_and_position(text: &str) -> Option<Change> {
+    let (provider, position) = text.split_once(' ')?;
+    let (provider, position) = (ProviderId::parse(provider).ok()?, OutageSwitch::parse(position)?);
+    Some(Change::OutageSwitched { provider, position })
+}
+
 /// How [`change`] finds a change again: its word and its subject.
 fn columns(change: &Change) -> (&'static str, String) {
     match change {
         Change::PersonAdded(id) => ("person-added", id.to_string()),
-        Change::PersonChanged(id) => ("person-changed", id.to_string()),
+        Change::PersonChanged { user, roles } => ("person-changed", user_and_roles_column(user, roles.as_ref())),
         Change::PersonDisabled(id) => ("person-disabled", id.to_string()),
         Change::PersonEnabled(id) => ("person-enabled", id.to_string()),
         Change::CredentialAdded { user, credential } => ("credential-added", format!("{user} {credential}")),
+        Change::CredentialRenamed { user, credential } => ("credential-renamed", format!("{user} {credential}")),
         Change::CredentialRemoved { user, credential } => ("credential-removed", format!("{user} {credential}")),
         Change::InvitationMade(id) => ("invitation-made", id.to_string()),
         Change::InvitationUsed(id) => ("invitation-used", id.to_string()),
@@ -100,6 +131,9 @@ fn columns(change: &Change) -> (&'static str, String) {
         Change::SessionChanged(id) => ("session-changed", id.to_string()),
         Change::OutageBegan(id) => ("outage-began", id.to_string()),
         Change::OutageEnded(id) => ("outage-ended", id.to_string()),
+        Change::OutageSwitched { provider, position } => {
+            ("outage-switched", format!("{provider} {}", position.as_str()))
+        }
         Change::PolicyProposed(number) => ("policy-proposed", number.to_string()),
         Change::PolicyApproved(number) => ("policy-approved", number.to_string()),
     }

@@ -1,12 +1,15 @@
 //! Invitations: made, looked at, used once, revoked.
 
-use policy::{DeviceId, Timestamp, UserId};
+use policy::{DeviceId, SignInMethod, Timestamp, UserId};
 use rusqlite::{Connection, Row, named_params, params};
 
 use super::events::tell;
-use super::{credentials, devices, people};
+use super::{credentials, devices, people, sessions};
 use crate::sqlite::rows;
-use crate::{Change, Invitation, InvitationId, Invited, Purpose, Redemption, StoreProblem, TokenHash, WhichCredential};
+use crate::{
+    Change, Invitation, InvitationId, Invited, Lapsed, Purpose, Redemption, SessionsOf, StoreProblem, TokenHash,
+    WhichCredential,
+};
 
 /// Unused and not revoked; the caller adds the time.
 const OPEN: &str = "used_at is null and revoked_at is null";
@@ -46,7 +49,7 @@ pub(in crate::sqlite) fn invite(c: &Connection, new: &Invitation, most: usize) -
         return Err(StoreProblem::Exists("the invitation".to_owned()));
     }
     for earlier in all_open(c, &new.invited)? {
-        mark_revoked(c, earlier.id, new.made_at, &new.made_by)?;
+        mark_revoked(c, &earlier, new.made_at, &new.made_by)?;
     }
     let in_force: i64 = c
         .prepare_cached(&format!("select count(*) from invitations where {OPEN} and expires_at > ?1"))?
@@ -114,14 +117,14 @@ pub(in crate::sqlite) fn redeem(
     let Some(found) = find(c, secret, at)? else { return Ok(None) };
     match (&found.invited, redemption) {
         (Invited::Passkey(user), Redemption::Passkey(key)) if key.user == *user => {
-            credentials::add(c, key, WhichCredential::Any, actor)?;
+            credentials::add(c, key, &WhichCredential::Any, actor)?;
         }
         (Invited::Device(device), Redemption::Certificate(certificate)) => {
             devices::add_certificate(c, device, certificate, None, actor)?;
         }
         (Invited::FirstAdministrator, Redemption::FirstAdministrator(person, key)) if key.user == person.id => {
             people::add(c, person, actor)?;
-            credentials::add(c, key, WhichCredential::First, actor)?;
+            credentials::add(c, key, &WhichCredential::Any, actor)?;
         }
         (
             Invited::Passkey(_) | Invited::Device(_) | Invited::Temporary(_) | Invited::FirstAdministrator,
@@ -150,8 +153,8 @@ pub(in crate::sqlite) fn revoke(
 ) -> Result<bool, StoreProblem> {
     let statement = c.prepare_cached("select * from invitations where id = ?1")?;
     let found = rows::one(statement, [id.to_string()], read)?.filter(|invitation| invitation.is_in_force(at));
-    if found.is_some() {
-        mark_revoked(c, id, at, actor)?;
+    if let Some(found) = &found {
+        mark_revoked(c, found, at, actor)?;
     }
     Ok(found.is_some())
 }
@@ -165,7 +168,7 @@ pub(in crate::sqlite) fn revoke_of_person(
 ) -> Result<(), StoreProblem> {
     for purpose in [Invited::Passkey, Invited::Temporary] {
         for open in all_open(c, &purpose(user.clone()))? {
-            mark_revoked(c, open.id, at, actor)?;
+            mark_revoked(c, &open, at, actor)?;
         }
     }
     Ok(())
@@ -179,13 +182,34 @@ pub(in crate::sqlite) fn revoke_of_device(
     actor: &str,
 ) -> Result<(), StoreProblem> {
     for open in all_open(c, &Invited::Device(device.clone()))? {
-        mark_revoked(c, open.id, at, actor)?;
+        mark_revoked(c, &open, at, actor)?;
     }
     Ok(())
 }
 
-fn mark_revoked(c: &Connection, id: InvitationId, at: Timestamp, actor: &str) -> Result<(), StoreProblem> {
+/// Revokes an invitation; what a temporary code opened ends with it.
+fn mark_revoked(c: &Connection, revoked: &Invitation, at: Timestamp, actor: &str) -> Result<(), StoreProblem> {
     c.prepare_cached("update invitations set revoked_at = ?2 where id = ?1")?
-        .execute(params![id.to_string(), at.unix_micros()])?;
-    tell(c, at, actor, &Change::InvitationRevoked(id))
+        .execute(params![revoked.id.to_string(), at.unix_micros()])?;
+    tell(c, at, actor, &Change::InvitationRevoked(revoked.id))?;
+    let Invited::Temporary(user) = &revoked.invited else { return Ok(()) };
+    for (session, _) in sessions::those(c, &SessionsOf::User(user.clone()))? {
+        if session.methods.has(SignInMethod::Temporary) {
+            sessions::end(c, session.id, at, actor)?;
+        }
+    }
+    Ok(())
+}
+
+/// That this is a temporary code of this person, and in force.
+pub(in crate::sqlite) fn is_code_of(
+    c: &Connection,
+    id: InvitationId,
+    user: &UserId,
+    at: Timestamp,
+) -> Result<(), StoreProblem> {
+    let statement = c.prepare_cached("select * from invitations where id = ?1")?;
+    let theirs = rows::one(statement, [id.to_string()], read)?
+        .filter(|found| found.is_in_force(at) && found.invited == Invited::Temporary(user.clone()));
+    theirs.map(|_| ()).ok_or(StoreProblem::NotInForce(Lapsed::Code))
 }

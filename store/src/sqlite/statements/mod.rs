@@ -12,6 +12,7 @@ pub(super) mod posture;
 pub(super) mod revisions;
 pub(super) mod sessions;
 pub(super) mod terminal;
+pub(super) mod withdrawn;
 
 use policy::Timestamp;
 use rusqlite::Connection;

@@ -5,7 +5,7 @@ use rusqlite::Connection;
 
 use super::events::tell;
 use crate::sqlite::rows;
-use crate::{Change, StoreProblem};
+use crate::{Change, OutageSwitch, StoreProblem};
 
 pub(in crate::sqlite) fn note(c: &Connection, key: &str) -> Result<Option<String>, StoreProblem> {
     rows::one(c.prepare_cached("select value from notes where key = ?1")?, [key], |row| Ok(row.get(0)?))
@@ -44,6 +44,23 @@ pub(in crate::sqlite) fn end_outage(
         tell(c, at, actor, &Change::OutageEnded(provider.clone()))?;
     }
     Ok(ends)
+}
+
+pub(in crate::sqlite) fn switch_outage(
+    c: &Connection,
+    provider: &ProviderId,
+    position: OutageSwitch,
+    at: Timestamp,
+    actor: &str,
+) -> Result<bool, StoreProblem> {
+    let key = format!("outage-switch:{provider}");
+    let before = note(c, &key)?.as_deref().and_then(OutageSwitch::parse).unwrap_or_default();
+    if before == position {
+        return Ok(false);
+    }
+    set_note(c, &key, position.as_str())?;
+    tell(c, at, actor, &Change::OutageSwitched { provider: provider.clone(), position })?;
+    Ok(true)
 }
 
 fn outage_key(provider: &ProviderId) -> String {

@@ -8,8 +8,8 @@ use super::events::tell;
 use super::{invitations, sessions};
 use crate::sqlite::rows;
 use crate::{
-    Change, Disabled, Lapsed, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite, SessionRecord,
-    SessionsOf, StoreProblem,
+    Change, Disabled, Lapsed, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite, RolesChanged,
+    SessionRecord, SessionsOf, StoreProblem,
 };
 
 /// Columns of `people p`, as [`read`] reads them.
@@ -217,7 +217,8 @@ pub(in crate::sqlite) fn change(
         after.unit
     ])?;
     if after != before {
-        tell(c, at, actor, &Change::PersonChanged(id.clone()))?;
+        let roles = roles_changed(&before.roles, &after.roles);
+        tell(c, at, actor, &Change::PersonChanged { user: id.clone(), roles })?;
     }
     if roles_given {
         set_roles(c, id, &after.roles, at, actor)?;
@@ -308,12 +309,17 @@ pub(in crate::sqlite) fn confirm_roles(
 ) -> Result<bool, StoreProblem> {
     let before = in_force(c, id)?;
     let roles = sorted(roles);
-    let differ = roles != before.roles;
+    let changed = roles_changed(&before.roles, &roles);
+    let differ = changed.is_some();
     if differ {
-        tell(c, at, actor, &Change::PersonChanged(id.clone()))?;
+        tell(c, at, actor, &Change::PersonChanged { user: id.clone(), roles: changed })?;
     }
     let session_differs = set_roles(c, id, &roles, at, actor)?;
     Ok(differ || session_differs)
+}
+
+fn roles_changed(before: &[RoleId], after: &[RoleId]) -> Option<RolesChanged> {
+    (before != after).then(|| RolesChanged { before: before.to_vec(), after: after.to_vec() })
 }
 
 /// Writes the roles of a person and of their open sessions; whether any of these differed.

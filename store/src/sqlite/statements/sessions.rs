@@ -5,7 +5,7 @@ use rusqlite::types::Value;
 use rusqlite::{Connection, Row, named_params, params, params_from_iter};
 
 use super::events::tell;
-use super::people;
+use super::{people, withdrawn};
 use crate::sqlite::rows;
 use crate::{Change, CredentialId, FoundSession, Person, Secret, SessionRecord, SessionsOf, StoreProblem, TokenHash};
 
@@ -155,6 +155,7 @@ pub(in crate::sqlite) fn end_those(
     at: Timestamp,
     actor: &str,
 ) -> Result<Vec<SessionRecord>, StoreProblem> {
+    withdrawn::note(c, of, at)?;
     let ended = those(c, of)?;
     for (session, _) in &ended {
         end(c, session.id, at, actor)?;
@@ -173,6 +174,11 @@ pub(in crate::sqlite) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(S
         SessionsOf::Subject { provider, subject } => {
             select(c, "p.provider = ?1 and p.subject = ?2", vec![text(provider.as_str()), text(subject)])
         }
+        SessionsOf::SubjectUnnamed { provider, subject } => select(
+            c,
+            "p.provider = ?1 and p.subject = ?2 and s.provider_session is null",
+            vec![text(provider.as_str()), text(subject)],
+        ),
         SessionsOf::ProviderSession { provider, sid, subject } => select(
             c,
             "p.provider = ?1 and s.provider_session = ?2 and (?3 is null or p.subject = ?3)",

@@ -4,7 +4,7 @@ use policy::{DeviceId, SessionId, Timestamp, UserId};
 use rusqlite::{Connection, named_params, params};
 
 use super::events::tell;
-use super::{credentials, devices, people, sessions};
+use super::{credentials, devices, invitations, people, sessions, withdrawn};
 use crate::{
     Change, Displaced, FoundSession, Lapsed, NewSession, Others, Resumed, Resumption, SessionsOf, StoreProblem,
 };
@@ -23,11 +23,32 @@ pub(in crate::sqlite) fn open(c: &Connection, opening: &NewSession, actor: &str)
     if let Some(credential) = &session.credential {
         credentials::in_force(c, credential, &session.user)?;
     }
+    withdrawn::stands(c, &person, session.provider_session.as_deref(), opening.vouched_at)?;
+    if let Some(code) = opening.code {
+        invitations::is_code_of(c, code, &session.user, at)?;
+    }
+    let replaced = opening.replaces.map(|replaced| take_place(c, replaced, &session.user, at, actor)).transpose()?;
     sessions::insert(c, session)?;
     sessions::insert_token(c, session.id, opening.token, &opening.host)?;
     c.prepare_cached("update people set seen_at = max(seen_at, ?2) where id = ?1")?
         .execute(params![session.user.as_str(), at.unix_micros()])?;
-    displace(c, session.device.as_ref(), &session.user, session.id, opening.others, at, actor)
+    let mut displaced = displace(c, session.device.as_ref(), &session.user, session.id, opening.others, at, actor)?;
+    displaced.ended.extend(replaced);
+    Ok(displaced)
+}
+
+/// Ends the session whose place another one takes.
+fn take_place(
+    c: &Connection,
+    replaced: SessionId,
+    user: &UserId,
+    at: Timestamp,
+    actor: &str,
+) -> Result<SessionId, StoreProblem> {
+    let open = sessions::find(c, replaced)?.filter(|session| session.user == *user && session.parked_at.is_none());
+    open.ok_or(StoreProblem::NotInForce(Lapsed::Session))?;
+    sessions::end(c, replaced, at, actor)?;
+    Ok(replaced)
 }
 
 pub(in crate::sqlite) fn park(c: &Connection, id: SessionId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {

@@ -40,7 +40,7 @@ async fn one_of_each() -> Sqlite {
     store.invite(invitation(9, Invited::Passkey(nurse.id.clone()))).await.unwrap();
     let host = policy::Host::parse("login.example").unwrap();
     let session = session(7, &nurse, Some(&terminal.id));
-    let opening = NewSession { session, token: token(7), host, others: Others::Keep };
+    let opening = NewSession::new(session, token(7), host, Others::Keep);
     store.open_session(opening, "x".to_owned()).await.unwrap();
     store
 }
@@ -96,7 +96,7 @@ async fn every_change_is_read_as_it_was_told() {
     let credential = CredentialId(vec![0, 0xff, b' ']);
     let changes = vec![
         Change::PersonAdded(user.clone()),
-        Change::PersonChanged(user.clone()),
+        Change::PersonChanged { user: user.clone(), roles: None },
         Change::PersonDisabled(user.clone()),
         Change::PersonEnabled(user.clone()),
         Change::CredentialAdded { user: user.clone(), credential: credential.clone() },

@@ -191,3 +191,28 @@ async fn several_gateways_that_find_an_old_file_bring_it_up_once() {
         assert_eq!(store.events_after(0, 10).await.unwrap().len(), 4);
     }
 }
+
+#[tokio::test]
+async fn a_file_of_version_2_tells_who_ever_had_a_key() {
+    let folder = Folder::new();
+    let old = file_of_version_1(&folder.file());
+    old.execute_batch(VERSION_2).unwrap();
+    old.execute_batch(
+        "update schema_version set version = 2;
+         insert into events (at, actor, change, subject) values
+             (7, 'x', 'credential-added', 'u-0001 0a0b'), (8, 'x', 'credential-removed', 'u-0001 0a0b'),
+             (9, 'x', 'credential-added', 'u-0001 0c0d'), (9, 'x', 'person-changed', 'u-0002');",
+    )
+    .unwrap();
+    drop(old);
+    let store = Sqlite::open(folder.file()).unwrap();
+    assert!(store.had_credential(&UserId::parse("u-0001").unwrap()).await.unwrap(), "removed before the migration");
+    assert!(!store.had_credential(&UserId::parse("u-0002").unwrap()).await.unwrap());
+    let raw = Connection::open(folder.file()).unwrap();
+    let first: i64 =
+        raw.query_row("select first_key_at from people where id = 'u-0001'", [], |row| row.get(0)).unwrap();
+    assert_eq!((first, version(&raw)), (7, 3));
+    let told = store.events_after(7, 1).await.unwrap().remove(0).change;
+    let user = UserId::parse("u-0002").unwrap();
+    assert_eq!(told, crate::Change::PersonChanged { user, roles: None }, "an event without roles reads");
+}

@@ -303,7 +303,7 @@ async fn two_processes_leave_one_session_on_a_shared_terminal() {
         let open = |which: usize, number: u8| {
             let session = session(number.into(), &people[which], Some(&terminal.id));
             let opening =
-                NewSession { session, token: token(number), host: host("login.example"), others: Others::Park };
+                NewSession::new(session, token(number), host("login.example"), Others::Park);
             stores[which].open_session(opening, "x".to_owned())
         };
         let numbers = [1 + round * 2, 2 + round * 2];

@@ -44,7 +44,7 @@ async fn ward() -> Sqlite {
 
 async fn open(store: &Sqlite, session: crate::SessionRecord, number: u8) -> Result<crate::Displaced, StoreProblem> {
     let host = policy::Host::parse("login.example").unwrap();
-    let opening = NewSession { session, token: token(number), host, others: Others::Park };
+    let opening = NewSession::new(session, token(number), host, Others::Park);
     store.open_session(opening, "x".to_owned()).await
 }
 

@@ -6,8 +6,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use identity::{NewPerson, Opening};
-use policy::{DeviceClass, DeviceId, Fingerprint, Host, PostureName, PostureSourceId, RoleId, Timestamp};
+use identity::{NewPerson, Opening, SignedIn};
+use policy::{
+    Assurance, DeviceClass, DeviceId, Fingerprint, Host, Methods, PostureName, PostureSourceId, RoleId, SignInMethod,
+    Timestamp,
+};
 use store::{
     CertificateRecord, Credential, CredentialId, DeviceRecord, Event, Person, PostureRow, Secret, WhichCredential,
 };
@@ -226,12 +229,19 @@ pub(super) async fn seat(hospital: &Hospital, login: &str, name: &str, role: &st
     let roles = vec![RoleId::parse(role).unwrap()];
     let person = NewPerson { login: login.to_owned(), name: name.to_owned(), roles, unit: "3病棟".to_owned() };
     let person = people.add(person, actor, at).await.unwrap();
-    let code = people.temporary(&person.id, HOUR * 8, "test", actor, at).await.unwrap();
-    let given = people.sign_in_temporarily(&code.code.expose(), at).await.unwrap();
-    people.revoke_invitation(code.id, "nobody", Timestamp::from_unix_micros(0)).await.ok();
+    let signed_in = SignedIn {
+        person: person.clone(),
+        assurance: Assurance::Aal2,
+        methods: Methods::of([SignInMethod::Provider]),
+        authenticated_at: at,
+        id_token: Secret("none".to_owned()),
+        provider_session: None,
+        refresh_token: None,
+        return_to: String::new(),
+    };
     let host = Host::parse(CONSOLE).unwrap();
     // A device of their own: a shared one would park whoever was there before.
-    let opening = Opening::temporary(&given, Some(desk_of(hospital, login).await), host, at);
+    let opening = Opening::by_provider(signed_in, Some(desk_of(hospital, login).await), host);
     let (_, token) = hospital.sessions.open(opening, at).await.unwrap();
     let mut browser = Browser::at(Some(desk_of(hospital, login).await));
     let cookies = browser.cookies.entry(CONSOLE.to_owned()).or_default();

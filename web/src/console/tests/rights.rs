@@ -111,6 +111,30 @@ async fn the_help_desk_does_not_touch_whoever_has_a_part_in_the_console() {
 }
 
 #[tokio::test]
+async fn a_lost_device_is_not_the_help_desks_way_to_end_an_administrators_session() {
+    let office = Office::open().await;
+    let said = |key: &str| office.hospital.site.voice(crate::Language::Japanese).say(key);
+    let words = said("console-problem-lost-administrator");
+    let before = office.last_event().await;
+    let place = "/devices/desk-k.mori/lost";
+    let page = text(&office.help_desk.get(&office, place).await);
+    assert!(page.contains(&words) && !page.contains("name=\"hours\""), "the form is not even offered");
+    let refused = office.help_desk.post(&office, place, "reason=x&hours=24").await;
+    assert_eq!(refused.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(text(&refused).contains(&words), "with words");
+    assert_eq!(office.events_after(before).await, [], "nothing ended");
+    // The nurse's desk and a device that nobody uses are the help desk's to shut out.
+    for place in ["/devices/desk-n.sato/lost", "/devices/tablet-7/lost"] {
+        let lost = office.help_desk.post(&office, place, "reason=x&hours=24").await;
+        assert_eq!(lost.status(), StatusCode::SEE_OTHER, "{place}");
+    }
+    let mut other = super::office::seat(&office.hospital, "k.hara", "原 圭", "administrator").await;
+    other.browser.language = "ja";
+    let lost = other.post(&office, place, "reason=x&hours=24").await;
+    assert_eq!(lost.status(), StatusCode::SEE_OTHER, "another administrator may");
+}
+
+#[tokio::test]
 async fn the_help_desk_takes_back_only_what_it_could_have_made() {
     let office = Office::open().await;
     let (administrator, nurse) = (&office.administrator, &office.nurse);
