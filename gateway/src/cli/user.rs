@@ -66,6 +66,15 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Changes a person; what is not given stays. Open sessions take other roles over at once.
+    Change {
+        #[command(flatten)]
+        who: Who,
+        #[command(flatten)]
+        what: What,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
     /// Disables a person: sessions and open streams end, invitations are void, keys open nothing.
     Disable {
         #[command(flatten)]
@@ -124,6 +133,27 @@ pub enum Command {
     },
 }
 
+/// What to change of a person. Of a provider's people only the unit: the rest is changed at the provider.
+#[derive(clap::Args, Debug)]
+#[group(required = true, multiple = true)]
+pub struct What {
+    /// Another name to be known by.
+    #[arg(long)]
+    login: Option<String>,
+    /// Another name as people read it.
+    #[arg(long)]
+    name: Option<String>,
+    /// A role of theirs, in place of all they have; may be given more than once.
+    #[arg(long = "role", value_name = "ROLE", conflicts_with = "no_roles")]
+    roles: Vec<String>,
+    /// Takes all their roles away.
+    #[arg(long)]
+    no_roles: bool,
+    /// Where they work; may be empty.
+    #[arg(long)]
+    unit: Option<String>,
+}
+
 /// Which people to list.
 #[derive(clap::Args, Debug)]
 pub struct Which {
@@ -160,6 +190,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::List { which, config, format } => look::list(which, config, *format),
         Command::Export { config } => look::export(config),
         Command::Add { login, name, roles, unit, config } => change::add(login, name, roles, unit, config),
+        Command::Change { who, what, config } => change::change(who, what, config),
         Command::Disable { who, reason, config } => change::disable(who, reason, config),
         Command::Enable { who, config } => change::enable(who, config),
         Command::Import { file, dry_run, config } => change::import(file, *dry_run, config),

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use identity::NewPerson;
 use policy::RoleId;
+use store::{Person, PersonChange};
 
-use super::{Directory, Who, failure};
+use super::{Directory, What, Who, failure};
 use crate::cli::csv::{import_failure, read_file};
 use crate::cli::{ConfigArg, actor, block_on, out};
 use crate::clock;
@@ -14,13 +15,8 @@ use crate::failure::Failure;
 /// `user add`.
 pub fn add(login: &str, name: &str, roles: &[String], unit: &str, config: &ConfigArg) -> Result<(), Failure> {
     let directory = Directory::open(config)?;
-    let role = |text: &String| RoleId::parse(text).map_err(|problem| Failure::input(format!("--role: {problem}")));
-    let person = NewPerson {
-        login: login.to_owned(),
-        name: name.to_owned(),
-        roles: roles.iter().map(role).collect::<Result<_, _>>()?,
-        unit: unit.to_owned(),
-    };
+    let person =
+        NewPerson { login: login.to_owned(), name: name.to_owned(), roles: read_roles(roles)?, unit: unit.to_owned() };
     let added = block_on(async { directory.people.add(person, &actor(), clock::now()).await.map_err(failure) })?;
     out::say(&format!(
         "{login} added as {id}; next: sekimori user invite {login} --proofing \"...\"\n\
@@ -28,6 +24,49 @@ pub fn add(login: &str, name: &str, roles: &[String], unit: &str, config: &Confi
         id = added.id,
     ));
     Ok(())
+}
+
+/// `user change`.
+pub fn change(who: &Who, what: &What, config: &ConfigArg) -> Result<(), Failure> {
+    let directory = Directory::open(config)?;
+    let roles = (what.no_roles || !what.roles.is_empty()).then(|| read_roles(&what.roles)).transpose()?;
+    let change = PersonChange { login: what.login.clone(), name: what.name.clone(), roles, unit: what.unit.clone() };
+    let (before, after) = block_on(async {
+        let before = directory.find(who).await?;
+        directory.people.change(&before.id, change, &actor(), clock::now()).await.map_err(failure)?;
+        let after = directory.people.person(&before.id).await;
+        let after = after.map_err(|problem| Failure::unavailable(problem.to_string()))?;
+        Ok((before.clone(), after.unwrap_or(before)))
+    })?;
+    let lines = difference(&before, &after);
+    if lines.is_empty() {
+        out::say(&format!("{} ({}) is so already / もとのままです", before.login, before.id));
+    } else {
+        out::say(&format!("{} ({}) changed / 変更しました\n{}", before.login, before.id, lines.join("\n")));
+    }
+    Ok(())
+}
+
+/// What is otherwise than before, a line each.
+fn difference(before: &Person, after: &Person) -> Vec<String> {
+    let names = |person: &Person| person.roles.iter().map(RoleId::as_str).collect::<Vec<_>>().join(", ");
+    let (roles_before, roles_after) = (names(before), names(after));
+    let shown = |text: &str| if text.is_empty() { "-".to_owned() } else { text.to_owned() };
+    [
+        ("login", before.login.as_str(), after.login.as_str()),
+        ("name", &before.name, &after.name),
+        ("roles", &roles_before, &roles_after),
+        ("unit", &before.unit, &after.unit),
+    ]
+    .into_iter()
+    .filter(|(_, before, after)| before != after)
+    .map(|(what, before, after)| format!("{what}: {} -> {}", shown(before), shown(after)))
+    .collect()
+}
+
+fn read_roles(roles: &[String]) -> Result<Vec<RoleId>, Failure> {
+    let role = |text: &String| RoleId::parse(text).map_err(|problem| Failure::input(format!("--role: {problem}")));
+    roles.iter().map(role).collect()
 }
 
 /// `user disable`.
