@@ -1,8 +1,10 @@
 //! Two promises, tried on random policies and accesses: the index gives the same answer as the full scan, and the
 //! table as it is explained is the table as Cedar judges it.
 
+mod promises;
 mod reading;
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,11 +14,11 @@ use proptest::sample::{select, subsequence};
 
 use crate::facts::{Facts, Reads, signed_in};
 use crate::fit;
-use crate::fixtures::{JAPAN, moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
+use crate::fixtures::{moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
 use crate::{
-    Aaguid, Access, Action, AppId, Apps, Assurance, Day, Device, DeviceClass, Devices, Effect, Hours, Judge, Methods,
-    Path, PathPattern, Policy, PostureDemand, PostureFact, Reason, RoleId, Rule, SignInMethod, Subjects, Timestamp,
-    Verdict, Who, ZoneId, compile, schema,
+    Aaguid, Access, Action, AppId, Apps, Assurance, Beyond, Caps, Date, Day, Device, DeviceClass, Devices, Effect,
+    Hours, InfoClass, Judge, Methods, Path, PathPattern, Policy, PolicySource, PostureDemand, PostureFact, Reason,
+    RoleId, Rule, SignInMethod, Subjects, Timestamp, Verdict, Who, ZoneId, compile, schema,
 };
 
 const ROLES: [&str; 3] = ["nurse", "doctor", "vendor"];
@@ -26,7 +28,8 @@ const PATHS: [&str; 4] = ["/", "/fhir/Patient/1", "/fhir/Observation", "/admin/x
 const PATTERNS: [&str; 4] = ["/*", "/fhir/*", "/*/x", "/fhir/Observation"];
 const KEYS: [Aaguid; 2] = [Aaguid::new([1; 16]), Aaguid::new([2; 16])];
 const DEMANDS: [&str; 3] = ["edr=running", "edr=stopped", "os_patched"];
-const CEDAR: [&str; 22] = [
+const CLASSES: [&str; 2] = ["chart", "images"];
+const CEDAR: [&str; 26] = [
     r#"permit (principal in Sekimori::Role::"nurse", action, resource == Sekimori::App::"emr");"#,
     r#"permit (principal is Sekimori::User in Sekimori::Role::"vendor", action == Sekimori::Action::"connect", resource);"#,
     r#"permit (principal == Sekimori::User::"u-1", action in Sekimori::Action::"write", resource in Sekimori::App::"pacs");"#,
@@ -49,6 +52,10 @@ const CEDAR: [&str; 22] = [
     r#"forbid (principal, action, resource) unless { context.device.posture.containsAny(["os_patched=true", "edr=running"]) };"#,
     r#"forbid (principal, action in Sekimori::Action::"write", resource) unless { context.methods.contains("passkey") };"#,
     r#"forbid (principal, action, resource) when { context.in_outage && context.zone == "internet" };"#,
+    r#"permit (principal is Sekimori::User, action in Sekimori::Action::"read", resource) when { context.class == "chart" };"#,
+    r#"permit (principal, action == Sekimori::Action::"export", resource) when { context.grant != "" };"#,
+    r#"forbid (principal, action, resource) when { context.weekday == "hol" || context.weekday_before == "hol" };"#,
+    r#"forbid (principal, action == Sekimori::Action::"read", resource) when { context.class like "im*" };"#,
 ];
 
 fn parsed<T: std::str::FromStr<Err: std::fmt::Debug>>(names: &[&str]) -> Vec<T> {
@@ -63,6 +70,13 @@ fn some_of<T: Clone + std::fmt::Debug + 'static>(all: Vec<T>) -> impl Strategy<V
 fn hours() -> impl Strategy<Value = Hours> {
     let days = some_of(Day::ALL.to_vec());
     (days, 0..1_440u16, 1..=1_440u16).prop_map(|(days, from_minute, to_minute)| Hours { days, from_minute, to_minute })
+}
+
+/// Classes, whether it takes an exception, and bounds.
+fn exceptions() -> impl Strategy<Value = (Vec<InfoClass>, bool, Option<Arc<Caps>>)> {
+    let classes = prop_oneof![2 => Just(vec![]), 1 => subsequence(parsed::<InfoClass>(&CLASSES), 0..=2)];
+    let caps = Caps { requests: NonZeroU32::new(9), patients: None, beyond: Beyond::Alarm };
+    (classes, prop::bool::weighted(0.2), prop::option::weighted(0.3, Just(Arc::new(caps))))
 }
 
 fn any_rule() -> impl Strategy<Value = Rule> {
@@ -87,7 +101,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let keys = prop_oneof![4 => Just(vec![]), 1 => subsequence(KEYS.to_vec(), 0..=2)];
     let demands = DEMANDS.map(|text| PostureDemand::parse(text).unwrap());
     let posture = prop_oneof![4 => Just(vec![]), 1 => select(demands.to_vec()).prop_map(|demand| vec![demand])];
-    let of_people = (prop::option::weighted(0.3, methods), keys, posture, prop::bool::ANY);
+    let of_people = (prop::option::weighted(0.3, methods), keys, posture, prop::bool::ANY, exceptions());
     let scope = (subjects, apps, some_of(Action::ALL.to_vec()), paths);
     (scope, devices, zones, hours, sure, fresh, forbids, of_people).prop_map(
         |(
@@ -98,23 +112,29 @@ fn any_rule() -> impl Strategy<Value = Rule> {
             assurance,
             authenticated_within,
             forbids,
-            (methods, keys, posture, in_outage),
-        )| Rule {
-            effect: if forbids { Effect::Forbid } else { Effect::Permit },
-            subjects,
-            apps,
-            actions,
-            paths,
-            devices,
-            zones,
-            hours,
-            assurance: assurance.filter(|_| !forbids),
-            authenticated_within: authenticated_within.filter(|_| !forbids),
-            methods: methods.unwrap_or_default(),
-            keys,
-            posture: if forbids { vec![] } else { posture },
-            in_outage: in_outage && !forbids,
-            ..rule("unnamed", "nurse", "emr")
+            (methods, keys, posture, in_outage, (classes, grant, caps)),
+        )| {
+            let for_anyone = subjects == Subjects::Anyone;
+            Rule {
+                effect: if forbids { Effect::Forbid } else { Effect::Permit },
+                subjects,
+                apps,
+                actions,
+                paths,
+                devices,
+                zones,
+                hours,
+                assurance: assurance.filter(|_| !forbids),
+                authenticated_within: authenticated_within.filter(|_| !forbids),
+                methods: methods.unwrap_or_default(),
+                keys,
+                posture: if forbids { vec![] } else { posture },
+                in_outage: in_outage && !forbids,
+                classes,
+                grant: grant && !forbids,
+                caps: caps.filter(|_| !forbids && !for_anyone),
+                ..rule("unnamed", "nurse", "emr")
+            }
         },
     )
 }
@@ -181,12 +201,16 @@ pub(crate) fn any_access() -> impl Strategy<Value = Access> {
     );
     let place = (select(parsed::<ZoneId>(&ZONES)), select(vec!["10.1.2.3", "192.0.2.1", "2001:db8::1"]));
     let what = (select(parsed::<AppId>(&APPS)), select(Action::ALL.to_vec()), select(PATHS.to_vec()));
+    let class = prop::option::of(select(parsed::<InfoClass>(&CLASSES)));
+    let what = (what, class, prop::option::weighted(0.2, Just("exception-1".parse().unwrap())));
     let seconds = 0..7 * 86_400i64;
     (prop::option::weighted(0.8, person()), device, place, what, seconds).prop_map(
-        |(who, device, (zone, address), (app, action, path), seconds)| Access {
+        |(who, device, (zone, address), ((app, action, path), class, grant), seconds)| Access {
             at: at_second(seconds),
             app,
             action,
+            class,
+            grant,
             path: Path::parse(path).unwrap(),
             who: who.map(Arc::new),
             device,
@@ -257,6 +281,12 @@ fn agrees(scanned: &Scanned, verdict: &Verdict<()>) -> bool {
     }
 }
 
+/// A small hospital with a holiday among the days that are tried.
+fn hospital(rules: Vec<Rule>, cedar: &str) -> PolicySource {
+    let holidays = Date::parse("2026-11-23").into_iter().collect();
+    PolicySource { holidays, ..source(rules, cedar) }
+}
+
 fn is_about(rule: &Rule, who: Option<&Who>) -> bool {
     match &rule.subjects {
         Subjects::Anyone => true,
@@ -265,8 +295,8 @@ fn is_about(rule: &Rule, who: Option<&Who>) -> bool {
     }
 }
 
-fn fits(rule: &Rule, access: &Access) -> bool {
-    let facts = Facts::of(access, &JAPAN);
+fn fits(policy: &Policy, rule: &Rule, access: &Access) -> bool {
+    let facts = Facts::of(access, &policy.calendar);
     let app_named = match &rule.apps {
         Apps::All => true,
         Apps::Only(apps) => apps.contains(&access.app),
@@ -283,7 +313,7 @@ proptest! {
         cedar in files(),
         accesses in prop::collection::vec(any_access(), 1..16),
     ) {
-        let policy = Arc::new(Policy::load(&source(rules.clone(), &cedar)).unwrap());
+        let policy = Arc::new(Policy::load(&hospital(rules.clone(), &cedar)).unwrap());
         let mut judge = Judge::new(Arc::clone(&policy));
         for access in accesses.iter().chain(&accesses) {
             let verdict = judge.judge(access.clone(), ());
@@ -302,9 +332,9 @@ proptest! {
         rules in table(),
         accesses in prop::collection::vec(any_access(), 1..16),
     ) {
-        let policy = Policy::load(&source(rules.clone(), "")).unwrap();
+        let policy = Policy::load(&hospital(rules.clone(), "")).unwrap();
         for access in &accesses {
-            let fitting = |effect| rules.iter().any(|rule| rule.effect == effect && fits(rule, access));
+            let fitting = |effect| rules.iter().any(|rule| rule.effect == effect && fits(&policy, rule, access));
             let native = match (fitting(Effect::Forbid), fitting(Effect::Permit)) {
                 (true, _) => Scanned::Forbidden,
                 (false, true) => Scanned::Allowed,
@@ -320,7 +350,7 @@ proptest! {
         access in any_access(),
         later in 0.0..1.0f64,
     ) {
-        let policy = Arc::new(Policy::load(&source(rules, "")).unwrap());
+        let policy = Arc::new(Policy::load(&hospital(rules, "")).unwrap());
         let Verdict::Allow(allowed) = Judge::new(Arc::clone(&policy)).judge(access.clone(), ()) else { return Ok(()) };
         let (from, until) = (access.at.unix_micros(), allowed.permit().until().unix_micros());
         prop_assert!(until > from);
