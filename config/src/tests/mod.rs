@@ -6,7 +6,9 @@ mod files;
 mod golden;
 mod mistakes;
 mod sections;
+mod statements;
 mod templates;
+mod words;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -20,6 +20,8 @@ fn with_every_file() -> Folder {
         "tls/gateway-client.pem",
         "extra.cedar",
         "policy.tests.toml",
+        "holidays.txt",
+        "policy.statements.toml",
     ] {
         folder.file(file, "", 0o644);
     }
