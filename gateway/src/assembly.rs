@@ -222,7 +222,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
 /// # Errors
 /// What cannot be used, in words.
 pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<String>> {
-    let policy = policy::Policy::load(&config.policy).map_err(|problems| {
+    let policy = policy::Policy::load(&config.policy).map(Arc::new).map_err(|problems| {
         problems.iter().map(|problem| format!("{}; {}", problem.reason, problem.remedy)).collect::<Vec<_>>()
     })?;
     let routes = crate::snapshot::Routes::build(&config, &parts.upstream_ids)?;
@@ -233,6 +233,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let people = Arc::new(People::new(Arc::clone(&parts.store), &config));
     let site = web::Site::new(web::SiteParts {
         config: Arc::clone(&config),
+        policy: Arc::clone(&policy),
         sessions: Arc::clone(&parts.sessions),
         oidc: Arc::clone(&oidc),
         hand_offs: Arc::new(HandOffs::new(Arc::clone(&parts.store), Arc::clone(&parts.sessions))),
@@ -247,7 +248,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         recorder: parts.log.recorder(),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    Ok(Snapshot { config, policy: Arc::new(policy), routes, site, oidc, people, dialer })
+    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer })
 }
 
 /// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.

@@ -10,7 +10,7 @@ use http::header::{CONTENT_TYPE, ORIGIN};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Who};
+use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Turn, Who};
 use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 
 use crate::body::ResponseBody;
@@ -113,7 +113,8 @@ impl Refuser<'_> {
     pub async fn deny(self, refused: Box<Refused<Routed>>) -> Response<ResponseBody> {
         self.worker.gate.metrics.denied.inc();
         let asked = self.asked(&refused);
-        let response = self.page(Why::Policy(refused.reasons.clone()), asked);
+        let ways = self.ways(&refused, asked.form);
+        let response = self.page_with(Why::Policy(refused.reasons.clone()), asked, ways);
         self.record(&refused, response.status().as_u16()).await;
         response
     }
@@ -185,14 +186,26 @@ impl Refuser<'_> {
         }
     }
 
+    /// What a person whom the policy refused can do about it themselves. Only for people who read a page.
+    fn ways(self, refused: &Refused<Routed>, form: AnswerForm) -> Vec<Turn> {
+        match form {
+            AnswerForm::Page(_) => policy::ways_for_them(&self.snapshot.policy, &refused.access),
+            AnswerForm::Problem => Vec::new(),
+        }
+    }
+
     fn asked(self, refused: &Refused<Routed>) -> Asked {
         Asked::of(&refused.act.inbound, refused.access.who.clone(), Some(refused.access.app.clone()))
     }
 
     /// Writes a refusal.
     pub fn page(self, why: Why, asked: Asked) -> Response<ResponseBody> {
+        self.page_with(why, asked, Vec::new())
+    }
+
+    fn page_with(self, why: Why, asked: Asked, ways: Vec<Turn>) -> Response<ResponseBody> {
         let Asked { id, at, host, target, who, app, form } = asked;
-        let refusal = Refusal { why, request: id, at, host, target, who, app };
+        let refusal = Refusal { why, request: id, at, host, target, who, app, ways };
         own(self.snapshot.site.refusal(&refusal, form))
     }
 

@@ -179,7 +179,10 @@ impl Matrix {
         if let Some(place) = cell.forbids.iter().find(always) {
             return Reading::Never(NeverBecause::Forbidden(*place));
         }
-        match cell.permits.iter().find(always) {
+        // Where one rule bounds how much and another does not, the one without bounds decides.
+        let is_free = |place: &&usize| self.entries.get(**place).is_some_and(|entry| entry.caps.is_none());
+        let free = cell.permits.iter().filter(always).find(is_free);
+        match free.or_else(|| cell.permits.iter().find(always)) {
             Some(place) => Reading::Always(*place),
             None if cell.permits.is_empty() => Reading::Never(NeverBecause::NoRule),
             None => Reading::When(cell.permits.clone()),

@@ -19,6 +19,10 @@ use search::Search;
 
 /// How many rules of each kind are told.
 const RULES_MAX: usize = 6;
+/// How many accesses are tried for an explanation.
+const TRIALS_MAX: usize = 3_000;
+/// How many are tried while somebody waits for the page of a refusal.
+const TRIALS_MAX_FOR_A_PAGE: usize = 200;
 
 /// Why an access is answered as it is, and what would turn the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,7 +110,7 @@ pub fn what_if(policy: &Arc<Policy>, access: &Access) -> Explanation {
     let mut judge = Judge::new(Arc::clone(policy));
     let answer = answered(&mut judge, access);
     let rules = weigh(policy, access, &answer);
-    let turns = Search::new(policy, judge).turns(access, answer.is_allowed());
+    let turns = Search::new(policy, judge, TRIALS_MAX).turns(access, answer.is_allowed());
     Explanation { answer, rules, turns }
 }
 
@@ -114,10 +118,12 @@ pub fn what_if(policy: &Arc<Policy>, access: &Access) -> Explanation {
 /// other rules, which are not theirs to change, and nothing for strangers.
 #[must_use]
 pub fn ways_for_them(policy: &Arc<Policy>, access: &Access) -> Vec<Turn> {
-    if signed_in(access).is_none() {
+    let mut judge = Judge::new(Arc::clone(policy));
+    // What is not the policy's refusal (a cap, a fault) is turned by none of this.
+    if signed_in(access).is_none() || answered(&mut judge, access).is_allowed() {
         return Vec::new();
     }
-    let mut turns = Search::new(policy, Judge::new(Arc::clone(policy))).turns(access, false);
+    let mut turns = Search::new(policy, judge, TRIALS_MAX_FOR_A_PAGE).turns(access, false);
     turns.retain(|turn| turn.changes.iter().flatten().all(Alteration::is_theirs));
     turns
 }

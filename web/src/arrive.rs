@@ -75,6 +75,7 @@ impl Site {
             title: voice.say("signed-in-title"),
             what: voice.say("signed-in-what"),
             todo: None,
+            ways: Vec::new(),
             sign_out: false,
             actions: Vec::new(),
             help: None,

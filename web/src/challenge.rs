@@ -82,6 +82,7 @@ impl Site {
                 target: Some((challenged.path.clone(), challenged.query.clone())),
                 who: None,
                 app: Some(challenged.app.clone()),
+                ways: Vec::new(),
             };
             self.refusal(&refusal, AnswerForm::Page(language(&challenged.headers)))
         })
@@ -162,6 +163,7 @@ impl Site {
             title: voice.say("kept-not-title"),
             what: voice.say("kept-not-what"),
             todo: Some(voice.say(if own { "kept-not-do" } else { "kept-foreign-do" })),
+            ways: Vec::new(),
             sign_out: false,
             actions: vec![link],
             help: None,

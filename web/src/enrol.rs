@@ -170,6 +170,7 @@ impl Site {
             title: voice.say("enrolled-title"),
             what: voice.say("enrolled-what"),
             todo: None,
+            ways: Vec::new(),
             sign_out: false,
             actions: vec![Link::new(voice.say("action-sign-in"), self.portal_address())],
             help: None,

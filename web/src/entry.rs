@@ -256,6 +256,7 @@ impl Site {
             title: voice.say("entered-title"),
             what: voice.say("entered-what"),
             todo: None,
+            ways: Vec::new(),
             sign_out: false,
             actions: vec![Link::new(voice.say("land-go"), place)],
             help: None,

@@ -29,6 +29,7 @@ mod refusal;
 mod request;
 mod route;
 mod second;
+mod sheet;
 mod sign_in;
 mod sign_out;
 mod site;
@@ -46,6 +47,9 @@ pub use language::{Language, language, wants_page};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;
 pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
+pub use sheet::{
+    Explained, ExplainedRule, PolicyWords, Sheet, SheetCell, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone, WordBook,
+};
 pub use sign_in::{post_logout_uri, redirect_uri};
 pub use site::{Site, SiteParts};
 

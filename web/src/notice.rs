@@ -5,7 +5,7 @@ use policy::{Challenge, Reason, Timestamp, UtcOffset};
 use crate::query::{Ask, target};
 use crate::texts::Voice;
 use crate::view::{Help, Link, Notice, Tone};
-use crate::{Fault, Refusal, Site, Why, help_code};
+use crate::{Fault, PolicyWords, Refusal, Site, Why, help_code};
 
 /// Where a sign-in starts, on every host.
 pub(crate) const START_SIGN_IN: &str = "/.sekimori/sign-in";
@@ -18,6 +18,7 @@ pub(crate) fn of(site: &Site, refusal: &Refusal, voice: Voice<'_>) -> Notice {
         title: voice.say(&format!("{key}-title")),
         what: voice.say(&format!("{key}-what")),
         todo: Some(voice.say(&format!("{key}-do"))),
+        ways: PolicyWords::new(voice, site.config()).ways(&refusal.ways),
         sign_out: false,
         actions: actions(site, refusal, voice),
         help: Some(Help { code: help_code(refusal.request), rows: rows(site, refusal, voice) }),

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use policy::{
-    AppId, Assurance, Challenge, DeviceClass, DeviceId, Host, Path, ProviderId, Reason, SessionId, Timestamp, UserId,
+    AppId, Assurance, Challenge, DeviceClass, DeviceId, Host, Path, ProviderId, Reason, SessionId, Timestamp, Turn, UserId,
     Who,
 };
 use serde_json::json;
@@ -53,6 +53,7 @@ fn refusal(why: Why, who: Option<Arc<Who>>) -> Refusal {
         target: Some((Path::parse("/chart").unwrap(), "q='\"<script>".to_owned())),
         who,
         app: Some(AppId::parse("emr").unwrap()),
+        ways: Vec::new(),
     }
 }
 
@@ -66,7 +67,15 @@ fn every_refusal() -> Vec<(String, Refusal)> {
     let step_up = Challenge::StepUp(Assurance::Aal2);
     let step_up = refusal(Why::Challenge(reasons(Reason::StepUpRequired), step_up), nurse());
     let no_role = refusal(Why::Policy(reasons(Reason::RoleNotAllowed)), Some(who("新人 太郎", &[])));
-    let others = [("challenge-sign-in", sign_in), ("challenge-step-up", step_up), ("denied-no-role", no_role)]
+    let either = vec![policy::Alteration::Device(DeviceClass::Tablet), policy::Alteration::Device(DeviceClass::Fixed)];
+    let ways = vec![Turn { changes: vec![either] }, Turn { changes: vec![vec![policy::Alteration::ProveAgain]] }];
+    let with_ways = Refusal { ways, ..refusal(Why::Policy(reasons(Reason::DeviceClassNotAllowed)), nurse()) };
+    let others = [
+        ("challenge-sign-in", sign_in),
+        ("challenge-step-up", step_up),
+        ("denied-no-role", no_role),
+        ("denied-with-ways", with_ways),
+    ]
         .map(|(n, r)| (n.to_owned(), r));
     denied.chain(faults).chain(others).collect()
 }
@@ -443,5 +452,22 @@ fn check_html(page: &str, html: &str, language: Language) {
         if tag.value("target") == Some("_blank") {
             assert_eq!(tag.value("rel"), Some("noopener"), "{page}");
         }
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_reads_what_they_can_do_about_it() {
+    let hospital = Hospital::with_providers(1).await;
+    for (language, expected) in [
+        (Language::Japanese, ["タブレット・", "を使う", "本人確認をし直す"]),
+        (Language::English, ["use a device of the kind: tablet or", "personal desktop", "confirm who you are again"]),
+    ] {
+        let (_, refusal) = every_refusal().into_iter().find(|(name, _)| name == "denied-with-ways").unwrap();
+        let page = text(&hospital.site.refusal(&refusal, AnswerForm::Page(language)));
+        for words in expected {
+            assert!(page.contains(words), "{words} in {page}");
+        }
+        let (_, plain) = every_refusal().into_iter().find(|(name, _)| name == "denied-forbidden").unwrap();
+        assert!(!text(&hospital.site.refusal(&plain, AnswerForm::Page(language))).contains("id=\"ways\""));
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
-use policy::{Challenge, Host, Path, Reason, Reasons, RequestId, Timestamp, Who};
+use policy::{Challenge, Host, Path, Reason, Reasons, RequestId, Timestamp, Turn, Who};
 
 use crate::view::{NoticeView, show};
 use crate::{Language, Site, headers, notice, problem, query};
@@ -28,6 +28,8 @@ pub struct Refusal {
     pub who: Option<Arc<Who>>,
     /// The app it was for, where that is known.
     pub app: Option<policy::AppId>,
+    /// What would let them in that they can do themselves, smallest first.
+    pub ways: Vec<Turn>,
 }
 
 /// Whether the policy said no, or something went wrong.

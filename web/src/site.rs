@@ -1,7 +1,7 @@
 //! The site: which function answers which page.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use audit::Recorder;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use http::{Response, StatusCode};
 use identity::{
     Assertions, Devices, HandOffs, Oidc, Outage, Passkeys, PendingSignIns, People, PostureDesk, Sessions, Shelf,
 };
-use policy::AppId;
+use policy::{AppId, Matrix, Policy};
 use store::{Store, StoreProblem};
 use tokio::sync::Semaphore;
 
@@ -27,6 +27,8 @@ use crate::{
 pub struct SiteParts {
     /// The configuration that is in force.
     pub config: Arc<Config>,
+    /// Its policy, to be shown and explained; the gateway judges.
+    pub policy: Arc<Policy>,
     /// Open sessions.
     pub sessions: Arc<Sessions>,
     /// Sign-in at the providers.
@@ -58,6 +60,8 @@ pub struct SiteParts {
 pub struct Site {
     pub(crate) parts: Arc<SiteParts>,
     texts: Arc<Texts>,
+    /// Who may do what, once somebody asked.
+    matrix: Arc<OnceLock<Matrix>>,
     /// Who may search the log at this moment, for a page.
     pub(crate) searches: Arc<Semaphore>,
     /// Sign-ins between the provider's answer and the passkey.
@@ -79,7 +83,8 @@ impl Site {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
         let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
-        Self { parts: Arc::new(parts), texts: Arc::new(Texts::new()), searches, pending, shelf }
+        let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
+        Self { parts: Arc::new(parts), texts, matrix, searches, pending, shelf }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
@@ -143,6 +148,12 @@ impl Site {
 
     pub(crate) fn voice(&self, language: Language) -> Voice<'_> {
         self.texts.voice(language)
+    }
+
+    /// Who may do what.
+    pub(crate) fn matrix(&self) -> &Matrix {
+        let roles = || self.config().roles.keys().cloned();
+        self.matrix.get_or_init(|| Matrix::of(&self.parts.policy, roles()))
     }
 
     /// What a page has around it. `back` is where the language switch comes back to.
@@ -210,6 +221,7 @@ impl Site {
             target: (!once_only).then(|| (request.path.clone(), request.query.clone())),
             who: request.session.as_ref().map(|session| session.who.clone()),
             app: None,
+            ways: Vec::new(),
         };
         if json::is_json(&request.headers) {
             // Our own script shows it to the person who reads this page.

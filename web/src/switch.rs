@@ -125,6 +125,7 @@ impl Site {
             title: voice.say("switch-going-title"),
             what: voice.say("switch-going-what"),
             todo: Some(voice.say("switch-going-do")),
+            ways: Vec::new(),
             sign_out: false,
             actions: vec![Link::new(voice.say("switch-go"), place)],
             help: None,

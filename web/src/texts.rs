@@ -8,8 +8,10 @@ use unic_langid::LanguageIdentifier;
 
 use crate::Language;
 
-const JAPANESE: [&str; 2] = [include_str!("../text/ja.ftl"), include_str!("../text/console.ja.ftl")];
-const ENGLISH: [&str; 2] = [include_str!("../text/en.ftl"), include_str!("../text/console.en.ftl")];
+const JAPANESE: [&str; 3] =
+    [include_str!("../text/ja.ftl"), include_str!("../text/console.ja.ftl"), include_str!("../text/policy.ja.ftl")];
+const ENGLISH: [&str; 3] =
+    [include_str!("../text/en.ftl"), include_str!("../text/console.en.ftl"), include_str!("../text/policy.en.ftl")];
 
 /// Both languages, read once per site.
 pub(crate) struct Texts {
@@ -39,7 +41,7 @@ impl fmt::Debug for Texts {
     }
 }
 
-fn bundle(language: Language, sources: [&str; 2]) -> FluentBundle<FluentResource> {
+fn bundle(language: Language, sources: [&str; 3]) -> FluentBundle<FluentResource> {
     let tag: LanguageIdentifier = language.tag().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![tag]);
     // Isolation marks would stand around every inserted name and end up in copied text.

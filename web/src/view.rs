@@ -286,6 +286,8 @@ pub(crate) struct Notice {
     pub(crate) title: String,
     pub(crate) what: String,
     pub(crate) todo: Option<String>,
+    /// What would let them in that they can do themselves.
+    pub(crate) ways: Vec<String>,
     /// Whether it holds the form that signs out.
     pub(crate) sign_out: bool,
     pub(crate) actions: Vec<Link>,

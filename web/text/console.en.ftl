@@ -13,6 +13,7 @@ console-devices = Devices
 console-sessions = Sessions
 console-posture = Posture
 console-outage = Outages
+console-policy = Who may do what
 console-records = Records
 console-right-administrator = administrator
 console-right-help-desk = help desk

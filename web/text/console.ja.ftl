@@ -13,6 +13,7 @@ console-devices = 端末
 console-sessions = サインイン中
 console-posture = 端末の状態
 console-outage = 認証先の停止
+console-policy = 規則の一覧表
 console-records = 操作の記録
 console-right-administrator = 管理者
 console-right-help-desk = ヘルプデスク

@@ -10,6 +10,7 @@ mod init;
 mod log;
 mod out;
 mod outage;
+mod policy;
 mod serve;
 mod session;
 mod span;
@@ -54,6 +55,9 @@ enum Command {
     /// Open sessions.
     #[command(subcommand)]
     Session(session::Command),
+    /// The rules: who may do what, why, and what would change.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Outages of identity providers.
     #[command(subcommand)]
     Outage(outage::Command),
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::User(command) => user::run(&command),
         Command::Device(command) => device::run(&command),
         Command::Session(command) => session::run(&command),
+        Command::Policy(command) => policy::run(&command),
         Command::Outage(command) => outage::run(&command),
         Command::Audit(command) => audit::run(&command),
     };

@@ -17,8 +17,6 @@ use crate::{
     SignInMethod, Subjects, Timestamp, ZoneId,
 };
 
-/// How many accesses are tried for one explanation.
-const TRIALS_MAX: usize = 3_000;
 /// How many changes may come together.
 const CHANGES_MAX: usize = 6;
 /// How many turns are told.
@@ -39,8 +37,8 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(policy: &'a Policy, judge: Judge) -> Self {
-        Self { policy, judge, trials_left: TRIALS_MAX, found: Vec::new(), fewest: CHANGES_MAX }
+    pub(super) fn new(policy: &'a Policy, judge: Judge, trials_max: usize) -> Self {
+        Self { policy, judge, trials_left: trials_max, found: Vec::new(), fewest: CHANGES_MAX }
     }
 
     /// What turns the answer, smallest first.

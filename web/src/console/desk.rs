@@ -241,6 +241,7 @@ impl<'a> Desk<'a> {
             (Duty::Look, "console-sessions", "/sessions"),
             (Duty::Inspect, "console-posture", "/posture"),
             (Duty::Inspect, "console-outage", "/outage"),
+            (Duty::Inspect, "console-policy", "/policy"),
             (Duty::Inspect, "console-records", "/records"),
         ];
         let item = |(_, label, href): (Duty, &str, &'static str)| NavItem {

@@ -1,4 +1,4 @@
-//! The administration console: people, invitations, devices, sessions, posture, outages, and who did what.
+//! The administration console: people, invitations, devices, sessions, posture, outages, who may do what, and who did.
 //!
 //! The policy lets in whoever has a part in it (administrator, help desk, auditor); what each of them may do to which
 //! object is decided here, before anything is shown or changed. Deliberately not here: how a change is made
@@ -21,6 +21,7 @@ mod person;
 mod person_form;
 mod posted;
 mod posture;
+mod sheet;
 mod record;
 mod records;
 mod route;
@@ -109,6 +110,8 @@ impl Site {
             ConsolePage::AskSwitchOutage => outage::ask_switch(desk),
             ConsolePage::SwitchOutage => outage::switch(desk).await,
             ConsolePage::OutageReport => outage::report(desk).await,
+            ConsolePage::Policy => Ok(sheet::sheet(desk)),
+            ConsolePage::ExportPolicy => Ok(sheet::export(desk)),
             ConsolePage::Records => records::records(desk).await,
         }
     }
@@ -124,6 +127,7 @@ impl Site {
             target: None,
             who: request.session.as_ref().map(|session| session.who.clone()),
             app: None,
+            ways: Vec::new(),
         };
         let is_page = wants_page(&request.headers, &request.method);
         let form = if is_page { AnswerForm::Page(language(&request.headers)) } else { AnswerForm::Problem };

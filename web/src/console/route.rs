@@ -96,6 +96,10 @@ pub enum ConsolePage {
     SwitchOutage,
     /// What was done during outages.
     OutageReport,
+    /// Who may do what.
+    Policy,
+    /// Who may do what, as CSV.
+    ExportPolicy,
     /// Who did what.
     Records,
 }
@@ -130,6 +134,8 @@ impl ConsolePage {
             | Self::Posture
             | Self::Outage
             | Self::OutageReport
+            | Self::Policy
+            | Self::ExportPolicy
             | Self::Records => Duty::Inspect,
             Self::AskDisablePerson
             | Self::DisablePerson
@@ -225,5 +231,7 @@ pub const TABLE: &[Row] = &[
     get("/outage/report", ConsolePage::OutageReport),
     get("/outage/{provider}/switch", ConsolePage::AskSwitchOutage),
     post("/outage/{provider}/switch", ConsolePage::SwitchOutage),
+    get("/policy", ConsolePage::Policy),
+    get("/policy.csv", ConsolePage::ExportPolicy),
     get("/records", ConsolePage::Records),
 ];

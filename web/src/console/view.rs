@@ -3,6 +3,7 @@
 
 use askama::Template;
 
+use crate::Sheet;
 use crate::view::Frame;
 
 /// A page of the console.
@@ -54,6 +55,7 @@ pub(super) enum Part {
     Words(Words),
     Code(Code),
     Tiles(Vec<Tile>),
+    Sheet(Sheet),
 }
 
 /// A link.

@@ -77,6 +77,7 @@ impl Hospital {
         fs::create_dir_all(&keys).unwrap();
         let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
         let site = Site::new(SiteParts {
+            policy: Arc::new(policy::Policy::load(&config.policy).unwrap()),
             hand_offs: Arc::new(HandOffs::new(store.clone(), sessions.clone())),
             assertions: Arc::new(Assertions::open_or_create(&keys, "https://login.hosp.example").unwrap()),
             recorder: log.recorder(),
@@ -102,6 +103,7 @@ impl Hospital {
         let oidc = Oidc::new(&parts.config.providers, self.store.clone(), fetch(&self.provider), clock);
         self.site = Site::new(SiteParts {
             config: parts.config.clone(),
+            policy: parts.policy.clone(),
             sessions: parts.sessions.clone(),
             oidc: Arc::new(oidc),
             hand_offs: parts.hand_offs.clone(),
