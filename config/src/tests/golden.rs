@@ -249,7 +249,7 @@ const SAID: &[(&str, &str, &str)] = &[
     (
         "\"write\"]",
         "\"wirte\"]",
-        "rule[nurses-use-emr].actions: `wirte` is not one of `read`, `write`, `delete`, `connect`; write `write`",
+        "rule[nurses-use-emr].actions: `wirte` is not one of `read`, `search`, `write`, `delete`, `export`, `connect`; write `write`",
     ),
     (
         "nurses-use-emr",
@@ -283,7 +283,7 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
     ),
     (
         "days = [\"monday\"]",
-        "rule[nurses-use-emr].days: `monday` is not one of `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`; write one of these",
+        "rule[nurses-use-emr].days: `monday` is not one of `mon`, `tue`, `wed`, `thu`, `fri`, `sat`, `sun`, `hol`; write one of these",
     ),
     ("hours = \"8-18\"", "rule[nurses-use-emr].hours: `8-18` is not a span of hours; write it like `08:00-18:00`"),
     (
