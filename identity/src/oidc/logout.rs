@@ -267,8 +267,9 @@ impl<'a> Signed<'a> {
     }
 }
 
-/// The media type may be written in full (RFC 7515 section 4.1.9). Keycloak before 24 calls every token `JWT`; what
-/// makes one a logout token is the event that it must hold and the nonce that it must not (docs/decisions/0031).
+/// The media type may be written in full (RFC 7515 section 4.1.9). Keycloak called logout tokens `JWT` until May 2024
+/// (its issue 28939); what makes one is the event that it must hold and the nonce that it must not
+/// (docs/decisions/0031).
 fn may_be_logout_token(kind: &str) -> bool {
     let kind = kind.to_ascii_lowercase();
     matches!(kind.strip_prefix("application/").unwrap_or(&kind), "logout+jwt" | "jwt")
