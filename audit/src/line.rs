@@ -88,7 +88,7 @@ pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
     line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
     line.word("acr", who.assurance.as_str());
     push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
-    line.hex("sid", who.session.bits());
+    line.ascii("sid", &who.session.digits());
     line.moment("auth", who.authenticated_at);
     if who.roles_confirmed_at != who.authenticated_at {
         line.moment("conf", who.roles_confirmed_at);
@@ -108,6 +108,9 @@ fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mu
     line.address("ip", access.from.address).text("zone", access.from.zone.as_str());
     line.text("app", access.app.as_str()).text("host", access.host.as_str());
     line.text("m", access.method.as_str()).text("path", access.path.as_str());
+    if let Some(class) = &access.class {
+        line.text("cls", class.as_str());
+    }
     if let Some(grant) = &access.grant {
         line.text("vs", grant.as_str());
     }
@@ -156,7 +159,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         }
     }
     if let Some(session) = note.session {
-        line.hex("sid", session.bits());
+        line.ascii("sid", &session.digits());
     }
     if let Some(certificate) = note.certificate {
         line.plain("cert", certificate);

@@ -44,7 +44,7 @@ pub struct FoundLines {
 pub fn search(dir: &Path, search: Search, wanted: impl FnMut(&str) -> bool) -> Result<FoundLines, LogProblem> {
     let mut looking = Looking {
         since: key(search.since),
-        stop: key(Timestamp::from_unix_micros(search.since.unix_micros().saturating_sub(micros(DISORDER_MAX)))),
+        stop: earliest_line(search.since),
         bytes_left: search.bytes_max,
         lines_max: search.lines_max,
         wanted,
@@ -159,8 +159,13 @@ impl<W: FnMut(&str) -> bool> Looking<W> {
     }
 }
 
+/// The moment that a line is not older than, as lines write it, if it was written after this moment.
+pub(crate) fn earliest_line(since: Timestamp) -> String {
+    key(Timestamp::from_unix_micros(since.unix_micros().saturating_sub(micros(DISORDER_MAX))))
+}
+
 /// The moment of a line, as it is written, to the millisecond: such texts sort like their moments.
-fn moment(line: &str) -> Option<&str> {
+pub(crate) fn moment(line: &str) -> Option<&str> {
     line.split_once(r#""ts":""#)?.1.get(..KEY_BYTES)
 }
 

@@ -183,10 +183,12 @@ struct Fold {
 
 impl Fold {
     fn of(active: &Access, proposed: &Access, reads: Reads, tells_people_apart: bool) -> Self {
-        let (who, device) = (signed_in(active), active.device.as_deref());
+        // Every fact is named, so that none can be forgotten. Only classes and actions differ between the two.
+        let Access { request: _, at: _, app, action, class, method, host, path, who: _, device, from, grant } = active;
+        let (who, device) = (signed_in(active), device.as_deref());
         Self {
-            app: active.app.clone(),
-            active: (active.action, active.class.clone()),
+            app: app.clone(),
+            active: (*action, class.clone()),
             proposed: (proposed.action, proposed.class.clone()),
             roles: who.map(|who| Arc::clone(&who.roles)),
             user: who.filter(|_| tells_people_apart).map(|who| who.user.clone()),
@@ -200,12 +202,12 @@ impl Fold {
             class: device.map(|device| device.class),
             device: device.filter(|_| reads.has(Fact::DeviceId)).map(|device| device.id.clone()),
             posture: device.filter(|_| reads.has(Fact::Posture)).map(|device| Arc::clone(&device.posture)),
-            zone: active.from.zone.clone(),
-            grant: active.grant.clone(),
-            method: active.method.clone(),
-            address: reads.has(Fact::Address).then_some(active.from.address),
-            host: reads.has(Fact::Host).then(|| active.host.clone()),
-            path: reads.has(Fact::Path).then(|| active.path.clone()),
+            zone: from.zone.clone(),
+            grant: grant.clone(),
+            method: method.clone(),
+            address: reads.has(Fact::Address).then_some(from.address),
+            host: reads.has(Fact::Host).then(|| host.clone()),
+            path: reads.has(Fact::Path).then(|| path.clone()),
         }
     }
 }
@@ -261,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_policy_written_in_cedar_may_look_at_the_very_person() {
-        let cedar = "@id(\"sato\") permit (principal == User::\"u-1\", action, resource);";
+        let cedar = "@id(\"sato\") permit (principal == Sekimori::User::\"u-1\", action, resource);";
         let mut comparison = Comparison::new(policy(vec![], ""), policy(vec![], cedar));
         let sato = access_with(|_| {});
         let tanaka = access_with(|access| access.who = who_with(|who| who.user = "u-2".parse().unwrap()));
@@ -301,13 +303,13 @@ mod tests {
                     device.class = class;
                     if is_healthy {
                         let name = "edr".parse().unwrap();
-                        device.posture = [PostureFact { name, value: "running".into(), fresh_until: Timestamp::MAX }].into();
+                        device.posture =
+                            [PostureFact { name, value: "running".into(), fresh_until: Timestamp::MAX }].into();
                     }
                     Arc::new(device)
                 };
-                access.device = [None, Some(DeviceClass::Tablet), Some(DeviceClass::WardShared)]
-                    [usize::from(device)]
-                .map(of_device);
+                access.device = [None, Some(DeviceClass::Tablet), Some(DeviceClass::WardShared)][usize::from(device)]
+                    .map(of_device);
                 let on_it = access.device.as_ref().map(|device| device.id.clone());
                 let at = access.at;
                 let person = who_with(|who| {

@@ -10,8 +10,8 @@ mod wider;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    Action, AppId, Apps, Day, DeviceClass, Devices, Effect, InfoClass, Path, Policy, PolicySource, RoleId, Rule, RuleId,
-    Subjects, ZoneId,
+    Action, AppId, Apps, Day, DeviceClass, Devices, Effect, InfoClass, Path, Policy, PolicySource, RoleId, Rule,
+    RuleId, Subjects, ZoneId,
 };
 
 /// What is known around a policy; what is `None` was not asked, and nothing is found about it.
@@ -147,7 +147,8 @@ pub fn lint(source: &PolicySource, policy: &Policy, around: &Around) -> Vec<Find
 fn never_fits(rule: &Rule, source: &PolicySource, around: &Around) -> impl Iterator<Item = Finding> {
     let only_holidays = rule.hours.as_ref().is_some_and(|hours| hours.days.iter().all(|day| *day == Day::Holiday));
     let asks_for_device = rule.devices != Devices::Any || !rule.posture.is_empty();
-    let no_devices = !rule.zones.is_empty() && rule.zones.iter().all(|zone| around.zones_without_devices.contains(zone));
+    let no_devices =
+        !rule.zones.is_empty() && rule.zones.iter().all(|zone| around.zones_without_devices.contains(zone));
     [
         (only_holidays && source.holidays.is_empty(), Flaw::NoHolidays),
         (reach::asks_for_no_route(rule, &source.apps), Flaw::NoSuchRoute),
@@ -171,7 +172,8 @@ fn paths_are_outside(rule: &Rule, around: &Around) -> bool {
             !fixed.starts_with(prefix) && !prefix.starts_with(fixed)
         })
     };
-    let mut prefixes = around.prefixes.iter().filter(|(app, _)| names_app(rule, app)).map(|(_, prefix)| prefix).peekable();
+    let mut prefixes =
+        around.prefixes.iter().filter(|(app, _)| names_app(rule, app)).map(|(_, prefix)| prefix).peekable();
     !rule.paths.is_empty() && prefixes.peek().is_some() && prefixes.all(outside)
 }
 

@@ -24,8 +24,9 @@ fn of_app(app: &AppFacts, source: &PolicySource, policy: &Policy) -> Vec<Finding
     let mut told = Vec::new();
     let mut findings = Vec::new();
     for route in &app.routes {
-        let is_reached =
-            actions(route).into_iter().any(|action| written(action) || rows.iter().any(|row| lets_do(row, route, action)));
+        let is_reached = actions(route)
+            .into_iter()
+            .any(|action| written(action) || rows.iter().any(|row| lets_do(row, route, action)));
         let what = (&route.class, route.action);
         if !is_reached && !told.contains(&what) {
             told.push(what);

@@ -144,7 +144,8 @@ fn roles_and_devices_that_nobody_has_or_names_are_told() {
         rule.devices = Devices::Classes(vec![DeviceClass::WardShared]);
         rule.actions = vec![Action::Write];
     });
-    let mut source = source(vec![nurses, rule_with("pacs", |rule| rule.apps = Apps::Only(vec!["pacs".parse().unwrap()]))], "");
+    let mut source =
+        source(vec![nurses, rule_with("pacs", |rule| rule.apps = Apps::Only(vec!["pacs".parse().unwrap()]))], "");
     source.cedar.clear();
     source.rules[1].devices = Devices::Classes(vec![DeviceClass::WardShared]);
     source.console.auditors = vec!["auditor".parse().unwrap()];

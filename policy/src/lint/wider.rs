@@ -27,22 +27,43 @@ pub(super) fn findings(rules: &[Rule]) -> Vec<Finding> {
     findings
 }
 
-/// Whether `wide` fits every access that `narrow` fits.
+/// Whether `wide` fits every access that `narrow` fits. Every column is named, so that none can be forgotten; caps are
+/// counted after the judgment and let nothing in.
 fn is_wider(wide: &Rule, narrow: &Rule) -> bool {
-    subjects(&wide.subjects, &narrow.subjects)
-        && apps(&wide.apps, &narrow.apps)
+    let Rule {
+        id: _,
+        effect: _,
+        subjects: whom,
+        apps: which,
+        actions: _,
+        classes,
+        paths: at,
+        devices: from,
+        zones,
+        hours: when,
+        assurance,
+        authenticated_within,
+        methods: _,
+        keys,
+        posture,
+        in_outage: _,
+        grant,
+        caps: _,
+    } = narrow;
+    subjects(&wide.subjects, whom)
+        && apps(&wide.apps, which)
         && Action::ALL.into_iter().all(|action| wide.covers(action) || !narrow.covers(action))
-        && all_or_among(&wide.classes, &narrow.classes)
-        && paths(&wide.paths, &narrow.paths)
-        && devices(&wide.devices, &narrow.devices)
-        && all_or_among(&wide.zones, &narrow.zones)
-        && hours(wide.hours.as_ref(), narrow.hours.as_ref())
-        && wide.assurance.is_none_or(|least| narrow.assurance.is_some_and(|asked| asked >= least))
-        && within(wide.authenticated_within, narrow.authenticated_within)
+        && all_or_among(&wide.classes, classes)
+        && paths(&wide.paths, at)
+        && devices(&wide.devices, from)
+        && all_or_among(&wide.zones, zones)
+        && hours(wide.hours.as_ref(), when.as_ref())
+        && wide.assurance.is_none_or(|least| assurance.is_some_and(|asked| asked >= least))
+        && within(wide.authenticated_within, *authenticated_within)
         && methods(wide, narrow)
-        && all_or_among(&wide.keys, &narrow.keys)
-        && wide.posture.iter().all(|demand| narrow.posture.contains(demand))
-        && (!wide.grant || narrow.grant)
+        && all_or_among(&wide.keys, keys)
+        && wide.posture.iter().all(|demand| posture.contains(demand))
+        && (!wide.grant || *grant)
         && (compile::reaches_outages(wide) || !compile::reaches_outages(narrow))
 }
 
