@@ -79,6 +79,8 @@ pub enum Event {
     ConfigActivated,
     /// A version of configuration and policy was refused; the one before stays in force.
     ConfigRefused,
+    /// A person went beyond the hourly bound of a rule that then only raises an alarm; told once an hour.
+    CapExceeded,
     /// A version of configuration and policy was proposed.
     PolicyProposed,
     /// Another person approved a version that was proposed.
@@ -97,7 +99,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 45] = [
+    pub const ALL: [Self; 46] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -136,6 +138,7 @@ impl Event {
         Self::Stopped,
         Self::ConfigActivated,
         Self::ConfigRefused,
+        Self::CapExceeded,
         Self::PolicyProposed,
         Self::PolicyApproved,
         Self::PolicyReturned,
@@ -187,6 +190,7 @@ impl Event {
             Self::Stopped => "stopped",
             Self::ConfigActivated => "config-activated",
             Self::ConfigRefused => "config-refused",
+            Self::CapExceeded => "cap-exceeded",
             Self::PolicyProposed => "policy-proposed",
             Self::PolicyApproved => "policy-approved",
             Self::PolicyReturned => "policy-returned",

@@ -94,11 +94,17 @@ pub enum Fault {
     NoKey,
     /// A one-time code that is wrong, out of date or used; never told apart (400).
     CodeVoid,
+    /// A method that this app is not to be asked by (405).
+    MethodNotServed,
+    /// Content of a kind that this app is not to be sent (415).
+    ContentNotServed,
+    /// An answer that would be saved as a file, from an app where that is not allowed (403).
+    DownloadForbidden,
 }
 
 impl Fault {
     /// Every one, with an example span where it carries one.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::ForeignForm,
         Self::NotFound,
@@ -123,6 +129,9 @@ impl Fault {
         Self::ProviderFirst,
         Self::NoKey,
         Self::CodeVoid,
+        Self::MethodNotServed,
+        Self::ContentNotServed,
+        Self::DownloadForbidden,
     ];
 
     /// Its code in log, API and page.
@@ -153,6 +162,9 @@ impl Fault {
             Self::ProviderFirst => "provider-first",
             Self::NoKey => "no-key",
             Self::CodeVoid => "code-void",
+            Self::MethodNotServed => "method-not-served",
+            Self::ContentNotServed => "content-not-served",
+            Self::DownloadForbidden => "download-forbidden",
         }
     }
 
@@ -182,7 +194,10 @@ impl Fault {
             | Self::KeyNotAllowed
             | Self::ProviderFirst
             | Self::NoKey
-            | Self::CodeVoid => false,
+            | Self::CodeVoid
+            | Self::MethodNotServed
+            | Self::ContentNotServed
+            | Self::DownloadForbidden => false,
         }
     }
 
@@ -191,13 +206,15 @@ impl Fault {
     pub fn status(self) -> StatusCode {
         match self {
             Self::BadRequest | Self::SignInExpired | Self::CodeVoid => StatusCode::BAD_REQUEST,
-            Self::NotJson => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::NotJson | Self::ContentNotServed => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::MethodNotServed => StatusCode::METHOD_NOT_ALLOWED,
             Self::ForeignForm
             | Self::SignInRefused
             | Self::PasskeyRefused
             | Self::KeyNotAllowed
             | Self::ProviderFirst
-            | Self::NoKey => StatusCode::FORBIDDEN,
+            | Self::NoKey
+            | Self::DownloadForbidden => StatusCode::FORBIDDEN,
             Self::NotFound => StatusCode::NOT_FOUND,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
             Self::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
