@@ -22,7 +22,9 @@ use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
+use crate::caps::Counts;
 use crate::clock::RequestIds;
+use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
 use crate::gate::Gate;
@@ -30,11 +32,13 @@ use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::metrics::Metrics;
 use crate::reload::{Reloader, Stamps};
+use crate::revisions::{self, Standing, Start};
+use crate::shadow::Shadow;
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
-use crate::{clock, operations, record, reload, upkeep};
+use crate::{clock, operations, record, reload, shadow, upkeep};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -122,8 +126,15 @@ fn install_crypto() {
 async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
     let clock = clock::real();
     let signals = Signals::listen()?;
-    let config = Arc::new(config);
     let at = clock.now();
+
+    let store: Arc<dyn Store> = Arc::new(open_store(&config.state_dir)?);
+    let start = match &source {
+        Source::File(_) => revisions::at_start(&*store, config).await.map_err(Failure::input)?,
+        Source::Text { .. } => Start { config, standing: Standing::AsBefore, kept: None },
+    };
+    let Start { config, standing, kept } = start;
+    let config = Arc::new(config);
 
     let device_ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
@@ -134,9 +145,6 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let metrics = Metrics::new();
     let doors = doors(&config, &certificates, &roots, &metrics)?;
 
-    let store: Arc<dyn Store> = Arc::new(
-        Sqlite::open(store_file(&config.state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))?,
-    );
     let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
     let devices = Arc::new(Devices::load(Arc::clone(&store)).await.map_err(unavailable)?);
     let sessions = Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&devices), config.sessions.clone()));
@@ -169,6 +177,9 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         assertions: Arc::clone(&parts.assertions),
         log: log.clone(),
         limiter: Limiter::new(&config.limits),
+        counts: Counts::default(),
+        denials: Denials::default(),
+        shadow: Shadow::default(),
         metrics,
         certificates,
         changed: watch::Sender::new(0),
@@ -177,7 +188,10 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     // Last of all that can fail: a gateway that cannot start never takes a connection from one that runs.
     let sockets = bind(&config)?;
     let operations = bind_operations(&config)?;
-    note_start(&gate, recovery).await?;
+    note_start(&gate, recovery, &*store, standing).await?;
+    if let Some(kept) = kept {
+        reload::refuse(&gate, &kept.to_string()).await;
+    }
 
     let (stop_workers, stopped) = watch::channel(false);
     let workers = start_workers(&gate, &doors, sockets, &stopped)?;
@@ -191,6 +205,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::disable_unused(Arc::clone(&gate)));
     control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
+    control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
+    control.spawn(shadow::follow(Arc::clone(&gate)));
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
@@ -262,6 +278,13 @@ fn passkeys(config: &Config, parts: &Parts) -> Result<Passkeys, Vec<String>> {
     made.map_err(|problem| vec![problem.to_string()])
 }
 
+/// Opens the store, whose folder is made where it is missing.
+fn open_store(state_dir: &Path) -> Result<Sqlite, Failure> {
+    std::fs::create_dir_all(state_dir)
+        .map_err(|error| Failure::unavailable(format!("`{}`: {error}", state_dir.display())))?;
+    Sqlite::open(store_file(state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))
+}
+
 /// Every host must be served by a certificate: else its handshakes would fail for no visible reason.
 pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Result<(), Failure> {
     let own = [Some(&config.login_host), Some(&config.portal_host), config.console_host.as_ref()];
@@ -320,7 +343,7 @@ fn bind_operations(config: &Config) -> Result<Option<tokio::net::TcpListener>, F
     tokio::net::TcpListener::from_std(socket).map(Some).map_err(in_words)
 }
 
-async fn note_start(gate: &Gate, recovery: Recovery) -> Result<(), Failure> {
+async fn note_start(gate: &Gate, recovery: Recovery, store: &dyn Store, standing: Standing) -> Result<(), Failure> {
     let recorder = gate.log.recorder();
     let unrecorded = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
     if recovery != Recovery::default() {
@@ -333,8 +356,10 @@ async fn note_start(gate: &Gate, recovery: Recovery) -> Result<(), Failure> {
     }
     recorder.note(Note::new(Event::Started, gate.clock.now())).await.map_err(unrecorded)?;
     let mut activated = Note::new(Event::ConfigActivated, gate.clock.now());
-    activated.revision = Some(gate.snapshot.load().config.revision.clone());
-    recorder.note(activated).await.map_err(unrecorded)
+    let config = Arc::clone(&gate.snapshot.load().config);
+    activated.revision = Some(config.revision.clone());
+    let came = revisions::came(store, standing, None, &config, gate.clock.now()).await;
+    recorder.note(reload::told(activated, came)).await.map_err(unrecorded)
 }
 
 fn start_workers(

@@ -161,7 +161,8 @@ impl Exchange {
         self.request_waits_since.set(None);
     }
 
-    fn end(&self, why: Ended, now: Instant) {
+    /// Ends it; whoever waits for it is woken.
+    pub fn end(&self, why: Ended, now: Instant) {
         if self.ended.get().is_some() {
             return;
         }

@@ -11,9 +11,12 @@ use identity::{Assertions, Devices, Sessions};
 use policy::Clock;
 use tokio::sync::watch;
 
+use crate::caps::Counts;
 use crate::clock::RequestIds;
+use crate::denials::Denials;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
+use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
 
 /// What all workers share.
@@ -37,6 +40,12 @@ pub struct Gate {
     pub log: Log,
     /// How often one may ask.
     pub limiter: Limiter,
+    /// What people did by rules with bounds.
+    pub counts: Counts,
+    /// How often people who may were denied.
+    pub denials: Denials,
+    /// The policy that is judged beside the one in force.
+    pub shadow: Shadow,
     /// What is counted.
     pub metrics: Metrics,
     /// Server certificates.

@@ -1,6 +1,7 @@
 //! HTTP/1.1 and HTTP/2 on one client connection: hyper with our limits, and the connection's end when it is asked to.
 
 use std::future::Future;
+use std::pin::Pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::body::{Body, Incoming};
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::server::TlsStream;
@@ -30,6 +32,8 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const STREAM_SEND_BYTES: usize = 256 * 1024;
 /// How long a connection may take to end when asked to end gracefully, at least.
 const GRACE_MIN: Duration = Duration::from_secs(30);
+/// How long a connection whose answer was cut may take to close TLS.
+const GOODBYE: Duration = Duration::from_millis(400);
 
 /// Spawns on the worker's own thread.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +75,7 @@ pub async fn serve_connection(
             .serve_connection(io, service);
         until_cut(serving, &connection, grace, |serving| serving.graceful_shutdown()).await
     } else {
-        let serving = http1::Builder::new()
+        let mut serving = http1::Builder::new()
             .timer(TokioTimer::new())
             // The worker's sweeper watches slow heads and idle connections, without a timer a request.
             .header_read_timeout(None)
@@ -81,7 +85,15 @@ pub async fn serve_connection(
             .half_close(false)
             .serve_connection(io, service)
             .with_upgrades();
-        until_cut(serving, &connection, grace, |serving| serving.graceful_shutdown()).await
+        let result = until_cut(&mut serving, &connection, grace, |serving| {
+            Pin::new(&mut **serving.get_mut()).graceful_shutdown();
+        })
+        .await;
+        if result.as_ref().is_err_and(hyper::Error::is_user) && !connection.is_of_http_1_0.get() {
+            // An answer was cut, as its length or its missing last chunk shows: TLS ends in good order all the same.
+            say_goodbye(serving.into_parts().map(|parts| parts.io.into_inner())).await;
+        }
+        result
     };
     if let Err(error) = result {
         note_broken(&worker, &connection, &error).await;
@@ -110,6 +122,13 @@ async fn until_cut<C: Future<Output = hyper::Result<()>>>(
     }
 }
 
+/// Closes TLS, so that what was sent is not thrown away at the other end.
+async fn say_goodbye(stream: Option<impl AsyncWrite + Unpin>) {
+    let Some(mut stream) = stream else { return };
+    // A peer that does not listen any more needs no goodbye.
+    let _sent = tokio::time::timeout(GOODBYE, stream.shutdown()).await;
+}
+
 async fn cut_now(connection: &Connection) {
     while connection.cut.asked().await != How::Now {}
 }
@@ -121,6 +140,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response<ResponseBody>, std::convert::Infallible> {
     let is_http1 = request.version() < Version::HTTP_2;
+    if request.version() == Version::HTTP_10 {
+        connection.is_of_http_1_0.set(true);
+    }
     let is_head = request.method() == http::Method::HEAD;
     let has_body = !request.body().is_end_stream();
     let mut response = serve(&worker, &connection, request).await;

@@ -127,7 +127,7 @@ impl Inbound {
         }))
     }
 
-    /// What it would do, where the app says no other.
+    /// What it would do, by its method alone.
     pub fn action(&self) -> Action {
         match self.switch {
             Switch::No => self.method.action(),

@@ -5,11 +5,13 @@
 
 mod assembly;
 mod body;
+mod caps;
 pub mod cli;
 mod clock;
 mod connection;
 mod demo;
 mod device_issuer;
+mod denials;
 mod exchange;
 mod failure;
 mod fetch;
@@ -27,8 +29,11 @@ mod pages;
 mod record;
 mod refuse;
 mod reload;
+mod revisions;
 mod route;
 mod serve;
+mod shadow;
+mod shield;
 mod slots;
 mod snapshot;
 mod tls;

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::AtomicU64;
 
+use policy::{AppId, Decision};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -12,6 +13,13 @@ use prometheus_client::registry::Registry;
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Of {
     result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct ShadowDifference {
+    app: String,
+    from: &'static str,
+    to: &'static str,
 }
 
 /// The counters.
@@ -42,6 +50,8 @@ pub struct Metrics {
     pub unrecorded: Counter,
     /// Streams ended because a fact changed.
     pub revoked: Counter,
+    /// Accesses that went on beyond the bound of their rule.
+    pub caps_exceeded: Counter,
     /// Configurations that were refused on reload.
     pub reloads_refused: Counter,
     /// Open connections.
@@ -64,6 +74,9 @@ pub struct Metrics {
     pub crl_seconds_left: Gauge<i64>,
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
+    /// Whether the shadow policy cannot be read, 0 or 1.
+    pub shadow_alarm: Gauge,
+    shadow_differences: Family<ShadowDifference, Counter>,
 }
 
 impl Metrics {
@@ -83,7 +96,11 @@ impl Metrics {
         let handshakes_failed = counter("handshakes_failed", "TLS handshakes that failed");
         let connections_swept = counter("connections_swept", "Connections cut for a slow head or for standing idle");
         let revoked = counter("streams_revoked", "Streams ended because a fact changed");
+        let caps_exceeded = counter("caps_exceeded", "Accesses that went on beyond the hourly bound of their rule");
         let reloads_refused = counter("reloads_refused", "Configurations refused on reload");
+        let shadow_differences = Family::<ShadowDifference, Counter>::default();
+        let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
+        registry.register("shadow_differences", help, shadow_differences.clone());
         let mut gauge = |name: &'static str, help: &'static str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -102,6 +119,7 @@ impl Metrics {
             failed: of("failed"),
             unrecorded: of("unrecorded"),
             revoked,
+            caps_exceeded,
             reloads_refused,
             open_connections: gauge("open_connections", "Open connections"),
             log_writable: gauge("log_writable", "Whether the access log can be written"),
@@ -115,9 +133,17 @@ impl Metrics {
             ),
             providers_out: gauge("providers_out", "Identity providers that are taken as out"),
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
+            shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
+            shadow_differences,
             config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),
             registry,
         }
+    }
+
+    /// Counts an access that the shadow policy answers otherwise.
+    pub fn note_shadow_difference(&self, app: &AppId, from: Decision, to: Decision) {
+        let of = ShadowDifference { app: app.to_string(), from: from.as_str(), to: to.as_str() };
+        self.shadow_differences.get_or_create(&of).inc();
     }
 
     /// The exposition text.

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use audit::{Event, Note, Unrecorded};
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, ORIGIN};
+use config::Shield;
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -17,6 +18,7 @@ use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::inbound::{Inbound, Unread};
 use crate::route::Routed;
+use crate::shield::Shut;
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
@@ -74,6 +76,17 @@ impl Refuser<'_> {
         let note = Note::new(Event::BadRequest, inbound.at).request(inbound.id).code(code);
         self.note_bad(note, fault, Some(inbound.host.clone()), &inbound.connection).await;
         self.page(Why::Fault(fault), Asked::of(inbound, None, None))
+    }
+
+    /// Answers a request that a shield keeps from its app, and records it.
+    pub async fn shut(self, shut: Shut, shield: &Shield, inbound: &Inbound) -> Response<ResponseBody> {
+        let mut response = self.unrouted(shut.fault, shut.code, inbound).await;
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            // RFC 9110 section 15.5.6.
+            let served: Vec<&str> = shield.methods.iter().map(policy::Method::as_str).collect();
+            response.headers_mut().extend(HeaderValue::from_str(&served.join(", ")).ok().map(|all| (ALLOW, all)));
+        }
+        response
     }
 
     async fn note_bad(self, mut note: Note, fault: Fault, host: Option<Host>, connection: &Connection) {

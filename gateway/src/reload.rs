@@ -9,13 +9,18 @@ use std::time::{Duration, SystemTime};
 use audit::{Event, Note};
 use certs::{DeviceRoots, ServerCertificates};
 use config::{Config, Listener};
+use store::{PolicyRevision, StoreProblem};
 use tokio::signal::unix::Signal;
 
 use crate::assembly::{self, Parts, Source};
+use crate::denials::Rise;
 use crate::gate::Gate;
+use crate::revisions::{self, Standing};
 
 /// How often the files are looked at. Watching by polling works on every file system, bind mounts and NFS too.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// How long files must stay as they are before they are read.
+const SETTLE: Duration = Duration::from_millis(150);
 
 /// What a reload needs.
 #[derive(Debug)]
@@ -45,7 +50,7 @@ impl Stamps {
     }
 
     /// Looks at files.
-    fn of(files: &[PathBuf]) -> Self {
+    pub fn of(files: &[PathBuf]) -> Self {
         Self(files.iter().map(|file| (file.clone(), look(file))).collect())
     }
 
@@ -54,6 +59,11 @@ impl Stamps {
         for file in files {
             self.0.entry(file.clone()).or_insert_with(|| look(file));
         }
+    }
+
+    /// Whether the files still look so.
+    pub fn are_current(&self) -> bool {
+        self.0.iter().all(|(file, seen)| look(file) == *seen)
     }
 
     /// Goes on with these files only.
@@ -87,14 +97,25 @@ pub async fn watch_files(reloader: Reloader, mut seen: Stamps, mut hang_up: Sign
             _ = hang_up.recv() => true,
             () = tokio::time::sleep(LOOK_INTERVAL) => false,
         };
+        reloader.return_if_denied().await;
         // Looked at before reading: what is written while it is read is noticed at the next look.
         let now = Stamps::of(&reloader.files());
+        if !by_signal && now != seen && !has_settled(&now, &reloader.files()).await {
+            // Somebody is still writing: looked at again next time, so that nobody is judged by half a change.
+            continue;
+        }
         if by_signal || now != seen {
             reloader.reload().await;
             seen = now;
             seen.follow(&reloader.files());
         }
     }
+}
+
+/// Whether files look the same a moment later.
+async fn has_settled(now: &Stamps, files: &[PathBuf]) -> bool {
+    tokio::time::sleep(SETTLE).await;
+    Stamps::of(files) == *now
 }
 
 impl Reloader {
@@ -105,23 +126,24 @@ impl Reloader {
     /// Reads everything anew; takes it into force whole, or refuses it whole.
     async fn reload(&self) {
         let at = self.gate.clock.now();
-        let note = match self.take() {
-            Ok(config) => {
+        let before = self.gate.snapshot.load_full();
+        let note = match self.take().await {
+            Ok((config, standing)) => {
                 self.follow_providers(&config).await;
                 self.gate.metrics.config_alarm.set(0);
+                if before.config.policy.revision != config.policy.revision {
+                    self.gate.denials.begin_trial(at);
+                }
                 self.gate.ring();
                 tracing::info!(revision = %config.revision, "configuration in force");
                 let mut note = Note::new(Event::ConfigActivated, at);
                 note.revision = Some(config.revision.clone());
-                note
+                let store = &*self.parts.store;
+                told(note, revisions::came(store, standing, Some(&before.config.policy), &config, at).await)
             }
             Err(problems) => {
-                self.gate.metrics.config_alarm.set(1);
-                self.gate.metrics.reloads_refused.inc();
-                tracing::error!(%problems, "configuration refused; the last good one stays in force");
-                let mut note = Note::new(Event::ConfigRefused, at);
-                note.revision = Some(self.gate.snapshot.load().config.revision.clone());
-                note
+                refuse(&self.gate, &problems).await;
+                return;
             }
         };
         if let Err(problem) = self.gate.log.recorder().note(note).await {
@@ -136,22 +158,66 @@ impl Reloader {
         }
     }
 
-    fn take(&self) -> Result<Arc<Config>, String> {
-        let at = self.gate.clock.now();
+    async fn take(&self) -> Result<(Arc<Config>, Standing), String> {
         let config = Arc::new(self.source.read().map_err(|problems| problems.to_string())?);
         self.refuse_what_needs_a_restart(&config)?;
-        let snapshot = assembly::snapshot(Arc::clone(&config), &self.parts).map_err(|problems| problems.join("\n"))?;
+        let standing = match &self.source {
+            Source::File(_) => {
+                revisions::standing(&*self.parts.store, &config).await.map_err(|kept| kept.to_string())?
+            }
+            Source::Text { .. } => Standing::AsBefore,
+        };
+        self.apply(&config)?;
+        Ok((config, standing))
+    }
+
+    /// Takes a configuration into force, whole or not at all.
+    fn apply(&self, config: &Arc<Config>) -> Result<(), String> {
+        let at = self.gate.clock.now();
+        let snapshot = assembly::snapshot(Arc::clone(config), &self.parts).map_err(|problems| problems.join("\n"))?;
         let in_words =
             |problems: Vec<certs::CertProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         // A trial load first: nothing is swapped until all of it is known to be good.
         let trial = ServerCertificates::load(&config.certificates, at).map_err(in_words)?;
-        assembly::uncovered_hosts(&config, &trial).map_err(|failure| failure.to_string())?;
+        assembly::uncovered_hosts(config, &trial).map_err(|failure| failure.to_string())?;
         DeviceRoots::load(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.roots.reload(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
         self.gate.snapshot.store(Arc::new(snapshot));
-        Ok(config)
+        Ok(())
+    }
+
+    /// Goes back to the version before, where people who were allowed are denied since this one came.
+    async fn return_if_denied(&self) {
+        let now = Arc::clone(&self.gate.snapshot.load().config);
+        let Some(times) = now.return_when_denials_rise else { return };
+        let at = self.gate.clock.now();
+        let Some(rise) = self.gate.denials.rise(times, at) else { return };
+        self.gate.denials.end_trial();
+        if let Err(problem) = self.go_back(&now, rise).await {
+            tracing::error!(%problem, "denials rose, but the version before could not be taken into force");
+        }
+    }
+
+    async fn go_back(&self, from: &Config, rise: Rise) -> Result<(), String> {
+        let store = &*self.parts.store;
+        let kept = revisions::before(store, from).await.map_err(|problem| problem.to_string())?;
+        let kept = kept.ok_or("there is no version before")?;
+        let config = Arc::new(revisions::read_kept(&kept).map_err(|problems| problems.to_string())?);
+        self.refuse_what_needs_a_restart(&config)?;
+        self.apply(&config)?;
+        self.follow_providers(&config).await;
+        self.gate.metrics.config_alarm.set(1);
+        self.gate.ring();
+        let percent = |share: f64| format!("{:.0}%", share * 100.0);
+        let why = format!("denials rose from {} to {}", percent(rise.usual), percent(rise.since));
+        tracing::error!(revision = %config.revision, why, "went back to the version before");
+        let at = self.gate.clock.now();
+        let mut note = Note::new(Event::PolicyReturned, at);
+        note.revision = Some(config.revision.clone());
+        let note = told(note, revisions::returned(store, from, &config, why, at).await);
+        self.gate.log.recorder().note(note).await.map_err(|problem| problem.to_string())
     }
 
     /// Sockets, state and log are bound at start; changing them needs a restart, and saying so beats half a reload.
@@ -174,5 +240,33 @@ impl Reloader {
             return Ok(());
         }
         Err(format!("{} changed, which needs a restart; restart the gateway, or undo that change", changed.join(", ")))
+    }
+}
+
+/// Says, counts and records that a configuration was refused.
+pub async fn refuse(gate: &Gate, problems: &str) {
+    gate.metrics.config_alarm.set(1);
+    gate.metrics.reloads_refused.inc();
+    tracing::error!(%problems, "configuration refused; the last good one stays in force");
+    let mut note = Note::new(Event::ConfigRefused, gate.clock.now());
+    note.revision = Some(gate.snapshot.load().config.revision.clone());
+    if let Err(problem) = gate.log.recorder().note(note).await {
+        tracing::error!(%problem, "a refused configuration could not be recorded");
+    }
+}
+
+/// Adds who brought a version into force and why. A history that cannot be written keeps nothing from coming into force:
+/// the log has it.
+pub fn told(note: Note, came: Result<Option<PolicyRevision>, StoreProblem>) -> Note {
+    match came {
+        Ok(Some(kept)) => {
+            let note = Note { count: Some(kept.number), ..note };
+            note.actor(kept.proposal.proposed_by).reason(&kept.proposal.why)
+        }
+        Ok(None) => note,
+        Err(problem) => {
+            tracing::error!(%problem, "the history of the policy could not be written");
+            note
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use config::Shield;
 use identity::Session;
-use policy::{Access, Action, AppId, Device, From};
+use policy::{Access, Action, AppId, Device, From, InfoClass};
 use web::{Fault, HostKind, Page};
 
-use crate::inbound::Inbound;
+use crate::inbound::{Inbound, Switch};
 use crate::snapshot::{AppRoute, Snapshot};
 
 /// A request that has a target.
@@ -55,15 +56,16 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
 
 impl Routed {
     /// Every fact of the question.
-    pub fn access(&self, device: Option<Arc<Device>>) -> Access {
+    pub fn access(&self, snapshot: &Snapshot, device: Option<Arc<Device>>) -> Access {
         let inbound = &self.inbound;
+        let (action, class) = self.classified(snapshot);
         let connection = &inbound.connection;
         Access {
             request: inbound.id,
             at: inbound.at,
             app: self.app_id().clone(),
-            action: self.action(),
-            class: None,
+            action,
+            class,
             method: inbound.method.clone(),
             host: inbound.host.clone(),
             path: inbound.path.clone(),
@@ -82,13 +84,22 @@ impl Routed {
         }
     }
 
-    /// What it would do: by method, but where the app says that POST only reads.
-    fn action(&self) -> Action {
-        let action = self.inbound.action();
-        let Target::App(route) = &self.target else { return action };
-        let reads_by_post = action == Action::Write
-            && self.inbound.method.as_str() == "POST"
-            && route.app.reads_by_post.iter().any(|pattern| pattern.matches(&self.inbound.path));
-        if reads_by_post { Action::Read } else { action }
+    /// What shields the app, where anything does.
+    pub fn shield(&self) -> Option<&Shield> {
+        match &self.target {
+            Target::App(route) => route.app.shield.as_ref(),
+            Target::Page(..) => None,
+        }
+    }
+
+    /// What it would do, and to which information: as the app's routes say. A WebSocket connects, whatever its path.
+    fn classified(&self, snapshot: &Snapshot) -> (Action, Option<InfoClass>) {
+        let inbound = &self.inbound;
+        let Target::App(route) = &self.target else { return (inbound.action(), None) };
+        let classified = snapshot.policy.classifier(&route.app.id).classify(&inbound.method, &inbound.path);
+        match inbound.switch {
+            Switch::No => (classified.action, classified.class),
+            Switch::WebSocket | Switch::WebSocketOverHttp2 => (Action::Connect, classified.class),
+        }
     }
 }

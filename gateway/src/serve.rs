@@ -22,7 +22,7 @@ use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
-use crate::{pages, upstream};
+use crate::{pages, shield, upstream};
 
 /// Answers one request.
 pub async fn serve(
@@ -48,6 +48,11 @@ pub async fn serve(
         Ok(routed) => routed,
         Err((fault, code, inbound)) => return Box::pin(refuse.unrouted(fault, code, &inbound)).await,
     };
+    if let Some(shield) = routed.shield()
+        && let Err(shut) = shield::let_in(shield, &routed.inbound)
+    {
+        return Box::pin(refuse.shut(shut, shield, &routed.inbound)).await;
+    }
     let device = connection.device(worker, at);
     routed.session = match find_session(worker, &routed, device.as_deref()).await {
         Ok(session) => session,
@@ -59,8 +64,10 @@ pub async fn serve(
         return refuse.fault(Fault::TooManyRequests(wait), &routed.inbound);
     }
     let on_failure = on_log_failure(&routed);
-    let access = routed.access(device);
-    let authorized = match worker.judge(&snapshot, access, routed) {
+    let access = routed.access(&snapshot, device);
+    let mut verdict = worker.judge(&snapshot, access, routed);
+    worker.ask_shadow(&mut verdict);
+    let authorized = match worker.hold_to_caps(&snapshot, verdict) {
         Verdict::Allow(authorized) => authorized,
         Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge)).await,
         Verdict::Deny(refused) => return Box::pin(refuse.deny(refused)).await,

@@ -68,6 +68,7 @@ pub async fn handshake(
         certificate,
         shown,
         is_disbelief_noted: Cell::new(false),
+        is_of_http_1_0: Cell::new(false),
         seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
         introduction: Rc::new(introduction),
         _slot: slot,

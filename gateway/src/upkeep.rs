@@ -18,6 +18,9 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(10);
 const UNUSED_INTERVAL: Duration = Duration::from_secs(3_600);
 /// How often the log is looked at.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
+/// How often what people did an hour ago is forgotten.
+const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+
 /// Puts in force what happens in the store: revocations, ended sessions, added devices. Recording it is another task's,
 /// so that a slow log never delays a revocation.
 pub async fn follow_events(gate: Arc<Gate>, mut watch: Watch) {
@@ -108,6 +111,14 @@ pub async fn probe_upstreams(gate: Arc<Gate>) {
             health::probe_app(route, &snapshot.dialer).await;
         }
         tokio::time::sleep(health::PROBE_INTERVAL).await;
+    }
+}
+
+/// Forgets what people did by rules with bounds, once no bound reaches back so far.
+pub async fn forget_counts(gate: Arc<Gate>) {
+    loop {
+        tokio::time::sleep(FORGET_INTERVAL).await;
+        gate.counts.prune(gate.clock.now());
     }
 }
 

@@ -6,15 +6,17 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::Recorder;
-use policy::{Access, Judge, Reason, Timestamp, Verdict};
+use audit::{Event, Note, Recorder};
+use policy::{Access, Judge, Permit, Reason, Timestamp, Verdict};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::caps::{self, Said};
 use crate::connection::ConnectionBook;
 use crate::exchange::{Ended, How, OpenBook};
 use crate::gate::Gate;
 use crate::late::Late;
+use crate::shadow::ShadowJudge;
 use crate::snapshot::Snapshot;
 use crate::upstream::pool::Pool;
 
@@ -46,6 +48,7 @@ pub struct Worker {
     /// Bounds the forms that are read to be kept in their browsers.
     pub kept_forms: Semaphore,
     judge: RefCell<Judge>,
+    shadow: ShadowJudge,
 }
 
 impl Worker {
@@ -61,6 +64,7 @@ impl Worker {
             connections: Rc::new(ConnectionBook::default()),
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             judge,
+            shadow: ShadowJudge::default(),
         }
     }
 
@@ -71,6 +75,59 @@ impl Worker {
             *judge = Judge::new(Arc::clone(&snapshot.policy));
         }
         judge.judge(access, act)
+    }
+
+    /// Asks the shadow, where there is one, and notes on the verdict what it says otherwise.
+    pub fn ask_shadow<T>(&self, verdict: &mut Verdict<T>) {
+        self.shadow.judge_beside(&self.gate, verdict);
+    }
+
+    /// Holds an access that the policy allowed to the bounds of its rule.
+    pub fn hold_to_caps<T>(&self, snapshot: &Snapshot, verdict: Verdict<T>) -> Verdict<T> {
+        if snapshot.config.return_when_denials_rise.is_some() {
+            self.gate.denials.note(&verdict);
+        }
+        let Verdict::Allow(authorized) = verdict else { return verdict };
+        let permit = authorized.permit();
+        let Some(caps) = permit.caps() else { return Verdict::Allow(authorized) };
+        let access = permit.access();
+        let classified = snapshot.policy.classifier(&access.app).classify(&access.method, &access.path);
+        let said = self.gate.counts.count(caps, permit, classified.patient.as_deref());
+        if let Said::Alarm { is_news } = said {
+            self.gate.metrics.caps_exceeded.inc();
+            if is_news {
+                self.note_exceeded(permit);
+            }
+        }
+        caps::heed(authorized, said)
+    }
+
+    /// Tells the operator of a person who goes beyond the bounds of a rule that lets them.
+    fn note_exceeded(&self, permit: &Permit) {
+        let access = permit.access();
+        tracing::warn!(request = %access.request, app = %access.app, rule = %permit.rule(), "beyond the hourly bound of a rule");
+        let mut note = Note::new(Event::CapExceeded, access.at).request(access.request).from(&access.from);
+        note.app = Some(access.app.clone());
+        note = note.code(permit.rule().as_str());
+        if let Some(who) = &access.who {
+            note = note.who(who);
+        }
+        let recorder = self.recorder.clone();
+        tokio::task::spawn_local(async move {
+            if let Err(problem) = recorder.note(note).await {
+                tracing::error!(%problem, "an exceeded bound could not be recorded");
+            }
+        });
+    }
+
+    /// Whether an access that was judged some time ago may go on: its record may have taken long to write, and a fact
+    /// may have changed meanwhile.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn is_still_allowed(&self, snapshot: &Snapshot, access: &Access) -> Result<(), Ended> {
+        let at = self.gate.clock.now();
+        if at.since(access.at) < TAKES_LONG { Ok(()) } else { self.judge_again(snapshot, access, at).map(|_| ()) }
     }
 
     /// Whether an access that is under way may go on, and until when.

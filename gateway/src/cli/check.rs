@@ -1,16 +1,23 @@
-//! `sekimori check`: every problem at once; nothing is bound, nothing is written.
+//! `sekimori check`: every problem at once, and whether the policy says what is expected of it; nothing is bound, nothing
+//! is written.
+
+use std::sync::Arc;
 
 use certs::ServerCertificates;
 use config::Config;
 
-use crate::cli::{ConfigArg, out};
+use crate::cli::{ConfigArg, out, policy};
 use crate::failure::Failure;
-use crate::{assembly, clock};
+use crate::{assembly, clock, shadow};
 
 /// Checks the file, what it names, and that certificates serve every host.
 pub fn run(args: &ConfigArg) -> Result<(), Failure> {
     let config = args.read()?;
     check_certificates(&config)?;
+    check_policy(&config)?;
+    if let Some(said) = policy::prove::check(&config, args.path(), policy::terminal_language())? {
+        out::say(&said);
+    }
     out::say(&format!(
         "{}: good. revision {}, {} apps, {} rules, {} listeners",
         args.config.display(),
@@ -19,6 +26,19 @@ pub fn run(args: &ConfigArg) -> Result<(), Failure> {
         config.policy.rules.len(),
         config.listeners.len()
     ));
+    Ok(())
+}
+
+/// Asks the policy's expectations, reads its shadow, and shows what a careful reader would ask.
+fn check_policy(config: &Config) -> Result<(), Failure> {
+    let (policy, language) = (policy::load(config)?, policy::terminal_language());
+    if !config.policy_tests.is_empty() {
+        out::say(&policy::test::check(config, Arc::clone(&policy), language)?);
+    }
+    if let Some(file) = &config.shadow {
+        shadow::read(file).map_err(|problems| Failure::input(format!("[policy] shadow: {problems}")))?;
+    }
+    policy::lint::warnings(config, &policy, language).iter().for_each(|warning| out::complain(warning));
     Ok(())
 }
 

@@ -75,6 +75,11 @@ struct ConfigArg {
 }
 
 impl ConfigArg {
+    /// The file.
+    fn path(&self) -> &std::path::Path {
+        &self.config
+    }
+
     fn read(&self) -> Result<config::Config, Failure> {
         config::read(&self.config).map_err(|problems| Failure::input(problems.to_string()))
     }

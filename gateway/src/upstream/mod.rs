@@ -30,6 +30,7 @@ use crate::headers::{self, Introduction, Told};
 use crate::inbound::{Inbound, Switch};
 use crate::pages::failed;
 use crate::refuse::{Asked, Refuser};
+use crate::shield;
 use crate::snapshot::{AppRoute, Snapshot};
 use crate::worker::Worker;
 
@@ -71,10 +72,18 @@ pub async fn forward(
             return failed(refuse, Fault::Internal, End::Refused, asked, &exchange, receipt);
         }
     };
+    let still_allowed = worker.is_still_allowed(snapshot, access);
     let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2, told };
+    if let Err(why) = still_allowed {
+        forward.exchange.end(why, Instant::now());
+        return forward.ended();
+    }
     if let Some(most) = forward.body_too_large(&parts.headers) {
         tracing::debug!(request = %forward.asked.id, most, "body too large");
         return forward.fail(Fault::BodyTooLarge, End::Refused);
+    }
+    if let Some(shield) = &route.app.shield {
+        shield::towards_app(shield, &mut parts.headers);
     }
     headers::towards_upstream(&mut parts.headers, route.identity_headers.iter().map(|(name, _)| name));
     let Some(target) = target(&parts.uri, &path) else { return forward.fail(Fault::Internal, End::Refused) };
@@ -189,6 +198,11 @@ impl Forward<'_> {
         }
         let (mut parts, body) = response.into_parts();
         headers::towards_client(&mut parts.headers);
+        if let Some(shield) = &self.route.app.shield
+            && let Err(fault) = shield::towards_client(shield, &mut parts.headers)
+        {
+            return self.fail(fault, End::Refused);
+        }
         parts.extensions.clear();
         let is_event_stream = parts
             .headers

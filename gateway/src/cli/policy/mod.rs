@@ -1,10 +1,20 @@
 //! `sekimori policy`: reading, trying and changing the rules. Nothing here is needed to serve.
 
+mod activate;
+mod approve;
+mod back;
+mod change;
+mod explain;
+mod history;
+pub mod lint;
+pub mod prove;
+mod replay;
 mod show;
+pub mod test;
 
 use std::sync::Arc;
 
-use policy::Policy;
+use policy::{Policy, Timestamp, UtcOffset};
 use web::Language;
 
 use crate::failure::Failure;
@@ -14,12 +24,39 @@ use crate::failure::Failure;
 pub enum Command {
     /// Shows who may do what as a sheet: to read, to filter, to print and sign.
     Show(show::Args),
+    /// Says how an access is answered, by which rules, and what would turn the answer.
+    Explain(Box<explain::Args>),
+    /// Asks the policy the questions that are written down beside it.
+    Test(test::Args),
+    /// Tries a proposed policy on the accesses that were recorded: who and what would be answered otherwise.
+    Replay(replay::Args),
+    /// Looks for rows that add nothing, contradict each other or never fit, and for names that nobody uses.
+    Lint(lint::Args),
+    /// Proves what must never happen, or shows a request that breaks it.
+    Prove(prove::Args),
+    /// Brings a configuration into force as a version of its own: who, when, why, and what it changes.
+    Activate(activate::Args),
+    /// Approves a version that another person proposed.
+    Approve(approve::Args),
+    /// Goes back to the version before, or to an earlier one.
+    Back(back::Args),
+    /// Shows which version was in force when, by whom and why.
+    History(history::Args),
 }
 
 /// Runs the command.
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::Show(args) => show::run(args),
+        Command::Explain(args) => explain::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Lint(args) => lint::run(args),
+        Command::Prove(args) => prove::run(args),
+        Command::Activate(args) => activate::run(args),
+        Command::Approve(args) => approve::run(args),
+        Command::Back(args) => back::run(args),
+        Command::History(args) => history::run(args),
     }
 }
 
@@ -70,6 +107,17 @@ pub fn load(config: &config::Config) -> Result<Arc<Policy>, Failure> {
     Policy::load(&config.policy).map(Arc::new).map_err(in_words)
 }
 
+/// Reads a moment: RFC 3339, or a date and a time on the hospital's clock such as `2026-11-23 08:30`.
+pub fn moment(text: &str, offset: UtcOffset) -> Result<Timestamp, Failure> {
+    let on_the_clock = || {
+        let (date, time) = text.split_once([' ', 'T'])?;
+        let seconds = if time.len() == 5 { ":00" } else { "" };
+        Timestamp::parse_rfc3339(&format!("{date}T{time}{seconds}{offset}"))
+    };
+    let read = Timestamp::parse_rfc3339(text).or_else(on_the_clock).or_else(|| Timestamp::parse_date(text, offset));
+    read.ok_or_else(|| Failure::input(format!("`{text}` is not a moment; write it like `2026-11-23 08:30`")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +132,24 @@ mod tests {
         assert_eq!(check(&[("LC_ALL", "en_GB.UTF-8"), ("LANG", "ja_JP.UTF-8")]), Language::English);
         assert_eq!(check(&[("LANG", "C.UTF-8")]), Language::English);
         assert_eq!(check(&[]), Language::English);
+    }
+
+    #[test]
+    fn moments_are_typed_on_the_hospitals_clock() {
+        let check = |text: &str| moment(text, UtcOffset::JAPAN).ok().map(|at| at.to_string());
+        let expected = Some("2026-11-22T23:30:00.000Z".to_owned());
+        for text in [
+            "2026-11-23 08:30",
+            "2026-11-23T08:30",
+            "2026-11-23 08:30:00",
+            "2026-11-22T23:30:00Z",
+            "2026-11-23T08:30:00+09:00",
+        ] {
+            assert_eq!(check(text), expected, "{text}");
+        }
+        assert_eq!(check("2026-11-23").as_deref(), Some("2026-11-22T15:00:00.000Z"));
+        for wrong in ["", "tomorrow", "2026-11-31 08:30", "2026-11-23 8:30", "08:30"] {
+            assert_eq!(check(wrong), None, "{wrong}");
+        }
     }
 }

@@ -46,6 +46,18 @@ apps = ["emr"]
 actions = ["read", "write", "connect"]
 devices = "known"
 
+# 取り出しは read に含まれない。15分以内に本人確認をした医師だけ。
+# Taking out is not covered by read: only doctors who proved themselves within fifteen minutes.
+[[rule]]
+id = "doctor-takes-out"
+roles = ["doctor"]
+apps = ["emr"]
+actions = ["export"]
+classes = ["chart", "lab-results"]
+devices = "known"
+assurance = "aal2"
+authenticated_within = "15m"
+
 [[rule]]
 id = "vendor-maintains-orca"
 roles = ["vendor"]
@@ -166,15 +178,19 @@ name = {{ ja = "電子カルテ", en = "EMR" }}
 host = "{emr_host}"
 upstreams = ["http://127.0.0.1:{emr_port}"]
 health_path = "{health}"
-reads_by_post = ["/fhir/*/_search"]
+template = "fhir-r4"
 body_max = "any"
+
+[[app.route]]
+paths = ["/charts/{{patient}}/**"]
+class = "chart"
 
 [[app]]
 id = "orca"
 name = {{ ja = "レセプト", en = "Receipts" }}
 host = "{orca_host}"
 upstreams = ["http://127.0.0.1:{orca_port}"]
-reads_by_post = ["/api01rv2/patientlst2v2", "/api01rv2/patientlst3v2", "/api01rv2/system01lstv2"]
+template = "orca"
 "#,
         emr_host = HostName::Emr.as_str(),
         emr_port = ports.emr,

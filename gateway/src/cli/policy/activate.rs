@@ -1,0 +1,70 @@
+//! `sekimori policy activate`: proposes a version, and brings it into force where one person is enough.
+
+use std::path::PathBuf;
+
+use store::Store as _;
+
+use super::Lang;
+use super::change::{in_force, place, put, read_as, say, tell, unavailable, wait};
+use crate::cli::{ConfigArg, actor, block_on, open_store};
+use crate::clock;
+use crate::failure::Failure;
+use crate::revisions::{Proposer, difference, proposal};
+
+/// What to activate.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// The configuration to bring into force; read as if it stood in the place of the present one.
+    file: PathBuf,
+    /// Why, in your words; kept with the version.
+    #[arg(long, value_name = "TEXT")]
+    why: String,
+    /// Who asks for it, where that is not you; recorded beside your own name.
+    #[arg(long, value_name = "NAME")]
+    by: Option<String>,
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    lang: Lang,
+}
+
+/// Proposes it; puts it in place unless another person must approve.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let language = args.lang.language();
+    if args.why.trim().is_empty() {
+        return Err(Failure::input("`--why` is empty; say in a few words why the policy changes"));
+    }
+    let place = place(&args.config)?;
+    let text = std::fs::read_to_string(&args.file)
+        .map_err(|error| Failure::input(format!("`{}` cannot be read: {error}", args.file.display())))?;
+    let config = read_as(&text, &place)?;
+    let store = open_store(&config)?;
+    block_on(async {
+        let last = store.last_activated_revision().await.map_err(unavailable)?;
+        if last.as_ref().is_some_and(|last| last.proposal.revision == config.revision) {
+            return Err(Failure::no(format!("this very version is in force already ({})", config.revision)));
+        }
+        let before = in_force(last.as_ref(), &place);
+        let waits = last.as_ref().is_some_and(|last| last.proposal.next_waits);
+        let why = match &args.by {
+            Some(by) => format!("{} ({by})", args.why.trim()),
+            None => args.why.trim().to_owned(),
+        };
+        let by = Proposer { actor: actor(), why, waits };
+        let number =
+            store.propose_revision(proposal(&config, before.as_ref(), by, clock::now())).await.map_err(unavailable)?;
+        say(language, &format!("版 {number} の変更点:"), &format!("version {number} changes:"));
+        tell(&before.map(|before| difference(&before, &config.policy)).unwrap_or_default(), language);
+        if waits {
+            say(
+                language,
+                &format!("別の人の承認を待つ: `sekimori policy approve {number}`"),
+                &format!("it waits for another person: `sekimori policy approve {number}`"),
+            );
+            return Ok(());
+        }
+        let kept = store.revision(number).await.map_err(unavailable)?;
+        put(&kept.map(|kept| kept.proposal.files).unwrap_or_default())?;
+        wait(&store, number, language).await
+    })
+}
