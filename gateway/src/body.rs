@@ -288,6 +288,12 @@ impl ResponseBody {
         }
     }
 
+    /// Whether every announced byte came, though an HTTP/2 upstream may say only later that this was the end: a client
+    /// over HTTP/1 is not made to wait for that.
+    fn is_all_there(&self) -> bool {
+        matches!(&self.source, Source::Upstream { body: UpstreamBody::Hyper(body), .. } if body.size_hint().exact() == Some(0))
+    }
+
     fn finish(&mut self) {
         let Some(record) = self.record.take() else { return };
         if let Source::Upstream { body, .. } = &mut self.source
@@ -365,7 +371,7 @@ impl Body for ResponseBody {
                     let sent = &record.exchange.bytes_out;
                     sent.set(sent.get().saturating_add(data.len() as u64));
                 }
-                if this.is_end_stream() {
+                if this.is_end_stream() || this.is_all_there() {
                     this.finish();
                 } else {
                     this.takes_long();

@@ -48,16 +48,17 @@ impl fmt::Display for HeadProblem {
 
 const HEAD_END: &[u8] = b"\r\n\r\n";
 
-/// Whether the bytes hold a whole head.
-pub fn is_complete(bytes: &[u8]) -> bool {
-    memmem::find(bytes, HEAD_END).is_some()
+/// Where the first whole head in the bytes ends.
+pub fn end(bytes: &[u8]) -> Option<usize> {
+    memmem::find(bytes, HEAD_END).map(|at| at + HEAD_END.len())
 }
 
-/// Checks the head at the start of `bytes`; what follows it is not looked at.
+/// Checks the head at the start of `bytes`; what follows it is not looked at. Says how many bytes of body come behind
+/// it, where the head says so: not where the body comes in chunks.
 ///
 /// # Errors
 /// [`HeadProblem`]; answer 400 and close.
-pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
+pub fn check(bytes: &[u8]) -> Result<Option<u64>, HeadProblem> {
     if bytes.is_empty() {
         return Err(HeadProblem::Pipelined);
     }
@@ -94,6 +95,7 @@ pub fn check(bytes: &[u8]) -> Result<(), HeadProblem> {
 #[derive(Default)]
 struct Counted {
     lengths: usize,
+    length: u64,
     codings: usize,
     hosts: usize,
 }
@@ -104,6 +106,9 @@ impl Counted {
         let (name, value) = line.split_at(colon);
         if name.eq_ignore_ascii_case(b"content-length") {
             self.lengths += 1;
+            let digits = value.get(1..).unwrap_or_default().trim_ascii();
+            // What is no number is refused later, with a reason of its own.
+            self.length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
         } else if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -116,9 +121,10 @@ impl Counted {
         Ok(())
     }
 
-    fn verdict(&self) -> Result<(), HeadProblem> {
+    fn verdict(&self) -> Result<Option<u64>, HeadProblem> {
         match (self.lengths, self.codings, self.hosts) {
-            (0 | 1, 0, 0 | 1) | (0, 1, 0 | 1) => Ok(()),
+            (0 | 1, 0, 0 | 1) => Ok(Some(self.length)),
+            (0, 1, 0 | 1) => Ok(None),
             (1.., 1.., _) => Err(HeadProblem::TwoLengths),
             _ => Err(HeadProblem::RepeatedField),
         }
@@ -131,14 +137,14 @@ mod tests {
 
     #[test]
     fn ordinary_heads_pass() {
-        for head in [
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
-            "GET / HTTP/1.0\r\n\r\n",
-            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb",
-            "POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n",
-            "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+        for (head, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(0)),
+            ("GET / HTTP/1.0\r\n\r\n", Some(0)),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb", Some(3)),
+            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n", None),
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(0)),
         ] {
-            assert_eq!(check(head.as_bytes()), Ok(()), "{head:?}");
+            assert_eq!(check(head.as_bytes()), Ok(body), "{head:?}");
         }
     }
 

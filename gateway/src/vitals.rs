@@ -25,8 +25,13 @@ struct State {
     is_http1: bool,
     /// Whether the next byte from the peer begins a head.
     expecting: bool,
-    /// Whether a request was answered before its body was read, so that nobody can tell where the next head begins.
+    /// Whether a request was answered before its body was read, or bytes came behind it before it was answered, so that
+    /// nobody can tell where the next head begins.
     lost_its_place: bool,
+    /// How many bytes came behind the last head.
+    behind: u64,
+    /// How many of them are its body, where the head said so.
+    body: Option<u64>,
     /// The head as it arrived, while it is being read.
     head: Vec<u8>,
     head_bytes_max: usize,
@@ -53,6 +58,8 @@ impl Vitals {
             is_http1,
             expecting: is_http1,
             lost_its_place: false,
+            behind: 0,
+            body: None,
             head: Vec::new(),
             head_bytes_max,
             head_begun: None,
@@ -79,7 +86,8 @@ impl Vitals {
             let checked = if state.lost_its_place { Err(HeadProblem::Pipelined) } else { head::check(&state.head) };
             state.head.clear();
             state.expecting = false;
-            checked
+            state.body = checked.unwrap_or_default();
+            checked.map(|_| ())
         })
     }
 
@@ -90,6 +98,9 @@ impl Vitals {
             state.head.clear();
             state.expecting = state.is_http1;
             state.idle_since = Instant::now();
+            // Nobody read whether a body belongs there.
+            state.lost_its_place |= state.is_http1 && state.behind > 0;
+            state.behind = 0;
         });
     }
 
@@ -115,6 +126,9 @@ impl Drop for OpenExchange {
             state.open = state.open.saturating_sub(1);
             state.idle_since = Instant::now();
             state.expecting = state.is_http1;
+            // The beginning of the next request came along with this one, and was not seen as a head.
+            state.lost_its_place |= state.is_http1 && state.body.is_some_and(|body| state.behind > body);
+            state.behind = 0;
         });
     }
 }
@@ -129,17 +143,21 @@ impl OpenExchange {
 impl State {
     fn see(&mut self, bytes: &[u8]) {
         if !self.expecting || bytes.is_empty() {
+            self.behind = self.behind.saturating_add(bytes.len() as u64);
             return;
         }
         if self.head.is_empty() {
             self.head_begun = Some(Instant::now());
         }
-        let room = self.head_bytes_max.saturating_sub(self.head.len());
+        let before = self.head.len();
+        let room = self.head_bytes_max.saturating_sub(before);
         self.head.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
         // The end may lie across two pieces: the last three bytes of the former are looked at again.
-        let fresh = self.head.len().saturating_sub(bytes.len() + 3);
-        if room <= bytes.len() || head::is_complete(self.head.get(fresh..).unwrap_or_default()) {
+        let fresh = before.saturating_sub(3);
+        let end = head::end(self.head.get(fresh..).unwrap_or_default()).map(|end| fresh + end);
+        if room <= bytes.len() || end.is_some() {
             self.expecting = false;
+            self.behind = end.map_or(0, |end| (before + bytes.len()).saturating_sub(end) as u64);
         }
     }
 }
@@ -215,6 +233,30 @@ mod tests {
         vitals.with(|state| state.see(b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
         assert_eq!(vitals.take_head(), Ok(()));
         assert_eq!(vitals.take_head(), Err(HeadProblem::Pipelined));
+    }
+
+    #[test]
+    fn a_head_that_begins_behind_another_request_is_refused() {
+        for (first, body) in
+            [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""), ("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", "ab")]
+        {
+            for pieces in [vec![format!("{first}{body}GET /b HT")], vec![format!("{first}{body}"), "G".to_owned()]] {
+                let vitals = fresh();
+                let open = vitals.begin_exchange();
+                pieces.iter().for_each(|piece| vitals.with(|state| state.see(piece.as_bytes())));
+                assert_eq!(vitals.take_head(), Ok(()));
+                drop(open);
+                vitals.with(|state| state.see(b"TP/1.1\r\nHost: a\r\n\r\n"));
+                assert_eq!(vitals.take_head(), Err(HeadProblem::Pipelined), "{pieces:?}");
+            }
+            let vitals = fresh();
+            let open = vitals.begin_exchange();
+            vitals.with(|state| state.see(format!("{first}{body}").as_bytes()));
+            assert_eq!(vitals.take_head(), Ok(()));
+            drop(open);
+            vitals.with(|state| state.see(b"GET /b HTTP/1.1\r\nHost: a\r\n\r\n"));
+            assert_eq!(vitals.take_head(), Ok(()));
+        }
     }
 
     #[test]

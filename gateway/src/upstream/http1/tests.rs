@@ -158,7 +158,10 @@ async fn a_request_is_written_as_it_was_judged() {
     let mut asked = request("POST");
     let (answer, head) = tokio::join!(near.exchange(&mut asked, &told), server);
     answer.unwrap();
-    assert_eq!(head, "POST /a?b HTTP/1.1\r\nhost: emr.example.jp\r\ncontent-length: 0\r\n\r\n");
+    let told = "x-forwarded-for: 192.0.2.1\r\nx-forwarded-host: emr.example.jp\r\nx-forwarded-proto: https\r\n\
+                forwarded: for=192.0.2.1;host=emr.example.jp;proto=https\r\n\
+                x-request-id: 00000000-0000-7000-8000-000000000001\r\n";
+    assert_eq!(head, format!("POST /a?b HTTP/1.1\r\nhost: emr.example.jp\r\n{told}content-length: 0\r\n\r\n"));
 }
 
 #[tokio::test]
