@@ -2,23 +2,27 @@
 //!
 //! Tables of 30, 300 and 3,000 rows over 60 roles and 120 apps, with three policies written in Cedar. *Remembered*:
 //! the same question again. *Judged*: a person and an app seen before, a path never seen (every app has a row that
-//! reads the path). *First*: a person never seen. Before divan's table the 50th and 99th percentile of
+//! reads the path), of 5,000 people at 4,000 devices. *First*: a person never seen. *Classified*: what a request does,
+//! by the routes of FHIR. Every fourth row is of some information classes, every seventh has caps. Before divan's table the 50th and 99th percentile of
 //! each, and the time of a decision on the processor, which does not depend on what else the machine does.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use divan::{Bencher, black_box};
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, CedarFile, ConsoleRoles, Day, Device, DeviceClass, Devices,
-    Durability, Effect, Fingerprint, From, Holidays, Host, Hours, Judge, Method, Methods, Path, PathPattern, Policy,
-    PolicySource, RequestId, RoleId, Rule, SessionId, SignInMethod, Subjects, Timestamp, UtcOffset, Who,
+    Access, Action, AppFacts, AppId, Apps, Assurance, Beyond, BuiltInClass, Caps, CedarFile, ConsoleRoles, Day, Device,
+    DeviceClass, Devices, Durability, Effect, Fingerprint, From, Holidays, Host, Hours, InfoClass, Judge, Method,
+    Methods, Path, PathPattern, Policy, PolicySource, RequestId, RoleId, Rule, SessionId, SignInMethod, Subjects,
+    Template, Timestamp, UtcOffset, Who,
 };
 
 const SIZES: [usize; 3] = [30, 300, 3_000];
 const ROLES: usize = 60;
 const APPS: usize = 120;
-const USERS: usize = 2_000;
+const USERS: usize = 5_000;
+const DEVICES: usize = 4_000;
 const BATCH: usize = 20;
 const SATURDAY_MORNING: Timestamp = Timestamp::from_unix_micros(1_795_221_000_000_000);
 
@@ -44,6 +48,15 @@ fn judged(bencher: Bencher<'_, '_>, rules: usize) {
             access(number % 50, number, &format!("/fhir/Patient/{number}"))
         })
         .bench_local_values(|access| judge.judge(black_box(access), ()));
+}
+
+#[divan::bench]
+fn classified(bencher: Bencher<'_, '_>) {
+    let policy = Policy::load(&source(30)).expect("the benchmark's policy is sound");
+    let classifier = policy.classifier(&name("app", 0));
+    let method = Method::parse("GET").expect("a method");
+    let path = Path::parse("/fhir/Patient/00012345/Observation").expect("a path");
+    bencher.bench_local(|| classifier.classify(black_box(&method), black_box(&path)).patient.is_some());
 }
 
 #[divan::bench(args = SIZES)]
@@ -120,7 +133,7 @@ fn name<T: std::str::FromStr<Err: std::fmt::Debug>>(kind: &str, number: usize) -
 fn source(rules: usize) -> PolicySource {
     let facts = |number| AppFacts {
         id: name("app", number),
-        routes: vec![],
+        routes: Template::FhirR4.routes(&Path::parse("/fhir").expect("a path")),
         reads_by_post: vec![],
         reads: Durability::Written,
         writes: Durability::Synced,
@@ -166,9 +179,12 @@ fn rule(number: usize) -> Rule {
         keys: vec![],
         posture: vec![],
         in_outage: false,
-        classes: vec![],
+        classes: if every(4) { classes() } else { vec![] },
         grant: false,
-        caps: None,
+        caps: every(7).then(|| {
+            let patients = NonZeroU32::new(60);
+            Arc::new(Caps { requests: None, patients, beyond: Beyond::Alarm })
+        }),
     }
 }
 
@@ -183,15 +199,21 @@ fn no_admin_pages() -> Rule {
         hours: None,
         assurance: None,
         authenticated_within: None,
+        classes: vec![],
+        caps: None,
         ..rule(1_000_000)
     }
+}
+
+fn classes() -> Vec<InfoClass> {
+    [BuiltInClass::PatientIdentity, BuiltInClass::Chart].map(BuiltInClass::class).to_vec()
 }
 
 /// A person with three roles, at an app that a row gives one of them.
 fn access(user: usize, row: usize, path: &str) -> Access {
     let row = row % 30;
     let device = Device {
-        id: name("pc", user),
+        id: name("pc", user % DEVICES),
         class: DeviceClass::Fixed,
         certificate: Fingerprint::new([0; 32]),
         posture: Arc::from([]),
@@ -221,7 +243,7 @@ fn access(user: usize, row: usize, path: &str) -> Access {
         at: SATURDAY_MORNING,
         app: name("app", row % APPS),
         action: Action::Read,
-        class: None,
+        class: Some(BuiltInClass::PatientIdentity.class()),
         method: Method::parse("GET").expect("a method"),
         host: Host::parse("app.hosp.example").expect("a host"),
         path: Path::parse(path).expect("a path"),

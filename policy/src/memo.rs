@@ -16,8 +16,8 @@ use crate::{
 
 /// How many answers a judge remembers at most.
 pub(crate) const ANSWERS_MAX: usize = 4_096;
-/// How many people it remembers at most.
-pub(crate) const PEOPLE_MAX: usize = 4_096;
+/// How many people it remembers at most: a large hospital's, all of them.
+pub(crate) const PEOPLE_MAX: usize = 8_192;
 /// How many sets of candidates it remembers at most.
 pub(crate) const SLICES_MAX: usize = 4_096;
 /// How many sets of policies for Cedar it remembers at most.
