@@ -19,6 +19,13 @@ const SHOW: &str = "const done = arguments[arguments.length - 1];\
     const page = arguments[0].replace(/<script[^>]*><\\/script>/g, '');\
     document.open(); window.addEventListener('load', () => done(true)); document.write(page); document.close();";
 
+/// Text that stands in a column of a letter or two, because it is in the wrong place.
+const SQUEEZED: &str = "return Array.from(document.querySelectorAll('main *')).filter((one) => {\
+    const own = Array.from(one.childNodes, (node) => node.nodeType === 3 ? node.data.trim() : '').join('');\
+    const width = one.getBoundingClientRect().width;\
+    return own.length > 7 && width > 1 && width < 2.5 * parseFloat(getComputedStyle(one).fontSize);\
+    }).map((one) => one.outerHTML.slice(0, 200))";
+
 /// What two pages of ours that share an address are told apart by.
 type Css<'a> = &'a str;
 
@@ -77,6 +84,10 @@ impl Gallery {
             let found = self.browser.later(JUDGE, &self.axe).await;
             if found.as_array().is_none_or(|found| !found.is_empty()) {
                 self.problems.push(format!("{name} at {width}: {found}"));
+            }
+            let squeezed = self.browser.script(SQUEEZED).await;
+            if squeezed.as_array().is_none_or(|squeezed| !squeezed.is_empty()) {
+                self.problems.push(format!("{name} at {width}: squeezed {squeezed}"));
             }
             let wide = self.browser.script("return document.documentElement.scrollWidth").await;
             if wide.as_u64().is_none_or(|wide| wide > u64::from(width)) {

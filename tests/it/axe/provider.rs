@@ -102,13 +102,13 @@ async fn passing(house: &House, clerk: &mut Gallery, language: &str) {
     doctor.open(&hospital.url("emr", "/chart/1")).await.expect(200);
     let session = hospital.records().with("ev", "signed-in").with("login", "doctor").last()["sid"].clone();
     hospital.run(&["session", "revoke", session.as_str().unwrap()]).ok();
-    let form = Url::parse(&hospital.url("emr", "/notes")).unwrap();
-    let note = [("note", "体温 37.5"), ("by", "doctor")];
-    let kept = eventually("the session is over", async || {
-        let answer = doctor.post(&form, &hospital.url("emr", ""), &note).await;
-        (answer.status == 401).then_some(answer)
+    eventually("the session is over", async || {
+        (!hospital.records().with("ev", "session-ended").is_empty()).then_some(())
     })
     .await;
+    let form = Url::parse(&hospital.url("emr", "/notes")).unwrap();
+    let note = [("note", "体温 37.5"), ("by", "doctor")];
+    let kept = doctor.post(&form, &hospital.url("emr", ""), &note).await.expect(401);
     clerk.browser.go(&hospital.url("login", "/signed-out")).await;
     clerk.show("what was typed is kept", &kept).await;
     doctor.open(&house.way()).await;
