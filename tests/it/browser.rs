@@ -1,6 +1,7 @@
 //! A real browser in front of it all: signing in, reading, being refused, with mouse and keyboard, wide and narrow.
 
-use tests::{Ask, Browser, Hospital, Idp, Plan, Session, Upstream};
+use tests::{Ask, Browser, Hospital, Idp, Manner, Person, Plan, Session, Upstream, eventually};
+use url::Url;
 
 /// Clerks see the reception from any device; the browser here has no certificate.
 struct Desk {
@@ -148,7 +149,7 @@ async fn what_was_typed_survives_the_end_of_the_session() {
     desk.browser.fill("#note", "体温 37.5").await;
     let session = desk.hospital.records().with("ev", "signed-in").only()["sid"].as_str().unwrap().to_owned();
     desk.hospital.run(&["session", "revoke", &session]).ok();
-    tests::eventually("the session is over", async || {
+    eventually("the session is over", async || {
         (!desk.hospital.records().with("ev", "session-ended").is_empty()).then_some(())
     })
     .await;
@@ -163,10 +164,8 @@ async fn what_was_typed_survives_the_end_of_the_session() {
     desk.browser.arrives_at(&desk.hospital.url("emr", "/.sekimori/signed-in")).await;
     desk.browser.switch_to(&kept).await;
     desk.browser.click("main form button").await;
-    tests::eventually("the note arrives", async || {
-        desk.emr.seen().iter().any(|seen| seen.method == "POST").then_some(())
-    })
-    .await;
+    eventually("the note arrives", async || desk.emr.seen().iter().any(|seen| seen.method == "POST").then_some(()))
+        .await;
     let text = desk.browser.text().await;
     assert!(text.contains("%E4%BD%93%E6%B8%A9+37.5"), "{text}");
 }
@@ -190,4 +189,40 @@ async fn a_person_with_a_session_of_another_sort_is_not_mixed_up() {
     let other = desk.hospital.stranger().ask(Ask::get("emr", "/reception/form").signed_in(&nurse)).await;
     other.expect_problem(403, "device-required");
     assert_eq!(desk.hospital.records().opened("/reception/form").only()["login"], "clerk");
+}
+
+#[tokio::test]
+async fn a_key_that_is_removed_on_ones_own_page_takes_its_sessions_with_it() {
+    let emr = Upstream::http1();
+    let hospital = Hospital::open(Plan::with_emr(emr.address()).with_directory());
+    let reception = hospital.url("emr", "/reception/form");
+    let (lost, code) = (hospital.key(), hospital.add_person("yamada", "山田 花子", "clerk"));
+    let mut finder = Person::by_key(&hospital.stranger(), &lost);
+    finder.enrol(&code, &lost, &Manner::default()).await.expect(200);
+    finder.open(&reception).await.expect(200);
+
+    let browser = Browser::open(&hospital, "ja").await;
+    browser.plug_in_key().await;
+    browser.go(&format!("{}#{}", hospital.url("login", "/enrol"), hospital.invite("yamada"))).await;
+    browser.click("[data-do]").await;
+    browser.arrives_at(&hospital.url("portal", "/")).await;
+    browser.go(&hospital.url("portal", "/me")).await;
+    browser.script("document.querySelectorAll('details').forEach((one) => { one.open = true; })").await;
+    let form = format!("form[action='/me/key/remove']:has(input[value='{}'])", lost.key_id());
+    browser.click(&format!("{form} button")).await;
+    browser.arrives_at(&hospital.url("portal", "/me?done=1")).await;
+    let left = browser.script("return document.querySelectorAll(\"form[action='/me/key/remove']\").length").await;
+    assert_eq!(left, 1, "the other key stays");
+
+    let url = Url::parse(&reception).unwrap();
+    eventually("the lost key's session is gone", async || {
+        (finder.step_as_program(&url).await.status == 401).then_some(())
+    })
+    .await;
+    Person::by_key(&hospital.stranger(), &lost).open(&reception).await.expect_problem(403, "passkey-refused");
+    browser.go(&reception).await;
+    assert_eq!(browser.url().await, reception, "who removed it goes on");
+    for event in ["key-removed", "session-ended"] {
+        eventually(event, async || (hospital.records().with("ev", event).len() == 1).then_some(())).await;
+    }
 }

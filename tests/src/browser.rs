@@ -147,6 +147,22 @@ impl Browser {
         self.post(&format!("webauthn/authenticator/{key}/uv"), &json!({ "isUserVerified": is_verified })).await;
     }
 
+    /// Unplugs a key and keeps what it holds, until it is plugged in again.
+    pub async fn take_key(&self, key: &str) -> Value {
+        let held = self.get(&format!("webauthn/authenticator/{key}/credentials")).await;
+        self.unplug(key).await;
+        held
+    }
+
+    /// Plugs in a key that was taken; gives its name.
+    pub async fn give_back_key(&self, held: &Value) -> String {
+        let key = self.plug_in_key().await;
+        for passkey in held.as_array().into_iter().flatten() {
+            self.post(&format!("webauthn/authenticator/{key}/credential"), passkey).await;
+        }
+        key
+    }
+
     /// Unplugs a key.
     pub async fn unplug(&self, key: &str) {
         self.call("DELETE", &format!("/session/{}/webauthn/authenticator/{key}", self.session), &Value::Null).await;
