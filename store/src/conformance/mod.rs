@@ -29,6 +29,7 @@ pub async fn all(store: Arc<dyn Store>) {
     people::people_are_added_once_under_every_name(store).await;
     people::people_are_changed_with_their_sessions(store).await;
     people::confirmed_roles_reach_open_sessions(store).await;
+    people::roles_that_a_sign_in_brings_are_told(store).await;
     people::disabling_takes_everything_along_in_one_step(store).await;
     people::who_is_unused_is_disabled_and_nobody_else(store).await;
     people::people_are_searched_page_by_page(store).await;

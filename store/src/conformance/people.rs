@@ -118,6 +118,28 @@ pub(super) async fn confirmed_roles_reach_open_sessions(store: &dyn Store) {
     assert_eq!(good(store.session_by_token(token(1_011)).await), None);
 }
 
+pub(super) async fn roles_that_a_sign_in_brings_are_told(store: &dyn Store) {
+    let nurse = person("u-sign-in-roles");
+    let sequence = last_sequence(store).await;
+    good(store.remember_person(nurse.clone()).await);
+    let again = Person { roles: nurse.roles.iter().rev().cloned().collect(), confirmed_at: second(5), ..nurse.clone() };
+    good(store.remember_person(again).await);
+    assert_eq!(changes_after(store, sequence).await, vec![], "the same roles, however they are ordered");
+    let promoted = Person { roles: vec![role("head-nurse")], confirmed_at: second(9), ..nurse.clone() };
+    good(store.remember_person(promoted.clone()).await);
+    let late = Person { roles: vec![], confirmed_at: second(8), ..nurse.clone() };
+    good(store.remember_person(late).await);
+    let events = good(store.events_after(sequence, 10).await);
+    let roles = changed(&nurse.roles, &promoted.roles);
+    let told: Vec<Change> = events.iter().map(|event| event.change.clone()).collect();
+    assert_eq!(
+        told,
+        vec![Change::PersonChanged { user: nurse.id, roles }],
+        "once, and nothing of a word that came late"
+    );
+    assert!(events.iter().all(|event| event.actor == "gateway:provider" && event.at == second(9)));
+}
+
 pub(super) async fn disabling_takes_everything_along_in_one_step(store: &dyn Store) {
     let leaver = person("u-leaver");
     let stays = person("u-stays");

@@ -17,7 +17,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     // People.
 
     /// Writes down a person as a sign-in showed them: issuer, subject, provider, login, name, roles and both moments.
-    /// Of a person who is known already, unit, [`Person::added_at`] and [`Person::disabled`] stay as they are.
+    /// Of a person who is known already, other roles are told, and unit, [`Person::added_at`] and [`Person::disabled`]
+    /// stay as they are.
     fn remember_person(&self, person: Person) -> Answer<'_, ()>;
     /// Reads a person.
     fn person<'a>(&'a self, id: &'a UserId) -> Answer<'a, Option<Person>>;

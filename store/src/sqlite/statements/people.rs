@@ -41,10 +41,14 @@ pub(in crate::sqlite) fn read(row: &Row<'_>) -> Result<Person, StoreProblem> {
     })
 }
 
-pub(in crate::sqlite) fn remember(c: &Connection, person: &Person) -> Result<(), StoreProblem> {
+/// The actor of roles that a sign-in brings.
+const PROVIDER_ACTOR: &str = "gateway:provider";
+
+pub(in crate::sqlite) fn remember(c: &Connection, shown: &Person) -> Result<(), StoreProblem> {
+    let before = person(c, &shown.id)?.filter(|before| shown.confirmed_at >= before.confirmed_at);
     write(
         c,
-        person,
+        shown,
         // What was confirmed earlier than what is known, such as by a sign-in that waited for its second factor, brings
         // no role back.
         "on conflict (id) do update set issuer = :issuer, subject = :subject, provider = :provider,
@@ -52,7 +56,15 @@ pub(in crate::sqlite) fn remember(c: &Connection, person: &Person) -> Result<(),
              name = iif(:confirmed_at >= confirmed_at, :name, name),
              roles = iif(:confirmed_at >= confirmed_at, :roles, roles), seen_at = max(seen_at, :seen_at),
              confirmed_at = max(confirmed_at, :confirmed_at)",
-    )
+    )?;
+    let changed = before.and_then(|before| roles_changed(&before.roles, &sorted(shown.roles.clone())));
+    match changed {
+        Some(roles) => {
+            let change = Change::PersonChanged { user: shown.id.clone(), roles: Some(roles) };
+            tell(c, shown.confirmed_at, PROVIDER_ACTOR, &change)
+        }
+        None => Ok(()),
+    }
 }
 
 fn write(c: &Connection, person: &Person, on_conflict: &str) -> Result<(), StoreProblem> {

@@ -272,6 +272,26 @@ async fn what_is_remembered_is_bounded_and_refused_rather_than_forgotten() {
 }
 
 #[tokio::test]
+async fn whoever_is_ended_again_and_again_takes_the_room_of_one() {
+    use crate::SessionsOf;
+    let bounds = Bounds { remembered: 2, ..Bounds::default() };
+    let store = Sqlite { bounds, ..Sqlite::in_memory().unwrap() };
+    let end = |second: i64| {
+        let user = policy::UserId::parse("u-ended").unwrap();
+        store.end_sessions(SessionsOf::User(user), Timestamp::from_unix_micros(second * 1_000_000), "x".to_owned())
+    };
+    for second in 1..10 {
+        end(second).await.unwrap();
+    }
+    let far = Timestamp::from_unix_micros(i64::MAX / 2);
+    assert!(store.remember_once("logout", token(1), far).await.unwrap(), "the second thing of two");
+    assert!(matches!(store.remember_once("logout", token(2), far).await, Err(StoreProblem::Full)));
+    end(10).await.expect("an end is never refused for want of room");
+    store.prune(Timestamp::from_unix_micros(3_610_000_000)).await.unwrap();
+    assert!(store.remember_once("logout", token(2), far).await.unwrap(), "an hour later it is forgotten");
+}
+
+#[tokio::test]
 async fn invitations_in_force_are_bounded() {
     use crate::Invited::{FirstAdministrator, Passkey};
     use crate::conformance::cast::{invitation, person};
@@ -302,8 +322,7 @@ async fn two_processes_leave_one_session_on_a_shared_terminal() {
     for round in 0..20_u8 {
         let open = |which: usize, number: u8| {
             let session = session(number.into(), &people[which], Some(&terminal.id));
-            let opening =
-                NewSession::new(session, token(number), host("login.example"), Others::Park);
+            let opening = NewSession::new(session, token(number), host("login.example"), Others::Park);
             stores[which].open_session(opening, "x".to_owned())
         };
         let numbers = [1 + round * 2, 2 + round * 2];
