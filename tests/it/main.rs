@@ -41,6 +41,7 @@ mod sign_in;
 mod smuggling;
 mod stream;
 mod terminal;
+mod trying;
 mod upstream;
 mod ward;
 mod webauthn_negative;

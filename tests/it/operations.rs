@@ -8,7 +8,8 @@ use tokio::net::TcpStream;
 
 use crate::ward::Ward;
 
-async fn operations(hospital: &Hospital, target: &str) -> Answer {
+/// Asks the operations listener.
+pub async fn operations(hospital: &Hospital, target: &str) -> Answer {
     let stream = TcpStream::connect(hospital.operations()).await.unwrap();
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     tokio::spawn(connection);
