@@ -7,7 +7,7 @@ use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
 
 use crate::calendar::Calendar;
 use crate::facts::Reads;
-use crate::gate::{Gate, Zones};
+use crate::gate::{Gate, Marks};
 use crate::index::{AppEntry, Index, Scope};
 use crate::schema::{self, Words};
 use crate::{
@@ -21,7 +21,7 @@ pub struct Policy {
     revision: Revision,
     pub(crate) calendar: Calendar,
     pub(crate) words: Words,
-    pub(crate) zones: Zones,
+    pub(crate) marks: Marks,
     pub(crate) console: ConsoleRoles,
     /// The table's rows, then the files' policies, each in the order written.
     pub(crate) statements: Vec<Statement>,
@@ -53,10 +53,10 @@ impl Policy {
         let schema = schema::schema(&source.apps);
         let validator = Validator::new(schema.clone());
         let mut statements = Vec::new();
-        let zones = Zones::of(source.rules.iter());
+        let marks = Marks::of(&source.rules);
         if problems.is_empty() {
             for rule in &source.rules {
-                compile_row(rule, &validator, &zones)
+                compile_row(rule, &validator, &marks)
                     .map_or_else(|found| problems.push(found), |row| statements.push(row));
             }
         }
@@ -74,15 +74,15 @@ impl Policy {
                 Err(found) => problems.extend(found),
             }
         }
-        if problems.is_empty() { Ok(Self::of(source, &schema, zones, statements)) } else { Err(problems) }
+        if problems.is_empty() { Ok(Self::of(source, &schema, marks, statements)) } else { Err(problems) }
     }
 
-    fn of(source: &PolicySource, schema: &Schema, zones: Zones, statements: Vec<Statement>) -> Self {
+    fn of(source: &PolicySource, schema: &Schema, marks: Marks, statements: Vec<Statement>) -> Self {
         Self {
             revision: source.revision.clone(),
             calendar: Calendar::new(source.offset, source.holidays.clone()),
             words: Words::of(schema),
-            zones,
+            marks,
             console: source.console.clone(),
             index: index(&source.apps, &statements),
             statements,
@@ -153,7 +153,7 @@ fn index(apps: &[AppFacts], statements: &[Statement]) -> Index {
     Index::of(apps, configured)
 }
 
-fn compile_row(rule: &Rule, validator: &Validator, zones: &Zones) -> Result<Statement, PolicyProblem> {
+fn compile_row(rule: &Rule, validator: &Validator, marks: &Marks) -> Result<Statement, PolicyProblem> {
     let problem = |reason: String| PolicyProblem {
         place: PolicyPlace::Rule(rule.id.clone()),
         reason,
@@ -170,7 +170,7 @@ fn compile_row(rule: &Rule, validator: &Validator, zones: &Zones) -> Result<Stat
             cedar: without_places(cedar),
             scope: Scope::of_rule(rule),
             reads: compile::reads(rule),
-            row: Some((rule.clone(), Gate::of(rule, zones))),
+            row: Some((rule.clone(), Gate::of(rule, marks))),
             mentions_outage: false,
         }),
     }

@@ -79,7 +79,7 @@ impl Slice {
     /// Puts together, in the order of the policy, what Cedar must be asked about: every row that fits and forbids, the
     /// first row that fits and permits, and all that was written in Cedar.
     pub(crate) fn choose(&self, policy: &Policy, facts: &Facts<'_>, chosen: &mut Vec<usize>) {
-        let shape = Shape::of(facts, &policy.zones);
+        let shape = Shape::of(facts, &policy.marks);
         let fits = |(gate, position): &&(Gate, usize)| {
             gate.admits(&shape) && policy.row(*position).is_some_and(|row| fit::fits(row, facts))
         };
