@@ -157,9 +157,10 @@ fn what_old_lines_do_not_state_is_not_guessed() {
     assert_eq!((tally.judged(), tally.changed()), (2, 1));
 }
 
-/// A log of so many accesses of 5,000 people from 4,000 devices, and the span it took to replay them.
+/// A log of so many accesses of 5,000 people from 4,000 devices, each at a path of its own, before 300 rules that all ask
+/// for paths: nothing can be folded. A bound holds where it is built for release.
 #[test]
-#[ignore = "a measurement: a million accesses, with `--release` what a hospital has"]
+#[ignore = "a measurement, to be run with `--release`: it writes a log of half a gigabyte"]
 fn a_million_accesses_are_replayed_within_a_minute() {
     const ACCESSES: u64 = 1_000_000;
     let roles = ["nurse", "doctor", "clerk", "pharmacist"];
@@ -190,5 +191,5 @@ fn a_million_accesses_are_replayed_within_a_minute() {
     writeln!(told, "{} accesses, {} would change, {took:?} on two threads", tally.judged(), tally.changed()).unwrap();
     eprint!("{told}");
     assert_eq!(tally.judged(), ACCESSES);
-    assert!(took.as_secs() < 60, "{told}");
+    assert!(cfg!(debug_assertions) || took.as_secs() < 60, "{told}");
 }
