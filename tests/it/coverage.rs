@@ -12,13 +12,14 @@ use crate::console::Desk;
 use crate::ward::Ward;
 
 /// Where a test of this suite provokes each reason.
-const REASONS: [(Reason, &str); 17] = [
+const REASONS: [(Reason, &str); 20] = [
     (Reason::SignInRequired, "admission.rs"),
     (Reason::StepUpRequired, "coverage.rs"),
     (Reason::OtherDevice, "admission.rs"),
     (Reason::RoleNotAllowed, "admission.rs"),
     (Reason::ActionNotAllowed, "admission.rs"),
     (Reason::PathNotAllowed, "coverage.rs"),
+    (Reason::ClassNotAllowed, "coverage.rs"),
     (Reason::DeviceRequired, "admission.rs"),
     (Reason::DeviceClassNotAllowed, "coverage.rs"),
     (Reason::ZoneNotAllowed, "coverage.rs"),
@@ -28,12 +29,14 @@ const REASONS: [(Reason, &str); 17] = [
     (Reason::PostureNotMet, "posture.rs"),
     (Reason::PostureStale, "posture.rs"),
     (Reason::OutageReduced, "outage.rs"),
+    (Reason::GrantRequired, "coverage.rs"),
+    (Reason::CapReached, "caps.rs"),
     (Reason::Forbidden, "admission.rs"),
     (Reason::PolicyError, "coverage.rs"),
 ];
 
 /// Where a test of this suite provokes each fault.
-const FAULTS: [(&str, &str); 23] = [
+const FAULTS: [(&str, &str); 26] = [
     ("bad-request", "fault.rs"),
     ("foreign-form", "fault.rs"),
     ("not-found", "fault.rs"),
@@ -57,6 +60,9 @@ const FAULTS: [(&str, &str); 23] = [
     ("provider-first", "passkey.rs"),
     ("no-key", "passkey.rs"),
     ("code-void", "people.rs"),
+    ("method-not-served", "shield.rs"),
+    ("content-not-served", "shield.rs"),
+    ("download-forbidden", "shield.rs"),
 ];
 /// What only a fault of ours brings about.
 const NEVER: [&str; 1] = ["internal"];
@@ -97,6 +103,8 @@ async fn each_condition_of_a_rule_refuses_with_its_own_reason() {
     for (condition, status, code) in [
         ("devices = \"known\"\nassurance = \"aal2\"", 401, "step-up-required"),
         ("devices = \"any\"\npaths = [\"/b/*\"]", 403, "path-not-allowed"),
+        ("devices = \"known\"\nclasses = [\"chart\"]", 403, "class-not-allowed"),
+        ("devices = \"known\"\ngrant = true", 403, "grant-required"),
         ("devices = [\"tablet\"]", 403, "device-class-not-allowed"),
         ("devices = \"known\"\nmethods = [\"provider-mfa\"]", 403, "method-not-allowed"),
         ("devices = \"known\"\nzones = [\"remote\"]", 403, "zone-not-allowed"),

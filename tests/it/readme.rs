@@ -7,14 +7,14 @@ use std::process::{Child, Command, Stdio};
 use tests::{Folder, run, sekimori};
 
 /// The demo, started as the README says, but on ports of this test's own.
-struct Demo {
+pub struct Demo {
     process: Child,
     folder: Folder,
     port: u16,
 }
 
 impl Demo {
-    fn start() -> Self {
+    pub fn start() -> Self {
         let folder = Folder::new();
         let port = 20_000 + u16::try_from(std::process::id() % 2_000).unwrap() * 5;
         let mut process = Command::new(sekimori())
@@ -32,7 +32,7 @@ impl Demo {
     }
 
     /// Runs a line of the README in a shell, with the demo's ports and this build's program.
-    fn type_in(&self, line: &str) -> String {
+    pub fn type_in(&self, line: &str) -> String {
         let line = line
             .replace(":8443", &format!(":{}", self.port))
             .replace(":8480", &format!(":{}", self.port + 2))

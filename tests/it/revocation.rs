@@ -15,7 +15,8 @@ const ONE_SECOND: Duration = Duration::from_secs(1);
 /// What the command itself may take to start and write, which is not the gateway's delay.
 const COMMAND: Duration = Duration::from_millis(500);
 
-async fn socket(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
+/// An open WebSocket of the doctor.
+pub async fn socket(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
     let mut connection = ward.caller.http1("emr").await;
     let response = connection.send(handshake(ward.get("/socket/ward"))).await.unwrap();
     assert_eq!(response.status(), 101);
@@ -36,7 +37,7 @@ async fn socket_over_http_2(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
 }
 
 /// The code of the close frame that ends a WebSocket, in time.
-async fn end_of(mut socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
+pub async fn end_of(mut socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
     let end = async {
         loop {
             match socket.next().await {

@@ -150,6 +150,17 @@ async fn grpc_keeps_its_trailers_in_both_directions() {
 }
 
 #[tokio::test]
+async fn an_answer_that_came_whole_was_served_however_late_its_end_is_told() {
+    let app = Upstream::http2();
+    let plan = Plan::new().app("emr", app.address(), "protocol = \"http2\"");
+    let ward = Ward::around(app, plan).await;
+    let answer = ward.caller.http1("emr").await.answer(ward.get("/late-end")).await.expect(200);
+    assert_eq!(answer.text(), "abc");
+    let closing = ward.closing("/late-end").await;
+    assert_eq!((&closing["end"], &closing["bo"]), (&"served".into(), &3.into()), "{closing}");
+}
+
+#[tokio::test]
 async fn a_part_of_a_film_is_a_part_of_a_film() {
     let ward = Ward::open().await;
     let answer = ward.caller.ask(ward.get("/film/1").header("range", "bytes=100-299")).await.expect(206);

@@ -2,8 +2,9 @@
 //! `/bytes/N` N zero bytes; `/film` 1,000,000 bytes with `Range`; `/sink` counts what is posted; `/hold` never answers;
 //! `/trickle` begins and then sends one byte every 20 ms; `/events` server-sent events; `/socket` a WebSocket that
 //! echoes; `/trailers` an answer with trailers; `/refuse` answers 409 without reading; `/cookies` sets cookies, the
-//! gateway's too; `/headers` answers fields no app should be able to set; `/status/N` that status; `/reception/form` a
-//! page with a form; all else is echoed.
+//! gateway's too; `/headers` answers fields no app should set or tell; `/save` a file to be saved; `/late-end` three
+//! bytes, as announced, and a second later their end;
+//! `/status/N` that status; `/reception/form` a page with a form; all else is echoed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
         "socket" => socket::upgrade(request),
         "trailers" => trailers(request).await,
         "refuse" => with_status(409, "not that"),
+        "save" => to_be_saved(),
+        "late-end" => late_end(),
         "cookies" => cookies(),
         "headers" => overbearing(),
         "status" => with_status(rest.parse().expect("a status"), "as you wish"),
@@ -116,6 +119,17 @@ fn ticking(kind: &'static str, piece: &'static str) -> Response<Payload> {
     response
 }
 
+fn late_end() -> Response<Payload> {
+    let (sender, body) = fed();
+    tokio::spawn(async move {
+        sender.send(Frame::data(Bytes::from_static(b"abc"))).await.ok();
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    });
+    let mut response = Response::new(body);
+    response.headers_mut().insert("content-length", HeaderValue::from_static("3"));
+    response
+}
+
 async fn trailers(request: Request<Incoming>) -> Response<Payload> {
     let (sender, body) = fed();
     let asked = request.into_body().collect().await.expect("the request's body comes to its end");
@@ -138,6 +152,14 @@ async fn trailers(request: Request<Incoming>) -> Response<Payload> {
 fn form() -> Response<Payload> {
     let mut response = Response::new(text(FORM));
     response.headers_mut().insert("content-type", HeaderValue::from_static("text/html; charset=utf-8"));
+    response
+}
+
+fn to_be_saved() -> Response<Payload> {
+    let mut response = Response::new(text("00012345,shiken"));
+    let headers = response.headers_mut();
+    headers.insert("content-type", HeaderValue::from_static("text/csv"));
+    headers.insert("content-disposition", HeaderValue::from_static("attachment; filename=\"patients.csv\""));
     response
 }
 
@@ -166,6 +188,9 @@ fn overbearing() -> Response<Payload> {
         ("keep-alive", "timeout=99999"),
         ("proxy-authenticate", "Basic"),
         ("strict-transport-security", "max-age=0"),
+        ("server", "Apache/1.3.0"),
+        ("x-powered-by", "PHP/4"),
+        ("access-control-allow-origin", "*"),
         ("x-app", "kept"),
     ] {
         response.headers_mut().append(name, HeaderValue::from_static(value));

@@ -1,0 +1,194 @@
+//! Changing the policy: every version is kept with who, when and why, one command goes back, and where the hospital
+//! wants two people, one alone changes nothing.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tests::{Ask, Plan, Run, eventually, sekimori};
+
+use crate::ward::Ward;
+
+/// Nurses may delete now.
+fn wider(plan: &Plan) -> Plan {
+    plan.clone().block(
+        "[[rule]]\nid = \"nurses-tidy\"\nroles = [\"nurse\"]\napps = \"all\"\nactions = [\"write\"]\ndevices = \"known\"",
+    )
+}
+
+/// Runs `sekimori policy` as somebody.
+fn policy(ward: &Ward, person: &str, words: &[&str]) -> Run {
+    let output = Command::new(sekimori())
+        .arg("policy")
+        .args(words)
+        .args(["--config", "sekimori.toml"])
+        .current_dir(ward.hospital.folder().path())
+        .env_remove("SUDO_USER")
+        .env("USER", person)
+        .env("LC_ALL", "C")
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Run { code: output.status.code(), out: text(&output.stdout), err: text(&output.stderr) }
+}
+
+fn history(ward: &Ward) -> Vec<Value> {
+    policy(ward, "anyone", &["history", "--format", "json"]).ok().lines()
+}
+
+fn file(ward: &Ward) -> String {
+    std::fs::read_to_string(ward.hospital.folder().join("sekimori.toml")).unwrap()
+}
+
+async fn delete_gives(ward: &Ward, status: u16) {
+    let nurse = ward.sign_in("nurse").await;
+    let ask = || Ask::new("DELETE", "emr", "/notes/1").signed_in(&nurse);
+    eventually("the other answer", async || (ward.caller.ask(ask()).await.status == status).then_some(())).await;
+}
+
+#[tokio::test]
+async fn what_somebody_writes_into_the_file_is_a_version_too() {
+    let ward = Ward::open().await;
+    assert_eq!(history(&ward).len(), 1, "the first start");
+    ward.hospital.folder().write("sekimori.toml", wider(ward.hospital.plan()).text());
+    delete_gives(&ward, 200).await;
+    let history = eventually("the second version", async || Some(history(&ward)).filter(|all| all.len() == 2)).await;
+    assert_eq!((&history[0]["state"], &history[1]["state"]), (&"in-force".into(), &"was-in-force".into()));
+    assert_eq!(history[0]["proposed_by"], "file");
+    let told = history[0]["difference"][0]["en"].as_str().unwrap();
+    assert_eq!(told, "rule `nurses-tidy` was added, which permits: nurse / all / write / known");
+    assert!(history[0]["difference"][0]["ja"].as_str().unwrap().contains("加わった"));
+}
+
+#[tokio::test]
+async fn a_version_is_activated_with_its_reason_and_one_command_goes_back() {
+    let ward = Ward::open().await;
+    let before = file(&ward);
+    ward.hospital.folder().write("proposed.toml", wider(ward.hospital.plan()).text());
+    let told = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "夜勤の片付け", "--by", "病棟会議"]).ok();
+    assert!(told.out.contains("nurses-tidy") && told.out.contains("version 2 is in force"), "{}", told.out);
+    delete_gives(&ward, 200).await;
+    let newest = &history(&ward)[0];
+    assert_eq!((&newest["proposed_by"], &newest["why"]), (&"cli:sato".into(), &"夜勤の片付け (病棟会議)".into()));
+    let activated = ward.hospital.records().with("ev", "config-activated").last().clone();
+    assert_eq!((&activated["actor"], &activated["n"]), (&"cli:sato".into(), &2.into()), "{activated}");
+    assert_eq!(activated["reason"], "夜勤の片付け (病棟会議)");
+    let again = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "もう一度"]);
+    assert_eq!(again.code, Some(1), "it is in force: {}", again.err);
+
+    let back = policy(&ward, "ito", &["back", "--lang", "ja"]).ok();
+    assert!(back.out.contains("版 1 に戻す") && back.out.contains("なくなった"), "{}", back.out);
+    delete_gives(&ward, 403).await;
+    assert_eq!(file(&ward), before, "the file is as it was");
+    assert_eq!(policy(&ward, "ito", &["back", "2"]).ok().code, Some(0));
+    delete_gives(&ward, 200).await;
+    let states: Vec<_> = history(&ward).iter().map(|one| one["number"].as_u64().unwrap()).collect();
+    assert_eq!(states, [4, 3, 2, 1], "nothing of it is lost");
+    let text = policy(&ward, "ito", &["history", "1", "--text"]).ok().out;
+    assert!(text.contains("archive-is-kept") && !text.contains("nurses-tidy"), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_gateway_would_refuse_is_not_even_proposed() {
+    let ward = Ward::open().await;
+    let broken =
+        wider(ward.hospital.plan()).text().replace("actions = [\"write\"]\ndevices", "actions = [\"wriite\"]\ndevices");
+    ward.hospital.folder().write("proposed.toml", broken);
+    let told = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "x"]);
+    assert_eq!(told.code, Some(64), "{}", told.err);
+    assert!(told.err.contains("wriite"), "{}", told.err);
+    let told = policy(&ward, "sato", &["activate", "sekimori.toml", "--why", " "]);
+    assert_eq!(told.code, Some(64), "a change has a reason: {}", told.err);
+    assert_eq!(policy(&ward, "sato", &["back"]).code, Some(1), "there is nothing before the first");
+    assert_eq!(policy(&ward, "sato", &["back", "7"]).code, Some(1));
+    // A file that cannot be read is mended by the same command.
+    let good = file(&ward);
+    ward.hospital.folder().write("sekimori.toml", "not = a [configuration");
+    assert_eq!(policy(&ward, "sato", &["back"]).code, Some(64));
+    policy(&ward, "sato", &["back", "--state-dir", "state"]).ok();
+    assert_eq!(file(&ward), good);
+    assert_eq!(history(&ward).len(), 1);
+}
+
+#[tokio::test]
+async fn where_two_people_are_wanted_one_alone_changes_nothing() {
+    let mut ward = Ward::open_with(|plan| plan.set("policy", "activation = \"two-people\"")).await;
+    // Not by editing the file, and not by editing the demand away.
+    let plan = wider(ward.hospital.plan());
+    let sneaky = plan.clone().set("policy", "activation = \"one-person\"");
+    for edited in [&plan, &sneaky] {
+        let refused = ward.hospital.records().with("ev", "config-refused").len();
+        ward.hospital.folder().write("sekimori.toml", edited.text());
+        ward.hospital.signal(rustix::process::Signal::HUP);
+        let heard = async || (ward.hospital.records().with("ev", "config-refused").len() > refused).then_some(());
+        eventually("the refusal", heard).await;
+    }
+    delete_gives(&ward, 403).await;
+    let alarm = ward.hospital.log().into_iter().rfind(|line| line["level"] == "ERROR").unwrap().to_string();
+    assert!(alarm.contains("policy approve"), "it says what to do: {alarm}");
+
+    // Not by a restart: the last good version serves.
+    ward.hospital.stop();
+    ward.hospital.start();
+    delete_gives(&ward, 403).await;
+
+    ward.hospital.folder().write("proposed.toml", plan.text());
+    let told = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "夜勤"]).ok();
+    assert!(told.out.contains("policy approve 2"), "{}", told.out);
+    delete_gives(&ward, 403).await;
+    let own = policy(&ward, "sato", &["approve", "2"]);
+    assert_eq!(own.code, Some(1), "that is one person: {}", own.err);
+    assert_eq!(policy(&ward, "ito", &["approve", "9"]).code, Some(1));
+    let approved = policy(&ward, "ito", &["approve", "2"]).ok();
+    assert!(approved.out.contains("version 2 is in force"), "{}", approved.out);
+    delete_gives(&ward, 200).await;
+    assert_eq!(policy(&ward, "kato", &["approve", "2"]).code, Some(1), "once");
+    let records = ward.hospital.records();
+    assert_eq!(records.with("ev", "policy-proposed").with("actor", "cli:sato").only()["n"], 2);
+    assert_eq!(records.with("ev", "policy-approved").only()["actor"], "cli:ito");
+
+    let back = policy(&ward, "sato", &["back"]).ok();
+    assert!(back.out.contains("policy approve 3"), "going back takes two as well: {}", back.out);
+    delete_gives(&ward, 200).await;
+    policy(&ward, "ito", &["approve", "3"]).ok();
+    delete_gives(&ward, 403).await;
+}
+
+#[tokio::test]
+async fn where_denials_jump_the_gateway_goes_back_by_itself_and_stays_there() {
+    let mut ward = Ward::open_with(|plan| plan.set("policy", "return_when_denials_rise = 3.0")).await;
+    for _ in 0..20 {
+        ward.caller.ask(ward.get("/a")).await.expect(200);
+    }
+    let forbid =
+        "[[rule]]\nid = \"closed\"\neffect = \"forbid\"\nroles = [\"doctor\"]\napps = \"all\"\nactions = \"all\"";
+    ward.hospital.folder().write("sekimori.toml", ward.hospital.plan().clone().block(forbid).text());
+    let gives = async |ward: &Ward, status: u16| {
+        let ask = async || (ward.caller.ask(ward.get("/a")).await.status == status).then_some(());
+        eventually("the other answer", ask).await;
+    };
+    gives(&ward, 403).await;
+    for _ in 0..12 {
+        ward.caller.ask(ward.get("/a")).await;
+    }
+    gives(&ward, 200).await;
+    let returned = async || ward.hospital.records().with("ev", "policy-returned").all().first().cloned();
+    let returned = eventually("the record", returned).await;
+    assert!(returned["reason"].as_str().unwrap().starts_with("denials rose from "), "{returned}");
+    assert_eq!(history(&ward)[0]["proposed_by"], "gateway:denials");
+
+    // The file still holds the other version: neither a signal nor a restart brings it back.
+    ward.hospital.signal(rustix::process::Signal::HUP);
+    let refused = async || ward.hospital.records().with("ev", "config-refused").all().first().cloned();
+    eventually("the refusal", refused).await;
+    ward.hospital.stop();
+    ward.hospital.start();
+    ward.caller.ask(ward.get("/a")).await.expect(200);
+
+    // Whoever insists has it.
+    policy(&ward, "sato", &["activate", "sekimori.toml", "--why", "閉鎖"]).ok();
+    gives(&ward, 403).await;
+    for _ in 0..12 {
+        ward.caller.ask(ward.get("/a")).await.expect(403);
+    }
+}
