@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use audit::{Event, Note};
 use certs::{DeviceRoots, ServerCertificates};
 use config::{Config, Listener};
+use policy::Timestamp;
 use store::{PolicyRevision, StoreProblem};
 use tokio::signal::unix::Signal;
 
@@ -131,9 +132,7 @@ impl Reloader {
             Ok((config, standing)) => {
                 self.follow_providers(&config).await;
                 self.gate.metrics.config_alarm.set(0);
-                if before.config.policy.revision != config.policy.revision {
-                    self.gate.denials.begin_trial(at);
-                }
+                self.begin_trial(&before.config, &config, at).await;
                 self.gate.ring();
                 tracing::info!(revision = %config.revision, "configuration in force");
                 let mut note = Note::new(Event::ConfigActivated, at);
@@ -148,6 +147,17 @@ impl Reloader {
         };
         if let Err(problem) = self.gate.log.recorder().note(note).await {
             tracing::error!(%problem, "a reload could not be recorded");
+        }
+    }
+
+    /// Puts another version on trial, unless somebody insisted on it.
+    async fn begin_trial(&self, before: &Config, config: &Config, at: Timestamp) {
+        let is_other = before.revision != config.revision;
+        let insisted = revisions::was_returned_from(&*self.parts.store, config).await.unwrap_or(false);
+        if is_other && !insisted {
+            self.gate.denials.begin_trial(at);
+        } else if is_other {
+            self.gate.denials.end_trial();
         }
     }
 

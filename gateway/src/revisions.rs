@@ -61,7 +61,7 @@ pub async fn standing(store: &dyn Store, config: &Config) -> Result<Standing, Ke
     if let Some(proposed) = store.revision_to_come(&config.revision).await? {
         return Ok(Standing::Proposed(Box::new(proposed)));
     }
-    if store.note(RETURNED_FROM).await?.as_deref() == Some(config.revision.as_str()) {
+    if was_returned_from(store, config).await? {
         return Err(Kept::Returned(config.revision.clone()));
     }
     match last {
@@ -154,6 +154,14 @@ pub fn read_kept(kept: &PolicyRevision) -> Result<Config, Problems> {
     let mut config = config::parse_with(text, path, base, &others)?;
     config.files.insert(0, PathBuf::from(path));
     Ok(config)
+}
+
+/// Whether the gateway once went back from a version by itself. Whoever brings it into force all the same insists.
+///
+/// # Errors
+/// [`StoreProblem`]: it is not known.
+pub async fn was_returned_from(store: &dyn Store, config: &Config) -> Result<bool, StoreProblem> {
+    Ok(store.note(RETURNED_FROM).await?.as_deref() == Some(config.revision.as_str()))
 }
 
 /// The version that was in force before this one.

@@ -1,6 +1,9 @@
 //! `sekimori policy back`: one command to go back to what was in force before.
 
-use store::{PolicyRevision, Store as _};
+use std::path::PathBuf;
+
+use policy::Revision;
+use store::{PolicyRevision, Sqlite, Store as _};
 
 use super::Lang;
 use super::change::{in_force, place, put, say, tell, unavailable, wait};
@@ -20,6 +23,9 @@ pub struct Args {
     /// Why, in your words.
     #[arg(long, value_name = "TEXT")]
     why: Option<String>,
+    /// The state directory, where the present file is so wrong that it cannot be read.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,
     #[command(flatten)]
@@ -30,17 +36,29 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let language = args.lang.language();
     let place = place(&args.config)?;
-    // The file may be the mistake that is to be undone: then the state directory is the one beside it.
-    let store = match config::read(&place) {
-        Ok(present) => open_store(&present)?,
-        Err(problems) => {
-            return Err(Failure::input(format!("{problems}\nmend the file, or put an earlier one in its place")));
+    // The file may be the very mistake that is to be undone.
+    let (store, present) = match (config::read(&place), &args.state_dir) {
+        (Ok(present), _) => (open_store(&present)?, Some(present.revision)),
+        (Err(_), Some(dir)) => (Sqlite::open(crate::assembly::store_file(dir)).map_err(unavailable)?, None),
+        (Err(problems), None) => {
+            return Err(Failure::input(format!(
+                "{problems}\nname the state directory with `--state-dir` to go back from it"
+            )));
         }
     };
     block_on(async {
         let last = store.last_activated_revision().await.map_err(unavailable)?;
         let kept = store.revisions(LOOKED_THROUGH).await.map_err(unavailable)?;
-        let target = choose(&kept, last.as_ref(), args.number)?;
+        let target = choose(&kept, present.as_ref(), args.number)?;
+        if last.as_ref().is_some_and(|last| last.proposal.revision == target.proposal.revision) {
+            put(&target.proposal.files)?;
+            say(
+                language,
+                &format!("版 {} は有効なまま。ファイルを元に戻した", target.number),
+                &format!("version {} is in force; the files are as they were", target.number),
+            );
+            return Ok(());
+        }
         let earlier = read_kept(target).map_err(|problems| {
             Failure::input(format!("version {} cannot be read any more:\n{problems}", target.number))
         })?;
@@ -70,32 +88,23 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// The version to go back to.
+/// The version to go back to: what was in force and is not what the file holds.
 fn choose<'a>(
     kept: &'a [PolicyRevision],
-    last: Option<&PolicyRevision>,
+    present: Option<&Revision>,
     number: Option<u64>,
 ) -> Result<&'a PolicyRevision, Failure> {
-    let Some(last) = last else {
-        return Err(Failure::no("nothing was ever in force here, so there is nothing to go back to"));
-    };
-    let was_in_force = |one: &&PolicyRevision| one.activated_at.is_some();
-    let differs = |one: &&PolicyRevision| one.proposal.revision != last.proposal.revision;
+    let mut in_force = kept.iter().filter(|one| one.activated_at.is_some());
     match number {
-        Some(number) => {
-            kept.iter()
-                .find(|one| one.number == number)
-                .filter(was_in_force)
-                .ok_or_else(|| Failure::no(format!("version {number} was never in force, or is not kept any more")))
-                .and_then(|one| {
-                    if differs(&one) { Ok(one) } else { Err(Failure::no(format!("version {number} is in force"))) }
-                })
-        }
-        None => kept
-            .iter()
-            .filter(|one| one.number < last.number)
-            .filter(was_in_force)
-            .find(differs)
+        Some(number) => match in_force.find(|one| one.number == number) {
+            None => Err(Failure::no(format!("version {number} was never in force, or is not kept any more"))),
+            Some(one) if present == Some(&one.proposal.revision) => {
+                Err(Failure::no(format!("version {number} is what the file holds")))
+            }
+            Some(one) => Ok(one),
+        },
+        None => in_force
+            .find(|one| present != Some(&one.proposal.revision))
             .ok_or_else(|| Failure::no("there is no version before the one in force")),
     }
 }

@@ -50,7 +50,14 @@ fn config(name: &str) -> Config {
 
 /// How an answer reads in a test.
 fn ask(judge: &mut Judge, role: &str, device: &str, request: &str) -> String {
-    match judge.judge(access(role, device, request), ()) {
+    let mut access = access(role, device, request);
+    let policy::Classified { action, class, .. } =
+        judge.policy().classifier(&access.app).classify(&access.method, &access.path);
+    access.class = class;
+    if access.action != policy::Action::Connect {
+        access.action = action;
+    }
+    match judge.judge(access, ()) {
         Verdict::Allow(authorized) => format!("yes: {}", authorized.permit().rule()),
         Verdict::Challenge(_, Challenge::SignIn) => "sign in".to_owned(),
         Verdict::Challenge(_, Challenge::StepUp(level)) => format!("step up to {}", level.as_str()),
@@ -143,6 +150,13 @@ fn the_rules_decide_as_the_terminal_says() {
         check("doctor", device, DELETE, "yes: doctor-works-in-emr");
     }
     check("vendor", "-", RECEIPTS, "yes: vendor-maintains-orca");
+    check("vendor", "-", "orca POST /api01rv2/patientlst2v2", "yes: vendor-maintains-orca");
+    check("nurse", "ward-tablet-1", "emr POST /fhir/Observation/_search", "yes: ward-reads-emr");
+    for export in ["emr GET /fhir/Patient/00012345/$everything", "emr GET /fhir/$export"] {
+        check("doctor", "ward-tablet-1", export, "yes: doctor-takes-out");
+        check("nurse", "ward-tablet-1", export, "no: action-not-allowed by ward-reads-emr");
+        check("doctor", "-", export, &needs_device("doctor-takes-out"));
+    }
     let doctor_reads = ask(&mut judge, "doctor", "-", READ);
     assert!(doctor_reads.starts_with("no: device-required"), "{doctor_reads}");
 }
