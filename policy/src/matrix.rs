@@ -196,13 +196,16 @@ impl Matrix {
     }
 }
 
-impl AppTable {
-    /// What a request can come to, lines of one class that say the same put together.
+impl Matrix {
+    /// What a request to an app can come to, lines of one class that read the same put together.
     #[must_use]
-    pub fn together(&self) -> Vec<Lines<'_>> {
-        let mut together: Vec<Lines<'_>> = Vec::new();
-        for line in self.lines.iter().filter(|line| line.is_asked) {
-            let same = |lines: &&mut Lines<'_>| lines.class == line.class.as_ref() && lines.cells == line.cells;
+    pub fn together<'a>(&self, table: &'a AppTable) -> Vec<Lines<'a>> {
+        let mut together: Vec<Lines<'a>> = Vec::new();
+        for line in table.lines.iter().filter(|line| line.is_asked) {
+            let same = |lines: &&mut Lines<'_>| {
+                let reads_the_same = |(one, other): (&Cell, &Cell)| self.reads_the_same(one, other);
+                lines.class == line.class.as_ref() && lines.cells.iter().zip(&line.cells).all(reads_the_same)
+            };
             match together.iter_mut().find(same) {
                 Some(lines) => lines.actions.push(line.action),
                 None => {
@@ -211,6 +214,15 @@ impl AppTable {
             }
         }
         together
+    }
+
+    /// Whether two cells say the same: what forbids where nothing is allowed says nothing.
+    fn reads_the_same(&self, one: &Cell, other: &Cell) -> bool {
+        match (self.reading(one), self.reading(other)) {
+            (Reading::Never(one), Reading::Never(other)) => one == other,
+            (Reading::Never(_), _) | (_, Reading::Never(_)) => false,
+            (Reading::Always(_) | Reading::When(_), Reading::Always(_) | Reading::When(_)) => one == other,
+        }
     }
 }
 
@@ -310,7 +322,7 @@ mod tests {
             };
             format!("{class} {}: {reading}", actions.join(","))
         };
-        matrix.apps[0].together().into_iter().map(told).collect()
+        matrix.together(&matrix.apps[0]).into_iter().map(told).collect()
     }
 
     #[test]

@@ -48,7 +48,8 @@ pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;
 pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
 pub use sheet::{
-    Explained, ExplainedRule, PolicyWords, Sheet, SheetCell, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone, WordBook,
+    Explained, ExplainedRule, PolicyWords, Sheet, SheetCell, SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable,
+    SheetTone, WordBook,
 };
 pub use sign_in::{post_logout_uri, redirect_uri};
 pub use site::{Site, SiteParts};

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use policy::{
-    AppId, Assurance, Challenge, DeviceClass, DeviceId, Host, Path, ProviderId, Reason, SessionId, Timestamp, Turn, UserId,
-    Who,
+    AppId, Assurance, Challenge, DeviceClass, DeviceId, Host, Path, ProviderId, Reason, SessionId, Timestamp, Turn,
+    UserId, Who,
 };
 use serde_json::json;
 use store::DeviceRecord;
@@ -76,7 +76,7 @@ fn every_refusal() -> Vec<(String, Refusal)> {
         ("denied-no-role", no_role),
         ("denied-with-ways", with_ways),
     ]
-        .map(|(n, r)| (n.to_owned(), r));
+    .map(|(n, r)| (n.to_owned(), r));
     denied.chain(faults).chain(others).collect()
 }
 
@@ -312,7 +312,7 @@ async fn statuses_say_what_http_says() {
     assert_eq!((busy.status(), busy.headers()[RETRY_AFTER].to_str().unwrap()), (StatusCode::TOO_MANY_REQUESTS, "3"));
     assert_eq!(answer(Why::Fault(Fault::Stopping)).headers()[RETRY_AFTER], "5");
     let statuses: BTreeSet<u16> = Fault::ALL.iter().map(|fault| fault.status().as_u16()).collect();
-    assert_eq!(statuses, BTreeSet::from([400, 403, 404, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504]));
+    assert_eq!(statuses, BTreeSet::from([400, 403, 404, 405, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504]));
 }
 
 #[tokio::test]

@@ -21,11 +21,11 @@ mod person;
 mod person_form;
 mod posted;
 mod posture;
-mod sheet;
 mod record;
 mod records;
 mod route;
 mod sessions;
+mod sheet;
 #[cfg(test)]
 mod tests;
 mod texts;

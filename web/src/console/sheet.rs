@@ -16,7 +16,7 @@ pub(super) fn sheet(desk: &Desk<'_>) -> Response<Bytes> {
         title: sheet.title.clone(),
         lead: Some(format!("{} {facts}", sheet.lead)),
         actions: vec![Go::new(desk.say("policy-download"), "/policy.csv")],
-        parts: vec![Part::Sheet(sheet)],
+        parts: vec![Part::Sheet(Box::new(sheet))],
         ..ConsoleContent::default()
     })
 }

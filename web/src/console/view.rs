@@ -55,7 +55,7 @@ pub(super) enum Part {
     Words(Words),
     Code(Code),
     Tiles(Vec<Tile>),
-    Sheet(Sheet),
+    Sheet(Box<Sheet>),
 }
 
 /// A link.

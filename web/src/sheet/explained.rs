@@ -127,8 +127,8 @@ impl PolicyWords<'_> {
             None => self.say("policy-subject-nobody"),
             Some(who) => {
                 let roles = self.row_of(who.roles.iter().map(|role| self.role(role)));
-                let name = if who.name.is_empty() { &who.login } else { &who.name };
-                format!("{name} ({roles}), {}", self.assurance(who.assurance))
+                let who_it_is = if who.name.is_empty() { roles } else { format!("{} ({roles})", who.name) };
+                format!("{who_it_is}, {}", self.assurance(who.assurance))
             }
         };
         let device = access.device.as_ref().map_or_else(

@@ -13,5 +13,5 @@ mod text;
 mod words;
 
 pub use explained::{Explained, ExplainedRule};
-pub use rows::{Sheet, SheetCell, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone};
+pub use rows::{Sheet, SheetCell, SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone};
 pub use words::{PolicyWords, WordBook};

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Cell, Effect, Matrix, NeverBecause, Reading, Subject, Timestamp};
+use policy::{Cell, Effect, Lines, Matrix, NeverBecause, Reading, Subject, Timestamp};
 
 use super::PolicyWords;
 
@@ -57,15 +57,22 @@ pub struct SheetTable {
     pub app: String,
     /// Whom each column is about.
     pub columns: Vec<String>,
-    /// What each line is about.
+    /// What is in it, by class of information.
+    pub groups: Vec<SheetGroup>,
+}
+
+/// The lines of one class of information.
+#[derive(Clone, Debug)]
+pub struct SheetGroup {
+    /// The class.
+    pub class: String,
+    /// Its lines; never empty.
     pub rows: Vec<SheetRow>,
 }
 
 /// One line.
 #[derive(Clone, Debug)]
 pub struct SheetRow {
-    /// The class of information.
-    pub class: String,
     /// The actions.
     pub actions: String,
     /// For each column.
@@ -152,15 +159,7 @@ pub(super) fn sheet(words: &PolicyWords<'_>, matrix: &Matrix, at: Timestamp) -> 
             id: format!("app-{}", table.app),
             app: words.app(&table.app),
             columns: matrix.subjects.iter().map(|subject: &Subject| words.subject(subject)).collect(),
-            rows: table
-                .together()
-                .into_iter()
-                .map(|lines| SheetRow {
-                    class: words.class_or_none(lines.class),
-                    actions: words.row_of(lines.actions.iter().map(|action| words.action(*action))),
-                    cells: lines.cells.iter().map(|cell| numbers.cell(words, matrix, cell)).collect(),
-                })
-                .collect(),
+            groups: groups(words, matrix, matrix.together(table), &mut numbers),
         })
         .collect();
     let facts = [
@@ -188,6 +187,23 @@ pub(super) fn sheet(words: &PolicyWords<'_>, matrix: &Matrix, at: Timestamp) -> 
             sign_heads: ["policy-sign-name", "policy-sign-date", "policy-sign-seal"].map(say),
         },
     }
+}
+
+/// Lines by their class, which follow one another.
+fn groups(words: &PolicyWords<'_>, matrix: &Matrix, lines: Vec<Lines<'_>>, numbers: &mut Numbers) -> Vec<SheetGroup> {
+    let mut groups: Vec<SheetGroup> = Vec::new();
+    for lines in lines {
+        let class = words.class_or_none(lines.class);
+        let row = SheetRow {
+            actions: words.row_of(lines.actions.iter().map(|action| words.action(*action))),
+            cells: lines.cells.iter().map(|cell| numbers.cell(words, matrix, cell)).collect(),
+        };
+        match groups.last_mut().filter(|group| group.class == class) {
+            Some(group) => group.rows.push(row),
+            None => groups.push(SheetGroup { class, rows: vec![row] }),
+        }
+    }
+    groups
 }
 
 /// The numbers of the rules that cells name, in the order in which they are met.

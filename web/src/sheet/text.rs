@@ -1,6 +1,6 @@
 //! A sheet for a terminal: aligned, also where characters take two columns.
 
-use super::{Sheet, SheetTable};
+use super::{Sheet, SheetCell, SheetGroup, SheetRow, SheetTable, SheetTone};
 
 impl Sheet {
     /// The sheet as lines of text.
@@ -31,11 +31,18 @@ impl Sheet {
 
     fn lines_of(&self, table: &SheetTable) -> Vec<Vec<String>> {
         let head = [&self.look.information, &self.look.actions].into_iter().chain(&table.columns).cloned().collect();
-        let row = |row: &super::SheetRow| {
-            let cells = row.cells.iter().map(super::SheetCell::text);
-            [row.class.clone(), row.actions.clone()].into_iter().chain(cells).collect()
+        let row = |(number, row): (usize, &SheetRow), class: &str| {
+            // On a narrow page, what is not allowed stands back.
+            let text = |cell: &SheetCell| {
+                if cell.tone == SheetTone::No && cell.rules.is_empty() { "-".to_owned() } else { cell.text() }
+            };
+            let class = if number == 0 { class.to_owned() } else { String::new() };
+            [class, row.actions.clone()].into_iter().chain(row.cells.iter().map(text)).collect()
         };
-        [head].into_iter().chain(table.rows.iter().map(row)).collect()
+        let of_group = |group: &SheetGroup| -> Vec<Vec<String>> {
+            group.rows.iter().enumerate().map(|one| row(one, &group.class)).collect()
+        };
+        [head].into_iter().chain(table.groups.iter().flat_map(of_group)).collect()
     }
 }
 
