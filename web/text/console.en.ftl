@@ -486,6 +486,7 @@ console-event-started = Gateway started
 console-event-stopped = Gateway stopped
 console-event-config-activated = Configuration in force
 console-event-config-refused = Configuration refused
+console-event-cap-exceeded = Beyond an hourly bound
 console-event-policy-proposed = Policy proposed
 console-event-policy-approved = Policy approved
 console-event-policy-returned = Went back to the policy before

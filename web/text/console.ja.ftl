@@ -486,6 +486,7 @@ console-event-started = 関所を開始
 console-event-stopped = 関所を停止
 console-event-config-activated = 設定を有効化
 console-event-config-refused = 設定を拒否
+console-event-cap-exceeded = 1時間の上限を超過
 console-event-policy-proposed = ポリシーを提案
 console-event-policy-approved = ポリシーを承認
 console-event-policy-returned = 前のポリシーに戻した
