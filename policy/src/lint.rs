@@ -9,6 +9,8 @@ mod wider;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+#[cfg(test)]
+pub(crate) use self::wider::is_wider;
 use crate::{
     Action, AppId, Apps, Day, DeviceClass, Devices, Effect, InfoClass, Path, Policy, PolicySource, RoleId, Rule,
     RuleId, Subjects, ZoneId,
@@ -222,6 +224,16 @@ fn device_classes(source: &PolicySource, around: &Around) -> Vec<Finding> {
         .filter(|class| source.cedar.is_empty() && !source.rules.iter().any(|rule| reaches(rule, **class)))
         .map(|class| about(*class, Flaw::DevicesNotNamed));
     named_in_vain.chain(unused).collect()
+}
+
+/// The rows that can go.
+#[cfg(test)]
+pub(crate) fn needless(rules: &[Rule]) -> Vec<RuleId> {
+    let rule = |finding: Finding| match finding.about {
+        About::Rule(rule) => Some(rule),
+        About::Role(_) | About::DeviceClass(_) | About::App(_) | About::RuleSet(_) | About::Configuration => None,
+    };
+    wider::findings(rules).into_iter().filter_map(rule).collect()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 
 mod promises;
 mod reading;
+mod trying;
 
 use std::num::NonZeroU32;
 use std::sync::Arc;

@@ -29,7 +29,7 @@ pub(super) fn findings(rules: &[Rule]) -> Vec<Finding> {
 
 /// Whether `wide` fits every access that `narrow` fits. Every column is named, so that none can be forgotten; caps are
 /// counted after the judgment and let nothing in.
-fn is_wider(wide: &Rule, narrow: &Rule) -> bool {
+pub(crate) fn is_wider(wide: &Rule, narrow: &Rule) -> bool {
     let Rule {
         id: _,
         effect: _,
