@@ -129,6 +129,57 @@ async fn a_temporary_code_is_good_for_a_shift_and_says_why_it_was_given() {
 }
 
 #[tokio::test]
+async fn who_is_changed_at_the_command_line_works_in_other_roles_at_once() {
+    let office = Office::open();
+    let (key, code) = (office.hospital.key(), office.hospital.add_person("yamada", "山田 花子", "clerk"));
+    let mut yamada = Person::by_key(&office.hospital.stranger(), &key);
+    yamada.enrol(&code, &key, &Manner::default()).await.expect(200);
+    yamada.open(&office.reception()).await.expect(200);
+    let words = ["user", "change", "yamada", "--role", "pharmacist", "--unit", "薬剤部"];
+    let changed = office.hospital.run(&words).ok().out;
+    assert!(changed.contains("roles: clerk -> pharmacist") && changed.contains("unit: - -> 薬剤部"), "{changed}");
+    let begin = Instant::now();
+    eventually("the other roles", async || (yamada.open(&office.reception()).await.status == 403).then_some(())).await;
+    assert!(begin.elapsed() < 2 * ONE_SECOND, "{:?}", begin.elapsed());
+    told(&office, "person-changed").await;
+    let told = office.hospital.records().with("ev", "person-changed").only().clone();
+    assert_eq!((&told["was"], &told["role"]), (&json!(["clerk"]), &json!(["pharmacist"])), "{told}");
+    assert!(told["actor"].as_str().unwrap().starts_with("cli:"), "{told}");
+
+    assert!(office.hospital.run(&words).ok().out.contains("is so already"), "nothing is told twice");
+    let _ = office.hospital.add_person("tanaka", "田中 一郎", "clerk");
+    for (bad, code, said) in [
+        (vec!["yamada"], 64, "--role"),
+        (vec!["yamada", "--role", "king"], 64, "`king` is not in"),
+        (vec!["yamada", "--role", "clerk", "--no-roles"], 64, "cannot be used with"),
+        (vec!["yamada", "--login", "Tanaka"], 64, "is taken"),
+        (vec!["yamada", "--name", ""], 64, "a name has"),
+        (vec!["nobody", "--unit", "3F"], 1, "nobody is known"),
+    ] {
+        let words: Vec<&str> = ["user", "change"].into_iter().chain(bad).collect();
+        let run = office.hospital.run(&words);
+        assert_eq!(run.code, Some(code), "{words:?}: {}", run.err);
+        assert!(run.err.contains(said), "{words:?}: {}", run.err);
+    }
+    let _ = office.hospital.run(&["user", "change", "yamada", "--no-roles", "--login", "h.yamada"]).ok();
+    let listed = office.hospital.run(&["user", "list", "--search", "h.yamada", "--format", "json"]).ok().json();
+    assert_eq!((&listed["login"], &listed["roles"]), (&json!("h.yamada"), &json!([])), "{listed}");
+}
+
+#[tokio::test]
+async fn a_table_with_a_mistake_names_its_place_and_code_in_both_languages() {
+    let office = Office::open();
+    let file = office.hospital.folder().path().join("people.csv");
+    std::fs::write(&file, "login,name,roles\ngood,良子,clerk\nbad,悪子,king\n").unwrap();
+    let run = office.hospital.run(&["user", "import", "people.csv"]);
+    assert_eq!(run.code, Some(64), "{}", run.out);
+    for said in ["people.csv:3:3: role: the role `king`", "役割「king」は設定の", "nothing was imported"] {
+        assert!(run.err.contains(said), "{said}: {}", run.err);
+    }
+    assert!(office.hospital.run(&["user", "list", "--search", "good", "--format", "json"]).ok().out.trim().is_empty());
+}
+
+#[tokio::test]
 async fn who_is_disabled_is_out_at_once_with_all_that_is_open() {
     let office = Office::open();
     let (key, code) = (office.hospital.key(), office.hospital.add_person("yamada", "山田 花子", "clerk"));
