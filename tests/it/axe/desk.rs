@@ -20,7 +20,7 @@ const INSIDE: [(&str, &str); 8] = [
     ("login", "/device"),
 ];
 
-const CONSOLE: [&str; 18] = [
+const CONSOLE: [&str; 19] = [
     "/",
     "/people",
     "/people?done=person-disabled",
@@ -39,6 +39,7 @@ const CONSOLE: [&str; 18] = [
     "/posture",
     "/outage",
     "/records",
+    "/policy",
 ];
 
 /// Something to see: people, one of them with a key and at work, one who left, a device, invitations.
