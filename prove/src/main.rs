@@ -10,8 +10,8 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::{Parser, ValueEnum};
-use config::Config;
-use policy::Timestamp;
+use config::{Claim, Config, Names, Statement};
+use policy::{StatementId, Timestamp};
 use prove::{Around, Finding, Language, Outcome, Problem, Solver};
 
 /// Proves the statements of a configuration, or shows requests that break them.
@@ -21,8 +21,8 @@ struct Args {
     /// The configuration file.
     #[arg(long, value_name = "FILE", default_value = "sekimori.toml")]
     config: PathBuf,
-    /// The version to compare with where a statement says `no_wider_than = "last"`; `-` for one on standard input, as
-    /// `sekimori policy prove` hands it over.
+    /// The version that must allow whatever this one allows; `-` for one on standard input, as `sekimori policy prove`
+    /// hands it over.
     #[arg(long, value_name = "FILE")]
     last: Option<PathBuf>,
     /// For people, or for programs.
@@ -78,13 +78,17 @@ fn main() -> ExitCode {
 /// Whether everything is proved.
 fn run(args: &Args) -> Result<bool, Failure> {
     let wrong = |problems: config::Problems| Failure(problems.to_string(), 64);
-    let config = config::read(&args.config).map_err(wrong)?;
+    let mut config = config::read(&args.config).map_err(wrong)?;
     let language = language(args.lang);
+    let compares = config.statements.iter().any(|statement| statement.claim == Claim::NoWiderThanLast);
+    if args.last.is_some() && !compares {
+        config.statements.extend(no_wider());
+    }
     if config.statements.is_empty() {
         say(language, "起こってはならないこと (statements) が書かれていません", "there are no statements to prove");
         return Ok(true);
     }
-    let last = args.last.as_deref().map(|last| last_config(last)).transpose()?;
+    let last = args.last.as_deref().map(last_config).transpose()?;
     let program = prove::solver().ok_or_else(|| Failure(no_solver(language).to_owned(), 69))?;
     let around = Around::new(&config, last.as_ref().map(|last| &last.policy), now())
         .map_err(|problem| Failure(problem.to_string(), 70))?;
@@ -106,6 +110,16 @@ fn run(args: &Args) -> Result<bool, Failure> {
         print(&sum(&findings, language));
     }
     Ok(findings.iter().all(Finding::stands))
+}
+
+/// What is asked where a version to compare with is named, and no statement asks it.
+fn no_wider() -> Option<Statement> {
+    let says = Names {
+        ja: "前の版が許していないことは許さない".to_owned(),
+        en: "nothing is allowed that the last version did not allow".to_owned(),
+    };
+    let id = StatementId::parse("no-wider-than-last").ok()?;
+    Some(Statement { id, says, claim: Claim::NoWiderThanLast, file: String::new(), line: 0 })
 }
 
 fn sum(findings: &[Finding], language: Language) -> String {

@@ -19,7 +19,7 @@ pub enum Language {
 }
 
 impl Language {
-    fn of<'n>(self, names: &'n Names) -> &'n str {
+    fn of(self, names: &Names) -> &str {
         match self {
             Self::Japanese => &names.ja,
             Self::English => &names.en,

@@ -90,7 +90,8 @@ fn changes(around: &Around<'_>, access: &Access) -> Vec<Change> {
     };
     let mut changes: Vec<Change> = Vec::new();
     let roles = access.who.as_ref().map(|who| Arc::clone(&who.roles)).unwrap_or_default();
-    for role in roles.iter().cloned() {
+    for role in roles.iter() {
+        let role = role.clone();
         changes.push(Box::new(move |access| without_role(access, &role)));
     }
     changes.push(who(|who| who.in_outage = false));

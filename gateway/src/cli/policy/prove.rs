@@ -10,7 +10,7 @@ use store::Store as _;
 use web::Language;
 
 use super::Lang;
-use crate::cli::{ConfigArg, Format, block_on, open_store, out};
+use crate::cli::{ConfigArg, Format, block_on, open_store};
 use crate::failure::Failure;
 
 /// The program that proves; it lies beside this one, or on the path.
@@ -21,7 +21,8 @@ const UNAVAILABLE: i32 = 69;
 /// What to prove.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// The version to compare with where a statement says `no_wider_than = "last"`; by default the one in force.
+    /// The version that must allow whatever this one allows. Without it, where a statement says
+    /// `no_wider_than = "last"`, the one in force.
     #[arg(long, value_name = "FILE")]
     last: Option<PathBuf>,
     /// How to write.
