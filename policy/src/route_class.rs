@@ -89,7 +89,7 @@ impl Classifier {
             let next = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { return };
             at = match segment {
-                Segment::Literal(text) => *node.literals.entry(text.clone()).or_insert(next),
+                Segment::Literal(text) => *node.literals.entry(decoded(text).into()).or_insert(next),
                 Segment::Any | Segment::Patient => *node.any.get_or_insert(next),
                 Segment::Rest => return node.rests.push(number),
             };
@@ -122,7 +122,8 @@ impl Classifier {
         let rest = node.rests.iter().find(fits).copied();
         let Some(left) = left else { return earliest(node.ends.iter().find(fits).copied(), rest) };
         let (segment, left) = left.split_once('/').map_or((left, None), |(segment, left)| (segment, Some(left)));
-        let literal = node.literals.get(segment).and_then(|next| self.first(*next, left, method));
+        // `%24export` names the same thing as `$export` to every server, so it is the same thing here.
+        let literal = node.literals.get(decoded(segment).as_ref()).and_then(|next| self.first(*next, left, method));
         let any = node.any.and_then(|next| self.first(next, left, method));
         earliest(earliest(literal, any), rest)
     }
@@ -239,6 +240,14 @@ mod tests {
     fn patients_are_told_without_escapes() {
         let classifier = Classifier::of(&[route(&[], "/k/{kind}/{patient}", None, "chart")]);
         assert_eq!(told(&classifier, "GET /k/a/%E6%82%A3%201"), "read chart 患 1");
+        let exports = Classifier::of(&[
+            route(&[], "/p/{patient}/$everything", Some(Action::Export), "chart"),
+            route(&[], "/%E6%82%A3%E8%80%85/*", None, "images"),
+            route(&[], "/p/**", None, "billing"),
+        ]);
+        assert_eq!(told(&exports, "GET /p/7/%24everything"), "export chart 7", "an escape leads around nothing");
+        assert_eq!(told(&exports, "GET /p/7/%24%65verything/"), "export chart 7");
+        assert_eq!(told(&exports, "GET /%E6%82%A3%E8%80%85/1"), "read images -");
         assert_eq!(told(&classifier, "GET /k/a/12.3-4"), "read chart 12.3-4");
     }
 
