@@ -46,11 +46,12 @@ impl fmt::Display for HeadProblem {
     }
 }
 
-const HEAD_END: &[u8] = b"\r\n\r\n";
+/// The empty line that ends a head, and a body in chunks.
+pub const END: &[u8; 4] = b"\r\n\r\n";
 
 /// Where the first whole head in the bytes ends.
 pub fn end(bytes: &[u8]) -> Option<usize> {
-    memmem::find(bytes, HEAD_END).map(|at| at + HEAD_END.len())
+    memmem::find(bytes, END).map(|at| at + END.len())
 }
 
 /// Checks the head at the start of `bytes`; what follows it is not looked at. Says how many bytes of body come behind

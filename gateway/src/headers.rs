@@ -43,14 +43,18 @@ const NEVER_IN_TRAILERS: [HeaderName; 10] = [
     header::SET_COOKIE,
 ];
 
-/// Fields that say where a request came from, or who sent it: only the gateway writes them. Apps trust these by habit,
-/// so they are removed also where there is nothing to put in their place.
-const VOUCHED: [&str; 13] = [
+/// Fields that say where a request came from, who sent it, or that it does something else than its method and path say:
+/// only the gateway writes them. Apps trust these by habit, so they are removed also where there is nothing to put in
+/// their place.
+const VOUCHED: [&str; 16] = [
     "forwarded",
     "remote-user",
     "true-client-ip",
     "x-client-ip",
     "x-email",
+    "x-http-method",
+    "x-http-method-override",
+    "x-method-override",
     "x-original-url",
     "x-real-ip",
     "x-remote-user",
@@ -443,6 +447,8 @@ mod tests {
             ("Remote-User", "root"),
             ("X-Auth-Request-Email", "root"),
             ("True-Client-IP", "10.0.0.1"),
+            ("X-HTTP-Method-Override", "DELETE"),
+            ("x_method_override", "DELETE"),
         ]);
         assert_eq!(headers.get("x-user").unwrap(), "n.sato");
         assert_eq!(headers.get_all("x-user").iter().count(), 1);
@@ -461,6 +467,8 @@ mod tests {
             "remote-user",
             "x-auth-request-email",
             "true-client-ip",
+            "x-http-method-override",
+            "x_method_override",
         ] {
             assert!(headers.get(gone).is_none(), "{gone}");
         }

@@ -32,6 +32,8 @@ struct State {
     behind: u64,
     /// How many of them are its body, where the head said so.
     body: Option<u64>,
+    /// The last bytes that came: where the body comes in chunks, the end of it.
+    last: [u8; 4],
     /// The head as it arrived, while it is being read.
     head: Vec<u8>,
     head_bytes_max: usize,
@@ -60,6 +62,7 @@ impl Vitals {
             lost_its_place: false,
             behind: 0,
             body: None,
+            last: [0; 4],
             head: Vec::new(),
             head_bytes_max,
             head_begun: None,
@@ -127,7 +130,11 @@ impl Drop for OpenExchange {
             state.idle_since = Instant::now();
             state.expecting = state.is_http1;
             // The beginning of the next request came along with this one, and was not seen as a head.
-            state.lost_its_place |= state.is_http1 && state.body.is_some_and(|body| state.behind > body);
+            let more_came = match state.body {
+                Some(body) => state.behind > body,
+                None => state.behind > 0 && state.last != *head::END,
+            };
+            state.lost_its_place |= state.is_http1 && more_came;
             state.behind = 0;
         });
     }
@@ -142,6 +149,15 @@ impl OpenExchange {
 
 impl State {
     fn see(&mut self, bytes: &[u8]) {
+        match bytes.last_chunk() {
+            Some(last) => self.last = *last,
+            None => bytes.iter().for_each(|byte| {
+                self.last.rotate_left(1);
+                if let Some(place) = self.last.last_mut() {
+                    *place = *byte;
+                }
+            }),
+        }
         if !self.expecting || bytes.is_empty() {
             self.behind = self.behind.saturating_add(bytes.len() as u64);
             return;
@@ -237,9 +253,11 @@ mod tests {
 
     #[test]
     fn a_head_that_begins_behind_another_request_is_refused() {
-        for (first, body) in
-            [("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""), ("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", "ab")]
-        {
+        for (first, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", ""),
+            ("POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n", "ab"),
+            ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", "0\r\n\r\n"),
+        ] {
             for pieces in [vec![format!("{first}{body}GET /b HT")], vec![format!("{first}{body}"), "G".to_owned()]] {
                 let vitals = fresh();
                 let open = vitals.begin_exchange();

@@ -148,6 +148,8 @@ impl Worker {
                 | identity::DeviceState::Unknown => return Err(Ended::Gone(Reason::DeviceRequired)),
             }
         }
+        // Its app's routes may have been classified otherwise since.
+        let access = snapshot.policy.classify(&access).into_owned();
         match self.judge(snapshot, access, ()) {
             Verdict::Allow(authorized) => Ok(authorized.permit().until().min(at.after(LOOK_AGAIN))),
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),

@@ -11,7 +11,9 @@ pub const PATH_BYTES_MAX: usize = 8 * 1024;
 ///
 /// Canonical means: begins with `/`; no empty, `.` or `..` segment (a single trailing `/` may stand);
 /// no backslash, semicolon, control byte or encoded form of `/ \ ; . %` and control bytes; escapes are valid
-/// UTF-8 in upper-case hexadecimal and stand only for bytes that need one (RFC 3986 sections 2.3 and 6.2.2).
+/// UTF-8 in upper-case hexadecimal and stand only for bytes that need one (RFC 3986 sections 2.3 and 6.2.2). That holds
+/// for `$` and its like too, which servers read the same either way: `%24everything` must not lead around a rule about
+/// `$everything`. `%2B` alone stays, since some servers read a plain `+` as a space.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Path(Arc<str>);
 
@@ -112,7 +114,7 @@ fn flush_escaped(escaped: &mut Vec<u8>, out: &mut String) -> Result<(), PathProb
     }
     std::str::from_utf8(escaped).map_err(|_| PathProblem::NotUtf8)?;
     for byte in escaped.drain(..) {
-        if is_unreserved(byte) {
+        if stands_for_itself(byte) && byte != b'+' {
             out.push(char::from(byte));
         } else {
             out.push('%');
@@ -182,6 +184,8 @@ mod tests {
         assert_eq!(Path::parse("/%61dmin/%7Ex").unwrap().as_str(), "/admin/~x");
         assert_eq!(Path::parse("/%e6%82%a3%e8%80%85").unwrap().as_str(), "/%E6%82%A3%E8%80%85");
         assert_eq!(Path::parse("/a%20b").unwrap().as_str(), "/a%20b");
+        assert_eq!(Path::parse("/Patient/%24everything").unwrap().as_str(), "/Patient/$everything");
+        assert_eq!(Path::parse("/%21%26%27%28%29%2a%2C%3D%3a%40%2b").unwrap().as_str(), "/!&'()*,=:@%2B");
     }
 
     #[test]

@@ -150,6 +150,16 @@ async fn grpc_keeps_its_trailers_in_both_directions() {
 }
 
 #[tokio::test]
+async fn a_handshake_gets_no_ordinary_answer() {
+    // It was judged as a stream: what a rule says of reading and exporting was not asked.
+    let ward = Ward::open().await;
+    let mut connection = ward.caller.http1("emr").await;
+    let response = connection.send(handshake(ward.get("/bytes/10"))).await.unwrap();
+    tests::Answer::read(response).await.unwrap().expect_problem(502, "app-unreachable");
+    assert_eq!(ward.closing("/bytes/10").await["end"], "upstream-failed");
+}
+
+#[tokio::test]
 async fn an_answer_that_came_whole_was_served_however_late_its_end_is_told() {
     let app = Upstream::http2();
     let plan = Plan::new().app("emr", app.address(), "protocol = \"http2\"");

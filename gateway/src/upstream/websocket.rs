@@ -80,8 +80,10 @@ pub async fn open(
         }
     };
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-        let looks_open = switch == Switch::WebSocketOverHttp2 && response.status().is_success();
-        return if looks_open {
+        // What was judged is a stream: the answer to an ordinary request, which an app gives that knows no WebSocket
+        // there, was not. Over HTTP/2 it would even look open.
+        return if response.status().is_success() {
+            tracing::warn!(request = %forward.asked.id, "the upstream answers a WebSocket handshake with something else");
             forward.fail(Fault::AppUnreachable, End::UpstreamFailed)
         } else {
             forward.stream_back(response.map(UpstreamBody::Hyper), Some(in_book))

@@ -74,13 +74,13 @@ const TYPES: [(&str, BuiltInClass); 62] = {
 };
 
 pub(super) fn rows() -> Vec<Row> {
-    use BuiltInClass::{Administrative, Chart, PatientIdentity};
+    use BuiltInClass::{Administrative, Batch, Chart, PatientIdentity};
     let (export, search) = (Some(Action::Export), Some(Action::Search));
     let mut rows = vec![
-        // A batch or transaction can hold anything, so only who administers the server sends one.
-        Row::new("POST", "", None, Administrative),
+        // A batch or transaction can hold anything, so it has a class of its own.
+        Row::new("POST", "", None, Batch),
         Row::new("GET", "", search, Chart),
-        Row::new("POST", "/_search", search, Chart),
+        Row::new("GET POST", "/_search", search, Chart),
         Row::new("", "/_history", export, Chart),
         Row::new("", "/$export", export, Chart),
         Row::new("", "/$graphql", export, Chart),
@@ -90,35 +90,36 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("", "/Patient/$everything", export, Chart),
         Row::new("GET POST", "/Patient/$match", search, PatientIdentity),
         Row::new("", "/Patient/{patient}/$everything", export, Chart),
+        Row::new("", "/Patient/{patient}/$export", export, Chart),
         Row::new("", "/Patient/{patient}/$summary", export, Chart),
         Row::new("", "/Patient/{patient}/$graphql", export, Chart),
-        Row::new("POST", "/Patient/_search", search, PatientIdentity),
+        Row::new("GET POST", "/Patient/_search", search, PatientIdentity),
         Row::new("", "/Patient/_history", export, PatientIdentity),
         Row::new("", "/Patient/{patient}", None, PatientIdentity),
         Row::new("", "/Patient/{patient}/_history/**", None, PatientIdentity),
-        Row::new("GET", "/Encounter/{id}/$everything", export, Chart),
+        Row::new("", "/Encounter/{id}/$everything", export, Chart),
     ];
     for (name, class) in TYPES {
         rows.extend([
             Row::new("GET", format!("/{name}"), search, class),
-            Row::new("POST", format!("/{name}/_search"), search, class),
+            Row::new("GET POST", format!("/{name}/_search"), search, class),
             Row::new("", format!("/{name}/_history"), export, class),
             Row::new("", format!("/{name}/$export"), export, class),
             // What belongs to one patient, by type.
             Row::new("GET", format!("/Patient/{{patient}}/{name}"), search, class),
-            Row::new("POST", format!("/Patient/{{patient}}/{name}/_search"), search, class),
+            Row::new("GET POST", format!("/Patient/{{patient}}/{name}/_search"), search, class),
         ]);
     }
     rows.extend([
         Row::new("GET", "/Patient/{patient}/*", search, Chart),
-        Row::new("POST", "/Patient/{patient}/_search", search, Chart),
-        Row::new("POST", "/Patient/{patient}/{type}/_search", search, Chart),
+        Row::new("GET POST", "/Patient/{patient}/_search", search, Chart),
+        Row::new("GET POST", "/Patient/{patient}/{type}/_search", search, Chart),
         Row::new("", "/Patient/{patient}/**", None, Chart),
     ]);
     rows.extend(TYPES.map(|(name, class)| Row::new("", format!("/{name}/**"), None, class)));
     rows.extend([
         Row::new("GET", "/{type}", search, Chart),
-        Row::new("POST", "/{type}/_search", search, Chart),
+        Row::new("GET POST", "/{type}/_search", search, Chart),
         Row::new("", "/{type}/_history", export, Chart),
         Row::new("", "/{type}/$export", export, Chart),
         Row::new("", "/**", None, Chart),
@@ -144,6 +145,8 @@ mod tests {
                 ("HEAD /fhir/Patient", "search patient-identity"),
                 ("POST /fhir/Patient", "write patient-identity"),
                 ("POST /fhir/Patient/_search", "search patient-identity"),
+                ("GET /fhir/Patient/_search", "search patient-identity"),
+                ("DELETE /fhir/Patient/_search", "delete patient-identity of _search"),
                 ("POST /fhir/Patient/$match", "search patient-identity"),
                 ("GET /fhir/Patient/_history", "export patient-identity"),
                 ("GET /fhir/Observation", "search lab-results"),
@@ -171,6 +174,7 @@ mod tests {
             "POST /fhir/Patient/7/$everything",
             "GET /fhir/Patient/7/$everything/",
             "GET /fhir/Patient/7/$summary",
+            "GET /fhir/Patient/7/$export",
         ] {
             check(Template::FhirR4, &[(request, "export chart of 7")]);
         }
@@ -183,6 +187,8 @@ mod tests {
             "GET /fhir/Patient/$everything",
             "GET /fhir/Condition/_history",
             "POST /fhir/$graphql",
+            "GET /fhir/Encounter/3/$everything",
+            "POST /fhir/Encounter/3/$everything",
         ] {
             check(Template::FhirR4, &[(request, "export chart")]);
         }
@@ -208,7 +214,7 @@ mod tests {
         check(
             Template::FhirR4,
             &[
-                ("POST /fhir", "write administrative"),
+                ("POST /fhir", "write batch"),
                 ("GET /fhir", "search chart"),
                 ("POST /fhir/_search", "search chart"),
                 ("GET /elsewhere", "read -"),

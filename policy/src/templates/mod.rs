@@ -74,11 +74,13 @@ pub enum BuiltInClass {
     Billing,
     /// 管理・マスター
     Administrative,
+    /// 一括処理: requests that hold others, which nobody looks into
+    Batch,
 }
 
 impl BuiltInClass {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::PatientIdentity,
         Self::Chart,
         Self::LabResults,
@@ -87,6 +89,7 @@ impl BuiltInClass {
         Self::Scheduling,
         Self::Billing,
         Self::Administrative,
+        Self::Batch,
     ];
 
     /// Its word in configuration, policy and log.
@@ -101,6 +104,7 @@ impl BuiltInClass {
             Self::Scheduling => "scheduling",
             Self::Billing => "billing",
             Self::Administrative => "administrative",
+            Self::Batch => "batch",
         }
     }
 
@@ -116,6 +120,7 @@ impl BuiltInClass {
             Self::Scheduling => "予約",
             Self::Billing => "会計・レセプト",
             Self::Administrative => "管理・マスター",
+            Self::Batch => "一括処理",
         }
     }
 
@@ -131,6 +136,7 @@ impl BuiltInClass {
             Self::Scheduling => "Scheduling",
             Self::Billing => "Billing",
             Self::Administrative => "Administration",
+            Self::Batch => "Batches of requests",
         }
     }
 
