@@ -16,5 +16,6 @@ pub struct Ceremony {
 /// How many ceremonies may be under way at once.
 pub const CEREMONIES_MAX: usize = 100_000;
 
-/// How many things may be remembered at once, so that they are not accepted twice.
+/// How many things may be remembered at once, so that they are not accepted twice. Sign-ins that were ended while they
+/// were under way do not count.
 pub const REMEMBERED_MAX: usize = 100_000;

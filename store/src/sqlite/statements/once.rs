@@ -1,4 +1,4 @@
-//! What is taken once, and what must not come twice. Both are bounded.
+//! What is taken once, and what must not come twice. Both are bounded, and by nothing but themselves.
 
 use policy::Timestamp;
 use rusqlite::{Connection, params};
@@ -43,12 +43,17 @@ pub(in crate::sqlite) fn remember_once(
     expires_at: Timestamp,
     most: usize,
 ) -> Result<bool, StoreProblem> {
-    room(c, "select number from remembered_now", most)?;
+    // The number at hand counts also what was withdrawn, which takes nobody's room: only a large one is looked into.
+    room(c, "select number from remembered_now", most).or_else(|_| room(c, NOT_TWICE, most))?;
     let inserted = c
         .prepare_cached("insert into remembered (kind, key, expires_at) values (?1, ?2, ?3) on conflict do nothing")?
         .execute(params![kind, key.0, expires_at.unix_micros()])?;
     Ok(inserted > 0)
 }
+
+/// How many things must not come twice: two ranges of the key, past whatever [`withdrawn`](super::withdrawn) keeps.
+const NOT_TWICE: &str = "select (select count(*) from remembered where kind < 'withdrawn')
+                              + (select count(*) from remembered where kind > 'withdrawn')";
 
 fn room(c: &Connection, count: &str, most: usize) -> Result<(), StoreProblem> {
     let number: i64 = c.prepare_cached(count)?.query_row([], |row| row.get(0))?;

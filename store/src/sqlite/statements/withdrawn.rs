@@ -14,8 +14,8 @@ use crate::{Lapsed, Person, SessionsOf, StoreProblem};
 const REMEMBERED_SPAN: Duration = Duration::from_secs(3_600);
 
 /// Remembers that whatever is under way of these at that moment is void. Nothing where what a session rests on is
-/// looked at when it begins anyway: devices, keys. Without a bound of its own: there are no more than people, and than
-/// logout tokens, which have one.
+/// looked at when it begins anyway: devices, keys. Without a bound, and outside of that of logout tokens: there are no more
+/// than people, and than logout tokens of an hour, each of which a provider signed.
 pub(in crate::sqlite) fn note(c: &Connection, of: &SessionsOf, at: Timestamp) -> Result<(), StoreProblem> {
     let Some(name) = name(of) else { return Ok(()) };
     c.prepare_cached(

@@ -272,23 +272,41 @@ async fn what_is_remembered_is_bounded_and_refused_rather_than_forgotten() {
 }
 
 #[tokio::test]
-async fn whoever_is_ended_again_and_again_takes_the_room_of_one() {
+async fn whoever_is_ended_takes_no_room_of_what_must_not_come_twice() {
     use crate::SessionsOf;
     let bounds = Bounds { remembered: 2, ..Bounds::default() };
     let store = Sqlite { bounds, ..Sqlite::in_memory().unwrap() };
     let end = |second: i64| {
-        let user = policy::UserId::parse("u-ended").unwrap();
+        let user = policy::UserId::parse(&format!("u-ended-{second}")).unwrap();
         store.end_sessions(SessionsOf::User(user), Timestamp::from_unix_micros(second * 1_000_000), "x".to_owned())
     };
     for second in 1..10 {
         end(second).await.unwrap();
     }
     let far = Timestamp::from_unix_micros(i64::MAX / 2);
-    assert!(store.remember_once("logout", token(1), far).await.unwrap(), "the second thing of two");
+    // Kinds on both sides of it in the alphabet.
+    assert!(store.remember_once("logout", token(1), far).await.unwrap());
+    assert!(store.remember_once("yet-another", token(1), far).await.unwrap(), "the second thing of two");
     assert!(matches!(store.remember_once("logout", token(2), far).await, Err(StoreProblem::Full)));
     end(10).await.expect("an end is never refused for want of room");
+    assert!(matches!(store.remember_once("logout", token(2), far).await, Err(StoreProblem::Full)));
+}
+
+#[tokio::test]
+async fn whoever_is_ended_again_and_again_is_kept_once_and_for_an_hour() {
+    use crate::SessionsOf;
+    let store = Sqlite::in_memory().unwrap();
+    let number = || {
+        store.write(|c| Ok(c.query_row("select count(*) from remembered", [], |row| row.get::<_, i64>(0))?))
+    };
+    for second in 1..10 {
+        let user = policy::UserId::parse("u-ended").unwrap();
+        let at = Timestamp::from_unix_micros(second * 1_000_000);
+        store.end_sessions(SessionsOf::User(user), at, "x".to_owned()).await.unwrap();
+    }
+    assert_eq!(number().await.unwrap(), 1);
     store.prune(Timestamp::from_unix_micros(3_610_000_000)).await.unwrap();
-    assert!(store.remember_once("logout", token(2), far).await.unwrap(), "an hour later it is forgotten");
+    assert_eq!(number().await.unwrap(), 0);
 }
 
 #[tokio::test]
