@@ -33,7 +33,7 @@ fn the_classes_that_ship_have_names_and_a_hospital_adds_its_own() {
     assert_eq!(name("lab-results").ja, "検査結果");
     assert_eq!(name("rehabilitation").en, "リハビリ");
     assert_eq!((name("chart").ja.as_str(), name("chart").en.as_str()), ("カルテ", "Record"));
-    assert_eq!(config.classes.len(), 9);
+    assert_eq!(config.classes.len(), 10);
 }
 
 #[test]
