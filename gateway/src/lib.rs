@@ -32,6 +32,7 @@ mod reload;
 mod revisions;
 mod route;
 mod serve;
+mod settings;
 mod shadow;
 mod shield;
 mod slots;

@@ -138,7 +138,7 @@ impl Reloader {
                 let mut note = Note::new(Event::ConfigActivated, at);
                 note.revision = Some(config.revision.clone());
                 let store = &*self.parts.store;
-                told(note, revisions::came(store, standing, Some(&before.config.policy), &config, at).await)
+                told(note, revisions::came(store, standing, Some(&before.config), &config, at).await)
             }
             Err(problems) => {
                 refuse(&self.gate, &problems).await;
@@ -204,8 +204,8 @@ impl Reloader {
         let Some(times) = now.return_when_denials_rise else { return };
         let at = self.gate.clock.now();
         let Some(rise) = self.gate.denials.rise(times, at) else { return };
-        self.gate.denials.end_trial();
         if let Err(problem) = self.go_back(&now, rise).await {
+            self.gate.metrics.config_alarm.set(1);
             tracing::error!(%problem, "denials rose, but the version before could not be taken into force");
         }
     }
@@ -217,6 +217,8 @@ impl Reloader {
         let config = Arc::new(revisions::read_kept(&kept).map_err(|problems| problems.to_string())?);
         self.refuse_what_needs_a_restart(&config)?;
         self.apply(&config)?;
+        // Only now: what failed is tried again for as long as the trial lasts.
+        self.gate.denials.end_trial();
         self.follow_providers(&config).await;
         self.gate.metrics.config_alarm.set(1);
         self.gate.ring();

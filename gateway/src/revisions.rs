@@ -6,8 +6,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use config::{Activation, Config, Problems};
-use policy::{PolicySource, Timestamp};
+use policy::Timestamp;
 use store::{Difference, KeptFile, NewRevision, PolicyRevision, Store, StoreProblem};
+
+use crate::settings;
 
 /// Who brought a version that nobody proposed: somebody who may write the file.
 const BY_FILE: &str = "file";
@@ -16,7 +18,7 @@ const BY_GATEWAY: &str = "gateway:denials";
 /// Where the store keeps from which version the gateway went back by itself.
 const RETURNED_FROM: &str = "policy-returned-from";
 /// How many versions are looked through for the one before.
-const LOOKED_THROUGH: usize = 200;
+pub const LOOKED_THROUGH: usize = 200;
 
 /// What the store says of a version before it comes into force.
 #[derive(Debug)]
@@ -58,16 +60,15 @@ pub async fn standing(store: &dyn Store, config: &Config) -> Result<Standing, Ke
     if last.as_ref().is_some_and(|last| last.proposal.revision == config.revision) {
         return Ok(Standing::AsBefore);
     }
-    if let Some(proposed) = store.revision_to_come(&config.revision).await? {
+    let next_waits = last.is_some_and(|last| last.proposal.next_waits);
+    let proposed = store.revision_to_come(&config.revision).await?;
+    if let Some(proposed) = proposed.filter(|proposed| !next_waits || proposed.approved.is_some()) {
         return Ok(Standing::Proposed(Box::new(proposed)));
     }
     if was_returned_from(store, config).await? {
         return Err(Kept::Returned(config.revision.clone()));
     }
-    match last {
-        Some(last) if last.proposal.next_waits => Err(Kept::Unapproved(config.revision.clone())),
-        Some(_) | None => Ok(Standing::Written),
-    }
+    if next_waits { Err(Kept::Unapproved(config.revision.clone())) } else { Ok(Standing::Written) }
 }
 
 /// Notes that a version came into force, and gives it as it is kept.
@@ -77,7 +78,7 @@ pub async fn standing(store: &dyn Store, config: &Config) -> Result<Standing, Ke
 pub async fn came(
     store: &dyn Store,
     standing: Standing,
-    before: Option<&PolicySource>,
+    before: Option<&Config>,
     config: &Config,
     at: Timestamp,
 ) -> Result<Option<PolicyRevision>, StoreProblem> {
@@ -91,7 +92,7 @@ pub async fn came(
                 Some(_) => None,
                 None => store.last_activated_revision().await?.and_then(|last| read_kept(&last).ok()),
             };
-            let before = before.or(kept.as_ref().map(|kept| &kept.policy));
+            let before = before.or(kept.as_ref());
             store.propose_revision(proposal(config, before, by, at)).await?
         }
     };
@@ -111,12 +112,12 @@ pub struct Proposer {
 }
 
 /// A version as it is kept.
-pub fn proposal(config: &Config, before: Option<&PolicySource>, by: Proposer, at: Timestamp) -> NewRevision {
+pub fn proposal(config: &Config, before: Option<&Config>, by: Proposer, at: Timestamp) -> NewRevision {
     let kept = |file: &config::SourceText| KeptFile { path: file.path.display().to_string(), text: file.text.clone() };
     NewRevision {
         revision: config.revision.clone(),
         files: config.texts.iter().map(kept).collect(),
-        difference: before.map(|before| difference(before, &config.policy)).unwrap_or_default(),
+        difference: before.map(|before| difference(before, config)).unwrap_or_default(),
         why: by.why,
         proposed_at: at,
         proposed_by: by.actor,
@@ -128,10 +129,12 @@ pub fn proposal(config: &Config, before: Option<&PolicySource>, by: Proposer, at
     }
 }
 
-/// How two versions differ, in words; that only other settings differ is said too.
-pub fn difference(before: &PolicySource, after: &PolicySource) -> Vec<Difference> {
+/// How two versions differ, in words: the policy, and whatever else is set.
+pub fn difference(before: &Config, after: &Config) -> Vec<Difference> {
     let told = |change: policy::Change| Difference { ja: change.ja, en: change.en };
-    let mut changes: Vec<Difference> = policy::difference(before, after).into_iter().map(told).collect();
+    let mut changes: Vec<Difference> =
+        policy::difference(&before.policy, &after.policy).into_iter().map(told).collect();
+    changes.extend(settings::difference(before, after));
     if changes.is_empty() && before.revision != after.revision {
         changes.push(Difference {
             ja: "規則は同じで、ほかの設定が変わった".to_owned(),
@@ -169,8 +172,8 @@ pub async fn was_returned_from(store: &dyn Store, config: &Config) -> Result<boo
 /// # Errors
 /// [`StoreProblem`]; nothing changes.
 pub async fn before(store: &dyn Store, config: &Config) -> Result<Option<PolicyRevision>, StoreProblem> {
-    let is_before = |one: &PolicyRevision| one.activated_at.is_some() && one.proposal.revision != config.revision;
-    Ok(store.revisions(LOOKED_THROUGH).await?.into_iter().find(is_before))
+    let is_before = |one: &PolicyRevision| one.proposal.revision != config.revision;
+    Ok(store.activated_revisions(LOOKED_THROUGH).await?.into_iter().find(is_before))
 }
 
 /// Notes that the gateway went back by itself, to which version and from which, and gives it as it is kept.
@@ -186,7 +189,11 @@ pub async fn returned(
 ) -> Result<Option<PolicyRevision>, StoreProblem> {
     store.set_note(RETURNED_FROM, from.revision.to_string()).await?;
     let by = Proposer { actor: BY_GATEWAY.to_owned(), why, waits: false };
-    let number = store.propose_revision(proposal(to, Some(&from.policy), by, at)).await?;
+    let demanded = store.last_activated_revision().await?.is_some_and(|last| last.proposal.next_waits);
+    let mut new = proposal(to, Some(from), by, at);
+    // Going back takes no demand away that the version it goes back from made.
+    new.next_waits |= demanded || from.activation == Activation::TwoPeople;
+    let number = store.propose_revision(new).await?;
     store.note_activated(number, at).await?;
     store.revision(number).await
 }
@@ -226,6 +233,9 @@ mod tests {
 
     const AT: Timestamp = Timestamp::from_unix_micros(1_800_000_000_000_000);
 
+    /// A moment after it.
+    const LATER: Timestamp = Timestamp::from_unix_micros(1_800_000_001_000_000);
+
     struct Folder(PathBuf);
 
     impl Folder {
@@ -242,10 +252,19 @@ mod tests {
 
         /// A configuration with these rules, in force with one person or two.
         fn config(&self, activation: &str, rules: &str) -> Config {
+            self.config_of(activation, "", rules)
+        }
+
+        /// A configuration whose app has a shield.
+        fn with_shield(&self, shield: &str) -> Config {
+            self.config_of("two-people", shield, "")
+        }
+
+        fn config_of(&self, activation: &str, shield: &str, rules: &str) -> Config {
             let text = format!(
                 "[facility]\nname = \"x\"\n[gateway]\nstate_dir = \"s\"\nlogin_host = \"login.test\"\nportal_host = \"portal.test\"\n\
                  [[listener]]\naddress = \"127.0.0.1:9443\"\nzone = \"z\"\n[[certificate]]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n\
-                 [[app]]\nid = \"emr\"\nhost = \"emr.test\"\nupstreams = [\"http://127.0.0.1:9444\"]\n\
+                 [[app]]\nid = \"emr\"\nhost = \"emr.test\"\nupstreams = [\"http://127.0.0.1:9444\"]\n{shield}\
                  [roles]\nnurse = {{ ja = \"看護師\", en = \"Nurse\" }}\n[policy]\nactivation = \"{activation}\"\n{rules}"
             );
             let path = self.0.join("sekimori.toml");
@@ -272,7 +291,7 @@ mod tests {
         assert_eq!((first.number, first.proposal.proposed_by.as_str()), (1, "file"));
         assert!(matches!(standing(&store, &one).await.unwrap(), Standing::AsBefore), "a restart is no change");
         let second = standing(&store, &two).await.unwrap();
-        let second = came(&store, second, Some(&one.policy), &two, AT).await.unwrap().unwrap();
+        let second = came(&store, second, Some(&one), &two, AT).await.unwrap().unwrap();
         assert_eq!(second.proposal.difference[0].en, "rule `reads` was added, which permits: nurse / all / read");
         assert_eq!(read_kept(&second).unwrap().revision, two.revision, "it reads back as what it was");
     }
@@ -291,16 +310,75 @@ mod tests {
         assert!(start.kept.is_some());
 
         let by = Proposer { actor: "cli:sato".to_owned(), why: "夜勤".to_owned(), waits: true };
-        let number = store.propose_revision(proposal(&edited, Some(&good.policy), by, AT)).await.unwrap();
+        let number = store.propose_revision(proposal(&edited, Some(&good), by, LATER)).await.unwrap();
         assert!(standing(&store, &edited).await.is_err(), "proposed is not approved");
-        assert_eq!(store.approve_revision(number, AT, "cli:ito".to_owned()).await.unwrap(), Approval::Given);
+        assert_eq!(store.approve_revision(number, LATER, "cli:ito".to_owned()).await.unwrap(), Approval::Given);
         let approved = standing(&store, &edited).await.unwrap();
-        let came = came(&store, approved, Some(&good.policy), &edited, AT).await.unwrap().unwrap();
+        let came = came(&store, approved, Some(&good), &edited, LATER).await.unwrap().unwrap();
         assert_eq!(came.number, number);
         assert!(matches!(standing(&store, &edited).await.unwrap(), Standing::AsBefore));
         assert!(
             matches!(standing(&store, &good).await.unwrap(), Standing::Written),
             "one person is enough from now on"
         );
+    }
+
+    #[tokio::test]
+    async fn a_proposal_from_before_two_people_were_wanted_opens_nothing_afterwards() {
+        let (folder, store) = (Folder::new("evade"), Sqlite::in_memory().unwrap());
+        let (free, strict) = (folder.config("one-person", ""), folder.config("two-people", ""));
+        let wide = folder.config("one-person", READS);
+        let first = standing(&store, &free).await.unwrap();
+        came(&store, first, None, &free, AT).await.unwrap();
+        // One person proposes while one is enough, even with a clock that runs ahead.
+        let ahead = Timestamp::from_unix_micros(LATER.unix_micros() + 60_000_000);
+        for at in [AT, ahead] {
+            let by = Proposer { actor: "cli:sato".to_owned(), why: "x".to_owned(), waits: false };
+            store.propose_revision(proposal(&wide, Some(&free), by, at)).await.unwrap();
+        }
+        let next = standing(&store, &strict).await.unwrap();
+        came(&store, next, Some(&free), &strict, LATER).await.unwrap();
+        assert!(matches!(standing(&store, &wide).await, Err(Kept::Unapproved(_))));
+    }
+
+    #[tokio::test]
+    async fn going_back_by_itself_takes_no_demand_for_two_people_away() {
+        let (folder, store) = (Folder::new("demand"), Sqlite::in_memory().unwrap());
+        let (free, strict) = (folder.config("one-person", ""), folder.config("two-people", READS));
+        for (config, at) in [(&free, AT), (&strict, LATER)] {
+            let next = standing(&store, config).await.unwrap();
+            came(&store, next, None, config, at).await.unwrap();
+        }
+        let to = before(&store, &strict).await.unwrap().unwrap();
+        assert_eq!(to.proposal.revision, free.revision);
+        let at = Timestamp::from_unix_micros(LATER.unix_micros() + 1);
+        let back = returned(&store, &strict, &free, "denials".to_owned(), at).await.unwrap().unwrap();
+        assert!(back.proposal.next_waits, "two people are wanted as before");
+        assert!(matches!(standing(&store, &strict).await, Err(Kept::Returned(_))));
+        let other = folder.config("one-person", READS);
+        assert!(matches!(standing(&store, &other).await, Err(Kept::Unapproved(_))));
+    }
+
+    #[test]
+    fn whatever_else_is_set_otherwise_is_always_said() {
+        let folder = Folder::new("settings");
+        let before = folder.config("two-people", "");
+        let shielded = "[app.shield]\nmethods = [\"GET\"]\n";
+        let shield_before = folder.with_shield(shielded);
+        let said = |before: &Config, after: &Config| {
+            difference(before, after).into_iter().map(|one| one.en).collect::<Vec<_>>().join("\n")
+        };
+        let both = said(&before, &folder.config("one-person", READS));
+        assert!(both.contains("rule `reads` was added"), "{both}");
+        assert!(both.contains("`activation`") && both.contains("one person"), "{both}");
+        assert!(!both.contains("other settings"), "{both}");
+        let unshielded = said(&shield_before, &before);
+        assert!(unshielded.contains("`[app.shield]` of the app `emr`"), "{unshielded}");
+        let mut elsewhere = folder.config("two-people", READS);
+        elsewhere.facility.name = "y".to_owned();
+        let elsewhere = said(&before, &elsewhere);
+        assert!(elsewhere.contains("other settings changed: `[facility]`"), "{elsewhere}");
+        let only_rules = said(&before, &folder.config("two-people", READS));
+        assert_eq!(only_rules.lines().count(), 1, "{only_rules}");
     }
 }

@@ -352,6 +352,9 @@ impl Store for Counting {
     fn revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>> {
         self.or_fail(self.inner.revisions(most))
     }
+    fn activated_revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>> {
+        self.or_fail(self.inner.activated_revisions(most))
+    }
     fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>> {
         self.or_fail(self.inner.last_activated_revision())
     }

@@ -23,6 +23,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
 
+/// The most letters of a name; no system has longer ones.
+const NAME_MAX: usize = 256;
 /// The configuration file where none is named.
 const CONFIG_FILE: &str = "sekimori.toml";
 
@@ -148,10 +150,28 @@ fn open_store(config: &config::Config) -> Result<store::Sqlite, Failure> {
 
 /// Who works at this machine, as the log names them: `cli:NAME`.
 fn actor() -> String {
-    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|key| std::env::var(key).ok());
-    let name = named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string());
-    let plain: String = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c)).take(32).collect();
-    format!("cli:{plain}")
+    format!("cli:{}", spelled(&own_name()))
+}
+
+/// What `sudo` or the login calls whoever works here; the bare number of the account where neither says.
+fn own_name() -> String {
+    let set = |key: &&str| std::env::var_os(key).map(|name| name.to_string_lossy().into_owned());
+    let named = ["SUDO_USER", "USER", "LOGNAME"].iter().filter_map(set).find(|name| !name.trim().is_empty());
+    named.unwrap_or_else(|| rustix::process::getuid().as_raw().to_string())
+}
+
+/// A name in letters, digits and a few signs of any script. Whatever else stands in it is written in numbers, so that no
+/// two names look the same.
+fn spelled(name: &str) -> String {
+    let mut spelled = String::new();
+    for sign in name.chars().take(NAME_MAX) {
+        if sign.is_alphanumeric() || "._-".contains(sign) {
+            spelled.push(sign);
+        } else {
+            spelled.push_str(&format!("%{:x};", u32::from(sign)));
+        }
+    }
+    spelled
 }
 
 /// Rows of text under headings, aligned for people.
@@ -167,4 +187,19 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> String {
     let mut lines = vec![line(headings.to_vec())];
     lines.extend(rows.iter().map(|row| line(row.iter().map(String::as_str).collect())));
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_names_are_spelled_the_same() {
+        assert_eq!(spelled("t.sato-2"), "t.sato-2");
+        assert_eq!(spelled("佐藤"), "佐藤");
+        let names = ["佐藤", "伊藤", "", " ", "a b", "ab", "a%20;b", "a#1", "a", "a\n"];
+        let all: std::collections::BTreeSet<String> = names.iter().map(|name| spelled(name)).collect();
+        assert_eq!(all.len(), names.len(), "{all:?}");
+        assert!(all.iter().all(|name| !name.contains(['#', ' ', '\n'])), "{all:?}");
+    }
 }

@@ -73,6 +73,8 @@ pub async fn all(store: Arc<dyn Store>) {
     once::what_was_seen_once_is_refused_twice(store).await;
     revisions::versions_are_numbered_and_kept_with_their_text(store).await;
     revisions::a_version_that_waits_comes_only_with_another_persons_approval(store).await;
+    revisions::a_proposal_that_another_version_overtook_opens_nothing(store).await;
+    revisions::the_version_in_force_is_the_last_that_came_and_is_never_forgotten(store).await;
     events::events_come_in_order(store).await;
     events::notes_are_kept(store).await;
     events::an_outage_begins_and_ends_once(store).await;

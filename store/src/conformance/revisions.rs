@@ -62,3 +62,33 @@ pub(super) async fn a_version_that_waits_comes_only_with_another_persons_approva
     let free = good(store.propose_revision(proposal("aa04", "cli:sato", false)).await);
     assert_eq!(good(approve(free, "cli:ito").await), Approval::NotWaiting);
 }
+
+pub(super) async fn a_proposal_that_another_version_overtook_opens_nothing(store: &dyn Store) {
+    let late = |name: &str, at, waits| NewRevision { proposed_at: second(at), ..proposal(name, "cli:sato", waits) };
+    let old = good(store.propose_revision(late("aa05", 100, false)).await);
+    let approved = good(store.propose_revision(late("aa06", 100, true)).await);
+    let given = store.approve_revision(approved, second(101), "cli:ito".to_owned());
+    assert_eq!(good(given.await), Approval::Given);
+    let to_come = async |name: &str| good(store.revision_to_come(&parsed(Revision::parse(name))).await);
+    assert_eq!(to_come("aa05").await.map(|kept| kept.number), Some(old));
+    assert_eq!(to_come("aa06").await.map(|kept| kept.number), Some(approved));
+    let other = good(store.propose_revision(late("aa07", 102, false)).await);
+    assert!(good(store.note_activated(other, second(103)).await));
+    assert_eq!((to_come("aa05").await, to_come("aa06").await), (None, None), "they are out of date");
+    let again = good(store.propose_revision(late("aa05", 104, false)).await);
+    assert_eq!(to_come("aa05").await.map(|kept| kept.number), Some(again), "whoever asks again is heard");
+}
+
+pub(super) async fn the_version_in_force_is_the_last_that_came_and_is_never_forgotten(store: &dyn Store) {
+    let propose = async |name: &str| good(store.propose_revision(proposal(name, "cli:sato", false)).await);
+    let (early, late) = (propose("aa08").await, propose("aa09").await);
+    assert!(good(store.note_activated(late, second(200)).await));
+    assert!(good(store.note_activated(early, second(201)).await));
+    let came: Vec<u64> = good(store.activated_revisions(2).await).iter().map(|kept| kept.number).collect();
+    assert_eq!(came, [early, late], "in the order in which they came");
+    for _ in 0..=REVISIONS_MAX {
+        propose("aa0a").await;
+    }
+    assert_eq!(good(store.last_activated_revision().await).map(|kept| kept.number), Some(early));
+    assert_eq!(good(store.revision(late).await), None, "the earliest go");
+}

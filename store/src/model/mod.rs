@@ -25,7 +25,7 @@ pub use outage::OutageSwitch;
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
 pub use posture::{POSTURE_NAMES_MAX, PostureRow};
 pub use problem::{Answer, Lapsed, StoreProblem};
-pub use revision::{Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX};
+pub use revision::{Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, is_one_person};
 pub use secret::{Secret, TokenHash};
 pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};
 pub use store::Store;

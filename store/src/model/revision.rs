@@ -75,3 +75,35 @@ pub enum Approval {
     /// Whoever approves is whoever proposed: that is one person.
     SamePerson,
 }
+
+/// Whether two actors are one person: their names are, whatever the case, or the login that the system numbered
+/// (`cli:NAME#LOGIN`) is, whatever they call themselves.
+#[must_use]
+pub fn is_one_person(one: &str, other: &str) -> bool {
+    let parts = |actor: &str| -> (String, Option<String>) {
+        let (name, login) = actor.split_once('#').map_or((actor, None), |(name, login)| (name, Some(login)));
+        (name.to_lowercase(), login.map(str::to_owned))
+    };
+    let (one, other) = (parts(one), parts(other));
+    one.0 == other.0 || (one.1.is_some() && one.1 == other.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_names_for_one_login_and_two_spellings_of_one_name_are_one_person() {
+        for (one, other) in [
+            ("cli:sato", "cli:sato"),
+            ("cli:sato", "cli:Sato"),
+            ("cli:sato#1001", "cli:ito#1001"),
+            ("cli:sato#1001", "cli:sato"),
+        ] {
+            assert!(is_one_person(one, other), "{one} {other}");
+        }
+        for (one, other) in [("cli:sato", "cli:ito"), ("cli:sato#1001", "cli:ito#1002"), ("cli:佐藤", "cli:伊藤")] {
+            assert!(!is_one_person(one, other), "{one} {other}");
+        }
+    }
+}

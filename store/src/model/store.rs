@@ -260,9 +260,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn revision(&self, number: u64) -> Answer<'_, Option<PolicyRevision>>;
     /// Versions, newest first, at most `most`.
     fn revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>>;
+    /// Versions that came into force, the last that came first, at most `most`.
+    fn activated_revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>>;
     /// The version that came into force last.
     fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>>;
-    /// The newest version of these contents that may come into force and never did.
+    /// The newest version of these contents that may come into force and never did; none that was proposed, or approved
+    /// where it waits, before another came into force.
     fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>>;
 
     // Events, notes, housekeeping.

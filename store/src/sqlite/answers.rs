@@ -348,6 +348,10 @@ impl Store for Sqlite {
         self.read(move |c| revisions::list(c, most))
     }
 
+    fn activated_revisions(&self, most: usize) -> Answer<'_, Vec<PolicyRevision>> {
+        self.read(move |c| revisions::list_activated(c, most))
+    }
+
     fn last_activated_revision(&self) -> Answer<'_, Option<PolicyRevision>> {
         self.read(revisions::last_activated)
     }

@@ -6,7 +6,8 @@ use store::Store as _;
 
 use super::Lang;
 use super::change::{in_force, place, put, read_as, say, tell, unavailable, wait};
-use crate::cli::{ConfigArg, actor, block_on, open_store};
+use super::person::proposer;
+use crate::cli::{ConfigArg, block_on, open_store};
 use crate::clock;
 use crate::failure::Failure;
 use crate::revisions::{Proposer, difference, proposal};
@@ -35,10 +36,24 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         return Err(Failure::input("`--why` is empty; say in a few words why the policy changes"));
     }
     let place = place(&args.config)?;
+    // The history is that of the version in place: a proposed one may not name another to be judged by.
+    let present = args.config.read().map_err(|failure| {
+        Failure::input(format!(
+            "{failure}\n`sekimori policy back --state-dir DIR` puts the last good version in its place"
+        ))
+    })?;
     let text = std::fs::read_to_string(&args.file)
         .map_err(|error| Failure::input(format!("`{}` cannot be read: {error}", args.file.display())))?;
     let config = read_as(&text, &place)?;
-    let store = open_store(&config)?;
+    if config.state_dir != present.state_dir {
+        return Err(Failure::input(format!(
+            "`[gateway] state_dir` is `{}` in the proposed version and `{}` in the present one; state, and the history of \
+             the policy with it, cannot move by `activate`: stop the gateway and move it, then change the file",
+            config.state_dir.display(),
+            present.state_dir.display()
+        )));
+    }
+    let store = open_store(&present)?;
     block_on(async {
         let last = store.last_activated_revision().await.map_err(unavailable)?;
         if last.as_ref().is_some_and(|last| last.proposal.revision == config.revision) {
@@ -50,11 +65,11 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Some(by) => format!("{} ({by})", args.why.trim()),
             None => args.why.trim().to_owned(),
         };
-        let by = Proposer { actor: actor(), why, waits };
+        let by = Proposer { actor: proposer(), why, waits };
         let number =
             store.propose_revision(proposal(&config, before.as_ref(), by, clock::now())).await.map_err(unavailable)?;
         say(language, &format!("版 {number} の変更点:"), &format!("version {number} changes:"));
-        tell(&before.map(|before| difference(&before, &config.policy)).unwrap_or_default(), language);
+        tell(&before.map(|before| difference(&before, &config)).unwrap_or_default(), language);
         if waits {
             say(
                 language,

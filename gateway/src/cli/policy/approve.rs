@@ -3,10 +3,12 @@
 use store::{Approval, Store as _};
 
 use super::Lang;
-use super::change::{place, put, read_as, say, tell, unavailable, wait};
-use crate::cli::{ConfigArg, actor, block_on, open_store};
+use super::change::{in_force, place, put, read_as, say, tell, unavailable, wait};
+use super::person::approver;
+use crate::cli::{ConfigArg, block_on, open_store};
 use crate::clock;
 use crate::failure::Failure;
+use crate::revisions::difference;
 
 /// What to approve.
 #[derive(clap::Args, Debug)]
@@ -22,6 +24,7 @@ pub struct Args {
 /// Approves it as another person than the one who proposed it, and puts it in place.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let language = args.lang.language();
+    let approver = approver()?;
     let present = args.config.read()?;
     let store = open_store(&present)?;
     block_on(async {
@@ -35,16 +38,35 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             &format!("{} の提案 ({}): {}", proposal.proposed_by, proposal.revision, proposal.why),
             &format!("proposed by {} ({}): {}", proposal.proposed_by, proposal.revision, proposal.why),
         );
-        tell(&proposal.difference, language);
         // What is approved must still be what would be put in place: files it names may have changed since.
         let own = proposal.files.first().map(|file| file.text.clone()).unwrap_or_default();
-        let read = read_as(&own, &place(&args.config)?)?;
+        let place = place(&args.config)?;
+        let read = read_as(&own, &place)?;
         if read.revision != proposal.revision {
             return Err(Failure::no(format!(
                 "a file that version {number} names has changed since it was proposed; propose it again"
             )));
         }
-        match store.approve_revision(number, clock::now(), actor()).await.map_err(unavailable)? {
+        let last = store.last_activated_revision().await.map_err(unavailable)?;
+        if let Some(last) = last.as_ref().filter(|last| last.activated_at > Some(proposal.proposed_at)) {
+            let now = last.number;
+            say(
+                language,
+                &format!(
+                    "提案のあとで版 {now} が有効になった。次の変更点は提案のときのものではなく、版 {now} に対するもの"
+                ),
+                &format!(
+                    "version {now} came into force since this was proposed; what follows is the difference to version \
+                     {now}, not to what it was proposed against"
+                ),
+            );
+        }
+        // What is approved is the step from what is in force now, whatever was in force when it was proposed.
+        match in_force(last.as_ref(), &place) {
+            Some(before) => tell(&difference(&before, &read), language),
+            None => tell(&proposal.difference, language),
+        }
+        match store.approve_revision(number, clock::now(), approver).await.map_err(unavailable)? {
             Approval::Given => {}
             Approval::SamePerson => {
                 return Err(Failure::no(format!(

@@ -7,13 +7,11 @@ use store::{PolicyRevision, Sqlite, Store as _};
 
 use super::Lang;
 use super::change::{in_force, place, put, say, tell, unavailable, wait};
-use crate::cli::{ConfigArg, actor, block_on, open_store};
+use super::person::proposer;
+use crate::cli::{ConfigArg, block_on, open_store};
 use crate::clock;
 use crate::failure::Failure;
-use crate::revisions::{Proposer, proposal, read_kept};
-
-/// How many versions are looked through for the one before.
-const LOOKED_THROUGH: usize = 200;
+use crate::revisions::{LOOKED_THROUGH, Proposer, proposal, read_kept};
 
 /// Where to go back to.
 #[derive(clap::Args, Debug)]
@@ -48,7 +46,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     };
     block_on(async {
         let last = store.last_activated_revision().await.map_err(unavailable)?;
-        let kept = store.revisions(LOOKED_THROUGH).await.map_err(unavailable)?;
+        let kept = store.activated_revisions(LOOKED_THROUGH).await.map_err(unavailable)?;
         let target = choose(&kept, present.as_ref(), args.number)?;
         if last.as_ref().is_some_and(|last| last.proposal.revision == target.proposal.revision) {
             put(&target.proposal.files)?;
@@ -65,7 +63,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let before = in_force(last.as_ref(), &place);
         let waits = last.as_ref().is_some_and(|last| last.proposal.next_waits);
         let why = args.why.clone().unwrap_or_else(|| format!("back to {}", target.number));
-        let by = Proposer { actor: actor(), why, waits };
+        let by = Proposer { actor: proposer(), why, waits };
         let new = proposal(&earlier, before.as_ref(), by, clock::now());
         let (files, difference) = (target.proposal.files.clone(), new.difference.clone());
         let number = store.propose_revision(new).await.map_err(unavailable)?;
@@ -88,13 +86,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     })
 }
 
-/// The version to go back to: what was in force and is not what the file holds.
+/// The version to go back to, of those that came into force, the last first: one that is not what the file holds.
 fn choose<'a>(
     kept: &'a [PolicyRevision],
     present: Option<&Revision>,
     number: Option<u64>,
 ) -> Result<&'a PolicyRevision, Failure> {
-    let mut in_force = kept.iter().filter(|one| one.activated_at.is_some());
+    let mut in_force = kept.iter();
     match number {
         Some(number) => match in_force.find(|one| one.number == number) {
             None => Err(Failure::no(format!("version {number} was never in force, or is not kept any more"))),

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use certs::ServerCertificates;
 use config::Config;
-use policy::PolicySource;
 use store::{Difference, KeptFile, PolicyRevision, Sqlite, Store as _, StoreProblem};
 use web::Language;
 
@@ -44,9 +43,9 @@ pub(super) fn read_as(text: &str, place: &Path) -> Result<Config, Failure> {
 }
 
 /// What is in force by the history, else by the file; nothing where neither can be read.
-pub(super) fn in_force(last: Option<&PolicyRevision>, place: &Path) -> Option<PolicySource> {
+pub(super) fn in_force(last: Option<&PolicyRevision>, place: &Path) -> Option<Config> {
     let kept = last.and_then(|last| revisions::read_kept(last).ok());
-    kept.or_else(|| config::read(place).ok()).map(|config| config.policy)
+    kept.or_else(|| config::read(place).ok())
 }
 
 /// Tells how versions differ.

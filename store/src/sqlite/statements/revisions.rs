@@ -6,7 +6,9 @@ use serde_json::{Value, json};
 
 use super::events::tell;
 use crate::sqlite::rows;
-use crate::{Approval, Change, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, StoreProblem};
+use crate::{
+    Approval, Change, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, StoreProblem, is_one_person,
+};
 
 pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision) -> Result<u64, StoreProblem> {
     c.prepare_cached(
@@ -29,7 +31,8 @@ pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision) -> Result<u6
     // The version in force stays, however long ago it came.
     c.prepare_cached(
         "delete from policy_revisions where number <= ?1 and number <> coalesce(
-             (select number from policy_revisions where activated_at is not null order by number desc limit 1), 0)",
+             (select number from policy_revisions where activated_at is not null
+              order by activated_at desc, number desc limit 1), 0)",
     )?
     .execute([dropped])?;
     tell(c, new.proposed_at, &new.proposed_by, &Change::PolicyProposed(number))?;
@@ -46,7 +49,7 @@ pub(in crate::sqlite) fn approve(
     if !kept.proposal.waits || kept.approved.is_some() {
         return Ok(Approval::NotWaiting);
     }
-    if kept.proposal.proposed_by == actor {
+    if is_one_person(&kept.proposal.proposed_by, actor) {
         return Ok(Approval::SamePerson);
     }
     c.prepare_cached("update policy_revisions set approved_at = ?2, approved_by = ?3 where number = ?1")?
@@ -80,12 +83,21 @@ pub(in crate::sqlite) fn last_activated(c: &Connection) -> Result<Option<PolicyR
     rows::one(c.prepare_cached(last)?, [], read)
 }
 
+pub(in crate::sqlite) fn list_activated(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let list = "select * from policy_revisions where activated_at is not null order by activated_at desc, number desc
+                limit ?1";
+    rows::all(c.prepare_cached(list)?, [most], read)
+}
+
 pub(in crate::sqlite) fn waiting_to_come(
     c: &Connection,
     revision: &Revision,
 ) -> Result<Option<PolicyRevision>, StoreProblem> {
+    // What was proposed or approved before another version came into force was meant to follow an earlier one.
     let newest = "select * from policy_revisions
                   where revision = ?1 and activated_at is null and (waits = 0 or approved_at is not null)
+                    and coalesce(approved_at, proposed_at) > (select coalesce(max(activated_at), 0) from policy_revisions)
                   order by number desc limit 1";
     rows::one(c.prepare_cached(newest)?, [revision.as_str()], read)
 }
