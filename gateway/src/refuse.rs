@@ -1,8 +1,9 @@
 //! The one door by which refusals leave: each is counted, recorded where it is about an access or an attack, and
 //! answered in the form and language of whoever asked.
 
+use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit::{Event, Note, Unrecorded};
 use bytes::Bytes;
@@ -24,6 +25,8 @@ use crate::worker::Worker;
 
 /// How much of a form is kept in the browser when its session ran out, in bytes.
 const KEPT_FORM_BYTES_MAX: usize = 256 * 1024;
+/// How many refusals of a second and worker are searched for what would help: each costs some judgments.
+const SEARCHES_PER_SECOND: u32 = 20;
 
 /// Writes refusals for one request.
 #[derive(Clone, Copy, Debug)]
@@ -126,10 +129,12 @@ impl Refuser<'_> {
     pub async fn deny(self, refused: Box<Refused<Routed>>) -> Response<ResponseBody> {
         self.worker.gate.metrics.denied.inc();
         let asked = self.asked(&refused);
-        let ways = self.ways(&refused, asked.form);
-        let response = self.page_with(Why::Policy(refused.reasons.clone()), asked, ways);
-        self.record(&refused, response.status().as_u16()).await;
-        response
+        let form = asked.form;
+        let mut refusal = refusal(Why::Policy(refused.reasons.clone()), asked);
+        // On record before time is spent on what would help.
+        self.record(&refused, refusal.status().as_u16()).await;
+        refusal.ways = self.ways(&refused, form);
+        own(self.snapshot.site.refusal(&refusal, form))
     }
 
     /// Answers an access whose person must sign in or step up first, and records it: a browser is sent there, a form
@@ -199,11 +204,14 @@ impl Refuser<'_> {
         }
     }
 
-    /// What a person whom the policy refused can do about it themselves. Only for people who read a page.
+    /// What a person whom the policy refused can do about it themselves. Only for people who are signed in and read a
+    /// page; nothing where many are refused at once.
     fn ways(self, refused: &Refused<Routed>, form: AnswerForm) -> Vec<Turn> {
         match form {
-            AnswerForm::Page(_) => policy::ways_for_them(&self.snapshot.policy, &refused.access),
-            AnswerForm::Problem => Vec::new(),
+            AnswerForm::Page(_) if refused.access.who.is_some() && self.worker.searches.take(Instant::now()) => {
+                policy::ways_for_them(&self.snapshot.policy, &refused.access)
+            }
+            AnswerForm::Page(_) | AnswerForm::Problem => Vec::new(),
         }
     }
 
@@ -213,13 +221,8 @@ impl Refuser<'_> {
 
     /// Writes a refusal.
     pub fn page(self, why: Why, asked: Asked) -> Response<ResponseBody> {
-        self.page_with(why, asked, Vec::new())
-    }
-
-    fn page_with(self, why: Why, asked: Asked, ways: Vec<Turn>) -> Response<ResponseBody> {
-        let Asked { id, at, host, target, who, app, form } = asked;
-        let refusal = Refusal { why, request: id, at, host, target, who, app, ways };
-        own(self.snapshot.site.refusal(&refusal, form))
+        let form = asked.form;
+        own(self.snapshot.site.refusal(&refusal(why, asked), form))
     }
 
     /// The reasons of an access that was ended while it was under way.
@@ -229,7 +232,48 @@ impl Refuser<'_> {
     }
 }
 
+fn refusal(why: Why, asked: Asked) -> Refusal {
+    let Asked { id, at, host, target, who, app, form: _ } = asked;
+    Refusal { why, request: id, at, host, target, who, app, ways: Vec::new() }
+}
+
 /// An answer made here.
 pub fn own(response: Response<Bytes>) -> Response<ResponseBody> {
     response.map(ResponseBody::own)
+}
+
+/// Counts a worker's searches for what would help, so that refusals in great number cost little more than a page each.
+#[derive(Debug, Default)]
+pub struct Searches {
+    /// When the second began, and how many there were since.
+    second: Cell<Option<(Instant, u32)>>,
+}
+
+impl Searches {
+    /// Whether there may be one more.
+    fn take(&self, now: Instant) -> bool {
+        let current = self.second.get().filter(|(begun, _)| now.duration_since(*begun) < Duration::from_secs(1));
+        let (begun, taken) = current.unwrap_or((now, 0));
+        let may = taken < SEARCHES_PER_SECOND;
+        self.second.set(Some((begun, taken + u32::from(may))));
+        may
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_refusals_at_once_are_not_all_searched_for_what_would_help() {
+        let searches = Searches::default();
+        let begun = Instant::now();
+        let after = |milliseconds| begun + Duration::from_millis(milliseconds);
+        let taken = |at: Instant| (0..100).filter(|_| searches.take(at)).count();
+        assert_eq!(taken(begun), 20);
+        assert_eq!(taken(after(999)), 0);
+        assert_eq!(taken(after(1_000)), 20, "the next second is another");
+        assert_eq!(taken(after(1_500)), 0);
+        assert_eq!(taken(after(5_000)), 20);
+    }
 }

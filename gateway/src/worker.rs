@@ -16,6 +16,7 @@ use crate::connection::ConnectionBook;
 use crate::exchange::{Ended, How, OpenBook};
 use crate::gate::Gate;
 use crate::late::Late;
+use crate::refuse::Searches;
 use crate::shadow::ShadowJudge;
 use crate::snapshot::Snapshot;
 use crate::upstream::pool::Pool;
@@ -47,6 +48,8 @@ pub struct Worker {
     pub connections: Rc<ConnectionBook>,
     /// Bounds the forms that are read to be kept in their browsers.
     pub kept_forms: Semaphore,
+    /// Bounds the refusals that are searched for what would help.
+    pub searches: Searches,
     judge: RefCell<Judge>,
     shadow: ShadowJudge,
 }
@@ -63,6 +66,7 @@ impl Worker {
             late: Late::default(),
             connections: Rc::new(ConnectionBook::default()),
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
+            searches: Searches::default(),
             judge,
             shadow: ShadowJudge::default(),
         }

@@ -22,7 +22,7 @@ const RULES_MAX: usize = 6;
 /// How many accesses are tried for an explanation.
 const TRIALS_MAX: usize = 3_000;
 /// How many are tried while somebody waits for the page of a refusal.
-const TRIALS_MAX_FOR_A_PAGE: usize = 200;
+const TRIALS_MAX_FOR_A_PAGE: usize = 20;
 
 /// Why an access is answered as it is, and what would turn the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -162,3 +162,16 @@ fn people_are_told_what_they_can_do_and_nothing_else() {
     let ways = ways_for_them(&policy, &access_with(|_| {}));
     assert_eq!(ways, [Turn { changes: vec![vec![Alteration::Assurance(Assurance::Aal2)]] }]);
 }
+
+#[test]
+fn a_page_waits_for_few_tries_and_an_explanation_for_all() {
+    let in_zone = |number: usize| {
+        rule_with(&format!("zone-{number}"), |rule| rule.zones = vec![format!("zone-{number}").parse().unwrap()])
+    };
+    let policy = policy((0..50).map(in_zone).collect(), "");
+    let zones = |turns: &[Turn]| turns.iter().flat_map(|turn| &turn.changes).flatten().count();
+    let access = access_with(|_| {});
+    assert_eq!(zones(&what_if(&policy, &access).turns), 50);
+    // Two tries a row: what it lacks, and whether that is all.
+    assert_eq!(zones(&ways_for_them(&policy, &access)), TRIALS_MAX_FOR_A_PAGE / 2);
+}
