@@ -25,7 +25,8 @@ pub enum Downloads {
     /// They may.
     #[default]
     Allow,
-    /// Answers that a browser would save are refused.
+    /// Only answers that browsers are known to show are passed on, and those without a body: whatever else it is, they
+    /// would save it.
     Forbid,
 }
 

@@ -60,6 +60,11 @@ impl RequestBody {
         Self { inner: Some(inner), exchange, route: Some(route) }
     }
 
+    /// Whether only well-known fields reach the app.
+    fn is_strict(&self) -> bool {
+        self.route.as_ref().and_then(|route| route.app.shield.as_ref()).is_some_and(|shield| shield.strict_headers)
+    }
+
     /// No body at all.
     pub fn empty(exchange: Rc<Exchange>) -> Self {
         exchange.request_done.set(true);
@@ -84,6 +89,10 @@ impl Body for RequestBody {
         self.exchange.request_moved();
         match ready!(polled) {
             Some(Ok(mut frame)) => {
+                if frame.is_trailers() && self.is_strict() {
+                    // Well-known fields stand in heads: a strictly shielded app is sent no others.
+                    return self.poll_frame(cx);
+                }
                 if let Some(trailers) = frame.trailers_mut() {
                     let declared = self.route.iter().flat_map(|route| &route.identity_headers);
                     headers::trailers_towards_upstream(trailers, declared.map(|(name, _)| name));

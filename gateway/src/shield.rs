@@ -64,23 +64,28 @@ const TELLS_TOO_MUCH: [&str; 9] = [
 /// Beginnings of fields that open an app to pages of other origins.
 const OPENS_TO_OTHERS: &str = "access-control-";
 
-/// What browsers save rather than show.
-const SAVED: [&str; 14] = [
-    "application/octet-stream",
-    "application/zip",
-    "application/x-zip-compressed",
-    "application/x-7z-compressed",
-    "application/x-tar",
-    "application/gzip",
-    "application/x-gzip",
-    "application/vnd.ms-excel",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
-    "application/msword",
-    "application/x-msdownload",
-    "text/csv",
-    "text/tab-separated-values",
+/// What browsers show, or use in what they show; whatever else they would save. Besides these: [`SHOWN_KINDS`], and
+/// what is [`SHOWN_AS`] something of these.
+const SHOWN: [&str; 13] = [
+    "application/javascript",
+    "application/json",
+    "application/pdf",
+    // What servers of the age of shielded apps call their scripts.
+    "application/x-javascript",
+    "application/xhtml+xml",
+    "application/xml",
+    "multipart/x-mixed-replace",
+    "text/css",
+    "text/event-stream",
+    "text/html",
+    "text/javascript",
+    "text/plain",
+    "text/xml",
 ];
+/// Kinds of which browsers show all.
+const SHOWN_KINDS: [&str; 4] = ["audio", "font", "image", "video"];
+/// How a type of applications ends that is shown as what it is made of (RFC 6839).
+const SHOWN_AS: [&str; 2] = ["+json", "+xml"];
 
 /// Why a request does not reach a shielded app: what the client is told, and what the log is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,12 +141,20 @@ pub fn towards_app(shield: &Shield, headers: &mut HeaderMap) {
 /// Makes an answer of the app strict.
 ///
 /// # Errors
-/// [`Fault::DownloadForbidden`] for an answer that a browser would save where the shield forbids that.
-pub fn towards_client(shield: &Shield, headers: &mut HeaderMap) -> Result<(), Fault> {
+/// [`Fault::DownloadForbidden`] for an answer that is not plainly one that browsers show, where the shield forbids that.
+pub fn towards_client(shield: &Shield, headers: &mut HeaderMap, has_body: bool) -> Result<(), Fault> {
     match shield.downloads {
-        Downloads::Forbid if would_be_saved(headers) => return Err(Fault::DownloadForbidden),
+        Downloads::Forbid if is_attached(headers) || has_body && !is_shown(headers) => {
+            return Err(Fault::DownloadForbidden);
+        }
         Downloads::Forbid | Downloads::Allow => {}
     }
+    fields_towards_client(shield, headers);
+    Ok(())
+}
+
+/// Makes the fields of an answer strict.
+pub fn fields_towards_client(shield: &Shield, headers: &mut HeaderMap) {
     if shield.strict_headers {
         remove_all(headers, |name, _| {
             TELLS_TOO_MUCH.contains(&name.as_str()) || name.as_str().starts_with(OPENS_TO_OTHERS)
@@ -155,19 +168,28 @@ pub fn towards_client(shield: &Shield, headers: &mut HeaderMap) -> Result<(), Fa
         headers.remove(header::PRAGMA);
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
-    Ok(())
 }
 
-fn would_be_saved(headers: &HeaderMap) -> bool {
-    let begins = |value: &HeaderValue, start: &str| {
-        value.as_bytes().get(..start.len()).is_some_and(|found| found.eq_ignore_ascii_case(start.as_bytes()))
-    };
+/// Whether an answer asks to be saved.
+fn is_attached(headers: &HeaderMap) -> bool {
     let attached = |value: &HeaderValue| {
         let value = value.as_bytes().trim_ascii_start();
         value.get(.."inline".len()).is_none_or(|start| !start.eq_ignore_ascii_case(b"inline"))
     };
     headers.get_all(header::CONTENT_DISPOSITION).iter().any(attached)
-        || headers.get_all(header::CONTENT_TYPE).iter().any(|value| SAVED.iter().any(|kind| begins(value, kind)))
+}
+
+/// Whether browsers show a body with these fields. A type that does not stand there once is unknown: of several, also of
+/// several in one field, browsers take another one than we would.
+fn is_shown(headers: &HeaderMap) -> bool {
+    let Some(field) = the_only(headers, &header::CONTENT_TYPE).filter(|field| !field.contains(',')) else {
+        return false;
+    };
+    let essence = field.split(';').next().unwrap_or_default().trim_matches([' ', '\t']).to_ascii_lowercase();
+    let Some((kind, sort)) = essence.split_once('/') else { return false };
+    SHOWN.contains(&essence.as_str())
+        || SHOWN_KINDS.contains(&kind)
+        || kind == "application" && SHOWN_AS.iter().any(|end| sort.ends_with(end))
 }
 
 /// Removes fields; `which` sees a name with all of its values.
@@ -240,7 +262,7 @@ mod tests {
             ("expires", "Thu, 01 Jan 2099 00:00:00 GMT"),
         ]);
         let shield = Shield { no_store: true, ..strict() };
-        towards_client(&shield, &mut headers).unwrap();
+        towards_client(&shield, &mut headers, true).unwrap();
         for gone in
             ["server", "x-powered-by", "access-control-allow-origin", "access-control-allow-credentials", "expires"]
         {
@@ -252,20 +274,52 @@ mod tests {
     }
 
     #[test]
-    fn what_a_browser_would_save_is_refused_where_downloads_are() {
+    fn only_what_a_browser_shows_passes_where_downloads_are_forbidden() {
         let shield = Shield { downloads: Downloads::Forbid, ..Shield::default() };
+        let asked = |pairs: &[(&'static str, &str)], has_body| towards_client(&shield, &mut fields(pairs), has_body);
         for saved in [
-            ("content-disposition", "attachment; filename=\"patients.csv\""),
-            ("content-disposition", "ATTACHMENT"),
-            ("content-disposition", "form-data"),
-            ("content-type", "text/csv; charset=shift_jis"),
-            ("content-type", "Application/Octet-Stream"),
+            "text/csv; charset=shift_jis",
+            "Application/Octet-Stream",
+            "application/x-msaccess",
+            "application/dicom",
+            "application/vnd.oasis.opendocument.spreadsheet",
+            "application/zip; x=text/html",
+            "application/vnd.example+zip",
+            "text/html-2",
+            "text/",
+            "text",
+            "imagery/png",
+            "text/html, application/zip",
+            "text/html; a=b, application/zip",
+            "",
         ] {
-            assert_eq!(towards_client(&shield, &mut fields(&[saved])), Err(Fault::DownloadForbidden), "{saved:?}");
-            assert_eq!(towards_client(&Shield::default(), &mut fields(&[saved])), Ok(()));
+            let field = ("content-type", saved);
+            assert_eq!(asked(&[field], true), Err(Fault::DownloadForbidden), "{saved}");
+            assert_eq!(asked(&[field], false), Ok(()), "{saved}: there is nothing to save");
+            assert_eq!(towards_client(&Shield::default(), &mut fields(&[field]), true), Ok(()));
         }
-        for shown in [("content-disposition", " inline; filename=a.html"), ("content-type", "text/html"), ("x", "y")] {
-            assert_eq!(towards_client(&shield, &mut fields(&[shown])), Ok(()), "{shown:?}");
+        let twice = [("content-type", "text/html"), ("content-type", "application/zip")];
+        assert_eq!(asked(&twice, true), Err(Fault::DownloadForbidden));
+        assert_eq!(asked(&[], true), Err(Fault::DownloadForbidden), "what it is must be said");
+        assert_eq!(asked(&[], false), Ok(()));
+        for shown in [
+            "text/html",
+            "Text/HTML ;charset=utf-8",
+            "text/event-stream",
+            "image/svg+xml",
+            "font/woff2",
+            "application/pdf",
+            "application/problem+json",
+            "application/fhir+xml; fhirVersion=4.0",
+            "multipart/x-mixed-replace; boundary=frame",
+        ] {
+            assert_eq!(asked(&[("content-type", shown)], true), Ok(()), "{shown}");
         }
+        let html = ("content-type", "text/html");
+        for attached in ["attachment; filename=\"patients.csv\"", "ATTACHMENT", "form-data"] {
+            let both = [html, ("content-disposition", attached)];
+            assert_eq!(asked(&both, true), Err(Fault::DownloadForbidden), "{attached}");
+        }
+        assert_eq!(asked(&[html, ("content-disposition", " inline; filename=a.html")], true), Ok(()));
     }
 }

@@ -198,8 +198,11 @@ impl Forward<'_> {
         }
         let (mut parts, body) = response.into_parts();
         headers::towards_client(&mut parts.headers);
+        let has_body = !body.is_over()
+            && !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+            && self.receipt.permit().access().method.as_str() != "HEAD";
         if let Some(shield) = &self.route.app.shield
-            && let Err(fault) = shield::towards_client(shield, &mut parts.headers)
+            && let Err(fault) = shield::towards_client(shield, &mut parts.headers, has_body)
         {
             return self.fail(fault, End::Refused);
         }

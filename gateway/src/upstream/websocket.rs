@@ -11,6 +11,7 @@ use audit::{End, Outcome, Receipt};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use config::Shield;
 use http::header::{
     CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY,
     SEC_WEBSOCKET_VERSION, TRAILER, UPGRADE,
@@ -31,6 +32,7 @@ use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::headers;
 use crate::inbound::Switch;
+use crate::shield;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
 use crate::upstream::frames::{Frames, close_frame};
@@ -94,7 +96,7 @@ pub async fn open(
         return forward.fail(Fault::AppUnreachable, End::UpstreamFailed);
     }
     let upstream = hyper::upgrade::on(&mut response);
-    let answer = client_answer(response.headers().clone(), &key, switch);
+    let answer = client_answer(response.headers().clone(), &key, switch, forward.route.app.shield.as_ref());
     let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book, _connection: connection };
     // The tunnel owns its record and ends when either side does, when it is revoked, or with the worker.
     drop(spawn_local(tunnel.run(client, upstream)));
@@ -189,8 +191,16 @@ fn accept_of(key: &HeaderValue) -> String {
     STANDARD.encode(context.finish())
 }
 
-fn client_answer(mut fields: HeaderMap, key: &HeaderValue, switch: Switch) -> Response<ResponseBody> {
+fn client_answer(
+    mut fields: HeaderMap,
+    key: &HeaderValue,
+    switch: Switch,
+    shield: Option<&Shield>,
+) -> Response<ResponseBody> {
     headers::towards_client(&mut fields);
+    if let Some(shield) = shield {
+        shield::fields_towards_client(shield, &mut fields);
+    }
     fields.remove(SEC_WEBSOCKET_ACCEPT);
     let status = match switch {
         Switch::WebSocketOverHttp2 => StatusCode::OK,
@@ -372,5 +382,28 @@ mod tests {
     fn the_accept_value_is_that_of_rfc_6455() {
         let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
         assert_eq!(accept_of(&key), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn the_answer_of_a_strictly_shielded_app_tells_nothing_of_its_makers_when_a_tunnel_opens_either() {
+        let key = HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ==");
+        let mut fields = HeaderMap::new();
+        for (name, value) in
+            [("server", "Apache/1.3"), ("access-control-allow-origin", "*"), ("sec-websocket-protocol", "chat")]
+        {
+            fields.insert(name, HeaderValue::from_static(value));
+        }
+        let strict = Shield { strict_headers: true, ..Shield::default() };
+        for switch in [Switch::WebSocket, Switch::WebSocketOverHttp2] {
+            let answer = client_answer(fields.clone(), &key, switch, Some(&strict));
+            for gone in ["server", "access-control-allow-origin"] {
+                assert!(!answer.headers().contains_key(gone), "{gone}");
+            }
+            assert_eq!(answer.headers()["sec-websocket-protocol"], "chat");
+            let as_before = client_answer(fields.clone(), &key, switch, None);
+            assert_eq!(as_before.headers()["server"], "Apache/1.3");
+        }
+        let answer = client_answer(fields, &key, Switch::WebSocket, Some(&strict));
+        assert_eq!(answer.headers()[SEC_WEBSOCKET_ACCEPT], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     }
 }

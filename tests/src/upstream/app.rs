@@ -192,6 +192,7 @@ fn overbearing() -> Response<Payload> {
         ("x-powered-by", "PHP/4"),
         ("access-control-allow-origin", "*"),
         ("x-app", "kept"),
+        ("content-type", "text/plain"),
     ] {
         response.headers_mut().append(name, HeaderValue::from_static(value));
     }
