@@ -296,9 +296,8 @@ async fn whoever_is_ended_takes_no_room_of_what_must_not_come_twice() {
 async fn whoever_is_ended_again_and_again_is_kept_once_and_for_an_hour() {
     use crate::SessionsOf;
     let store = Sqlite::in_memory().unwrap();
-    let number = || {
-        store.write(|c| Ok(c.query_row("select count(*) from remembered", [], |row| row.get::<_, i64>(0))?))
-    };
+    let number =
+        || store.write(|c| Ok(c.query_row("select count(*) from remembered", [], |row| row.get::<_, i64>(0))?));
     for second in 1..10 {
         let user = policy::UserId::parse("u-ended").unwrap();
         let at = Timestamp::from_unix_micros(second * 1_000_000);
