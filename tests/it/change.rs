@@ -4,8 +4,9 @@
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tests::{Ask, Plan, Run, eventually, sekimori};
+use tests::{Ask, Plan, Run, Session, eventually, sekimori};
 
+use crate::operations::operations;
 use crate::ward::Ward;
 
 /// Nurses may delete now.
@@ -138,6 +139,11 @@ async fn where_two_people_are_wanted_one_alone_changes_nothing() {
     delete_gives(&ward, 403).await;
     let own = policy(&ward, "sato", &["approve", "2"]);
     assert_eq!(own.code, Some(1), "that is one person: {}", own.err);
+    assert_eq!(policy(&ward, "Sato", &["approve", "2"]).code, Some(1), "however it is written");
+    for nobody in ["root", "1001"] {
+        let refused = policy(&ward, nobody, &["approve", "2"]);
+        assert!(refused.code == Some(1) && refused.err.contains("own name"), "{nobody}: {}", refused.err);
+    }
     assert_eq!(policy(&ward, "ito", &["approve", "9"]).code, Some(1));
     let approved = policy(&ward, "ito", &["approve", "2"]).ok();
     assert!(approved.out.contains("version 2 is in force"), "{}", approved.out);
@@ -155,22 +161,105 @@ async fn where_two_people_are_wanted_one_alone_changes_nothing() {
 }
 
 #[tokio::test]
+async fn whoever_approves_is_told_the_step_from_what_is_in_force_now() {
+    let ward = Ward::open_with(|plan| plan.set("policy", "activation = \"two-people\"")).await;
+    let sneaky = wider(ward.hospital.plan()).set("policy", "activation = \"one-person\"");
+    let other = ward.hospital.plan().clone().set("facility", "name = \"別の病院\"");
+    for (plan, why) in [(&sneaky, "夜勤"), (&other, "改名")] {
+        ward.hospital.folder().write("proposed.toml", plan.text());
+        policy(&ward, "sato", &["activate", "proposed.toml", "--why", why]).ok();
+    }
+    let told = policy(&ward, "ito", &["approve", "3"]).ok().out;
+    assert!(told.contains("other settings changed: `[facility]`") && !told.contains("came into force since"), "{told}");
+    let told = policy(&ward, "ito", &["approve", "2"]).ok().out;
+    for words in ["version 3 came into force since", "nurses-tidy", "`activation` changed", "`[facility]`"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[tokio::test]
+async fn a_proposed_version_cannot_name_a_history_of_its_own() {
+    let ward = Ward::open_with(|plan| plan.set("policy", "activation = \"two-people\"")).await;
+    let elsewhere = wider(ward.hospital.plan()).set("gateway", "state_dir = \"elsewhere\"");
+    ward.hospital.folder().write("proposed.toml", elsewhere.text());
+    let before = file(&ward);
+    let told = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "x"]);
+    assert!(told.code == Some(64) && told.err.contains("state_dir"), "{}", told.err);
+    assert_eq!(file(&ward), before);
+    assert!(!ward.hospital.folder().join("elsewhere").exists());
+}
+
+/// Five doctors: denials of fewer people are nobody's alarm.
+async fn doctors(ward: &Ward) -> Vec<Session> {
+    let mut doctors = Vec::new();
+    for number in 0..5 {
+        let login = format!("doctor-{number}");
+        let hosts = &["emr"];
+        doctors.push(Session::open_with(&ward.hospital, &login, &["doctor"], Some(&ward.terminal), hosts).await);
+    }
+    doctors
+}
+
+/// All of them ask for the same.
+async fn all_ask(ward: &Ward, doctors: &[Session], status: Option<u16>) {
+    for _ in 0..3 {
+        for doctor in doctors {
+            let answer = ward.caller.ask(Ask::new("GET", "emr", "/a").signed_in(doctor)).await;
+            if let Some(status) = status {
+                answer.expect(status);
+            }
+        }
+    }
+}
+
+const CLOSED: &str =
+    "[[rule]]\nid = \"closed\"\neffect = \"forbid\"\nroles = [\"doctor\"]\napps = \"all\"\nactions = \"all\"";
+
+async fn gives(ward: &Ward, status: u16) {
+    let ask = async || (ward.caller.ask(ward.get("/a")).await.status == status).then_some(());
+    eventually("the other answer", ask).await;
+}
+
+#[tokio::test]
+async fn a_return_that_fails_is_an_alarm_and_is_tried_again() {
+    let ward = Ward::open_with(|plan| plan.set("policy", "return_when_denials_rise = 3.0")).await;
+    let doctors = doctors(&ward).await;
+    all_ask(&ward, &doctors, Some(200)).await;
+    let folder = ward.hospital.folder();
+    std::fs::copy(folder.join("wild.pem"), folder.join("newer.pem")).unwrap();
+    assert!(file(&ward).contains("\"wild.pem\""));
+    folder.write("sekimori.toml", file(&ward).replace("\"wild.pem\"", "\"newer.pem\"") + "\n" + CLOSED + "\n");
+    gives(&ward, 403).await;
+    // The version before names what is gone.
+    std::fs::rename(folder.join("wild.pem"), folder.join("away.pem")).unwrap();
+    all_ask(&ward, &doctors, Some(403)).await;
+    let alarm = async || {
+        let metrics = operations(&ward.hospital, "/metrics").await.expect(200).text();
+        metrics.contains("sekimori_config_alarm 1").then_some(())
+    };
+    eventually("the alarm", alarm).await;
+    ward.caller.ask(ward.get("/a")).await.expect(403);
+    std::fs::rename(folder.join("away.pem"), folder.join("wild.pem")).unwrap();
+    gives(&ward, 200).await;
+}
+
+#[tokio::test]
 async fn where_denials_jump_the_gateway_goes_back_by_itself_and_stays_there() {
     let mut ward = Ward::open_with(|plan| plan.set("policy", "return_when_denials_rise = 3.0")).await;
+    let doctors = doctors(&ward).await;
     for _ in 0..20 {
         ward.caller.ask(ward.get("/a")).await.expect(200);
     }
-    let forbid =
-        "[[rule]]\nid = \"closed\"\neffect = \"forbid\"\nroles = [\"doctor\"]\napps = \"all\"\nactions = \"all\"";
-    ward.hospital.folder().write("sekimori.toml", ward.hospital.plan().clone().block(forbid).text());
-    let gives = async |ward: &Ward, status: u16| {
-        let ask = async || (ward.caller.ask(ward.get("/a")).await.status == status).then_some(());
-        eventually("the other answer", ask).await;
-    };
+    all_ask(&ward, &doctors, Some(200)).await;
+    ward.hospital.folder().write("sekimori.toml", ward.hospital.plan().clone().block(CLOSED).text());
     gives(&ward, 403).await;
-    for _ in 0..12 {
-        ward.caller.ask(ward.get("/a")).await;
+    // One person alone undoes nothing, however often they ask.
+    for _ in 0..40 {
+        ward.caller.ask(ward.get("/a")).await.expect(403);
     }
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    ward.caller.ask(ward.get("/a")).await.expect(403);
+    all_ask(&ward, &doctors, None).await;
     gives(&ward, 200).await;
     let returned = async || ward.hospital.records().with("ev", "policy-returned").all().first().cloned();
     let returned = eventually("the record", returned).await;
@@ -188,7 +277,5 @@ async fn where_denials_jump_the_gateway_goes_back_by_itself_and_stays_there() {
     // Whoever insists has it.
     policy(&ward, "sato", &["activate", "sekimori.toml", "--why", "閉鎖"]).ok();
     gives(&ward, 403).await;
-    for _ in 0..12 {
-        ward.caller.ask(ward.get("/a")).await.expect(403);
-    }
+    all_ask(&ward, &doctors, Some(403)).await;
 }
