@@ -1,6 +1,9 @@
 //! An app that cannot be patched stands behind a shield: only what it needs reaches it, and what comes back is strict.
 
-use tests::{Answer, Ask, Plan, Upstream, empty, full};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::Frame;
+use tests::{Answer, Ask, Plan, Upstream, empty, fed, full};
 
 use crate::stream::handshake;
 use crate::ward::Ward;
@@ -8,7 +11,7 @@ use crate::ward::Ward;
 const SHIELD: &str = r#"
 [app.shield]
 methods = ["GET", "HEAD", "POST"]
-paths = ["/forms/*", "/headers/*", "/save/*", "/socket/*"]
+paths = ["/forms/*", "/headers/*", "/save/*", "/bytes/*", "/socket/*"]
 content_types = ["application/x-www-form-urlencoded", "image/*"]
 body_max = "1KiB"
 no_store = true
@@ -95,6 +98,35 @@ async fn what_a_browser_would_save_is_not_handed_out() {
     ward.caller.ask(ward.get("/save/patients.csv")).await.expect_problem(403, "download-forbidden");
     let closing = ward.closing("/save/patients.csv").await;
     assert_eq!((&closing["end"], &closing["st"]), (&"refused".into(), &403.into()), "{closing}");
+    // The app does not say what these are.
+    ward.caller.ask(ward.get("/bytes/10")).await.expect_problem(403, "download-forbidden");
+    ward.caller.ask(ward.get("/bytes/0")).await.expect(200);
+    ward.caller.ask(ward.ask("HEAD", "/bytes/10")).await.expect(200);
+}
+
+#[tokio::test]
+async fn no_trailers_reach_it() {
+    for (shield, came) in [("", "1"), ("[app.shield]\nstrict_headers = true", "")] {
+        for http2 in [false, true] {
+            let (app, protocol) =
+                if http2 { (Upstream::http2(), "protocol = \"http2\"\n") } else { (Upstream::http1(), "") };
+            let plan = Plan::new().app("emr", app.address(), &format!("{protocol}{shield}"));
+            let ward = Ward::around(app, plan).await;
+            let (sender, body) = fed();
+            sender.send(Frame::data(Bytes::from_static(b"ping"))).await.unwrap();
+            let mut trailers = HeaderMap::new();
+            trailers.insert("x-asked", HeaderValue::from_static("1"));
+            sender.send(Frame::trailers(trailers)).await.unwrap();
+            drop(sender);
+            let ask =
+                ward.ask("POST", "/trailers/1").header("content-type", "application/grpc").header("te", "trailers");
+            let answer = ward.caller.http2("emr").await.answer(ask.body(body)).await.expect(200);
+            assert_eq!(answer.text(), "ping");
+            assert_eq!(answer.trailers["grpc-status"], "0");
+            let echoed = answer.trailers.get("x-asked").map_or("", |value| value.to_str().unwrap());
+            assert_eq!(echoed, came, "http2 {http2}, {shield}");
+        }
+    }
 }
 
 #[tokio::test]

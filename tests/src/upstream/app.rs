@@ -145,7 +145,7 @@ async fn trailers(request: Request<Incoming>) -> Response<Payload> {
     });
     let mut response = Response::new(body);
     response.headers_mut().insert("content-type", HeaderValue::from_static("application/grpc"));
-    response.headers_mut().insert("trailer", HeaderValue::from_static("grpc-status"));
+    response.headers_mut().insert("trailer", HeaderValue::from_static("grpc-status, x-asked"));
     response
 }
 
