@@ -2,6 +2,8 @@
 //! stream and a download of one gibibyte within one second, and none of them abruptly.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use http_body_util::BodyExt;
@@ -39,6 +41,8 @@ struct Open {
     events: Incoming,
     /// How it ended, and how many bytes came.
     download: JoinHandle<(io::Result<()>, u64)>,
+    /// Whether it takes its time.
+    slowly: Arc<AtomicBool>,
     /// The same over HTTP/2, whose connection goes on.
     second: Incoming,
     connection: tests::Http2,
@@ -53,12 +57,15 @@ impl Open {
         let connection = ward.caller.http2("emr").await;
         let mut second = connection.send(ward.get(&format!("/bytes/{GIBIBYTE}"))).await.unwrap().into_body();
         second.frame().await.unwrap().unwrap();
-        Self { socket, events, download: download(ward).await, second, connection }
+        let slowly = Arc::new(AtomicBool::new(true));
+        let download = download(ward, Arc::clone(&slowly)).await;
+        Self { socket, events, download, slowly, second, connection }
     }
 }
 
-/// Takes a gibibyte slowly, on a bare connection, so that its very end is seen.
-async fn download(ward: &Ward) -> JoinHandle<(io::Result<()>, u64)> {
+/// Takes a gibibyte slowly, on a bare connection, so that its very end is seen. It hurries once it is told to: what lies
+/// in the sockets' buffers by then, some megabytes, is not the gateway's to take back.
+async fn download(ward: &Ward, slowly: Arc<AtomicBool>) -> JoinHandle<(io::Result<()>, u64)> {
     let mut stream = ward.caller.connect("emr", &[b"http/1.1"]).await.unwrap();
     let ask = format!("GET /bytes/{GIBIBYTE} HTTP/1.1\r\nHost: emr.hospital.test\r\nCookie: {}\r\n\r\n", ward.cookie());
     stream.write_all(ask.as_bytes()).await.unwrap();
@@ -75,7 +82,9 @@ async fn download(ward: &Ward) -> JoinHandle<(io::Result<()>, u64)> {
                 Ok(more) => bytes += more as u64,
                 Err(error) => return (Err(error), bytes),
             }
-            tokio::time::sleep(Duration::from_millis(2)).await;
+            if slowly.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
         }
     })
 }
@@ -85,6 +94,7 @@ async fn ends_what_is_open(ward: &Ward, change: impl AsyncFnOnce(&Ward), why: &[
     let mut open = Open::all(ward).await;
     change(ward).await;
     let changed = Instant::now();
+    open.slowly.store(false, Ordering::Relaxed);
     assert_eq!(end_of(open.socket).await, Some(1008), "1008 says: policy (RFC 6455 section 7.4.1)");
     within(IN_TIME, "the end of the events", async {
         while let Some(event) = open.events.frame().await {
