@@ -154,6 +154,7 @@ fn index(apps: &[AppFacts], statements: &[Statement]) -> Index {
 }
 
 fn compile_row(rule: &Rule, validator: &Validator, marks: &Marks) -> Result<Statement, PolicyProblem> {
+    let rule = &rule.led_around_by_no_slash();
     let problem = |reason: String| PolicyProblem {
         place: PolicyPlace::Rule(rule.id.clone()),
         reason,

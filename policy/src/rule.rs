@@ -188,6 +188,18 @@ pub struct Hours {
     pub to_minute: u16,
 }
 
+impl Rule {
+    /// The same, where a rule that forbids a path forbids it with and without a slash at the end: most servers read both
+    /// as one. What permits stays as it is written.
+    pub(crate) fn led_around_by_no_slash(&self) -> Self {
+        let mut rule = self.clone();
+        if self.effect == Effect::Forbid {
+            rule.paths.extend(self.paths.iter().filter_map(PathPattern::with_other_end));
+        }
+        rule
+    }
+}
+
 /// A path with `*` for any run of characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathPattern(String);
@@ -205,6 +217,15 @@ impl PathPattern {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same with a slash at the end, or without the one it has; nothing where that makes no difference.
+    fn with_other_end(&self) -> Option<Self> {
+        match self.0.strip_suffix('/') {
+            Some("") => None,
+            Some(without) => Some(Self(without.to_owned())),
+            None => (!self.0.ends_with('*')).then(|| Self(format!("{}/", self.0))),
+        }
     }
 
     /// Whether the path fits.
@@ -260,5 +281,19 @@ mod tests {
         assert!(check("/a*b*c", "/a-b-b-c"));
         assert!(!check("/a", "/ab"));
         assert!(check("/*", "/"));
+    }
+
+    #[test]
+    fn a_slash_at_the_end_leads_around_no_rule_that_forbids() {
+        let paths_of = |effect| {
+            let paths = ["/a", "/b/", "/c*", "/"].map(|path| PathPattern::parse(path).unwrap()).to_vec();
+            let rule = crate::fixtures::rule_with("r", |rule| {
+                rule.effect = effect;
+                rule.paths = paths;
+            });
+            rule.led_around_by_no_slash().paths.iter().map(|path| path.as_str().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(paths_of(Effect::Permit), ["/a", "/b/", "/c*", "/"]);
+        assert_eq!(paths_of(Effect::Forbid), ["/a", "/b/", "/c*", "/", "/a/", "/b"]);
     }
 }
