@@ -22,6 +22,8 @@ const SHARDS: usize = 64;
 /// The most people (by rule) that are counted at once, and the most patients of all of them, in one part.
 const COUNTED_MAX: usize = if cfg!(test) { 64 } else { 1_024 };
 const PATIENTS_MAX: usize = 16_384;
+/// How often a full part is gone through at most, in seconds.
+const SWEEP_EVERY: i64 = 10;
 
 /// Who is counted, by which rule.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
@@ -77,6 +79,10 @@ impl Requests {
 struct Shard {
     counts: HashMap<Key, Count>,
     patients: usize,
+    /// When it was last gone through because it was full: that takes time, so not for every request.
+    swept_at: Option<i64>,
+    /// When the operator was last told that nobody new can be counted.
+    full_told_at: Option<i64>,
 }
 
 /// All counts of this process.
@@ -135,12 +141,18 @@ impl Counts {
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let now = at.unix_seconds();
         let patients_full = shard.patients >= PATIENTS_MAX;
-        if shard.counts.len() >= COUNTED_MAX || patients_full {
+        let swept = shard.swept_at.is_some_and(|swept| (swept..swept + SWEEP_EVERY).contains(&now));
+        if (shard.counts.len() >= COUNTED_MAX || patients_full) && !swept {
+            shard.swept_at = Some(now);
             shard.forget_before(now - HOUR);
         }
         if shard.counts.len() >= COUNTED_MAX && !shard.counts.contains_key(&key) {
             // Nobody new can be counted, so nobody new is within their bounds.
-            return beyond(caps.beyond, true);
+            let is_news = shard.full_told_at.is_none_or(|told| told <= now - HOUR);
+            if is_news {
+                shard.full_told_at = Some(now);
+            }
+            return beyond(caps.beyond, is_news);
         }
         let room = PATIENTS_MAX.saturating_sub(shard.patients);
         let count = shard.counts.entry(key).or_insert_with(|| Count::new(now));
@@ -340,6 +352,12 @@ mod tests {
         assert!(refused >= number / 4, "{refused} of {number}");
         assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().counts.len() <= COUNTED_MAX));
         assert_eq!(ask(number + 1, HOUR + 1), Said::Within, "an hour later there is room again");
+        let alarm = caps(1, 0, Beyond::Alarm);
+        let counts = Counts::default();
+        let told =
+            (0..number).map(|person| counts.count_one(&alarm, key(&format!("u-{person}")), None, None, second(0)));
+        let news = told.filter(|said| *said == Said::Alarm { is_news: true }).count();
+        assert!(news <= SHARDS, "{news} times the operator is told the same");
         counts.prune(second(3 * HOUR));
         assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().counts.is_empty()));
     }
