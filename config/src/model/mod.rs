@@ -1,0 +1,32 @@
+//! What a valid configuration is, after reading: every value parsed, every default filled in, every file named in it
+//! that holds a secret or a policy read. Nothing here can be wrong any more. A file an idea.
+
+mod app;
+mod audit;
+mod config;
+mod device;
+mod expected;
+mod facility;
+mod limits;
+mod listener;
+mod operations;
+mod people;
+mod provider;
+mod rule_set;
+mod session;
+mod upstream;
+
+pub use app::{App, IdentityField, OnLogFailure};
+pub use audit::Audit;
+pub use config::{Activation, Config, SourceText};
+pub use device::{DeviceTrust, PostureSource};
+pub use expected::{Claim, PolicyTest, Statement};
+pub use facility::{Facility, Names};
+pub use limits::Limits;
+pub use listener::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
+pub use operations::Operations;
+pub use people::{Authenticator, Directory, Passkeys};
+pub use provider::{Outage, Provider, SecondFactor};
+pub use rule_set::RuleSet;
+pub use session::{OnSwitch, SessionSpan, SessionSpans};
+pub use upstream::{HostHeader, Scheme, Upstream, UpstreamProtocol, UpstreamTls};
