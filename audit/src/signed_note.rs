@@ -89,9 +89,12 @@ impl std::fmt::Debug for Signer {
 }
 
 impl Signer {
+    /// Its file among the keys of the node.
+    pub(crate) const FILE: &str = "audit-signing.key";
+
     /// Reads the key of this node, or makes one where there is none.
     pub(crate) fn open_or_create(key_dir: &Path, name: &str) -> Result<Self, LogProblem> {
-        let file = key_dir.join("audit-signing.key");
+        let file = key_dir.join(Self::FILE);
         let problem = |reason: &str| LogProblem::Key { place: file.display().to_string(), reason: reason.to_owned() };
         let document = match std::fs::read(&file) {
             Ok(bytes) => bytes,
