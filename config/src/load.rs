@@ -13,7 +13,7 @@ use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, certificate, class, console, devices, directory, expect, facility, gateway, limits, listener,
+    app, audit, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits, listener,
     operations, outage, passkeys, policy as cedar, posture, provider, roles, rule, rule_set, sessions, statements,
     upstream,
 };
@@ -111,8 +111,15 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         state_dir: gateway.state_dir.as_deref().unwrap_or(Path::new("/")),
         login_host: gateway.login_host.as_ref(),
     };
-    let audit = root.section("audit").and_then(|table| audit::read(&table, &around));
     let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();
+    let no_upstream = upstream::NoUpstream {
+        forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
+        listeners: &addresses,
+    };
+    let of_audit = root.section("audit");
+    let of_feeds = feed::Around { files, no_upstream: &no_upstream };
+    let feeds = of_audit.as_ref().and_then(|table| feed::read(table, &of_feeds));
+    let audit = of_audit.and_then(|table| audit::read(&table, &around));
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
     let around = app::Around {
         files,
@@ -121,10 +128,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
             (gateway.portal_host.as_ref(), "portal_host"),
             (console_host.flatten(), "console_host"),
         ],
-        no_upstream: upstream::NoUpstream {
-            forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
-            listeners: &addresses,
-        },
+        no_upstream,
         has_spool: audit.as_ref().is_none_or(|audit| audit.emergency_spool.is_some()),
         declared: &declared,
     };
@@ -205,6 +209,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         statements,
         shadow,
         audit: audit?,
+        feeds: feeds?,
         limits: limits?,
         operations: operations?,
         activation: of_policy.as_ref()?.activation,

@@ -77,7 +77,7 @@ pub use lint::{About, Around, Finding, Flaw, lint};
 pub use matrix::{AppTable, Cell, Entry, Line, Lines, Matrix, NeverBecause, Reading, Subject};
 pub use methods::{Aaguid, Methods, SignInMethod};
 pub use name::{
-    AppId, DeviceId, GrantId, InfoClass, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId,
+    AppId, DeviceId, FeedId, GrantId, InfoClass, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId,
     Revision, RoleId, RuleId, RuleSetId, StatementId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};

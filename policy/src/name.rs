@@ -108,6 +108,8 @@ names! {
     PostureName;
     /// A system that reports the condition of devices.
     PostureSourceId;
+    /// A receiver of the hospital's own that the access log is told to.
+    FeedId;
     /// One loaded version of configuration and policy; in every record.
     Revision;
 }

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Limits, Listener, Names, Operations, Outage,
+    App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, Names, Operations, Outage,
     Passkeys, PolicyTest, PostureSource, Provider, RuleSet, SessionSpans, Statement,
 };
 
@@ -71,6 +71,8 @@ pub struct Config {
     pub shadow: Option<PathBuf>,
     /// The access log.
     pub audit: Audit,
+    /// Receivers that the access log is told to; may be empty.
+    pub feeds: Vec<Feed>,
     /// Bounds on everything a stranger can send.
     pub limits: Limits,
     /// Health, metrics and diagnostics.

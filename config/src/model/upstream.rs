@@ -25,7 +25,7 @@ pub enum Scheme {
 }
 
 /// TLS towards upstreams.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct UpstreamTls {
     /// The CA that signed the upstream's certificate; the system's roots where absent.
     pub ca_file: Option<PathBuf>,

@@ -11,6 +11,7 @@ pub(crate) mod devices;
 pub(crate) mod directory;
 pub(crate) mod expect;
 pub(crate) mod facility;
+pub(crate) mod feed;
 pub(crate) mod gateway;
 pub(crate) mod header;
 pub(crate) mod hours;

@@ -11,6 +11,7 @@ use crate::walk::{Table, Value};
 use crate::{CertificateFiles, Scheme, Upstream, UpstreamTls};
 
 /// Where no upstream may stand.
+#[derive(Clone, Copy)]
 pub(crate) struct NoUpstream<'a> {
     /// Networks the hospital ruled out (requirement R-07).
     pub(crate) forbidden: &'a [IpNet],
@@ -49,7 +50,7 @@ pub(crate) fn read(value: &Value<'_>, no_upstream: &NoUpstream<'_>) -> Option<Up
     Some(Upstream { scheme, host, port })
 }
 
-fn refuse_place(value: &Value<'_>, address: SocketAddr, no_upstream: &NoUpstream<'_>) -> Option<()> {
+pub(crate) fn refuse_place(value: &Value<'_>, address: SocketAddr, no_upstream: &NoUpstream<'_>) -> Option<()> {
     if let Some(network) = no_upstream.forbidden.iter().find(|network| network.contains(&address.ip())) {
         return value.wrong(
             format!("`{}` lies in `{network}`, where `forbidden_upstreams` allows no upstream", address.ip()),

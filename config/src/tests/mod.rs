@@ -2,6 +2,7 @@
 
 mod between;
 mod expect;
+mod feed;
 mod files;
 mod golden;
 mod mistakes;
