@@ -93,6 +93,12 @@ fn open(directory: &std::path::Path) -> Log {
         open_accesses_max: 100_000,
         emergency_spool: None,
         free_bytes_min: 0,
+        segment_age_max: Duration::from_secs(86_400),
+        archive: false,
+        size_bytes_max: None,
+        keep: Duration::ZERO,
+        delete_after: None,
+        encryption: None,
     };
     let facility = config::Facility { name: "bench".into(), code: None };
     Log::open(&config, &facility, directory, clock()).unwrap().0

@@ -13,7 +13,7 @@ use crate::open_count::OpenCount;
 use crate::round::Place;
 use crate::segment::{self, Segment};
 use crate::tail::Tail;
-use crate::{LogProblem, disk, line};
+use crate::{LogProblem, disk, kernel_clock, line};
 
 /// Room for the line that begins a segment.
 const HEADER_BYTES: usize = 1_024;
@@ -123,7 +123,8 @@ impl Appender {
         if self.bytes == 0 {
             let mut header = Vec::with_capacity(HEADER_BYTES);
             let since = self.open.since(self.segment.first);
-            line::segment(&mut header, self.shape.clock.now(), &self.shape.origin, &self.shape.facility, since);
+            let whose = (self.shape.origin.as_str(), &self.shape.facility);
+            line::segment(&mut header, self.shape.clock.now(), whose, since, &kernel_clock());
             line::push_line(&mut self.tail.text, next, &header);
             next += 1;
         }

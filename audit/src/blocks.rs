@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Read as _;
-use std::path::Path;
+use std::sync::Arc;
 
 use policy::Timestamp;
 
+use crate::archive::Archive;
 use crate::search::{earliest_line, moment};
-use crate::segment::Segment;
-use crate::{LogProblem, segment};
+use crate::segment::{Form, Segment};
+use crate::{LogProblem, Reader};
 
 /// How much is read at once; a line of ours is far shorter.
 const BLOCK_BYTES: usize = 4 * 1024 * 1024;
@@ -17,12 +18,19 @@ const BLOCK_BYTES: usize = 4 * 1024 * 1024;
 /// The lines of a log, oldest first, in blocks of whole lines. What is just being written is left out.
 #[derive(Debug)]
 pub struct Blocks {
+    reader: Reader,
     segments: VecDeque<Segment>,
     open: Option<Open>,
 }
 
 #[derive(Debug)]
-struct Open {
+enum Open {
+    Plain(Plain),
+    Archived { archive: Arc<Archive>, next: usize },
+}
+
+#[derive(Debug)]
+struct Plain {
     segment: Segment,
     file: File,
     /// What was read of a line whose end is in the next block.
@@ -34,46 +42,72 @@ impl Blocks {
     ///
     /// # Errors
     /// [`LogProblem`] where the log cannot be read.
-    pub fn since(dir: &Path, since: Timestamp) -> Result<Self, LogProblem> {
-        let mut segments = VecDeque::from(segment::list(dir)?);
+    pub fn since(log: impl Into<Reader>, since: Timestamp) -> Result<Self, LogProblem> {
+        let reader = log.into();
+        let mut segments = VecDeque::from(reader.look_again()?);
         let earliest = earliest_line(since);
         while let Some(next) = segments.get(1) {
-            let begins_later = first_moment(next)?.is_none_or(|at| at >= earliest);
+            let begins_later = first_moment(&reader, next)?.is_none_or(|at| at >= earliest);
             if begins_later {
                 break;
             }
             segments.pop_front();
         }
-        Ok(Self { segments, open: None })
+        Ok(Self { reader, segments, open: None })
     }
 
     /// The next block: lines, each with its newline.
     ///
     /// # Errors
-    /// [`LogProblem`] where the log cannot be read.
+    /// [`LogProblem`] where the log cannot be read; [`LogProblem::Damaged`] for one block that is not as it was: the
+    /// next call goes on behind it.
     pub fn next_block(&mut self) -> Result<Option<Vec<u8>>, LogProblem> {
         loop {
             let mut open = match self.open.take() {
                 Some(open) => open,
                 None => match self.segments.pop_front() {
-                    Some(segment) => Open::new(segment)?,
+                    Some(segment) => Open::new(&self.reader, segment)?,
                     None => return Ok(None),
                 },
             };
-            if let Some(block) = open.next_block()? {
+            let block = open.next_block();
+            if !matches!(block, Ok(None)) {
                 self.open = Some(open);
-                return Ok(Some(block));
+                return block;
             }
         }
     }
 }
 
 impl Open {
-    fn new(segment: Segment) -> Result<Self, LogProblem> {
-        let file = File::open(&segment.path).map_err(|error| LogProblem::disk(&segment.path, &error))?;
-        Ok(Self { segment, file, rest: Vec::new() })
+    fn new(reader: &Reader, segment: Segment) -> Result<Self, LogProblem> {
+        if segment.form == Form::Plain {
+            match File::open(&segment.path) {
+                Ok(file) => return Ok(Self::Plain(Plain { segment, file, rest: Vec::new() })),
+                // It was archived a moment ago.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(LogProblem::disk(&segment.path, &error)),
+            }
+        }
+        let segment = Segment::of(reader.directory(), segment.first, Form::Archived);
+        Ok(Self::Archived { archive: reader.archive(&segment)?, next: 0 })
     }
 
+    fn next_block(&mut self) -> Result<Option<Vec<u8>>, LogProblem> {
+        match self {
+            Self::Plain(plain) => plain.next_block(),
+            Self::Archived { archive, next } => {
+                if *next >= archive.blocks() {
+                    return Ok(None);
+                }
+                *next += 1;
+                archive.block(*next - 1).map(Some)
+            }
+        }
+    }
+}
+
+impl Plain {
     fn next_block(&mut self) -> Result<Option<Vec<u8>>, LogProblem> {
         loop {
             let mut block = std::mem::take(&mut self.rest);
@@ -93,7 +127,11 @@ impl Open {
 }
 
 /// The moment of a segment's first line, as it is written.
-fn first_moment(segment: &Segment) -> Result<Option<String>, LogProblem> {
+fn first_moment(reader: &Reader, segment: &Segment) -> Result<Option<String>, LogProblem> {
+    if segment.form == Form::Archived {
+        let began = reader.archive(segment)?.index.began.clone();
+        return Ok(Some(began).filter(|began| !began.is_empty()));
+    }
     let mut lines = segment.lines(0)?;
     let Some(first) = lines.next()? else { return Ok(None) };
     Ok(std::str::from_utf8(first.text).ok().and_then(moment).map(str::to_owned))
@@ -102,6 +140,7 @@ fn first_moment(segment: &Segment) -> Result<Option<String>, LogProblem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment;
     use crate::testing::Folder;
 
     fn line(second: u8) -> String {

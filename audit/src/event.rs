@@ -95,11 +95,21 @@ pub enum Event {
     LogRead,
     /// The log was put in order after the gateway had died.
     Recovered,
+    /// A segment of the log is about to be deleted, because all its lines are older than they are to be kept.
+    SegmentDeleted,
+    /// The log, or its disk, came to 70, 85 or 95 percent, or back below.
+    LogCapacity,
+    /// The kernel says that its clock is kept at true time again.
+    ClockSynchronised,
+    /// The kernel says that nothing keeps its clock at true time.
+    ClockUnsynchronised,
+    /// The clock was set: moments before and after cannot be compared.
+    ClockStepped,
 }
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 51] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -146,6 +156,11 @@ impl Event {
         Self::BadRequest,
         Self::LogRead,
         Self::Recovered,
+        Self::SegmentDeleted,
+        Self::LogCapacity,
+        Self::ClockSynchronised,
+        Self::ClockUnsynchronised,
+        Self::ClockStepped,
     ];
 
     /// Its code in the log.
@@ -198,6 +213,11 @@ impl Event {
             Self::BadRequest => "bad-request",
             Self::LogRead => "log-read",
             Self::Recovered => "recovered",
+            Self::SegmentDeleted => "segment-deleted",
+            Self::LogCapacity => "log-capacity",
+            Self::ClockSynchronised => "clock-synchronised",
+            Self::ClockUnsynchronised => "clock-unsynchronised",
+            Self::ClockStepped => "clock-stepped",
         }
     }
 }

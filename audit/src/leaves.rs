@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
+use crate::regrow::from_tiles;
 use crate::tree::{Hash, TILE_WIDTH, Tree};
 use crate::verify::Finding;
 use crate::{line, tile};
@@ -48,15 +49,18 @@ pub(crate) struct Leaves<'a> {
 }
 
 impl<'a> Leaves<'a> {
-    pub(crate) fn new(directory: &'a Path, size: u64) -> Self {
+    /// `first` is the number of the first line that lies in a plain segment: the tiles below it may be gone, and the
+    /// tree over them is that of the tiles above.
+    pub(crate) fn new(directory: &'a Path, first: u64, size: u64) -> Self {
+        let expected = first.min(size);
         Self {
             directory,
             size,
-            expected: 0,
+            expected,
             strange: Vec::new(),
             ahead: HashMap::new(),
-            tiles: 0,
-            tree: Some(Tree::default()),
+            tiles: expected / TILE_WIDTH as u64,
+            tree: from_tiles(directory, expected),
             changed: Vec::new(),
         }
     }

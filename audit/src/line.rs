@@ -10,7 +10,7 @@ use policy::{Aaguid, Access, Judged, Methods, Permit, Reason, Refused, RequestId
 
 use crate::json::{Object, push_number};
 use crate::people::People;
-use crate::{Note, Outcome};
+use crate::{ClockReading, Note, Outcome, upkeep};
 
 /// The longest line, in bytes: what an entry of a C2SP entry bundle can hold.
 pub(crate) const LINE_BYTES_MAX: usize = u16::MAX as usize;
@@ -186,13 +186,20 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
 }
 
 /// The body that begins a segment: whose log this is, and the segment from which accesses are still open.
-pub(crate) fn segment(out: &mut Vec<u8>, at: Timestamp, origin: &str, facility: &Facility, open_since: u64) {
+pub(crate) fn segment(
+    out: &mut Vec<u8>,
+    at: Timestamp,
+    (origin, facility): (&str, &Facility),
+    open_since: u64,
+    clock: &ClockReading,
+) {
     let mut line = Object::continued(out);
     line.moment("ts", at).word("ev", "segment").number("since", open_since);
     line.text("origin", origin).text("facility", &facility.name);
     if let Some(code) = &facility.code {
         line.text("code", code);
     }
+    upkeep::push_clock(&mut line, clock);
     line.end();
 }
 
@@ -378,7 +385,8 @@ mod tests {
         assert_eq!(whole_number(line.as_bytes()), Some(3));
         assert_eq!(whole_number(&line.as_bytes()[..line.len() - 1]), None, "torn");
         let facility = Facility { name: "病院".into(), code: None };
-        assert_eq!(gist(&whole(0, |out| segment(out, at, "o", &facility, 77))), Gist::Segment(77));
+        let clock = crate::kernel_clock();
+        assert_eq!(gist(&whole(0, |out| segment(out, at, ("o", &facility), 77, &clock))), Gist::Segment(77));
         assert_eq!(gist(&whole(0, |out| unknown(out, at, "abc"))), Gist::Close("abc"));
         assert_eq!(gist(&whole(0, |out| note(out, &Note::new(crate::Event::Started, at)))), Gist::Other);
     }

@@ -17,10 +17,11 @@ use crate::held::Count;
 use crate::line::{self, Gist};
 use crate::open_count::OpenCount;
 use crate::sealer::Sealer;
-use crate::segment::{self, Segment};
+use crate::reader::SegmentLines;
+use crate::segment::{self, Form, Segment};
 use crate::signed_note::{Signer, name_fits};
 use crate::spool::Spool;
-use crate::{LogProblem, Recovery, disk, regrow};
+use crate::{LogProblem, Reader, Recovery, deleted, disk, regrow};
 
 /// Opens the log up to the point where its threads can start.
 pub(crate) fn open(
@@ -39,8 +40,9 @@ pub(crate) fn open(
     let signed = last_checkpoint(directory, &signer, node_key_dir)?;
     publish_key(directory, &signer)?;
 
-    let segments = segment::list(directory)?;
-    let mut end = find_end(directory, &segments)?;
+    let reader: Reader = config.into();
+    let segments = reader.look_again()?;
+    let mut end = find_end(&reader, &segments)?;
     let signed_size = signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
     if end.next < signed_size {
         let reason = format!("{signed_size} lines were signed, but only {} are there", end.next);
@@ -48,7 +50,7 @@ pub(crate) fn open(
     }
     let torn_bytes = cut_torn(directory, &end)?;
     let disk = File::open(directory).map_err(|error| LogProblem::disk(directory, &error))?;
-    let grown = regrow::regrow(directory, &disk, &segments, &end, signed.as_ref())?;
+    let grown = regrow::regrow(&reader, &disk, &segments, &end, signed.as_ref())?;
 
     let spooled = Count::default();
     let shape = Shape {
@@ -136,17 +138,18 @@ impl End {
 }
 
 /// Reads the newest segment, and the older ones from which accesses may be open.
-fn find_end(directory: &Path, segments: &[Segment]) -> Result<End, LogProblem> {
-    let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(directory, 0));
-    let mut end = End { segment: newest, bytes: 0, next: 0, open: HashSet::new(), merged: None };
-    let since = segments.iter().rev().take(2).find_map(since).unwrap_or(0);
+fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
+    let begins = deleted::end(reader.directory())?;
+    let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(reader.directory(), begins));
+    let mut end = End { segment: newest, bytes: 0, next: begins, open: HashSet::new(), merged: None };
+    let since = segments.iter().rev().take(2).find_map(|segment| since(reader, segment)).unwrap_or(0);
     for segment in segments.iter().filter(|segment| segment.first >= since) {
         if end.bytes > 0 && segment.first != end.next {
             let reason = format!("begins with line {}, but line {} comes next", segment.first, end.next);
             return Err(LogProblem::damaged(&segment.path, reason));
         }
         (end.next, end.bytes) = (segment.first, 0);
-        let mut lines = segment.lines(0)?;
+        let (mut lines, _) = SegmentLines::open(reader, segment, segment.first)?;
         while let Some(raw) = lines.next()? {
             if !raw.ended || line::whole_number(raw.text) != Some(end.next) {
                 break;
@@ -156,12 +159,16 @@ fn find_end(directory: &Path, segments: &[Segment]) -> Result<End, LogProblem> {
             end.next += 1;
         }
     }
+    if end.segment.form == Form::Archived {
+        // Only where somebody removed the newest file: the log goes on in a new one.
+        (end.segment, end.bytes) = (Segment::new(reader.directory(), end.next), 0);
+    }
     Ok(end)
 }
 
 /// From which segment on accesses may be open, by the header of a segment.
-fn since(segment: &Segment) -> Option<u64> {
-    let mut lines = segment.lines(0).ok()?;
+fn since(reader: &Reader, segment: &Segment) -> Option<u64> {
+    let (mut lines, _) = SegmentLines::open(reader, segment, segment.first).ok()?;
     let header = lines.next().ok()??;
     match line::gist(std::str::from_utf8(header.text).ok()?) {
         Gist::Segment(since) => Some(since),

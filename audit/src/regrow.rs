@@ -7,24 +7,26 @@ use std::path::Path;
 use crate::checkpoint::Checkpoint;
 use crate::recover::End;
 use crate::sealer::Cursor;
-use crate::segment::Segment;
+use crate::reader::SegmentLines;
+use crate::segment::{self, Segment};
 use crate::tree::{FullTile, Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
-use crate::{LogProblem, disk, tile};
+use crate::{LogProblem, Reader, deleted, disk, tile};
 
 /// The tree over all lines, and where it ends in the files. It is checked against the checkpoint; only then are tiles
 /// changed, so that those of a log that was tampered with still tell where.
 pub(crate) fn regrow(
-    directory: &Path,
+    reader: &Reader,
     file_system: &File,
     segments: &[Segment],
     end: &End,
     signed: Option<&Checkpoint>,
 ) -> Result<(Tree, Cursor), LogProblem> {
+    let directory = reader.directory();
     let newest = signed.map_or(0, |signed| signed.size.min(end.segment.first));
     if let Some(tree) = from_tiles(directory, newest) {
         // Those of two segments at most.
         let mut lost = Vec::new();
-        let grown = grow(segments, end, signed, tree, &mut |full| {
+        let grown = grow(reader, segments, end, signed, tree, &mut |full| {
             lost.extend((!is_kept(directory, &full, signed)).then_some(full));
             Ok(())
         })?;
@@ -37,9 +39,13 @@ pub(crate) fn regrow(
         let signed_size = signed.map_or(0, |signed| signed.size);
         LogProblem::damaged(directory, format!("the first {signed_size} lines are not those that were signed"))
     };
-    grow(segments, end, signed, Tree::default(), &mut |_| Ok(()))?.ok_or_else(unfit)?;
-    let grown = grow(segments, end, signed, Tree::default(), &mut |full| {
-        if is_kept(directory, &full, signed) { Ok(()) } else { write(directory, &full) }
+    let archived = segment::archived_end(segments);
+    let kept = deleted::read(directory)?.map(|deleted| deleted.tree).unwrap_or_default();
+    grow(reader, segments, end, signed, kept.clone(), &mut |_| Ok(()))?.ok_or_else(unfit)?;
+    let grown = grow(reader, segments, end, signed, kept, &mut |full| {
+        // The lowest tiles of archived lines are not kept.
+        let is_gone = full.level == 0 && (full.index + 1) * TILE_WIDTH as u64 <= archived;
+        if is_gone || is_kept(directory, &full, signed) { Ok(()) } else { write(directory, &full) }
     })?;
     keep(directory, file_system, true)?;
     grown.ok_or_else(unfit)
@@ -67,8 +73,9 @@ fn keep(directory: &Path, file_system: &File, made: bool) -> Result<(), LogProbl
     disk::sync_file_system(file_system).map_err(|error| LogProblem::disk(&directory.join("tile"), &error))
 }
 
-/// The tree of the full lowest tiles below `size`; `None` where one that it needs is missing.
-fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
+/// The tree over the lines before `size`, up to a whole number of lowest tiles; `None` where a tile that it needs is
+/// missing. The hash of a tile that is gone stands in the one above it.
+pub(crate) fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
     let width = TILE_WIDTH as u64;
     let mut levels: Vec<Vec<Hash>> = vec![Vec::new()];
     let mut tiles = size / width;
@@ -77,8 +84,17 @@ fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
             break;
         }
         let first = tiles - tiles % width;
+        let mut above = None;
         let row: Option<Vec<Hash>> = (first..tiles)
-            .map(|index| tile::read(directory, level, index, TILE_WIDTH).map(|hashes| perfect_root(&hashes)))
+            .map(|index| {
+                let own = tile::read(directory, level, index, TILE_WIDTH).map(|hashes| perfect_root(&hashes));
+                own.or_else(|| {
+                    let wide = usize::try_from(tiles % width).unwrap_or(0);
+                    let row: &Option<Vec<Hash>> =
+                        above.get_or_insert_with(|| tile::read_wide(directory, level + 1, tiles / width, wide));
+                    row.as_ref()?.get(usize::try_from(index - first).ok()?).copied()
+                })
+            })
             .collect();
         levels.push(row?);
         tiles /= width;
@@ -88,6 +104,7 @@ fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
 
 /// Adds the lines after the tree, and hands on the tiles that become full; `None` where it does not have the signed root at the signed size.
 fn grow(
+    reader: &Reader,
     segments: &[Segment],
     end: &End,
     signed: Option<&Checkpoint>,
@@ -103,8 +120,7 @@ fn grow(
     let mut full = Vec::new();
     for segment in segments.iter().skip(newest_before) {
         cursor = Cursor { segment: segment.first, byte: 0 };
-        let mut number = segment.first;
-        let mut lines = segment.lines(0)?;
+        let (mut lines, mut number) = SegmentLines::open(reader, segment, tree.size())?;
         while number < end.next {
             let Some(raw) = lines.next()?.filter(|raw| raw.ended) else { break };
             if number == tree.size() {

@@ -2,15 +2,14 @@
 //! a page may ask.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use policy::{Timestamp, UtcOffset};
 
 use crate::line::LINE_BYTES_MAX;
-use crate::segment::Segment;
-use crate::{LogProblem, segment};
+use crate::segment::{Form, Segment};
+use crate::{LogProblem, Reader};
 
 /// How much is read at once.
 const BLOCK_BYTES: u64 = 256 * 1024;
@@ -41,7 +40,12 @@ pub struct FoundLines {
 ///
 /// # Errors
 /// [`LogProblem`] where the log cannot be read.
-pub fn search(dir: &Path, search: Search, wanted: impl FnMut(&str) -> bool) -> Result<FoundLines, LogProblem> {
+pub fn search(
+    log: impl Into<Reader>,
+    search: Search,
+    wanted: impl FnMut(&str) -> bool,
+) -> Result<FoundLines, LogProblem> {
+    let reader = log.into();
     let mut looking = Looking {
         since: key(search.since),
         stop: earliest_line(search.since),
@@ -50,8 +54,8 @@ pub fn search(dir: &Path, search: Search, wanted: impl FnMut(&str) -> bool) -> R
         wanted,
         found: FoundLines::default(),
     };
-    for segment in segment::list(dir)?.into_iter().rev() {
-        match looking.segment(&segment)? {
+    for segment in reader.look_again()?.into_iter().rev() {
+        match looking.segment(&reader, &segment)? {
             Then::GoOn => {}
             Then::Enough => {
                 looking.found.is_whole = true;
@@ -85,9 +89,22 @@ struct Looking<W> {
 
 impl<W: FnMut(&str) -> bool> Looking<W> {
     /// Reads a segment from its end to its beginning.
-    fn segment(&mut self, segment: &Segment) -> Result<Then, LogProblem> {
+    fn segment(&mut self, reader: &Reader, segment: &Segment) -> Result<Then, LogProblem> {
+        match segment.form {
+            Form::Plain => match File::open(&segment.path) {
+                Ok(file) => self.plain(segment, &file),
+                // It was archived a moment ago.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    self.archived(reader, &Segment::of(reader.directory(), segment.first, Form::Archived))
+                }
+                Err(error) => Err(LogProblem::disk(&segment.path, &error)),
+            },
+            Form::Archived => self.archived(reader, segment),
+        }
+    }
+
+    fn plain(&mut self, segment: &Segment, file: &File) -> Result<Then, LogProblem> {
         let problem = |error: std::io::Error| LogProblem::disk(&segment.path, &error);
-        let mut file = File::open(&segment.path).map_err(problem)?;
         let mut end = file.metadata().map_err(problem)?.len();
         // What was read so far of the line that begins before the block; at first what no newline has ended yet.
         let mut rest: Option<Vec<u8>> = None;
@@ -98,8 +115,7 @@ impl<W: FnMut(&str) -> bool> Looking<W> {
             let length = BLOCK_BYTES.min(end).min(self.bytes_left);
             let start = end - length;
             let mut block = vec![0; usize::try_from(length).unwrap_or(0)];
-            file.seek(SeekFrom::Start(start)).map_err(problem)?;
-            file.read_exact(&mut block).map_err(problem)?;
+            file.read_exact_at(&mut block, start).map_err(problem)?;
             self.bytes_left -= length;
             let is_last_block = rest.is_none();
             let after = rest.take().unwrap_or_default();
@@ -108,6 +124,30 @@ impl<W: FnMut(&str) -> bool> Looking<W> {
                 return Ok(then);
             }
             end = start;
+        }
+        Ok(Then::GoOn)
+    }
+
+    /// An archive's blocks hold whole lines. One that is damaged is passed over.
+    fn archived(&mut self, reader: &Reader, segment: &Segment) -> Result<Then, LogProblem> {
+        let archive = reader.archive(segment)?;
+        for number in (0..archive.blocks()).rev() {
+            if self.bytes_left == 0 {
+                return Ok(Then::NoMore);
+            }
+            let block = match archive.block(number) {
+                Ok(block) => block,
+                Err(problem @ LogProblem::Damaged { .. }) => {
+                    tracing::error!(%problem, "a part of the audit log cannot be searched");
+                    continue;
+                }
+                Err(problem) => return Err(problem),
+            };
+            self.bytes_left = self.bytes_left.saturating_sub(block.len() as u64);
+            let then = self.block(block, Vec::new(), true, true, &mut None);
+            if then != Then::GoOn {
+                return Ok(then);
+            }
         }
         Ok(Then::GoOn)
     }
@@ -183,6 +223,7 @@ fn micros(span: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment;
     use crate::testing::Folder;
 
     const START: i64 = 1_795_309_500_000_000;

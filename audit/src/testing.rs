@@ -98,6 +98,12 @@ impl Ward {
             open_accesses_max: 64,
             emergency_spool: None,
             free_bytes_min: 0,
+            segment_age_max: Duration::from_secs(86_400),
+            archive: false,
+            size_bytes_max: None,
+            keep: Duration::ZERO,
+            delete_after: None,
+            encryption: None,
         };
         Self { folder, config, judge: Judge::new(Arc::new(policy())), asked: 0 }
     }

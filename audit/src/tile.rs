@@ -45,6 +45,24 @@ pub(crate) fn read_at_least(directory: &Path, level: u8, index: u64, width: usiz
     })
 }
 
+/// Reads the first `width` hashes of a tile from whatever version of it is that wide.
+pub(crate) fn read_wide(directory: &Path, level: u8, index: u64, width: usize) -> Option<Vec<Hash>> {
+    read_at_least(directory, level, index, width).or_else(|| {
+        let folder = directory.join(path(level, index, TILE_WIDTH)).with_extension("p");
+        let widths = std::fs::read_dir(folder).ok()?.flatten();
+        let widths = widths.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
+        let wider = widths.filter(|wide| *wide >= width).max()?;
+        let mut hashes = read(directory, level, index, wider)?;
+        hashes.truncate(width);
+        Some(hashes)
+    })
+}
+
+/// Removes a full tile of the lowest level.
+pub(crate) fn remove_lowest(directory: &Path, index: u64) -> io::Result<()> {
+    disk::remove(&directory.join(path(0, index, TILE_WIDTH)))
+}
+
 /// Writes a full tile. The partial tiles that it replaces stay until it is synced.
 pub(crate) fn write_full(directory: &Path, level: u8, index: u64, hashes: &[Hash]) -> io::Result<()> {
     disk::put(&directory.join(path(level, index, TILE_WIDTH)), hashes.as_flattened())

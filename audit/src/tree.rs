@@ -95,6 +95,11 @@ impl Tree {
         }
     }
 
+    /// The hashes of the lowest partial tile.
+    pub(crate) fn lowest(&self) -> &[Hash] {
+        self.levels.first().map_or(&[], Vec::as_slice)
+    }
+
     /// The partial tiles of the right edge that are not empty: level, index, hashes.
     pub(crate) fn partial_tiles(&self) -> impl Iterator<Item = (u8, u64, &[Hash])> {
         let mut index = self.size;

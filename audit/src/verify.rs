@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::history::{self, SignedNote};
 use crate::signed_note::VerifierKey;
+use crate::Reader;
 use crate::walk::{Walk, walk};
 
 /// What was checked, all of it in order.
@@ -29,6 +30,10 @@ pub struct Verified {
     pub checkpoints: u64,
     /// Segments read.
     pub segments: u64,
+    /// Those of them that are archived.
+    pub segments_archived: u64,
+    /// Lines at the beginning that were deleted by age, as the log records; passed over by the hashes that were kept.
+    pub lines_deleted: u64,
     /// Root hash at [`Verified::lines_signed`], base64.
     pub root: String,
     /// The verifier key the signatures were checked with.
@@ -74,12 +79,14 @@ impl Finding {
 ///
 /// # Errors
 /// Every [`Finding`]: what was changed, and where.
-pub fn verify(dir: &Path, public_key: Option<&str>) -> Result<Verified, Vec<Finding>> {
+pub fn verify(log: impl Into<Reader>, public_key: Option<&str>) -> Result<Verified, Vec<Finding>> {
+    let reader = log.into();
+    let dir = reader.directory();
     let key = read_key(dir, public_key).map_err(|finding| vec![finding])?;
     let mut findings = Vec::new();
     let notes = history::read(dir, &key, &mut findings);
     let newest = notes.iter().max_by_key(|note| note.checkpoint.size);
-    let walked = walk(dir, &notes, newest.map_or(0, |note| note.checkpoint.size)).map_err(|problem| {
+    let walked = walk(&reader, &notes, newest.map_or(0, |note| note.checkpoint.size)).map_err(|problem| {
         findings.push(Finding::in_file(dir, problem.to_string()));
         std::mem::take(&mut findings)
     })?;
@@ -93,6 +100,8 @@ pub fn verify(dir: &Path, public_key: Option<&str>) -> Result<Verified, Vec<Find
         lines_signed: newest.map_or(0, |note| note.checkpoint.size),
         checkpoints: notes.len() as u64,
         segments: walked.segments,
+        segments_archived: walked.archived,
+        lines_deleted: walked.deleted,
         root: newest.map(|note| BASE64.encode(note.checkpoint.root)).unwrap_or_default(),
         public_key: key.to_text(),
         key_was_given: public_key.is_some(),

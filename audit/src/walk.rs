@@ -1,19 +1,33 @@
 //! The walk over a log that `verify` judges: hashes every line, compares with every tile, notes roots on the way.
+//!
+//! It begins with what is kept of deleted segments, goes through the archived ones block by block, where damage is
+//! located by block and by tile, and then through the plain ones, where it is located by line.
 
+use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+
+use crate::archive::Archive;
 use crate::history::SignedNote;
 use crate::leaves::{FINDINGS_MAX, Leaves, Place};
-use crate::segment::RawLine;
-use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash};
+use crate::regrow::from_tiles;
+use crate::segment::{Form, RawLine, Segment};
+use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
 use crate::verify::Finding;
-use crate::{LogProblem, line, segment, tile};
+use crate::{LogProblem, Reader, deleted, line, segment, tile, upkeep};
 
 /// What the walk saw.
 #[derive(Debug, Default)]
 pub(crate) struct Walk {
     pub(crate) lines: u64,
     pub(crate) segments: u64,
+    /// Those of them that are archived.
+    pub(crate) archived: u64,
+    /// Lines at the beginning that were deleted by age.
+    pub(crate) deleted: u64,
     /// Lines that differ from the leaf hashes in the tiles.
     pub(crate) changed_lines: Vec<Finding>,
     /// Tiles that differ from the lines.
@@ -29,40 +43,65 @@ pub(crate) struct Walk {
 }
 
 /// Walks over the log. `notes` are sorted by size; the tree is judged at `signed_size`.
-pub(crate) fn walk(directory: &Path, notes: &[SignedNote], signed_size: u64) -> Result<Walk, LogProblem> {
+pub(crate) fn walk(reader: &Reader, notes: &[SignedNote], signed_size: u64) -> Result<Walk, LogProblem> {
+    let directory = reader.directory();
+    let segments = reader.look_again()?;
+    let kept = deleted::read(directory)?.map(|deleted| deleted.tree).unwrap_or_default();
+    let archived_end = segment::archived_end(&segments);
     let mut walker = Walker {
+        reader,
         directory,
         notes,
         signed_size,
-        walk: Walk::default(),
-        tree: Tree::default(),
-        leaves: Leaves::new(directory, signed_size),
+        archived_end,
+        walk: Walk { lines: kept.size(), deleted: kept.size(), ..Walk::default() },
+        tree: kept,
+        leaves: Leaves::new(directory, archived_end, signed_size),
         unsigned: 0,
+        recorded: BTreeMap::new(),
     };
-    walker.note_roots();
-    let segments = segment::list(directory)?;
+    walker.begin();
     walker.walk.segments = segments.len() as u64;
     for (place, segment) in segments.iter().enumerate() {
-        walker.leaves.begin_segment(segment.first, &segment.path);
-        walker.segment(segment, place + 1 == segments.len())?;
+        let next = segments.get(place + 1);
+        match segment.form {
+            Form::Plain => {
+                walker.leaves.begin_segment(segment.first, &segment.path);
+                walker.plain(segment, next.is_none())?;
+            }
+            Form::Archived => walker.archived(segment, next.map(|next| next.first)),
+        }
     }
     Ok(walker.finish())
 }
 
 struct Walker<'a> {
+    reader: &'a Reader,
     directory: &'a Path,
     notes: &'a [SignedNote],
     signed_size: u64,
+    archived_end: u64,
     walk: Walk,
     /// The tree that the lines give.
     tree: Tree,
     leaves: Leaves<'a>,
     /// Lines after the signed ones.
     unsigned: u64,
+    /// Deletions that the log records: the number after the last deleted line, and the root there.
+    recorded: BTreeMap<u64, String>,
 }
 
 impl Walker<'_> {
-    fn segment(&mut self, segment: &segment::Segment, is_newest: bool) -> Result<(), LogProblem> {
+    /// Where lines were deleted, the newest checkpoint must be of later ones.
+    fn begin(&mut self) {
+        if self.walk.deleted > self.signed_size {
+            let what = format!("lines before {} were deleted, and no checkpoint is of later ones", self.walk.deleted);
+            push(&mut self.walk.broken, Finding::in_file(&deleted::path(self.directory), what));
+        }
+        self.note_roots();
+    }
+
+    fn plain(&mut self, segment: &Segment, is_newest: bool) -> Result<(), LogProblem> {
         let (mut start, mut in_file) = (0, 0);
         let mut lines = segment.lines(0)?;
         while let Some(raw) = lines.next()? {
@@ -79,18 +118,113 @@ impl Walker<'_> {
         Ok(())
     }
 
+    /// An archived segment, up to the one that begins with line `next`.
+    fn archived(&mut self, segment: &Segment, next: Option<u64>) {
+        self.walk.archived += 1;
+        if segment.first != self.walk.lines {
+            let what = format!("begins with line {}, but line {} comes next", segment.first, self.walk.lines);
+            push(&mut self.walk.broken, Finding::in_file(&segment.path, what));
+            self.bridge(segment.first);
+        }
+        match self.reader.archive(segment) {
+            Ok(archive) => self.blocks(&archive),
+            Err(problem) => {
+                let what = match problem {
+                    LogProblem::Damaged { reason, .. } | LogProblem::Key { reason, .. } => reason,
+                    other => other.to_string(),
+                };
+                push(&mut self.walk.broken, Finding::in_file(&segment.path, what));
+                self.bridge(next.unwrap_or(segment.first));
+            }
+        }
+    }
+
+    fn blocks(&mut self, archive: &Arc<Archive>) {
+        for number in 0..archive.blocks() {
+            let (_, end) = archive.range(number);
+            let bytes = archive.place(number);
+            let in_block = Finding { bytes, ..Finding::in_file(&archive.segment.path, "") };
+            match archive.block(number) {
+                Ok(text) => {
+                    let lines = text.strip_suffix(b"\n").unwrap_or(&text);
+                    lines.split(|byte| *byte == b'\n').for_each(|line| self.archived_line(line, &in_block));
+                }
+                Err(_) => {
+                    let what = format!("lines {} to {} of the log are not as they were", self.walk.lines, end - 1);
+                    push(&mut self.walk.broken, Finding { what, ..in_block });
+                    self.bridge(end);
+                }
+            }
+        }
+    }
+
+    fn archived_line(&mut self, text: &[u8], in_block: &Finding) {
+        let number = self.walk.lines;
+        self.walk.lines += 1;
+        self.note_deletion(text);
+        if self.tree.size() < self.signed_size {
+            // After damage the tree waits for the next whole tile.
+            if self.tree.size() == number {
+                self.grow(leaf_hash(text), Some(in_block));
+            }
+        } else if line::whole_number(text) != Some(number) {
+            let what = format!("line {number} of the log is not one that the log wrote here");
+            push(&mut self.walk.broken, Finding { what, ..in_block.clone() });
+        }
+    }
+
+    /// Lines before `end` cannot be hashed: the tree goes on from the tiles, with the next whole one.
+    fn bridge(&mut self, end: u64) {
+        self.walk.lines = self.walk.lines.max(end);
+        let width = TILE_WIDTH as u64;
+        let from = end.div_ceil(width) * width;
+        if self.tree.size() < end && from <= self.signed_size {
+            self.tree = from_tiles(self.directory, from).unwrap_or_default();
+            self.note_roots();
+        }
+    }
+
+    /// Adds a line to the tree, and compares the tiles that become full. Where the line's own place is not to be found
+    /// line by line, `place` is where it lies.
+    fn grow(&mut self, hash: Hash, place: Option<&Finding>) {
+        let mut full = Vec::new();
+        self.tree.push(hash, &mut full);
+        for tile in &full {
+            self.compare(tile.level, tile.index, &tile.hashes);
+            if let (0, Some(place)) = (tile.level, place) {
+                self.compare_with_above(tile.index, &tile.hashes, place);
+            }
+        }
+        self.note_roots();
+    }
+
+    /// Compares the hash of a lowest tile with the one that the tile above it holds.
+    fn compare_with_above(&mut self, index: u64, hashes: &[Hash], place: &Finding) {
+        let width = TILE_WIDTH as u64;
+        let at = usize::try_from(index % width).unwrap_or(0);
+        let above = tile::read_wide(self.directory, 1, index / width, at + 1);
+        if above.is_some_and(|above| above.last() != Some(&perfect_root(hashes))) {
+            let what = format!("among lines {} to {} of the log, which were changed", index * width, (index + 1) * width - 1);
+            push(&mut self.walk.changed_lines, Finding { what, ..place.clone() });
+        }
+    }
+
+    fn note_deletion(&mut self, text: &[u8]) {
+        if self.walk.deleted > 0 {
+            self.recorded.extend(upkeep::read_deleted(text));
+        }
+    }
+
     fn signed_line(&mut self, raw: RawLine<'_>, place: Place) {
         let hash = leaf_hash(raw.text);
         if !raw.ended {
             push(&mut self.walk.broken, place.finding("does not end in a newline"));
         }
         self.walk.lines += 1;
+        self.note_deletion(raw.text);
         self.leaves.line(place, &hash, raw.text);
         if self.tree.size() < self.signed_size {
-            let mut full = Vec::new();
-            self.tree.push(hash, &mut full);
-            full.iter().for_each(|tile| self.compare(tile.level, tile.index, &tile.hashes));
-            self.note_roots();
+            self.grow(hash, None);
         }
     }
 
@@ -100,9 +234,10 @@ impl Walker<'_> {
         if is_being_written {
             return;
         }
-        if line::whole_number(raw.text) != Some(self.signed_size + self.unsigned) {
+        if line::whole_number(raw.text) != Some(self.signed_size.max(self.archived_end) + self.unsigned) {
             push(&mut self.walk.broken, place.finding("is not a line that the log wrote here"));
         }
+        self.note_deletion(raw.text);
         self.unsigned += 1;
         self.walk.lines += 1;
     }
@@ -125,6 +260,8 @@ impl Walker<'_> {
         let path = self.directory.join(tile::path(level, index, hashes.len()));
         match tile::read_at_least(self.directory, level, index, hashes.len()) {
             Some(stored) => self.compare_hashes(&path, &stored, hashes),
+            // Archived lines give their lowest tiles again.
+            None if level == 0 && (index + 1) * TILE_WIDTH as u64 <= self.archived_end => {}
             None => push(&mut self.walk.changed_tiles, Finding::in_file(&path, "is missing or of the wrong length")),
         }
         let full = self.directory.join(tile::path(level, index, TILE_WIDTH));
@@ -152,12 +289,24 @@ impl Walker<'_> {
 
     /// Compares the right edge of the tree and gives what was seen.
     fn finish(mut self) -> Walk {
+        self.check_deletion();
         if self.tree.size() == self.signed_size {
             let tree = std::mem::take(&mut self.tree);
             tree.partial_tiles().for_each(|(level, index, row)| self.compare(level, index, row));
         }
-        (self.walk.changed_lines, self.walk.root_of_tiles) = self.leaves.finish();
+        let (changed, root_of_tiles) = self.leaves.finish();
+        self.walk.changed_lines.extend(changed);
+        self.walk.root_of_tiles = root_of_tiles;
         self.walk
+    }
+
+    /// What was deleted must have been recorded before, with the root that is kept.
+    fn check_deletion(&mut self) {
+        let Ok(Some(kept)) = deleted::read(self.directory) else { return };
+        if self.recorded.get(&kept.tree.size()) != Some(&BASE64.encode(kept.tree.root())) {
+            let what = format!("no line of the log says that lines before {} were to be deleted", kept.tree.size());
+            push(&mut self.walk.broken, Finding::in_file(&deleted::path(self.directory), what));
+        }
     }
 }
 

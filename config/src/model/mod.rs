@@ -18,7 +18,7 @@ mod session;
 mod upstream;
 
 pub use app::{App, IdentityField, OnLogFailure};
-pub use audit::Audit;
+pub use audit::{Audit, AuditEncryption};
 pub use config::{Activation, Config, SourceText};
 pub use device::{DeviceTrust, PostureSource};
 pub use expected::{Claim, PolicyTest, Statement};

@@ -7,10 +7,13 @@ use policy::Host;
 
 use crate::files::Files;
 use crate::walk::{Table, Value};
-use crate::{Audit, OnLogFailure};
+use crate::{Audit, AuditEncryption, OnLogFailure};
 
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(86_400);
+const YEAR: Duration = Duration::from_secs(366 * 86_400);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 /// What else the section depends on.
@@ -38,6 +41,21 @@ pub(crate) fn read(table: &Table<'_>, around: &Around<'_>) -> Option<Audit> {
         }
     });
     let free = table.or("free_min", GIB, |value| value.size(MIB..=16_384 * GIB));
+    let age = table.or("segment_age", DAY, |value| value.time(10 * MINUTE..=31 * DAY));
+    let archive = table.or("archive", true, |value| value.yes_or_no());
+    let size = table.optional("size_max", |value| value.size(64 * MIB..=16_384 * 1024 * GIB));
+    let keep = table.or("keep", 5 * YEAR, |value| value.time(5 * YEAR..=100 * YEAR));
+    let delete_after = table.optional("delete_after", |value| {
+        let after = value.time(5 * YEAR..=100 * YEAR)?;
+        if keep.is_some_and(|keep| after < keep) {
+            return value.wrong("is less than `keep`", "write as much as `keep` says, or more");
+        }
+        if archive == Some(false) {
+            return value.wrong("deletes archived segments, and none are archived", "remove `archive = false`");
+        }
+        Some(after)
+    });
+    let encryption = table.optional("encryption", |value| encryption(&value, around, directory.as_deref(), archive));
     table.finish();
     Some(Audit {
         directory: directory?,
@@ -47,7 +65,56 @@ pub(crate) fn read(table: &Table<'_>, around: &Around<'_>) -> Option<Audit> {
         open_accesses_max: open?,
         emergency_spool: spool?,
         free_bytes_min: free?,
+        segment_age_max: age?,
+        archive: archive?,
+        size_bytes_max: size?,
+        keep: keep?,
+        delete_after: delete_after?,
+        encryption: encryption?,
     })
+}
+
+/// `[audit.encryption]`: where the key ring lies, and to which key it is escrowed.
+fn encryption(
+    value: &Value<'_>,
+    around: &Around<'_>,
+    directory: Option<&Path>,
+    archive: Option<bool>,
+) -> Option<AuditEncryption> {
+    let table = value.table()?;
+    if archive == Some(false) {
+        return value.wrong("encrypts archived segments, and none are archived", "remove `archive = false`");
+    }
+    let ring = table.needed("ring", "`ring = \"/etc/sekimori/audit-ring\"`", |value| {
+        let ring = around.files.path(&value)?;
+        if directory.is_some_and(|directory| ring.starts_with(directory)) {
+            return value.wrong(
+                "lies in the log's own folder, so whoever takes the log has its keys too",
+                "name a path elsewhere, such as `/etc/sekimori/audit-ring`",
+            );
+        }
+        Some(ring)
+    });
+    let recovery_key = table.optional("recovery_key", |value| recovery_key(&value));
+    table.finish();
+    Some(AuditEncryption { ring: ring?, recovery_key: recovery_key? })
+}
+
+/// What `sekimori audit key escrow` prints: `x25519:` and 32 bytes in base64.
+fn recovery_key(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    let point = text.strip_prefix("x25519:").filter(|point| point.len() == 44 && point.ends_with('='));
+    let is_base64 = |point: &str| {
+        let mut letters = point.trim_end_matches('=').bytes();
+        letters.all(|byte| byte.is_ascii_alphanumeric() || byte == b'+' || byte == b'/')
+    };
+    match point {
+        Some(point) if is_base64(point) => Some(text.to_owned()),
+        Some(_) | None => value.wrong(
+            "is not a recovery key",
+            "write the line that `sekimori audit key escrow` printed: `x25519:` and 44 letters",
+        ),
+    }
 }
 
 /// The origin line of checkpoints (C2SP tlog-checkpoint): no spaces, no `+`.

@@ -3,10 +3,12 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-const TIMES: [(&str, u64); 5] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
+/// A year has 366 days, so that nothing that is to be kept for years goes too early.
+const TIMES: [(&str, u64); 6] =
+    [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000), ("y", 366 * 86_400_000)];
 const SIZES: [(&str, u64); 5] = [("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("TiB", 1 << 40)];
 
-/// Reads `30s`, `5m`, `12h`, `30d`, `50ms`.
+/// Reads `30s`, `5m`, `12h`, `30d`, `5y`, `50ms`.
 pub(crate) fn parse_time(text: &str) -> Option<Duration> {
     parse(text, &TIMES).map(Duration::from_millis)
 }
@@ -48,7 +50,7 @@ mod tests {
 
     #[test]
     fn spans_and_sizes_read_and_write() {
-        for text in ["50ms", "10s", "5m", "12h", "30d", "90s"] {
+        for text in ["50ms", "10s", "5m", "12h", "30d", "90s", "5y"] {
             assert_eq!(show_time(parse_time(text).unwrap()), text);
         }
         for text in ["0B", "512B", "32KiB", "1GiB", "1537B"] {
