@@ -49,7 +49,7 @@ pub enum CrlProblem {
 }
 
 impl CrlProblem {
-    fn remedy(self) -> &'static str {
+    pub(crate) fn remedy(self) -> &'static str {
         match self {
             Self::Malformed => "give the CA's list as PEM (`BEGIN X509 CRL`) or DER",
             Self::Delta => "give the CA's base list",

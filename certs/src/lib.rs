@@ -15,6 +15,7 @@ mod listener;
 mod mobileconfig;
 mod pem;
 mod pkcs12;
+mod points;
 mod problem;
 mod provider;
 mod refusal;

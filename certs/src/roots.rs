@@ -3,12 +3,13 @@
 //! Being believed means only that the certificate is genuine and its CA stands by it: which device it is, and whether
 //! the institution itself has revoked it, is asked of the ledger on every request.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use config::{ClientCertificates, DeviceTrust};
+use config::{ClientCertificates, CrlUrl, DeviceTrust, DistributionPoints};
 use policy::Timestamp;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -16,8 +17,10 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 
+use crate::points::{is_signed_by_one_of, points};
 use crate::{CertProblem, DeviceCa, Refusal, Shown};
 
+mod fetched;
 mod load;
 mod verifier;
 
@@ -26,6 +29,8 @@ use verifier::{Kept, Verifier};
 
 /// How often the set of CAs may change while the program runs; each change keeps a few hundred bytes for good.
 const CHANGES_MAX: usize = 10_000;
+/// How many certificates of one handshake are looked at for places of lists.
+const LEARNED_FROM_MAX: usize = 4;
 
 /// The device CAs in force: the gateway's own, and those of the configuration.
 #[derive(Debug)]
@@ -34,15 +39,25 @@ pub struct DeviceRoots {
     hints: Hints,
     /// Counts changes; a TLS ticket of an earlier count is void.
     generation: AtomicU64,
-    /// Held while changing.
-    changing: Mutex<()>,
+    /// What is in force was loaded by this; held while changing.
+    trust: Mutex<DeviceTrust>,
+    /// Places of revocation lists that certificates named.
+    learned: Mutex<Learned>,
+}
+
+/// Places of revocation lists that certificates named.
+#[derive(Debug)]
+struct Learned {
+    urls: BTreeSet<CrlUrl>,
+    /// Whether they are written down.
+    is_kept: bool,
 }
 
 /// A revocation list in force, for whoever watches over it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CrlState {
-    /// The file.
-    pub file: String,
+    /// The file, or the address it was fetched from.
+    pub source: String,
     /// The CA that made it.
     pub issuer: String,
     /// When it was made.
@@ -71,7 +86,8 @@ impl DeviceRoots {
             hints: Hints { subjects: verifier.subjects(), next: OnceLock::new() },
             verifier: ArcSwap::from_pointee(verifier),
             generation: AtomicU64::new(0),
-            changing: Mutex::new(()),
+            learned: Mutex::new(Learned { urls: fetched::learned(&trust.crl_fetch.folder), is_kept: true }),
+            trust: Mutex::new(trust.clone()),
         }))
     }
 
@@ -80,11 +96,17 @@ impl DeviceRoots {
     /// # Errors
     /// As for [`DeviceRoots::load`]; what was in force then stays in force.
     pub fn reload(&self, own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result<(), Vec<CertProblem>> {
-        let verifier = load(own, trust, at)?;
-        let _alone = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut in_force = lock(&self.trust);
+        self.take(load(own, trust, at)?)?;
+        *in_force = trust.clone();
+        Ok(())
+    }
+
+    /// Puts another set in place. Whoever calls holds the lock.
+    fn take(&self, verifier: Verifier) -> Result<(), Vec<CertProblem>> {
         let before = self.verifier.load_full();
-        let same_cas = before.certificates == verifier.certificates;
-        if same_cas && before.crls == verifier.crls {
+        let same_cas = before.has_the_cas_of(&verifier);
+        if same_cas && before.crls == verifier.crls && before.manner == verifier.manner {
             return Ok(());
         }
         let hints = Hints { subjects: verifier.subjects(), next: OnceLock::new() };
@@ -102,6 +124,80 @@ impl DeviceRoots {
             drop(self.hints.last().next.set(Box::new(hints)));
         }
         Ok(())
+    }
+
+    /// Where revocation lists are to be fetched now. Places that certificates named since are written down first.
+    #[must_use]
+    pub fn crl_urls(&self) -> Vec<CrlUrl> {
+        let fetch = lock(&self.trust).crl_fetch.clone();
+        let mut urls = fetched::urls(&fetch, &self.verifier.load().other_certificates);
+        match fetch.points {
+            DistributionPoints::Use => {
+                let mut learned = lock(&self.learned);
+                if !learned.is_kept {
+                    match fetched::write_learned(&fetch.folder, &learned.urls) {
+                        Ok(()) => learned.is_kept = true,
+                        Err(problem) => tracing::warn!(%problem, "places of revocation lists could not be kept"),
+                    }
+                }
+                urls.extend(learned.urls.iter().cloned());
+            }
+            DistributionPoints::Ignore => {}
+        }
+        urls.into_iter().collect()
+    }
+
+    /// Takes what one of these places answered into force, and keeps it for the next start. Says until when it is
+    /// believed.
+    ///
+    /// # Errors
+    /// [`CertProblem`]: no usable list of a CA that is trusted, an older one than before, or nowhere to keep it. What
+    /// was in force stays.
+    pub fn take_list(
+        &self,
+        own: &DeviceCa,
+        url: &CrlUrl,
+        bytes: &[u8],
+        at: Timestamp,
+    ) -> Result<Timestamp, CertProblem> {
+        let trust = lock(&self.trust);
+        let verifier = self.verifier.load_full();
+        let cas = &verifier.other_certificates;
+        let lists = fetched::read(url, bytes, cas)?;
+        if fetched::keep(&trust.crl_fetch.folder, url, (&lists, bytes), cas)? {
+            let first = |problems: Vec<CertProblem>| {
+                let unknown = || CertProblem::new(url.as_str(), "could not be taken into force", "look at the log");
+                problems.into_iter().next().unwrap_or_else(unknown)
+            };
+            self.take(load(own, &trust, at).map_err(first)?).map_err(first)?;
+        }
+        let until = lists.iter().map(|list| list.usable_until(trust.crl_max_age)).min();
+        Ok(until.unwrap_or(at))
+    }
+
+    /// Notes where certificates say that lists are, if a CA that is trusted signed that. Whether they are believed is
+    /// another question: where no list is known yet, they are not.
+    fn learn(&self, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) {
+        let verifier = self.verifier.load();
+        if !verifier.manner.learns_points {
+            return;
+        }
+        for certificate in std::iter::once(certificate).chain(others).take(LEARNED_FROM_MAX) {
+            let mut unknown = points(certificate);
+            {
+                let learned = lock(&self.learned);
+                unknown.retain(|url| !learned.urls.contains(url) && learned.urls.len() < fetched::POINTS_MAX);
+            }
+            if unknown.is_empty() || !is_signed_by_one_of(certificate, &verifier.other_certificates) {
+                continue;
+            }
+            let mut learned = lock(&self.learned);
+            for url in unknown {
+                if learned.urls.len() < fetched::POINTS_MAX && learned.urls.insert(url) {
+                    learned.is_kept = false;
+                }
+            }
+        }
     }
 
     /// Whether a device certificate is believed now: the certificate first, then those that lead to its CA.
@@ -136,7 +232,7 @@ impl DeviceRoots {
     #[must_use]
     pub fn crls(&self) -> Vec<CrlState> {
         let state = |kept: &Kept| CrlState {
-            file: kept.file.clone(),
+            source: kept.source.clone(),
             issuer: kept.crl.issuer_in_words.clone(),
             issued_at: kept.crl.issued_at,
             usable_until: kept.usable_until,
@@ -194,6 +290,7 @@ impl ClientCertVerifier for Following {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
+        self.roots.learn(end_entity, intermediates);
         self.roots.verifier.load().verify(end_entity, intermediates, now)?;
         Ok(ClientCertVerified::assertion())
     }
@@ -219,6 +316,10 @@ impl ClientCertVerifier for Following {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.roots.verifier.load().supported_verify_schemes()
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use config::{CertificateFiles, ClientCertificates, DeviceTrust, Listener, TlsProfile};
+use config::{CertificateFiles, ClientCertificates, CrlFetch, DeviceTrust, DistributionPoints, Listener, TlsProfile};
 use policy::{DeviceClass, DeviceId, Host, Timestamp, ZoneId};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose, IsCa,
-    Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CrlDistributionPoint, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, RevokedCertParams, SerialNumber,
 };
 use rustls::client::ResolvesClientCert;
 use rustls::pki_types::pem::PemObject;
@@ -80,6 +80,13 @@ pub(crate) fn trust(ca_files: &[PathBuf]) -> DeviceTrust {
         ca: None,
         ca_passphrase: None,
         crl_files: vec![],
+        crl_fetch: CrlFetch {
+            urls: vec![],
+            points: DistributionPoints::Ignore,
+            every: DAY,
+            server_ca: None,
+            folder: PathBuf::from("/nowhere"),
+        },
         crl_max_age: 7 * DAY,
     }
 }
@@ -196,6 +203,11 @@ pub(crate) fn always_shows(certificate: &str, key: &str) -> Arc<dyn ResolvesClie
     Arc::new(Stubborn(Arc::new(CertifiedKey::from_der(vec![certificate], key, &provider()).unwrap())))
 }
 
+fn distribution_points(places: &[&str]) -> Vec<CrlDistributionPoint> {
+    let uris: Vec<String> = places.iter().map(|&place| place.to_owned()).collect();
+    if uris.is_empty() { Vec::new() } else { vec![CrlDistributionPoint { uris }] }
+}
+
 /// A CA that is not the gateway's, such as an MDM's.
 pub(crate) struct OtherCa {
     issuer: Issuer<'static, KeyPair>,
@@ -211,7 +223,13 @@ impl OtherCa {
 
     /// A CA below this one.
     pub(crate) fn below(&self, name: &str) -> Self {
-        let (params, key) = Self::params(name);
+        self.below_naming(name, &[])
+    }
+
+    /// A CA below this one whose certificate says where the list is that it would stand in.
+    pub(crate) fn below_naming(&self, name: &str, places: &[&str]) -> Self {
+        let (mut params, key) = Self::params(name);
+        params.crl_distribution_points = distribution_points(places);
         let pem = params.signed_by(&key, &self.issuer).unwrap().pem();
         Self { issuer: Issuer::new(params, key), pem }
     }
@@ -231,9 +249,19 @@ impl OtherCa {
     }
 
     pub(crate) fn issue_at(&self, serial: u64, use_: ExtendedKeyUsagePurpose, at: Timestamp) -> IssuedDevice {
+        self.issue_with(serial, use_, at, &[])
+    }
+
+    /// A device whose certificate says where the list is that it would stand in.
+    pub(crate) fn issue_naming(&self, serial: u64, places: &[&str]) -> IssuedDevice {
+        self.issue_with(serial, ExtendedKeyUsagePurpose::ClientAuth, NOW, places)
+    }
+
+    fn issue_with(&self, serial: u64, use_: ExtendedKeyUsagePurpose, at: Timestamp, places: &[&str]) -> IssuedDevice {
         let key = KeyPair::generate().unwrap();
         let mut params = signing::end_params("tablet", use_).unwrap();
         params.serial_number = Some(SerialNumber::from(serial));
+        params.crl_distribution_points = distribution_points(places);
         signing::set_validity(&mut params, at, at.after(90 * DAY));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let read = DeviceCertificate::of(certificate.der().clone()).unwrap();

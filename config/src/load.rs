@@ -102,13 +102,14 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let posture_sources = posture::read(&root, files);
     let console_host = gateway.console_host.as_ref().map(Option::as_ref);
     let console = root.section("console").and_then(|table| console::read(&table, &declared, console_host));
-    let devices = root.section("devices").and_then(|table| devices::read(&table, files));
+    let state_dir = gateway.state_dir.as_deref().unwrap_or(Path::new("/"));
+    let devices = root.section("devices").and_then(|table| devices::read(&table, files, state_dir));
     let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
 
     let around = audit::Around {
         files,
-        state_dir: gateway.state_dir.as_deref().unwrap_or(Path::new("/")),
+        state_dir,
         login_host: gateway.login_host.as_ref(),
     };
     let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();

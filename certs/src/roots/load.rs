@@ -3,11 +3,12 @@
 
 use std::path::Path;
 
-use config::DeviceTrust;
+use config::{DeviceTrust, DistributionPoints};
 use policy::Timestamp;
 use rustls::pki_types::CertificateDer;
 
-use super::verifier::{Kept, Verifier, is_named};
+use super::fetched;
+use super::verifier::{Kept, Manner, Verifier, is_named};
 use crate::crl::Crl;
 use crate::der::{Facts, day};
 use crate::{CertProblem, DeviceCa, files};
@@ -27,39 +28,55 @@ pub(super) fn load(own: &DeviceCa, trust: &DeviceTrust, at: Timestamp) -> Result
         return Err(problems);
     }
     let mut lists = Vec::new();
+    let mut take = |source: &str, found: Vec<Crl>| {
+        lists.extend(found.into_iter().map(|crl| Kept {
+            source: source.to_owned(),
+            usable_until: crl.usable_until(trust.crl_max_age),
+            crl,
+        }));
+    };
     for file in &trust.crl_files {
-        match Crl::load(file).and_then(|found| of_known_cas(file, found, &others)) {
-            Ok(found) => lists.extend(found.into_iter().map(|crl| Kept {
-                file: file.display().to_string(),
-                usable_until: crl.usable_until(trust.crl_max_age),
-                crl,
-            })),
+        let place = file.display().to_string();
+        match Crl::load(file).and_then(|found| of_known_cas(&place, found, &others)) {
+            Ok(found) => take(&place, found),
             Err(problem) => problems.push(problem),
         }
+    }
+    let fetch = &trust.crl_fetch;
+    for url in fetched::urls(fetch, &others) {
+        take(url.as_str(), fetched::kept(&fetch.folder, &url, &others));
     }
     if !problems.is_empty() {
         return Err(problems);
     }
     let lists = latest(lists, &others);
     for list in lists.iter().filter(|list| list.usable_until <= at) {
-        tracing::error!(file = %list.file, until = %list.usable_until, "a revocation list is too old; devices of its CA are refused");
+        tracing::error!(source = %list.source, until = %list.usable_until, "a revocation list is too old; devices of its CA are refused");
     }
-    Verifier::new(own.anchors().cloned().collect(), others, lists).map_err(|problem| vec![problem])
+    let manner = Manner {
+        asks_lists: !trust.crl_files.is_empty() || fetch.is_on(),
+        learns_points: fetch.points == DistributionPoints::Use,
+    };
+    Verifier::new(own.anchors().cloned().collect(), others, lists, manner).map_err(|problem| vec![problem])
 }
 
 /// Each list must be signed by a CA that is trusted; a list of somebody else would be waited for in vain.
-fn of_known_cas(file: &Path, lists: Vec<Crl>, cas: &[CertificateDer<'static>]) -> Result<Vec<Crl>, CertProblem> {
+pub(super) fn of_known_cas(
+    place: &str,
+    lists: Vec<Crl>,
+    cas: &[CertificateDer<'static>],
+) -> Result<Vec<Crl>, CertProblem> {
     for list in &lists {
         if !cas.iter().any(|ca| is_named(ca, &list.issuer)) {
-            return Err(CertProblem::at(
-                file,
+            return Err(CertProblem::new(
+                place,
                 format!("holds a revocation list of `{}`, which is no CA of `ca_files`", list.issuer_in_words),
                 "name that CA's certificate in `ca_files`, or remove the list",
             ));
         }
         if !cas.iter().any(|ca| list.is_signed_by(ca)) {
-            return Err(CertProblem::at(
-                file,
+            return Err(CertProblem::new(
+                place,
                 format!(
                     "holds a revocation list that is not signed by `{}`, whose name it bears",
                     list.issuer_in_words

@@ -114,7 +114,7 @@ fn a_list_that_is_too_old_refuses_the_devices_of_its_ca_and_no_others() {
         assert_eq!(refusal(&hospital, &roots, &hospital.device()), None);
         let states = roots.crls();
         assert!(states[0].usable_until <= NOW && states[1].usable_until == NOW.after(DAY), "{states:?}");
-        assert!(states[0].file.ends_with("crl-0.pem") && states[0].issuer.contains("CN=old"));
+        assert!(states[0].source.ends_with("crl-0.pem") && states[0].issuer.contains("CN=old"));
     }
 }
 

@@ -20,15 +20,28 @@ pub(super) struct Verifier {
     own: Group,
     /// The others, each for itself: two that bear one name, as after a CA got a new key, have lists of their own.
     others: Vec<Group>,
-    /// Everything it was made from, to tell whether something changed.
-    pub(super) certificates: Vec<CertificateDer<'static>>,
+    /// The gateway's own CA, to tell whether something changed.
+    pub(super) own_certificates: Vec<CertificateDer<'static>>,
+    /// The others' CAs.
+    pub(super) other_certificates: Vec<CertificateDer<'static>>,
     pub(super) crls: Vec<Kept>,
+    pub(super) manner: Manner,
+}
+
+/// What the configuration wants of the others' certificates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Manner {
+    /// Whether their CAs' lists are asked. Then a CA of which there is none is not believed.
+    pub(super) asks_lists: bool,
+    /// Whether the places that they name for those lists are used.
+    pub(super) learns_points: bool,
 }
 
 /// A revocation list in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Kept {
-    pub(super) file: String,
+    /// The file, or the address it was fetched from.
+    pub(super) source: String,
     pub(super) crl: Crl,
     pub(super) usable_until: Timestamp,
 }
@@ -40,6 +53,8 @@ struct Group {
     names: Vec<Vec<u8>>,
     /// Whose lists it asks, and until when they are believed.
     lists: Vec<(Vec<u8>, Timestamp)>,
+    /// Whether there must be one.
+    asks_lists: bool,
 }
 
 impl Verifier {
@@ -48,16 +63,19 @@ impl Verifier {
         own: Vec<CertificateDer<'static>>,
         others: Vec<CertificateDer<'static>>,
         crls: Vec<Kept>,
+        manner: Manner,
     ) -> Result<Self, CertProblem> {
         let groups = others.iter().map(|ca| {
             let about_it = |kept: &&Kept| !is_named(ca, &kept.crl.issuer) || kept.crl.is_signed_by(ca);
-            Group::new(std::slice::from_ref(ca), crls.iter().filter(about_it))
+            Group::new(std::slice::from_ref(ca), crls.iter().filter(about_it), manner.asks_lists)
         });
         Ok(Self {
             others: groups.collect::<Result<_, _>>()?,
-            own: Group::new(&own, std::iter::empty())?,
-            certificates: own.into_iter().chain(others).collect(),
+            own: Group::new(&own, std::iter::empty(), false)?,
+            own_certificates: own,
+            other_certificates: others,
             crls,
+            manner,
         })
     }
 
@@ -83,6 +101,11 @@ impl Verifier {
             Some(error) if is_known || Refusal::of(&error) == Some(Refusal::Malformed) => Err(error),
             Some(_) | None => Err(CertificateError::UnknownIssuer.into()),
         }
+    }
+
+    /// Whether another set is made from the same CAs.
+    pub(super) fn has_the_cas_of(&self, other: &Self) -> bool {
+        self.own_certificates == other.own_certificates && self.other_certificates == other.other_certificates
     }
 
     /// The next moment at which one of the lists in force is too old; `None` if that is past for all of them.
@@ -125,6 +148,7 @@ impl Group {
     fn new<'a>(
         cas: &[CertificateDer<'static>],
         lists: impl Iterator<Item = &'a Kept> + Clone,
+        asks_lists: bool,
     ) -> Result<Self, CertProblem> {
         let unusable = |error: &dyn std::fmt::Display| {
             CertProblem::new(
@@ -143,7 +167,7 @@ impl Group {
             .build()
             .map_err(|error| unusable(&error))?;
         let lists = lists.map(|kept| (kept.crl.issuer.clone(), kept.usable_until)).collect();
-        Ok(Self { inner, names, lists })
+        Ok(Self { inner, names, lists, asks_lists })
     }
 
     fn verify(
@@ -153,6 +177,10 @@ impl Group {
         now: UnixTime,
     ) -> Result<(), Error> {
         self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        // With no list at all nothing was asked, and what was not asked is not known.
+        if self.asks_lists && self.lists.is_empty() {
+            return Err(CertificateError::UnknownRevocationStatus.into());
+        }
         // Invariant: every list that was just asked is of an issuer of the chain, so an old one is found here. It was
         // asked first, because "revoked" stays true however old the list that says it.
         let now = Timestamp::from_unix_micros(i64::try_from(now.as_secs()).unwrap_or(i64::MAX / 1_000_000) * 1_000_000);

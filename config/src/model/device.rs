@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use policy::PostureSourceId;
 
-use crate::{CertificateFiles, Secret};
+use crate::{CertificateFiles, CrlFetch, Secret};
 
 /// Device certificates.
 #[derive(Clone, Debug)]
@@ -21,8 +21,10 @@ pub struct DeviceTrust {
     pub ca: Option<CertificateFiles>,
     /// What the device CA's key is encrypted with; a key in the state directory where absent.
     pub ca_passphrase: Option<Secret>,
-    /// Revocation lists of the CAs in `ca_files`.
+    /// Revocation lists of the CAs in `ca_files`, in files.
     pub crl_files: Vec<PathBuf>,
+    /// Those that are fetched.
+    pub crl_fetch: CrlFetch,
     /// How old a revocation list may be; devices of its CA are refused when it is older.
     pub crl_max_age: Duration,
 }

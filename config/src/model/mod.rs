@@ -4,6 +4,7 @@
 mod app;
 mod audit;
 mod config;
+mod crl;
 mod device;
 mod expected;
 mod facility;
@@ -20,6 +21,7 @@ mod upstream;
 pub use app::{App, IdentityField, OnLogFailure};
 pub use audit::{Audit, AuditEncryption};
 pub use config::{Activation, Config, SourceText};
+pub use crl::{CrlFetch, CrlUrl, DistributionPoints};
 pub use device::{DeviceTrust, PostureSource};
 pub use expected::{Claim, PolicyTest, Statement};
 pub use facility::{Facility, Names};

@@ -381,6 +381,23 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "devices.crl_files: are of no use without `ca_files`; name the CAs they belong to",
     ),
     (
+        "[devices]\ncrl_urls = [\"http://pki.sakura.example/a.crl\"]",
+        "devices.crl_urls: are of no use without `ca_files`; name the CAs they belong to",
+    ),
+    (
+        "[devices]\ncrl_distribution_points = \"use\"",
+        "devices.crl_distribution_points: are of no use without `ca_files`; name the CAs they belong to",
+    ),
+    (
+        "[devices]\nca_files = [\"tls/chain.pem\"]\ncrl_urls = [\"ldap://dc.sakura.example/cn=ca\"]",
+        "devices.crl_urls: `ldap://dc.sakura.example/cn=ca` is neither http nor https; write where the CA publishes its list, such as `http://pki.hospital.example.jp/mdm-ca.crl`",
+    ),
+    (
+        "[devices]\nca_files = [\"tls/chain.pem\"]\ncrl_urls = [\"http://me:pw@pki.sakura.example/a.crl\"]",
+        "devices.crl_urls: `http://me:pw@pki.sakura.example/a.crl` has more than host, path and query; write where the CA publishes its list, such as `http://pki.hospital.example.jp/mdm-ca.crl`",
+    ),
+    ("[devices]\ncrl_refresh = \"1s\"", "devices.crl_refresh: `1s` is out of bounds; write a span from 10s to 1d"),
+    (
         "[devices]\ncertificate_lifetime = \"30d\"\nrenew_before = \"30d\"",
         "devices.renew_before: is not shorter than `certificate_lifetime`; write about a third of it",
     ),

@@ -6,7 +6,8 @@ use policy::{Aaguid, Action, Apps, Day, DeviceClass, Devices, Durability, Method
 
 use super::{Folder, SHORT, short_and, short_with};
 use crate::{
-    ClientCertificates, Config, IdentityField, OnLogFailure, OnSwitch, Scheme, SecondFactor, SessionSpan, TlsProfile,
+    ClientCertificates, Config, CrlUrl, DistributionPoints, IdentityField, OnLogFailure, OnSwitch, Scheme,
+    SecondFactor, SessionSpan, TlsProfile,
 };
 
 fn config(text: &str) -> Config {
@@ -46,6 +47,24 @@ fn twenty_lines_are_a_whole_gateway_with_safe_defaults() {
     let day = Duration::from_secs(86_400);
     assert_eq!((config.outage.after, config.outage.seen_within), (day / 720, 30 * day));
     assert_eq!((config.devices.renew_before, config.devices.crl_max_age), (365 * day / 3, 7 * day));
+    let fetch = &config.devices.crl_fetch;
+    assert!(!fetch.is_on() && fetch.folder.ends_with("crls") && fetch.every == day / 24);
+}
+
+#[test]
+fn lists_are_fetched_where_the_configuration_or_certificates_say() {
+    let fetch = |keys: &str| {
+        let text = short_and("") + "\n[devices]\nca_files = [\"tls/chain.pem\"]\n" + keys;
+        config(&text).devices.crl_fetch
+    };
+    let named = fetch("crl_urls = [\"http://PKI.sakura.example:80/mdm ca.crl\"]\ncrl_refresh = \"15m\"");
+    let urls: Vec<&str> = named.urls.iter().map(CrlUrl::as_str).collect();
+    assert_eq!(urls, ["http://pki.sakura.example/mdm%20ca.crl"]);
+    assert!(named.is_on() && named.points == DistributionPoints::Ignore && named.every == Duration::from_secs(900));
+    let told = fetch("crl_distribution_points = \"use\"");
+    assert!(told.is_on() && told.urls.is_empty() && told.points == DistributionPoints::Use);
+    assert!(CrlUrl::parse(&format!("http://a/{}", "x".repeat(3_000))).is_err());
+    assert!(CrlUrl::parse(&format!("http://a/{}", "あ".repeat(600))).is_err(), "as it is sent");
 }
 
 #[test]

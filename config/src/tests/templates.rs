@@ -15,6 +15,7 @@ fn with_every_file() -> Folder {
         "tls/hospital-ca.pem",
         "tls/mdm-ca.pem",
         "tls/mdm-ca.crl",
+        "tls/pki-ca.pem",
         "tls/device-ca.pem",
         "tls/emr-ca.pem",
         "tls/gateway-client.pem",
@@ -101,6 +102,7 @@ fn what_the_hospital_template_shows_as_defaults_are_the_defaults() {
     assert_eq!(format!("{audit:?}"), format!("{:?}", off.audit));
     assert_eq!(on.devices.certificate_lifetime, off.devices.certificate_lifetime);
     assert_eq!(on.devices.crl_max_age, off.devices.crl_max_age);
+    assert_eq!(on.devices.crl_fetch.every, off.devices.crl_fetch.every);
     assert_eq!((on.directory, on.outage), (off.directory, off.outage));
     let (on_idp, off_idp) = (&on.providers[0], &off.providers[0]);
     assert_eq!(on_idp.second_factor, off_idp.second_factor);

@@ -125,9 +125,9 @@ fn look_at_ca(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
         };
         let until = crl.usable_until.rfc3339(config.offset);
         let says = if left.is_zero() {
-            format!("{} of {}: too old since {until}; its devices are refused", crl.file, crl.issuer)
+            format!("{} of {}: too old since {until}; its devices are refused", crl.source, crl.issuer)
         } else {
-            format!("{} of {}: believed until {until}", crl.file, crl.issuer)
+            format!("{} of {}: believed until {until}", crl.source, crl.issuer)
         };
         add(findings, "revocation list", grade, says);
     }
