@@ -156,7 +156,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         offset: gateway.offset.unwrap_or(UtcOffset::JAPAN),
         holidays: holidays.holidays.clone(),
     };
-    cedar::check(&policy, &rules.places, report);
+    let loaded = cedar::load(&policy, &rules.places, report);
     let around = expect::Around {
         declared: &declared,
         passkeys: passkeys.as_ref().map_or(&no_passkeys, |read| &read.passkeys),
@@ -210,6 +210,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         statements,
         shadow,
         audit: audit?,
+        loaded: loaded?,
         feeds: feeds?,
         limits: limits?,
         operations: operations?,

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use policy::{ConsoleRoles, Host, InfoClass, PolicySource, Revision, RoleId, UtcOffset};
+use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
     App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, Names, Operations, Outage,
@@ -61,8 +62,10 @@ pub struct Config {
     pub rule_sets: Vec<RuleSet>,
     /// How long sessions live.
     pub sessions: SessionSpans,
-    /// Table and Cedar files, ready to be loaded.
+    /// Table and Cedar files, as written.
     pub policy: PolicySource,
+    /// The same, loaded.
+    pub loaded: Arc<Policy>,
     /// What the policy is expected to say; asked by `check` and `policy test`.
     pub policy_tests: Vec<PolicyTest>,
     /// What must never happen under the policy; proved by `policy prove`, and by `check` where there is a solver.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use policy::{AppFacts, AppId, CedarFile, Durability, Policy, PolicyPlace, PolicyProblem, PolicySource, RuleId};
 
@@ -92,9 +93,17 @@ pub(crate) fn facts(apps: &[App], declared: impl Iterator<Item = impl AsRef<str>
     all
 }
 
-/// Adds what the policy refuses, each problem at the line of its rule.
-pub(crate) fn check(source: &PolicySource, places: &BTreeMap<RuleId, Place>, report: &Report<'_>) {
-    for PolicyProblem { place, reason, remedy } in Policy::load(source).err().unwrap_or_default() {
+/// Loads the policy, or adds what it refuses, each problem at the line of its rule.
+pub(crate) fn load(
+    source: &PolicySource,
+    places: &BTreeMap<RuleId, Place>,
+    report: &Report<'_>,
+) -> Option<Arc<Policy>> {
+    let problems = match Policy::load(source) {
+        Ok(policy) => return Some(Arc::new(policy)),
+        Err(problems) => problems,
+    };
+    for PolicyProblem { place, reason, remedy } in problems {
         report.push(match place {
             PolicyPlace::Rule(id) => {
                 let (line, column, key) = places
@@ -107,4 +116,5 @@ pub(crate) fn check(source: &PolicySource, places: &BTreeMap<RuleId, Place>, rep
             }
         });
     }
+    None
 }
