@@ -259,6 +259,29 @@ fn the_console_is_for_its_roles_and_each_has_its_right() {
     check(&["desk"], Action::Write, "/outage", "deny builtin-console action-not-allowed");
     check(&["desk"], Action::Write, "/peoples", "deny builtin-console action-not-allowed");
     check(&["auditor", "desk"], Action::Write, "/sessions/1/end", "allow builtin-console");
+    for asked in ["/explain", "/log", "/log/reviews/1/sign"] {
+        check(&["auditor"], Action::Write, asked, "allow builtin-console");
+        check(&["auditor"], Action::Delete, asked, "deny builtin-console action-not-allowed");
+        check(&["desk"], Action::Write, asked, "deny builtin-console action-not-allowed");
+    }
+    check(&["auditor"], Action::Write, "/versions/1/approve", "deny builtin-console action-not-allowed");
+    check(&["auditor"], Action::Write, "/logs", "deny builtin-console action-not-allowed");
+}
+
+#[test]
+fn a_version_is_approved_only_by_who_just_proved_who_they_are() {
+    let mut judge = console_judge();
+    let mut check = |path: &str, minutes: u64, expected: &str| {
+        for action in [Action::Read, Action::Write] {
+            let mut access = at_console(&["admin"], action, path);
+            access.at = moment("2026-11-20T09:00:00").after(Duration::from_secs(minutes * 60));
+            assert_eq!(told(&mut judge, access), expected, "{path} after {minutes} min");
+        }
+    };
+    check("/versions/12/approve", 9, "allow builtin-console");
+    check("/versions/12/approve", 10, "StepUp(Aal2) builtin-console step-up-required");
+    check("/versions/12/approve/", 10, "StepUp(Aal2) builtin-console step-up-required");
+    check("/versions/12", 60, "allow builtin-console");
 }
 
 #[test]
