@@ -12,7 +12,8 @@ use policy::{
 };
 use store::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
-    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
+    Invitation, InvitationId,
     NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
     Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Sqlite, Store, StoreProblem,
     TokenHash, WhichCredential,
@@ -239,6 +240,15 @@ impl Store for Counting {
     }
     fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool> {
         self.or_fail(self.inner.revoke_device(id, at, actor))
+    }
+    fn revoke_device_unless<'a>(
+        &'a self,
+        id: &'a DeviceId,
+        signed_in: Vec<RoleId>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, DeviceRevocation> {
+        self.or_fail(self.inner.revoke_device_unless(id, signed_in, at, actor))
     }
     fn add_certificate<'a>(
         &'a self,

@@ -66,6 +66,43 @@ pub(super) async fn a_revocation_ends_the_sessions_of_its_device_and_tells(store
     assert_eq!(last_sequence(store).await, sequence + 2, "nothing happened, nothing is told");
 }
 
+pub(super) async fn a_device_under_somebody_who_is_spared_stays_in_force(store: &dyn Store) {
+    let desk = device("d-spared", 12);
+    let chief = Person { roles: vec![role("administrator")], ..person("u-chief") };
+    let nurse = person("u-beside-the-chief");
+    good(store.add_device(desk.clone(), "cli:admin".to_owned()).await);
+    for one in [&chief, &nurse] {
+        good(store.remember_person(one.clone()).await);
+    }
+    let at_desk = SessionRecord { roles: chief.roles.clone(), ..session(110, &chief, Some(&desk.id)) };
+    good(open_session(store, at_desk.clone(), token(110)).await);
+    good(open_session(store, session(111, &nurse, Some(&desk.id)), token(111)).await);
+    let revoke = |id: &DeviceId, at| {
+        let id = id.clone();
+        let spared = vec![role("administrator"), role("nobody-has-this")];
+        async move { good(store.revoke_device_unless(&id, spared, at, "u-help".to_owned()).await) }
+    };
+    let sequence = last_sequence(store).await;
+    assert_eq!(revoke(&desk.id, second(20)).await, DeviceRevocation::Spared);
+    assert_eq!(good(store.device(&desk.id).await), Some(desk.clone()), "nothing was done");
+    assert!(good(store.session_by_token(token(111)).await).is_some());
+    assert_eq!(last_sequence(store).await, sequence, "nothing is told");
+    // A session that had the role when it began counts by what its person is now, and the other way round.
+    let demoted = PersonChange { roles: Some(vec![role("nurse")]), ..PersonChange::default() };
+    assert!(good(store.change_person(&chief.id, demoted, second(21), "cli:admin".to_owned()).await));
+    let promoted = PersonChange { roles: Some(vec![role("administrator")]), ..PersonChange::default() };
+    assert!(good(store.change_person(&nurse.id, promoted, second(22), "cli:admin".to_owned()).await));
+    assert_eq!(revoke(&desk.id, second(23)).await, DeviceRevocation::Spared);
+    // Whose session is over is not there.
+    assert_eq!(
+        revoke(&desk.id, at_desk.ends_at.after(std::time::Duration::from_secs(86_400))).await,
+        DeviceRevocation::Done
+    );
+    assert_eq!(good(store.session_by_token(token(110)).await), None);
+    assert_eq!(revoke(&desk.id, second(30)).await, DeviceRevocation::NotInForce);
+    assert_eq!(revoke(&parsed(DeviceId::parse("d-nobody")), second(30)).await, DeviceRevocation::NotInForce);
+}
+
 pub(super) async fn a_device_may_have_several_certificates(store: &dyn Store) {
     let tablet = device("d-renewed", 60);
     let other = device("d-renewed-other", 61);

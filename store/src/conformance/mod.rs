@@ -42,6 +42,7 @@ pub async fn all(store: Arc<dyn Store>) {
     credentials::a_removed_credential_ends_what_it_opened(store).await;
     devices::devices_are_unique_for_ever(store).await;
     devices::a_revocation_ends_the_sessions_of_its_device_and_tells(store).await;
+    devices::a_device_under_somebody_who_is_spared_stays_in_force(store).await;
     devices::a_device_may_have_several_certificates(store).await;
     devices::one_certificate_can_be_revoked(store).await;
     devices::nothing_rests_on_a_device_that_is_not_in_force(store).await;

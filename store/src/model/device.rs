@@ -140,6 +140,17 @@ pub struct DeviceChange {
     pub stock_taken_at: Option<Option<Timestamp>>,
 }
 
+/// How a revocation came out that spares the devices of some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeviceRevocation {
+    /// The device is revoked.
+    Done,
+    /// There is no such device in force.
+    NotInForce,
+    /// Somebody who is spared is signed in on it.
+    Spared,
+}
+
 /// One of several writes that succeed or fail together, as a CSV file asks for them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DeviceWrite {

@@ -18,7 +18,7 @@ pub use ceremony::{CEREMONIES_MAX, Ceremony, REMEMBERED_MAX};
 pub use credential::{
     CREDENTIALS_MAX, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, WhichCredential,
 };
-pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceWrite};
+pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite};
 pub use event::{Change, Event, RolesChanged};
 pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};
 pub use outage::OutageSwitch;

@@ -6,9 +6,10 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 
 use super::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
-    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
-    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash, WhichCredential,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
+    Invitation, InvitationId, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite,
+    PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash,
+    WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -161,6 +162,15 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Revokes a device with its certificates and tells; ends its sessions, revokes its invitations and tells of each.
     /// False if there is no such device in force.
     fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool>;
+    /// The same, unless a session on the device that is not over has one of these roles, or its person has: then it
+    /// does nothing.
+    fn revoke_device_unless<'a>(
+        &'a self,
+        id: &'a DeviceId,
+        signed_in: Vec<RoleId>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, DeviceRevocation>;
     /// Gives a device another certificate at [`CertificateRecord::issued_at`] and tells; those it has end at
     /// `earlier_end_at` at the latest, or stay as they are. `Exists` if the certificate is known, whoever's it is;
     /// `NotInForce` if the device is not.

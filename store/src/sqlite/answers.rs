@@ -8,9 +8,10 @@ use super::statements::{
 };
 use crate::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
-    CredentialUsed, DeviceChange, DeviceRecord, DeviceWrite, Displaced, Event, FoundSession, Invitation, InvitationId,
-    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
-    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash, WhichCredential,
+    CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
+    Invitation, InvitationId, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite,
+    PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash,
+    WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -205,6 +206,17 @@ impl Store for Sqlite {
     fn revoke_device<'a>(&'a self, id: &'a DeviceId, at: Timestamp, actor: String) -> Answer<'a, bool> {
         let id = id.clone();
         self.write(move |c| devices::revoke(c, &id, at, &actor))
+    }
+
+    fn revoke_device_unless<'a>(
+        &'a self,
+        id: &'a DeviceId,
+        signed_in: Vec<RoleId>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, DeviceRevocation> {
+        let id = id.clone();
+        self.write(move |c| devices::revoke_unless(c, &id, &signed_in, at, &actor))
     }
 
     fn add_certificate<'a>(

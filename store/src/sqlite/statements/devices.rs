@@ -1,14 +1,14 @@
 //! The ledger of devices and their certificates.
 
-use policy::{DeviceClass, DeviceId, Fingerprint, Timestamp};
+use policy::{DeviceClass, DeviceId, Fingerprint, RoleId, Timestamp};
 use rusqlite::{CachedStatement, Connection, Params, Row, named_params, params};
 
 use super::events::tell;
 use super::{invitations, sessions};
 use crate::sqlite::rows;
 use crate::{
-    CertificateIssuer, CertificateRecord, Change, DeviceChange, DeviceRecord, DeviceWrite, Lapsed, SessionsOf,
-    StoreProblem,
+    CertificateIssuer, CertificateRecord, Change, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Lapsed,
+    SessionsOf, StoreProblem,
 };
 
 /// Devices with their certificates, a row for each certificate; earliest certificates first.
@@ -207,6 +207,23 @@ pub(in crate::sqlite) fn revoke(
     invitations::revoke_of_device(c, id, at, actor)?;
     sessions::end_those(c, &SessionsOf::Device(id.clone()), at, actor)?;
     Ok(true)
+}
+
+/// Revokes a device, but not under somebody with one of these roles: whoever looked before may have looked too early.
+pub(in crate::sqlite) fn revoke_unless(
+    c: &Connection,
+    id: &DeviceId,
+    signed_in: &[RoleId],
+    at: Timestamp,
+    actor: &str,
+) -> Result<DeviceRevocation, StoreProblem> {
+    let is_spared = |roles: &[RoleId]| roles.iter().any(|role| signed_in.contains(role));
+    let open = sessions::those(c, &SessionsOf::Device(id.clone()))?;
+    let mut open = open.iter().filter(|(session, _)| session.ends_at > at);
+    if open.any(|(session, person)| is_spared(&session.roles) || is_spared(&person.roles)) {
+        return Ok(DeviceRevocation::Spared);
+    }
+    Ok(if revoke(c, id, at, actor)? { DeviceRevocation::Done } else { DeviceRevocation::NotInForce })
 }
 
 pub(in crate::sqlite) fn add_certificate(
