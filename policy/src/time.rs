@@ -170,6 +170,12 @@ impl UtcOffset {
         (minutes < 60 && total <= 14 * 60).then_some(Self(sign * total))
     }
 
+    /// Minutes east of UTC.
+    #[must_use]
+    pub fn minutes(self) -> i16 {
+        self.0
+    }
+
     pub(crate) fn seconds(self) -> i64 {
         i64::from(self.0) * 60
     }

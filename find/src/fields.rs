@@ -1,0 +1,118 @@
+//! What the index keeps of a story. Nothing is stored to be shown: lines are read in the log.
+//!
+//! Names are kept twice, in two forms: as terms with the stories that have them, for finding, and as a column with the
+//! term of each story, for counting. Terms are kept whole, without positions and norms.
+
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions};
+
+use crate::By;
+
+/// The fields.
+#[derive(Clone, Debug)]
+pub(crate) struct Fields {
+    /// When it began: milliseconds since the epoch.
+    pub(crate) at: Field,
+    /// The number of its first line.
+    pub(crate) begin: Field,
+    /// How many lines further its closing line stands; 0 where there is none.
+    pub(crate) span: Field,
+    /// The last 32 bits of its request's id.
+    pub(crate) code: Field,
+    pub(crate) patient: Field,
+    pub(crate) study: Field,
+    /// Every name of the person, and of whoever did it.
+    pub(crate) who: Field,
+    /// The one name by which persons are counted.
+    pub(crate) person: Field,
+    pub(crate) device: Field,
+    pub(crate) app: Field,
+    pub(crate) action: Field,
+    pub(crate) class: Field,
+    pub(crate) outcome: Field,
+    pub(crate) reason: Field,
+    pub(crate) rule: Field,
+    pub(crate) role: Field,
+    pub(crate) grant: Field,
+    pub(crate) address: Field,
+    pub(crate) event: Field,
+    pub(crate) session: Field,
+    pub(crate) revision: Field,
+    pub(crate) word: Field,
+    /// Only while an access is open: its first line and its id, by which it is taken out when it closes.
+    pub(crate) open: Field,
+}
+
+impl Fields {
+    /// The fields and their schema. A change here makes the index be built anew.
+    pub(crate) fn new() -> (Self, Schema) {
+        let mut schema = Schema::builder();
+        let mut found = |name| schema.add_text_field(name, terms());
+        let (study, who, grant) = (found("study"), found("who"), found("grant"));
+        let (session, revision, word, open) = (found("session"), found("revision"), found("word"), found("open"));
+        let fields = Self {
+            at: number(&mut schema, AT),
+            begin: number(&mut schema, BEGIN),
+            span: number(&mut schema, SPAN),
+            code: number(&mut schema, CODE),
+            person: schema.add_text_field("person", TextOptions::default().set_fast("raw")),
+            patient: counted(&mut schema, "patient"),
+            device: counted(&mut schema, "device"),
+            app: counted(&mut schema, "app"),
+            action: counted(&mut schema, "action"),
+            class: counted(&mut schema, "class"),
+            outcome: counted(&mut schema, "outcome"),
+            reason: counted(&mut schema, "reason"),
+            rule: counted(&mut schema, "rule"),
+            role: counted(&mut schema, "role"),
+            address: counted(&mut schema, ADDRESS),
+            event: counted(&mut schema, "event"),
+            study,
+            who,
+            grant,
+            session,
+            revision,
+            word,
+            open,
+        };
+        (fields, schema.build())
+    }
+}
+
+/// The columns that are read by name.
+pub(crate) const AT: &str = "at";
+pub(crate) const BEGIN: &str = "begin";
+pub(crate) const SPAN: &str = "span";
+pub(crate) const CODE: &str = "code";
+pub(crate) const ADDRESS: &str = "address";
+
+/// The column whose terms are counted; none where moments are.
+pub(crate) fn column(by: By) -> Option<&'static str> {
+    match by {
+        By::Hour | By::Day | By::Month => None,
+        By::Role
+        | By::App
+        | By::Action
+        | By::Class
+        | By::Outcome
+        | By::Reason
+        | By::Person
+        | By::Device
+        | By::Patient
+        | By::Rule
+        | By::Event
+        | By::Address => Some(by.as_str()),
+    }
+}
+
+fn number(schema: &mut SchemaBuilder, name: &str) -> Field {
+    schema.add_u64_field(name, FAST)
+}
+
+fn terms() -> TextOptions {
+    let whole = TextFieldIndexing::default().set_tokenizer("raw").set_fieldnorms(false);
+    TextOptions::default().set_indexing_options(whole.set_index_option(IndexRecordOption::Basic))
+}
+
+fn counted(schema: &mut SchemaBuilder, name: &str) -> Field {
+    schema.add_text_field(name, terms().set_fast("raw"))
+}

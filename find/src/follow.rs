@@ -1,0 +1,158 @@
+//! Following the log: a thread that reads what was written and makes it findable, about every second.
+//!
+//! It is a follower like any other: never in the way of a request, and whatever befalls it, it goes on from its last
+//! commit. Lines are looked at one round after they were written, when they are on the disk: what a power cut takes
+//! from the log was never in the index.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use audit::{LogProblem, Reader};
+
+use crate::FindProblem;
+use crate::index::Core;
+use crate::pen::Pen;
+
+/// How long to rest when there is nothing to read.
+const ROUND: Duration = Duration::from_millis(250);
+/// What was read is made findable after this.
+const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
+/// The same while the index is far behind: fewer and larger files.
+const COMMIT_INTERVAL_BEHIND: Duration = Duration::from_secs(10);
+/// So many lines are far behind.
+const FAR_BEHIND: u64 = 100_000;
+/// Lines that are read before the clock is looked at.
+const LINES_PER_LOOK: usize = 256;
+/// How often it is looked whether the log's beginning was deleted.
+const TIDY_INTERVAL: Duration = Duration::from_secs(600);
+/// Rests after problems, shortest and longest.
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+/// How much less the thread matters than those that serve.
+const NICE: i32 = 10;
+
+/// Follows the log until it is dropped.
+#[derive(Debug)]
+pub struct Follower {
+    stop: Arc<Stop>,
+    thread: Option<JoinHandle<()>>,
+}
+
+#[derive(Debug, Default)]
+struct Stop(AtomicBool);
+
+impl Stop {
+    fn is_asked(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Rests, unless it is to stop.
+    fn rest(&self, span: Duration) {
+        if !self.is_asked() {
+            std::thread::park_timeout(span);
+        }
+    }
+}
+
+impl Follower {
+    pub(crate) fn start(core: Arc<Core>, log: Reader) -> Result<Self, FindProblem> {
+        let stop = Arc::new(Stop::default());
+        let asked = Arc::clone(&stop);
+        let place = core.dir.clone();
+        let thread = std::thread::Builder::new()
+            .name("log-index".to_owned())
+            .spawn(move || run(&core, &log, &asked))
+            .map_err(|error| FindProblem::disk(&place, &error))?;
+        Ok(Self { stop, thread: Some(thread) })
+    }
+}
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.stop.0.store(true, Ordering::Relaxed);
+        if let Some(thread) = self.thread.take() {
+            thread.thread().unpark();
+            if thread.join().is_err() {
+                tracing::error!("the thread of the log's index ended in a panic");
+            }
+        }
+    }
+}
+
+fn run(core: &Core, log: &Reader, stop: &Stop) {
+    // The engine's threads are started by this one and inherit it. Where it is refused, all go on as they are.
+    let _nice = rustix::process::nice(NICE);
+    let mut pause = RETRY_MIN;
+    while !stop.is_asked() {
+        let began = Instant::now();
+        let Err(problem) = follow(core, log, stop) else { return };
+        if began.elapsed() > RETRY_MAX {
+            pause = RETRY_MIN;
+        }
+        tracing::error!(%problem, retry_in = ?pause, "the index cannot follow the log; searching shows what it has");
+        core.note_trouble(Some(problem.to_string()));
+        stop.rest(pause);
+        pause = (pause * 2).min(RETRY_MAX);
+    }
+}
+
+/// Follows until it is to stop or something goes wrong.
+fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
+    let mut pen = Pen::take_up(core, log)?;
+    let mut lines = log.from(pen.next().max(log.first()?));
+    // What is there at the start was written before.
+    let mut safe = log.size()?;
+    let mut committed = Instant::now();
+    let mut tidied: Option<Instant> = None;
+    core.note_trouble(None);
+    loop {
+        if core.is_asked_to_begin_anew() {
+            tracing::info!("the index of the log is built anew, as asked");
+            pen.begin_anew()?;
+            core.has_begun_anew()?;
+            lines = log.from(log.first()?);
+        }
+        if tidied.is_none_or(|last| last.elapsed() > TIDY_INTERVAL) {
+            pen.forget_before(log.first()?)?;
+            tidied = Some(Instant::now());
+        }
+        let read = read_some(&mut pen, &mut lines, log, safe)?;
+        let behind = safe.saturating_sub(pen.next());
+        let interval = if behind > FAR_BEHIND { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
+        if committed.elapsed() >= interval || stop.is_asked() {
+            pen.commit()?;
+            core.note_place(pen.next(), behind);
+            committed = Instant::now();
+        }
+        if stop.is_asked() {
+            return Ok(());
+        }
+        if read < LINES_PER_LOOK {
+            // Taken before the rest: what is there now is on the disk after it.
+            let size = log.size()?;
+            stop.rest(ROUND);
+            safe = size;
+        }
+    }
+}
+
+/// Reads up to a number of lines, none of them from `safe` on.
+fn read_some(pen: &mut Pen<'_>, lines: &mut audit::Lines, log: &Reader, safe: u64) -> Result<usize, FindProblem> {
+    for count in 0..LINES_PER_LOOK {
+        if lines.place() >= safe {
+            return Ok(count);
+        }
+        match lines.next() {
+            Ok(Some(line)) => pen.take(line.seq, line.text, log)?,
+            Ok(None) => return Ok(count),
+            Err(problem @ LogProblem::Damaged { .. }) => {
+                tracing::warn!(%problem, "part of the log cannot be read and is left out of the index");
+                pen.skip_to(lines.place());
+            }
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    Ok(LINES_PER_LOOK)
+}
