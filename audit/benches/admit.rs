@@ -69,7 +69,7 @@ async fn record(recorder: &Recorder, accesses: Vec<Authorized<()>>, together: us
                     let (_, receipt) = recorder.admit(access, OnLogFailure::Refuse).await.unwrap().open();
                     let duration = Duration::from_micros(700);
                     let outcome =
-                        Outcome { status: Some(200), end: End::Served, bytes_in: 0, bytes_out: 1_024, duration };
+                        Outcome { status: Some(200), end: End::Served, bytes_in: 0, bytes_out: 1_024, duration, patients: None };
                     receipt.close(outcome);
                 }
             })

@@ -13,6 +13,7 @@ use policy::Clock;
 use crate::append::Appender;
 use crate::batch::Batch;
 use crate::bundle::{Bundle, Kind};
+use crate::fold::Folds;
 use crate::gate::Gate;
 use crate::held::Count;
 use crate::round::Place;
@@ -31,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) open_max: usize,
     /// Open accesses whose opening went to the spool.
     pub(crate) spooled: Count,
+    /// Records that take others in.
+    pub(crate) folds: Folds,
     /// Lines that a signed checkpoint covers.
     pub(crate) signed: AtomicU64,
     appender: Mutex<Appender>,
@@ -67,6 +70,7 @@ impl Core {
             open: Count::default(),
             open_max: config.open_accesses_max,
             spooled,
+            folds: Folds::default(),
             signed: AtomicU64::new(0),
             appender: Mutex::new(appender),
             batches: Mutex::default(),

@@ -29,6 +29,7 @@ pub(crate) fn run(core: &Core, sync_interval: Duration) {
             if looks {
                 next_look = now + LOOK_INTERVAL;
                 core.look_at_disk();
+                core.folds.expire(core.clock.now());
             }
             // While writes fail, one try a second is enough to see that they work again.
             if looks || !core.is_failing() {

@@ -2,11 +2,15 @@
 //!
 //! A line is `{"v":1,"seq":N,` and a body. The body is encoded by whoever records; the number is given when the line
 //! is written, because only then is its place in the log known. Queries are not recorded: they hold patients' names.
+//! The ids of patients that stand in them are.
 
 use std::sync::Arc;
 
 use config::Facility;
-use policy::{Aaguid, Access, Judged, Methods, Permit, Reason, Refused, RequestId, SignInMethod, Timestamp, Who};
+use policy::{
+    Aaguid, Access, Judged, Methods, PatientFlag, Patients, Permit, Reason, Refused, RequestId, SignInMethod,
+    Timestamp, Who,
+};
 
 use crate::json::{Object, push_number};
 use crate::people::People;
@@ -28,18 +32,19 @@ pub(crate) fn push_line(out: &mut Vec<u8>, number: u64, body: &[u8]) {
 }
 
 /// The body that opens an access.
-pub(crate) fn opening(out: &mut Vec<u8>, people: &mut People, permit: &Permit) {
+pub(crate) fn opening(out: &mut Vec<u8>, people: &mut People, permit: &Permit, patients: Option<&Patients>) {
     let mut line = Object::continued(out);
     let access = permit.access();
     line.moment("ts", access.at).word("ev", "open");
     push_access(&mut line, access, |line, who| people.push(line, who));
     line.text("rule", permit.rule().as_str()).text("pol", permit.revision().as_str());
     push_shadow(&mut line, permit.shadow());
+    push_patients(&mut line, patients);
     line.end();
 }
 
-/// The body that closes an access.
-pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: &Outcome) {
+/// The body that closes an access; `requests` is how many were folded into it, where any were.
+pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: &Outcome, requests: Option<u64>) {
     let mut line = Object::continued(out);
     line.moment("ts", at).word("ev", "close").ascii("id", &id.digits()).word("end", outcome.end.code());
     if let crate::End::Revoked(reason) = outcome.end {
@@ -50,6 +55,10 @@ pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: 
     }
     line.millis("ms", u64::try_from(outcome.duration.as_micros()).unwrap_or(u64::MAX));
     line.number("bi", outcome.bytes_in).number("bo", outcome.bytes_out);
+    if let Some(requests) = requests {
+        line.number("n", requests);
+    }
+    push_patients(&mut line, outcome.patients.as_deref());
     line.end();
 }
 
@@ -61,7 +70,7 @@ pub(crate) fn unknown(out: &mut Vec<u8>, at: Timestamp, id: &str) {
 }
 
 /// The body of an access that was refused: open and close in one.
-pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
+pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16, patients: Option<&Patients>) {
     let mut line = Object::continued(out);
     line.moment("ts", refused.access.at).word("ev", "refused");
     push_access(&mut line, &refused.access, |line, who| push_who(line, who));
@@ -72,7 +81,24 @@ pub(crate) fn refused<T>(out: &mut Vec<u8>, refused: &Refused<T>, status: u16) {
     line.text("rule", refused.reasons.rule.as_str()).text("pol", refused.revision.as_str());
     push_shadow(&mut line, refused.shadow.as_deref());
     line.number("st", status.into());
+    push_patients(&mut line, patients);
     line.end();
+}
+
+/// Whom an access is about.
+fn push_patients(line: &mut Object<'_>, patients: Option<&Patients>) {
+    let Some(Patients { ids, studies, in_all, flags }) = patients else { return };
+    for (key, texts) in [("pt", ids), ("study", studies)] {
+        if !texts.is_empty() {
+            line.texts(key, texts.iter().map(|text| &**text));
+        }
+    }
+    if let Some(in_all) = in_all {
+        line.number("ptn", *in_all);
+    }
+    if !flags.is_empty() {
+        line.texts("ptf", flags.iter().map(PatientFlag::as_str));
+    }
 }
 
 /// What a shadow policy says instead: `allow RULE`, or `deny REASON RULE`.
@@ -172,6 +198,9 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     }
     if let Some(count) = note.count {
         line.number("n", count);
+    }
+    if !note.patients.is_empty() {
+        line.texts("pt", note.patients.iter().map(String::as_str));
     }
     for (key, roles) in [("role", &note.roles), ("was", &note.roles_before)] {
         if let Some(roles) = roles {
@@ -378,8 +407,9 @@ mod tests {
             bytes_in: 1,
             bytes_out: 2,
             duration: std::time::Duration::from_micros(1_500),
+            patients: None,
         };
-        let line = whole(3, |out| closing(out, at, id, &outcome));
+        let line = whole(3, |out| closing(out, at, id, &outcome, None));
         assert_eq!(gist(&line), Gist::Close(&id.to_string()));
         assert!(line.contains(r#""end":"revoked","why":"outside-hours","st":200,"ms":1.500,"bi":1,"bo":2"#), "{line}");
         assert_eq!(whole_number(line.as_bytes()), Some(3));
@@ -389,6 +419,37 @@ mod tests {
         assert_eq!(gist(&whole(0, |out| segment(out, at, ("o", &facility), 77, &clock))), Gist::Segment(77));
         assert_eq!(gist(&whole(0, |out| unknown(out, at, "abc"))), Gist::Close("abc"));
         assert_eq!(gist(&whole(0, |out| note(out, &Note::new(crate::Event::Started, at)))), Gist::Other);
+    }
+
+    #[test]
+    fn patients_stand_at_the_end_and_only_what_there_is_to_tell() {
+        let said = |patients: &Patients| {
+            whole(0, |out| {
+                let mut line = Object::continued(out);
+                line.word("ev", "open");
+                push_patients(&mut line, Some(patients));
+                line.end();
+            })
+        };
+        assert_eq!(said(&Patients::default()), r#"{"v":1,"seq":0,"ev":"open"}"#);
+        let mut patients = Patients { ids: vec!["00012345".into(), "a\"b".into()], ..Patients::default() };
+        assert!(said(&patients).ends_with(r#","pt":["00012345","a\"b"]}"#));
+        patients.studies = vec!["1.2.3".into()];
+        patients.in_all = Some(1_000_000);
+        patients.flags = patients.flags.with(PatientFlag::Cut).with(PatientFlag::Bulk);
+        assert!(said(&patients).ends_with(r#","study":["1.2.3"],"ptn":1000000,"ptf":["bulk","cut"]}"#));
+    }
+
+    #[test]
+    fn the_longest_list_of_patients_fits_a_line() {
+        let ids = (0..policy::PATIENTS_LISTED_MAX).map(|n| format!("{}{n:04}", "\u{202e}".repeat(20)).into()).collect();
+        let studies = (0..policy::PATIENTS_LISTED_MAX).map(|n| format!("{}{n:04}", "1".repeat(60)).into()).collect();
+        let line = whole(0, |out| {
+            let mut line = Object::continued(out);
+            push_patients(&mut line, Some(&Patients { ids, studies, ..Patients::default() }));
+            line.end();
+        });
+        assert!(line.len() < LINE_BYTES_MAX / 2, "{}", line.len());
     }
 
     #[test]

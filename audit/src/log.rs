@@ -113,6 +113,7 @@ impl Running {
             return;
         }
         join(&self.keeper);
+        self.core.folds.end_all();
         self.core.flush_batches();
         self.core.appender().fail(LogProblem::Stopped);
         // A failure is with the gate, and the sealer will not sign over it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::Reason;
+use policy::{Patients, Reason};
 
 /// How an access ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,6 +17,17 @@ pub struct Outcome {
     pub bytes_out: u64,
     /// From the request to the end.
     pub duration: Duration,
+    /// The patients it was about that its opening did not name.
+    pub patients: Option<Box<Patients>>,
+}
+
+/// What is known at its start of whom an access is about.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The patients and studies that the request names.
+    pub patients: &'a Patients,
+    /// The study whose parts are folded into one record, where the route folds.
+    pub folded: Option<&'a str>,
 }
 
 /// Why an access ended.

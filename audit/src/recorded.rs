@@ -245,7 +245,7 @@ mod tests {
     fn refused(access: Access, main: Reason) -> Recorded {
         let reasons = policy::Reasons { main, rule: "r".parse().unwrap(), others: vec![Reason::ZoneNotAllowed] };
         let refused = Refused { access, reasons, revision: "p1".parse().unwrap(), shadow: None, act: () };
-        read(|out| line::refused(out, &refused, 403))
+        read(|out| line::refused(out, &refused, 403, None))
     }
 
     #[test]
@@ -274,7 +274,7 @@ mod tests {
         let mut whole = Vec::new();
         let reasons = policy::Reasons { main: Reason::Forbidden, rule: "r".parse().unwrap(), others: vec![] };
         let refused = Refused { access: access(), reasons, revision: "p1".parse().unwrap(), shadow: None, act: () };
-        line::refused(&mut whole, &refused, 403);
+        line::refused(&mut whole, &refused, 403, None);
         let text = String::from_utf8(whole).unwrap();
         let without = |key: &str| {
             let (before, rest) = text.split_once(&format!("\"{key}\":")).unwrap();

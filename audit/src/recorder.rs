@@ -4,16 +4,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use config::OnLogFailure;
-use policy::{Authorized, Durability, Permit, Refused};
+use policy::{Authorized, Durability, Patients, Permit, Refused};
 
 use crate::batch::Batch;
 use crate::bundle::{Kind, Opened};
 use crate::core::Core;
+use crate::fold::{Opening, Turn};
 use crate::held::Held;
 use crate::log::Running;
 use crate::people::People;
 use crate::receipt::Open;
-use crate::{Admitted, LogProblem, Note, Receipt, Unrecorded, line};
+use crate::{About, Admitted, LogProblem, Note, Receipt, Unrecorded, line};
 
 /// Records accesses; one per worker thread, clones share its batch.
 #[derive(Clone, Debug)]
@@ -54,32 +55,79 @@ impl Recorder {
         authorized: Authorized<T>,
         on_failure: OnLogFailure,
     ) -> Result<Admitted<T>, Unrecorded<T>> {
+        self.admit_about(authorized, on_failure, None).await
+    }
+
+    /// The same, of an access of which is known whom it is about. Where its study is named as folded, the access may
+    /// join the record of another that is on file already.
+    ///
+    /// # Errors
+    /// [`Unrecorded`] where it could not be recorded: the act must not be done; answer 503.
+    pub async fn admit_about<T>(
+        &self,
+        authorized: Authorized<T>,
+        on_failure: OnLogFailure,
+        about: Option<About<'_>>,
+    ) -> Result<Admitted<T>, Unrecorded<T>> {
         let (permit, act) = take_apart(authorized);
+        let patients = about.map(|about| about.patients);
+        let turn = about.and_then(|about| self.worker.core().folds.turn(&permit, about, &self.worker.batch));
+        let opening = match turn {
+            Some(Turn::Joins(member)) => match member.opened().await {
+                Ok(()) => {
+                    let receipt = Receipt::folded(permit, Arc::clone(&self.worker), member);
+                    return Ok(Admitted::new(act, receipt));
+                }
+                // There is nothing to join after all.
+                Err(_) => None,
+            },
+            Some(Turn::Opens(opening)) => Some(opening),
+            None => None,
+        };
+        self.admit_alone((permit, act), on_failure, patients, opening).await
+    }
+
+    /// Writes an opening line for this access, which others may join where it is an `opening` for them.
+    async fn admit_alone<T>(
+        &self,
+        (permit, act): (Box<Permit>, T),
+        on_failure: OnLogFailure,
+        patients: Option<&Patients>,
+        opening: Option<Opening>,
+    ) -> Result<Admitted<T>, Unrecorded<T>> {
         let core = self.worker.core();
         let Some(slot) = core.open.take(core.open_max) else {
             let problem = LogProblem::TooManyOpen { max: core.open_max };
             return Err(Unrecorded { permit, act, problem });
         };
-        let failed = match self.worker.batch.join(Kind::Opening, |out, people| line::opening(out, people, &permit)) {
+        let encode = |out: &mut Vec<u8>, people: &mut People| line::opening(out, people, &permit, patients);
+        let failed = match self.worker.batch.join(Kind::Opening, encode) {
             Ok(ticket) => {
                 let open = Open::new(Arc::clone(&self.worker), &permit, slot, Opened::In(ticket.round()));
                 let receipt = Receipt::new(permit, open);
                 let durability = receipt.permit().durability();
                 match ticket.written().await {
                     Ok(place) => match self.kept(durability, place.end).await {
-                        Ok(()) => return Ok(Admitted::new(act, receipt)),
+                        Ok(()) => {
+                            let receipt = match opening {
+                                Some(opening) => receipt.shared(opening, place),
+                                None => receipt,
+                            };
+                            return Ok(Admitted::new(act, receipt));
+                        }
                         // The opening is written, if not for sure on disk: dropping the receipt closes it.
-                        Err(problem) => (receipt.into_parts().0, core.open.take(core.open_max), problem),
+                        Err(problem) => (receipt.into_permit().0, core.open.take(core.open_max), problem),
                     },
                     Err(problem) => {
-                        let (permit, open) = receipt.into_parts();
-                        (permit, open.forget(), problem)
+                        let (permit, open) = receipt.into_permit();
+                        (permit, open.and_then(Open::forget), problem)
                     }
                 }
             }
             Err(problem) => (permit, Some(slot), problem),
         };
-        self.spool_or_give_back(failed, act, on_failure)
+        drop(opening);
+        self.spool_or_give_back(failed, act, on_failure, patients)
     }
 
     /// Waits until lines before `end` are kept as surely as asked.
@@ -96,6 +144,7 @@ impl Recorder {
         (permit, slot, problem): (Box<Permit>, Option<Held>, LogProblem),
         act: T,
         on_failure: OnLogFailure,
+        patients: Option<&Patients>,
     ) -> Result<Admitted<T>, Unrecorded<T>> {
         match on_failure {
             OnLogFailure::Refuse => return Err(Unrecorded { permit, act, problem }),
@@ -105,7 +154,7 @@ impl Recorder {
         let (Some(slot), Some(spooled)) = (slot, core.spooled.take(core.open_max)) else {
             return Err(Unrecorded { permit, act, problem });
         };
-        match self.spool(problem, |out| line::opening(out, &mut People::default(), &permit)) {
+        match self.spool(problem, |out| line::opening(out, &mut People::default(), &permit, patients)) {
             Err(problem) => Err(Unrecorded { permit, act, problem }),
             Ok(()) => {
                 let open = Open::new(Arc::clone(&self.worker), &permit, slot, Opened::Spooled { _held: spooled });
@@ -134,8 +183,24 @@ impl Recorder {
         refused: &Refused<T>,
         status: u16,
     ) -> impl Future<Output = Result<(), LogProblem>> + Send + use<'a, T> {
+        self.refuse_about(refused, status, None)
+    }
+
+    /// The same, of an access of which is known whom it is about.
+    ///
+    /// # Errors
+    /// [`LogProblem`] where it could not be recorded; the access stays refused.
+    pub fn refuse_about<'a, T>(
+        &'a self,
+        refused: &Refused<T>,
+        status: u16,
+        patients: Option<&Patients>,
+    ) -> impl Future<Output = Result<(), LogProblem>> + Send + use<'a, T> {
+        if let Some(who) = &refused.access.who {
+            self.worker.core().folds.end_session(who.session);
+        }
         let mut body = Vec::with_capacity(512);
-        line::refused(&mut body, refused, status);
+        line::refused(&mut body, refused, status, patients);
         self.fact(body)
     }
 
@@ -144,6 +209,7 @@ impl Recorder {
     /// # Errors
     /// [`LogProblem`] where it could not be recorded.
     pub async fn note(&self, note: Note) -> Result<(), LogProblem> {
+        self.worker.core().folds.heed(&note);
         let mut body = Vec::with_capacity(256);
         line::note(&mut body, &note);
         self.fact(body).await

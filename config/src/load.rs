@@ -14,8 +14,8 @@ use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
     app, audit, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits, listener,
-    operations, outage, passkeys, policy as cedar, posture, provider, roles, rule, rule_set, sessions, statements,
-    upstream,
+    operations, outage, passkeys, patients, policy as cedar, posture, provider, roles, rule, rule_set, sessions,
+    statements, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};
@@ -122,6 +122,8 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let feeds = of_audit.as_ref().and_then(|table| feed::read(table, &of_feeds));
     let audit = of_audit.and_then(|table| audit::read(&table, &around));
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
+    let patients = root.section("patients").and_then(|table| patients::read(&table));
+    let no_ids = policy::PatientIds::default();
     let around = app::Around {
         files,
         own_hosts: [
@@ -132,6 +134,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         no_upstream,
         has_spool: audit.as_ref().is_none_or(|audit| audit.emergency_spool.is_some()),
         declared: &declared,
+        patients: patients.as_ref().unwrap_or(&no_ids),
     };
     let apps = app::read(&root, &around);
     let no_passkeys = Passkeys::default();
@@ -180,6 +183,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     }
     let shadow = of_policy.as_ref().and_then(|read| read.shadow.clone());
     of_policy.as_ref()?;
+    patients?;
 
     Some(Config {
         revision: policy.revision.clone(),

@@ -244,6 +244,7 @@ impl Record {
             bytes_in: self.exchange.bytes_in.get(),
             bytes_out: self.exchange.bytes_out.get(),
             duration: self.exchange.started.elapsed(),
+            patients: None,
         };
         self.receipt.close(outcome);
     }

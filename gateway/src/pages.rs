@@ -261,6 +261,7 @@ pub fn failed(
         bytes_in: exchange.bytes_in.get(),
         bytes_out: 0,
         duration: exchange.started.elapsed(),
+        patients: None,
     });
     refuse.page(Why::Fault(fault), asked)
 }

@@ -39,6 +39,8 @@ mod memo;
 mod methods;
 mod name;
 mod path;
+mod patient_source;
+mod patients;
 mod policy;
 mod posture;
 mod problem;
@@ -81,11 +83,17 @@ pub use name::{
     Revision, RoleId, RuleId, RuleSetId, StatementId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};
+pub use patient_source::{
+    ANSWER_LOOKED_AT, AnswerHeader, BodyForm, BodySource, Field, IdPattern, IdPatternProblem, OnMissing,
+    PATIENTS_LISTED_MAX, PatientIds, PatientSource, PatientSources, Pointer, PointerProblem, PointerStep,
+    REQUEST_LOOKED_AT, Side,
+};
+pub use patients::{PatientFlag, PatientFlags, Patients};
 pub use policy::Policy;
 pub use posture::{POSTURE_VALUE_BYTES_MAX, PostureDemand, PostureFact, PostureProblem};
 pub use problem::{PolicyPlace, PolicyProblem};
 pub use question::Question;
-pub use route_class::{ClassRoute, Classified, Classifier};
+pub use route_class::{AboutPatients, ClassRoute, Classified, Classifier, RouteNumber};
 pub use route_pattern::{RoutePattern, RoutePatternProblem};
 pub use rule::{AppFacts, Apps, CedarFile, Devices, Effect, Hours, PathPattern, PolicySource, Rule, Subjects};
 pub use templates::{BuiltInClass, Template};

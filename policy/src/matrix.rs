@@ -298,6 +298,8 @@ mod tests {
             pattern: RoutePattern::parse(&format!("/{class}/**")).unwrap(),
             action,
             class: class.parse().unwrap(),
+            patients: None,
+            folds: false,
         }
     }
 

@@ -188,6 +188,8 @@ mod tests {
             pattern: RoutePattern::parse("/labs/{patient}").unwrap(),
             action: None,
             class: "lab-results".parse().unwrap(),
+            patients: None,
+            folds: false,
         }];
         Policy::load(&source).unwrap()
     }

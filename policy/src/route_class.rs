@@ -4,9 +4,10 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use crate::route_pattern::Segment;
-use crate::{Action, InfoClass, Method, Path, PathPattern, RoutePattern};
+use crate::{Action, InfoClass, Method, Path, PathPattern, PatientSources, RoutePattern};
 
 /// One route of an app: what fits it does this, to information of this class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub struct ClassRoute {
     pub action: Option<Action>,
     /// The class of what it does it to.
     pub class: InfoClass,
+    /// Where its patients are named, beside the path.
+    pub patients: Option<Arc<PatientSources>>,
+    /// Whether requests for parts of one study are folded into one record.
+    pub folds: bool,
 }
 
 /// What a request does, and to what.
@@ -30,6 +35,23 @@ pub struct Classified<'p> {
     pub class: Option<InfoClass>,
     /// The patient whose information it is, where the path tells; without percent escapes.
     pub patient: Option<Cow<'p, str>>,
+    /// The route that fits.
+    pub route: Option<RouteNumber>,
+}
+
+/// Which of an app's routes it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RouteNumber(usize);
+
+/// What a route says about patients.
+#[derive(Clone, Debug)]
+pub struct AboutPatients<'c> {
+    /// Where they are named, beside the path.
+    pub sources: &'c Arc<PatientSources>,
+    /// Whether requests for parts of one study are folded into one record.
+    pub folds: bool,
+    /// The route's pattern, as written.
+    pub pattern: &'c Arc<str>,
 }
 
 /// The routes of one app, prepared to be asked on every request: a tree of segments.
@@ -48,6 +70,12 @@ struct Route {
     class: InfoClass,
     /// Which segment of the path names the patient.
     patient: Option<usize>,
+    /// Which segment of the path names a study.
+    study: Option<usize>,
+    /// Where its patients are named; `None` where nothing of it names any.
+    patients: Option<Arc<PatientSources>>,
+    folds: bool,
+    pattern: Arc<str>,
 }
 
 /// Where some patterns have come to after so many segments.
@@ -81,16 +109,26 @@ impl Classifier {
     fn add(&mut self, route: &ClassRoute) {
         let number = self.routes.len();
         let segments = route.pattern.segments();
-        let patient = segments.iter().position(|segment| *segment == Segment::Patient);
-        let methods = route.methods.clone();
-        self.routes.push(Route { methods, action: route.action, class: route.class.clone(), patient });
+        let place = |one: Segment| segments.iter().position(|segment| *segment == one);
+        let (patient, study) = (place(Segment::Patient), place(Segment::Study));
+        let by_path = || (patient.is_some() || study.is_some()).then(Arc::default);
+        self.routes.push(Route {
+            methods: route.methods.clone(),
+            action: route.action,
+            class: route.class.clone(),
+            patient,
+            study,
+            patients: route.patients.clone().or_else(by_path),
+            folds: route.folds,
+            pattern: Arc::from(route.pattern.as_str()),
+        });
         let mut at = 0;
         for segment in segments {
             let next = self.nodes.len();
             let Some(node) = self.nodes.get_mut(at) else { return };
             at = match segment {
                 Segment::Literal(text) => *node.literals.entry(decoded(text).into()).or_insert(next),
-                Segment::Any | Segment::Patient => *node.any.get_or_insert(next),
+                Segment::Any | Segment::Patient | Segment::Study => *node.any.get_or_insert(next),
                 Segment::Rest => return node.rests.push(number),
             };
             if at == next {
@@ -108,11 +146,37 @@ impl Classifier {
     pub fn classify<'p>(&self, method: &Method, path: &'p Path) -> Classified<'p> {
         // A slash at the end names the same thing to most servers, so it must not lead around a class.
         let text = path.as_str().trim_start_matches('/').trim_end_matches('/');
-        let found =
-            self.first(0, (!text.is_empty()).then_some(text), method).and_then(|number| self.routes.get(number));
+        let number = self.first(0, (!text.is_empty()).then_some(text), method);
+        let found = number.and_then(|number| self.routes.get(number));
         let action = found.and_then(|route| route.action).unwrap_or_else(|| self.action(method, path));
-        let patient = found.and_then(|route| text.split('/').nth(route.patient?)).map(decoded);
-        Classified { action, class: found.map(|route| route.class.clone()), patient }
+        let patient = found.and_then(|route| segment(path, route.patient?));
+        Classified { action, class: found.map(|route| route.class.clone()), patient, route: number.map(RouteNumber) }
+    }
+
+    /// What a route says about patients; `None` where nothing of it names any.
+    #[must_use]
+    pub fn about_patients(&self, route: RouteNumber) -> Option<AboutPatients<'_>> {
+        let route = self.routes.get(route.0)?;
+        let sources = route.patients.as_ref()?;
+        Some(AboutPatients { sources, folds: route.folds, pattern: &route.pattern })
+    }
+
+    /// The patient that a path names, by a route that fits it; without percent escapes.
+    #[must_use]
+    pub fn patient<'p>(&self, route: RouteNumber, path: &'p Path) -> Option<Cow<'p, str>> {
+        segment(path, self.routes.get(route.0)?.patient?)
+    }
+
+    /// The study that a path names, by a route that fits it; without percent escapes.
+    #[must_use]
+    pub fn study<'p>(&self, route: RouteNumber, path: &'p Path) -> Option<Cow<'p, str>> {
+        segment(path, self.routes.get(route.0)?.study?)
+    }
+
+    /// The pattern of a route, as written.
+    #[must_use]
+    pub fn pattern(&self, route: RouteNumber) -> Option<&str> {
+        self.routes.get(route.0).map(|route| &*route.pattern)
     }
 
     /// The first route that fits what is left of a path, from a node on.
@@ -139,6 +203,11 @@ impl Route {
         let named = |name: &str| self.methods.iter().any(|one| one.as_str() == name);
         self.methods.is_empty() || named(method.as_str()) || (method.as_str() == "HEAD" && named("GET"))
     }
+}
+
+/// One segment of a path, without its escapes.
+fn segment(path: &Path, number: usize) -> Option<Cow<'_, str>> {
+    path.as_str().trim_start_matches('/').trim_end_matches('/').split('/').nth(number).map(decoded)
 }
 
 fn earliest(one: Option<usize>, other: Option<usize>) -> Option<usize> {
@@ -181,6 +250,8 @@ mod tests {
             pattern: RoutePattern::parse(pattern).unwrap(),
             action,
             class: class.parse().unwrap(),
+            patients: None,
+            folds: false,
         }
     }
 
@@ -249,6 +320,34 @@ mod tests {
         assert_eq!(told(&exports, "GET /p/7/%24%65verything/"), "export chart 7");
         assert_eq!(told(&exports, "GET /%E6%82%A3%E8%80%85/1"), "read images -");
         assert_eq!(told(&classifier, "GET /k/a/12.3-4"), "read chart 12.3-4");
+    }
+
+    #[test]
+    fn a_route_says_where_its_patients_are_and_one_that_names_none_says_nothing() {
+        let sources = Arc::new(PatientSources { sources: vec![crate::PatientSource::Study], ..Default::default() });
+        let images = ClassRoute {
+            patients: Some(Arc::clone(&sources)),
+            folds: true,
+            ..route(&[], "/studies/{study}/frames/*", None, "images")
+        };
+        let classifier = Classifier::of(&[
+            route(&[], "/p/{patient}", None, "chart"),
+            images,
+            route(&[], "/studies/{study}", None, "images"),
+            route(&[], "/menu", None, "chart"),
+        ]);
+        let of = |path: &str| {
+            let path = Path::parse(path).unwrap();
+            let route = classifier.classify(&Method::parse("GET").unwrap(), &path).route?;
+            let about = classifier.about_patients(route)?;
+            let study = classifier.study(route, &path).map(Cow::into_owned);
+            Some((about.pattern.to_string(), about.folds, about.sources.sources.len(), study))
+        };
+        assert_eq!(of("/p/7"), Some(("/p/{patient}".to_owned(), false, 0, None)));
+        let frames = "/studies/{study}/frames/*".to_owned();
+        assert_eq!(of("/studies/1.2/frames/3/"), Some((frames, true, 1, Some("1.2".to_owned()))));
+        assert_eq!(of("/studies/1.2"), Some(("/studies/{study}".to_owned(), false, 0, Some("1.2".to_owned()))));
+        assert_eq!((of("/menu"), of("/elsewhere")), (None, None));
     }
 
     #[test]

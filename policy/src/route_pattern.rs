@@ -4,8 +4,8 @@ use std::fmt;
 
 use crate::{Path, PathProblem};
 
-/// Segments of a path: literal ones, `*` or `{name}` for any one, `{patient}` for the one that names the patient, and
-/// `**` last for whatever follows, also nothing.
+/// Segments of a path: literal ones, `*` or `{name}` for any one, `{patient}` for the one that names the patient,
+/// `{study}` for the one that names an image study, and `**` last for whatever follows, also nothing.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoutePattern {
     text: String,
@@ -21,6 +21,8 @@ pub(crate) enum Segment {
     Any,
     /// Any one, which names the patient.
     Patient,
+    /// Any one, which is a Study Instance UID.
+    Study,
     /// Whatever follows.
     Rest,
 }
@@ -43,6 +45,9 @@ pub enum RoutePatternProblem {
     /// `{patient}` twice.
     #[error("`{{patient}}` stands twice")]
     TwoPatients,
+    /// `{study}` twice.
+    #[error("`{{study}}` stands twice")]
+    TwoStudies,
     /// A slash at its end, which fits nothing that the same without it does not.
     #[error("ends with `/`")]
     SlashAtEnd,
@@ -70,8 +75,12 @@ impl RoutePattern {
                 segments.push(segment(part)?);
             }
         }
-        if segments.iter().filter(|segment| **segment == Segment::Patient).count() > 1 {
+        let times = |one: &Segment| segments.iter().filter(|segment| *segment == one).count();
+        if times(&Segment::Patient) > 1 {
             return Err(RoutePatternProblem::TwoPatients);
+        }
+        if times(&Segment::Study) > 1 {
+            return Err(RoutePatternProblem::TwoStudies);
         }
         Ok(Self { text: text.to_owned(), segments })
     }
@@ -88,12 +97,18 @@ impl RoutePattern {
         self.segments.contains(&Segment::Patient)
     }
 
+    /// Whether it tells which image study it is about.
+    #[must_use]
+    pub fn names_study(&self) -> bool {
+        self.segments.contains(&Segment::Study)
+    }
+
     /// A path that fits it.
     #[must_use]
     pub fn example(&self) -> String {
         let segment = |segment: &Segment| match segment {
             Segment::Literal(text) => text.to_string(),
-            Segment::Any | Segment::Patient | Segment::Rest => "1".to_owned(),
+            Segment::Any | Segment::Patient | Segment::Study | Segment::Rest => "1".to_owned(),
         };
         format!("/{}", self.segments.iter().map(segment).collect::<Vec<_>>().join("/"))
     }
@@ -104,9 +119,12 @@ impl RoutePattern {
         for segment in &self.segments {
             match (segment, others.next()) {
                 (Segment::Rest, _) => return true,
-                (Segment::Any | Segment::Patient, Some(Segment::Literal(_) | Segment::Any | Segment::Patient)) => {}
+                (
+                    Segment::Any | Segment::Patient | Segment::Study,
+                    Some(Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study),
+                ) => {}
                 (Segment::Literal(one), Some(Segment::Literal(two))) if one == two => {}
-                (Segment::Literal(_) | Segment::Any | Segment::Patient, _) => return false,
+                (Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study, _) => return false,
             }
         }
         others.next().is_none()
@@ -122,6 +140,7 @@ fn segment(part: &str) -> Result<Segment, RoutePatternProblem> {
         "*" => return Ok(Segment::Any),
         "**" => return Ok(Segment::Rest),
         "{patient}" => return Ok(Segment::Patient),
+        "{study}" => return Ok(Segment::Study),
         "" => return Err(PathProblem::EmptySegment.into()),
         _ => {}
     }
@@ -171,6 +190,7 @@ mod tests {
         assert_eq!(problem("/{a}b"), RoutePatternProblem::Mixed("{a}b".to_owned()));
         assert_eq!(problem("/**/a"), RoutePatternProblem::RestBeforeEnd);
         assert_eq!(problem("/{patient}/{patient}"), RoutePatternProblem::TwoPatients);
+        assert_eq!(problem("/{study}/{study}"), RoutePatternProblem::TwoStudies);
         assert_eq!(problem("/a/"), RoutePatternProblem::SlashAtEnd);
         assert_eq!(problem(&format!("/{}", "a".repeat(crate::PATH_BYTES_MAX))), PathProblem::TooLong.into());
     }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{AppId, Durability, Host, Path, PathPattern, RuleSetId};
+use policy::{AppId, Durability, Host, Path, PathPattern, PatientIds, RuleSetId};
 
 use super::app_route;
 use super::names::{self, HOST_REMEDY, NAME_REMEDY};
@@ -33,6 +33,8 @@ pub(crate) struct Around<'a> {
     pub(crate) no_upstream: NoUpstream<'a>,
     pub(crate) has_spool: bool,
     pub(crate) declared: &'a Declared,
+    /// How the hospital writes the ids of patients.
+    pub(crate) patients: &'a PatientIds,
 }
 
 #[derive(Default)]
@@ -66,7 +68,8 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let health_path = table.optional("health_path", |value| path(&value));
     let host_header = table.or("host_header", HostHeader::Public, |value| value.word(&HOST_HEADERS));
     let reads_by_post = table.list("reads_by_post", |value| pattern(&value));
-    let routes = app_route::read(table, route.as_ref().map(|(_, prefix)| prefix), around.declared);
+    let prefix = route.as_ref().map(|(_, prefix)| prefix);
+    let routes = app_route::read(table, prefix, around.declared, around.patients);
     let rule_sets = table.list("rules", |value| {
         let set = value.parse(RuleSetId::parse, NAME_REMEDY)?;
         around.declared.rule_set(&value, set.as_str())?;

@@ -1,16 +1,32 @@
-//! `template` and `[[app.route]]`: what the requests of an app do, and to which information.
+//! `template` and `[[app.route]]`: what the requests of an app do, to which information, and of which patients.
 
-use policy::{Action, ClassRoute, Method, Path, RoutePattern, RoutePatternProblem, Template};
+use std::sync::Arc;
 
-use super::class;
+use policy::{
+    Action, ClassRoute, Method, Path, PatientIds, PatientSources, RoutePattern, RoutePatternProblem, Template,
+};
+
+use super::{class, patients};
 use crate::declared::Declared;
 use crate::walk::{Table, Value};
 
 /// What a route may say that a request does; a stream that stays open is known by itself.
 const ACTIONS: [Action; 5] = [Action::Read, Action::Search, Action::Write, Action::Delete, Action::Export];
 
-/// The app's own routes, then those of its template. `prefix` is where the app lives.
-pub(crate) fn read(table: &Table<'_>, prefix: Option<&Path>, declared: &Declared) -> Option<Vec<ClassRoute>> {
+/// The app's own routes, then those of its template. `prefix` is where the app lives, `ids` how the hospital writes the
+/// ids of patients.
+pub(crate) fn read(
+    table: &Table<'_>,
+    prefix: Option<&Path>,
+    declared: &Declared,
+    ids: &PatientIds,
+) -> Option<Vec<ClassRoute>> {
+    let ids = table.section("patients").and_then(|of_app| {
+        let ids = patients::read_ids(&of_app, ids);
+        of_app.finish();
+        ids
+    });
+    let no_ids = PatientIds::default();
     let template = table.optional("template", |value| value.word(&Template::ALL.map(|one| (one.as_str(), one))));
     let base = table.optional("template_base", |value| {
         if let Some(None) = template {
@@ -27,15 +43,15 @@ pub(crate) fn read(table: &Table<'_>, prefix: Option<&Path>, declared: &Declared
     let own: Option<Vec<_>> = table
         .tables("route")
         .iter()
-        .map(|route| read_one(route, prefix, declared))
+        .map(|route| read_one(route, prefix, declared, ids.as_ref().unwrap_or(&no_ids)))
         .collect::<Vec<_>>()
         .into_iter()
         .collect();
-    let (template, base) = (template?, base?);
+    let (template, base, ids) = (template?, base?, ids?);
     let mut routes: Vec<_> = own?.into_iter().flatten().collect();
     if let Some(template) = template {
         let base = base.or_else(|| usual_base(template, prefix))?;
-        routes.extend(template.routes(&base));
+        routes.extend(template.routes_with(&base, &ids));
     }
     Some(routes)
 }
@@ -52,16 +68,39 @@ fn usual_base(template: Template, prefix: Option<&Path>) -> Option<Path> {
     }
 }
 
-fn read_one(table: &Table<'_>, prefix: Option<&Path>, declared: &Declared) -> Option<Vec<ClassRoute>> {
+fn read_one(
+    table: &Table<'_>,
+    prefix: Option<&Path>,
+    declared: &Declared,
+    ids: &PatientIds,
+) -> Option<Vec<ClassRoute>> {
     let methods = table.or("methods", Vec::new(), |value| value.some(|item| method(&item)));
     let patterns = table.needed("paths", "`paths = [\"/patients/{patient}/labs/*\"]`", |value| {
         value.some(|item| pattern(&item, prefix))
     });
     let class = table.needed("class", "`class = \"lab-results\"`", |value| class::name(&value, declared));
     let action = table.optional("action", |value| value.word(&ACTIONS.map(|action| (action.as_str(), action))));
+    let sources = patients::sources(table);
+    let ids = patients::read_ids(table, ids);
+    let folds = table.or("folds", false, |value| {
+        let folds = value.yes_or_no()?;
+        let names_study = patterns.as_deref().is_none_or(|all| all.iter().all(RoutePattern::names_study));
+        if folds && !names_study {
+            return value.wrong(
+                "folds requests for parts of one study, and the path names none",
+                "write the segment that is the Study Instance UID as `{study}`",
+            );
+        }
+        Some(folds)
+    });
     table.finish();
-    let (methods, class, action) = (methods?, class?, action?);
-    let route = |pattern| ClassRoute { methods: methods.clone(), pattern, action, class: class.clone() };
+    let (methods, class, action, folds) = (methods?, class?, action?, folds?);
+    let patients = Arc::new(PatientSources { sources: sources?, ids: ids? });
+    let route = |pattern: RoutePattern| {
+        let names_some = !patients.sources.is_empty() || pattern.names_patient() || pattern.names_study();
+        let patients = names_some.then(|| Arc::clone(&patients));
+        ClassRoute { methods: methods.clone(), pattern, action, class: class.clone(), patients, folds }
+    };
     Some(patterns?.into_iter().map(route).collect())
 }
 
@@ -108,6 +147,7 @@ fn remedy(problem: &RoutePatternProblem) -> &'static str {
         }
         RoutePatternProblem::RestBeforeEnd => "write `*` or `{name}` for one segment in the middle",
         RoutePatternProblem::TwoPatients => "name the other segment otherwise, such as `{order}`",
+        RoutePatternProblem::TwoStudies => "name the other segment otherwise, such as `{prior}`",
         RoutePatternProblem::SlashAtEnd => "leave the last `/` out: it is fitted with and without one",
     }
 }

@@ -21,6 +21,7 @@ pub(crate) mod names;
 pub(crate) mod operations;
 pub(crate) mod outage;
 pub(crate) mod passkeys;
+pub(crate) mod patients;
 pub(crate) mod policy;
 pub(crate) mod posture;
 pub(crate) mod provider;

@@ -6,6 +6,7 @@ mod feed;
 mod files;
 mod golden;
 mod mistakes;
+mod patients;
 mod sections;
 mod statements;
 mod templates;

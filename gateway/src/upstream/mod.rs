@@ -262,6 +262,7 @@ impl Forward<'_> {
             bytes_in: self.exchange.bytes_in.get(),
             bytes_out: 0,
             duration: self.exchange.started.elapsed(),
+            patients: None,
         });
         response
     }

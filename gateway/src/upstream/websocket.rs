@@ -242,6 +242,7 @@ impl Tunnel {
             bytes_in: exchange.bytes_in.get(),
             bytes_out: exchange.bytes_out.get(),
             duration: exchange.started.elapsed(),
+            patients: None,
         });
     }
 

@@ -179,6 +179,8 @@ fn apps_and_routes_that_no_rule_reaches_are_told_but_not_where_cedar_may_reach_t
         pattern: RoutePattern::parse(pattern).unwrap(),
         action,
         class: class.parse().unwrap(),
+        patients: None,
+        folds: false,
     };
     let rows = || vec![rule_with("charts", |rule| rule.classes = vec!["chart".parse().unwrap()])];
     let mut source = source(rows(), "");

@@ -31,6 +31,8 @@ fn hospital(rules: Vec<Rule>, cedar: &str) -> PolicySource {
             pattern: RoutePattern::parse(&format!("/{class}/**")).unwrap(),
             action: None,
             class,
+            patients: None,
+            folds: false,
         };
         app.routes = classes().into_iter().map(route).collect();
     }

@@ -2,7 +2,13 @@
 //! the chart. A query decides nothing, so `_include` and `_revinclude` reach what the searched type's class allows.
 
 use super::{BuiltInClass, Row};
-use crate::Action;
+use crate::{
+    ANSWER_LOOKED_AT, Action, AnswerHeader, BodyForm, BodySource, Field, IdPattern, PatientSource, REQUEST_LOOKED_AT,
+    Side,
+};
+
+/// Administrative types that are about patients all the same.
+const ABOUT_PATIENTS: [&str; 3] = ["AuditEvent", "Device", "Provenance"];
 
 /// Types that are not the chart's.
 const TYPES: [(&str, BuiltInClass); 62] = {
@@ -124,7 +130,26 @@ pub(super) fn rows() -> Vec<Row> {
         Row::new("", "/{type}/$export", export, Chart),
         Row::new("", "/**", None, Chart),
     ]);
-    rows
+    let patients = patients();
+    rows.into_iter().map(|row| if is_about_patients(&row) { row.naming(patients.clone()) } else { row }).collect()
+}
+
+fn is_about_patients(row: &Row) -> bool {
+    let mut parts = row.pattern.split('/');
+    row.class != BuiltInClass::Administrative || parts.any(|part| ABOUT_PATIENTS.contains(&part) || part == "{patient}")
+}
+
+/// Parameters of searches, resources that are sent and that come back, and where a new one is told to lie.
+fn patients() -> Vec<PatientSource> {
+    let body = |side, bytes_max| PatientSource::Body(BodySource { side, form: BodyForm::Fhir, bytes_max });
+    let pattern = IdPattern::parse("(?:^|/)Patient/(?<patient>[A-Za-z0-9.-]{1,64})").ok();
+    let location = AnswerHeader { field: Field { name: "location".into(), pattern }, strip: false };
+    vec![
+        PatientSource::FhirSearch,
+        body(Side::Request, REQUEST_LOOKED_AT),
+        body(Side::Answer, ANSWER_LOOKED_AT),
+        PatientSource::Header(location),
+    ]
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
-//! Routes that ship: which paths and methods of common interfaces are which information, and which of them search or
-//! export. A hospital's own routes come before a template's.
+//! Routes that ship: which paths and methods of common interfaces are which information, which of them search or
+//! export, and where they name their patients. A hospital's own routes come before a template's.
 
 mod dicomweb;
 mod fhir_r4;
 mod orca;
 
-use crate::{Action, ClassRoute, InfoClass, Method, Path, RoutePattern};
+use std::sync::Arc;
+
+use crate::{Action, ClassRoute, InfoClass, Method, Path, PatientIds, PatientSource, PatientSources, RoutePattern};
 
 /// An interface whose routes are known.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -45,13 +47,20 @@ impl Template {
     /// The routes of the interface, below the path where it begins.
     #[must_use]
     pub fn routes(self, base: &Path) -> Vec<ClassRoute> {
+        self.routes_with(base, &PatientIds::default())
+    }
+
+    /// The same, with how the ids of patients are written.
+    #[must_use]
+    pub fn routes_with(self, base: &Path, ids: &PatientIds) -> Vec<ClassRoute> {
         let rows = match self {
             Self::FhirR4 => fhir_r4::rows(),
             Self::Dicomweb => dicomweb::rows(),
             Self::Orca => orca::rows(),
         };
         let base = base.as_str().trim_end_matches('/');
-        rows.iter().filter_map(|row| row.route(base)).collect()
+        let mut known = Vec::new();
+        rows.iter().filter_map(|row| row.route(base, ids, &mut known)).collect()
     }
 }
 
@@ -155,23 +164,48 @@ struct Row {
     pattern: String,
     action: Option<Action>,
     class: BuiltInClass,
+    /// Where its patients are, beside the path.
+    patients: Vec<PatientSource>,
+    /// Whether requests for parts of one study are one record.
+    folds: bool,
 }
 
 impl Row {
     fn new(methods: &'static str, pattern: impl Into<String>, action: Option<Action>, class: BuiltInClass) -> Self {
-        Self { methods, pattern: pattern.into(), action, class }
+        Self { methods, pattern: pattern.into(), action, class, patients: Vec::new(), folds: false }
     }
 
-    /// Never `None`: a test reads every row.
-    fn route(&self, base: &str) -> Option<ClassRoute> {
+    fn naming(self, patients: Vec<PatientSource>) -> Self {
+        Self { patients, ..self }
+    }
+
+    fn folded(self) -> Self {
+        Self { folds: true, ..self }
+    }
+
+    /// Never `None`: a test reads every row. Rows that name their patients alike share what says so, in `known`.
+    fn route(&self, base: &str, ids: &PatientIds, known: &mut Vec<Arc<PatientSources>>) -> Option<ClassRoute> {
         let text = format!("{base}{}", self.pattern);
+        let pattern = RoutePattern::parse(if text.is_empty() { "/" } else { &text }).ok()?;
+        let names_some = !self.patients.is_empty() || pattern.names_patient() || pattern.names_study();
         Some(ClassRoute {
             methods: self.methods.split_ascii_whitespace().filter_map(Method::parse).collect(),
-            pattern: RoutePattern::parse(if text.is_empty() { "/" } else { &text }).ok()?,
+            pattern,
             action: self.action,
             class: self.class.class(),
+            patients: names_some.then(|| shared(known, &self.patients, ids)),
+            folds: self.folds,
         })
     }
+}
+
+fn shared(known: &mut Vec<Arc<PatientSources>>, sources: &[PatientSource], ids: &PatientIds) -> Arc<PatientSources> {
+    if let Some(same) = known.iter().find(|one| one.sources == sources) {
+        return Arc::clone(same);
+    }
+    let made = Arc::new(PatientSources { sources: sources.to_vec(), ids: ids.clone() });
+    known.push(Arc::clone(&made));
+    made
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! stand in the query or the body, never in the path.
 
 use super::{BuiltInClass, Row};
-use crate::Action;
+use crate::{ANSWER_LOOKED_AT, Action, BodyForm, BodySource, Field, PatientSource, Pointer, REQUEST_LOOKED_AT, Side};
 
 /// Calls: what they do, and to what.
 const CALLS: [(&str, Action, BuiltInClass); 35] = {
@@ -49,8 +49,26 @@ const CALLS: [(&str, Action, BuiltInClass); 35] = {
 };
 
 pub(super) fn rows() -> Vec<Row> {
-    let calls = CALLS.into_iter().map(|(path, action, class)| Row::new("GET POST", path, Some(action), class));
-    calls.chain([Row::new("", "/**", None, BuiltInClass::Billing)]).collect()
+    let row = |(path, action, class): (&str, _, _)| {
+        let row = Row::new("GET POST", path, Some(action), class);
+        // Master data is about nobody.
+        if class == BuiltInClass::Administrative { row } else { row.naming(patients()) }
+    };
+    CALLS.into_iter().map(row).chain([Row::new("", "/**", None, BuiltInClass::Billing).naming(patients())]).collect()
+}
+
+/// Patients are `id` in the query, and `Patient_ID` wherever it stands in what is asked and answered, in XML and JSON.
+fn patients() -> Vec<PatientSource> {
+    let bodies = [(Side::Request, REQUEST_LOOKED_AT), (Side::Answer, ANSWER_LOOKED_AT)];
+    let bodies = bodies.into_iter().flat_map(|(side, bytes_max)| {
+        let forms = Pointer::parse("/**/Patient_ID").into_iter().flat_map(|at| {
+            let json = BodyForm::Json(at.clone());
+            [BodyForm::Xml(at), json]
+        });
+        forms.map(move |form| PatientSource::Body(BodySource { side, form, bytes_max }))
+    });
+    let id = PatientSource::Query(Field { name: "id".into(), pattern: None });
+    std::iter::once(id).chain(bodies).collect()
 }
 
 #[cfg(test)]
