@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::tree::{Hash, TILE_WIDTH, leaf_hash, node_hash, perfect_root};
-use crate::{LogProblem, tile};
+use crate::{LogProblem, deleted, tile};
 
 /// Levels of the tree in one tile.
 const TILE_LEVELS: u8 = 8;
@@ -270,7 +270,7 @@ impl<L: FnMut(u64) -> Result<Option<Vec<u8>>, LogProblem>> Prover<L> {
     fn row(&mut self, level: u8, index: u64, width: usize) -> Result<&[Hash], LogProblem> {
         let known = self.tiles.get(&(level, index)).is_some_and(|row| row.len() >= width);
         if !known {
-            let row = match stored(&self.directory, level, index, width) {
+            let row = match tile::read_wide(&self.directory, level, index, width) {
                 Some(row) => row,
                 None => self.computed(level, index, width)?,
             };
@@ -282,18 +282,24 @@ impl<L: FnMut(u64) -> Result<Option<Vec<u8>>, LogProblem>> Prover<L> {
         Ok(self.tiles.get(&(level, index)).map_or(&[], Vec::as_slice))
     }
 
-    /// The hashes of a tile that is not there, from the level below it; the lowest from the lines.
+    /// The hashes of a tile that is not there, from the level below it; the lowest from what is kept of lines that were
+    /// deleted, and from the lines.
     fn computed(&mut self, level: u8, index: u64, width: usize) -> Result<Vec<Hash>, LogProblem> {
         let first = index * TILE_WIDTH as u64;
         let mut row = Vec::with_capacity(width);
-        for place in first..first + width as u64 {
-            row.push(match level.checked_sub(1) {
-                None => {
-                    let line = (self.lines)(place)?.ok_or_else(|| self.too_short(place + 1))?;
-                    leaf_hash(&line)
-                }
-                Some(below) => perfect_root(self.row(below, place, TILE_WIDTH)?),
-            });
+        if let Some(below) = level.checked_sub(1) {
+            for place in first..first + width as u64 {
+                row.push(perfect_root(self.row(below, place, TILE_WIDTH)?));
+            }
+            return Ok(row);
+        }
+        if let Some(deleted) = deleted::read(&self.directory)? {
+            let kept = deleted.tree.partial_tiles().find(|(level, at, _)| *level == 0 && *at == index);
+            row.extend(kept.into_iter().flat_map(|(_, _, hashes)| hashes.iter().copied()).take(width));
+        }
+        for place in first + row.len() as u64..first + width as u64 {
+            let line = (self.lines)(place)?.ok_or_else(|| self.too_short(place + 1))?;
+            row.push(leaf_hash(&line));
         }
         Ok(row)
     }
@@ -301,18 +307,6 @@ impl<L: FnMut(u64) -> Result<Option<Vec<u8>>, LogProblem>> Prover<L> {
     fn too_short(&self, size: u64) -> LogProblem {
         LogProblem::damaged(&self.directory, format!("does not hold {size} lines"))
     }
-}
-
-/// The hashes of a tile that is there, full or partial, where it is at least so wide. A log that is being written puts
-/// wider ones in the place of partial ones.
-fn stored(directory: &Path, level: u8, index: u64, width: usize) -> Option<Vec<Hash>> {
-    let full = tile::read(directory, level, index, TILE_WIDTH);
-    full.or_else(|| {
-        let folder = directory.join(tile::path(level, index, TILE_WIDTH)).with_extension("p");
-        let names = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
-        let wide = names.filter(|there: &usize| (width..TILE_WIDTH).contains(there)).min()?;
-        tile::read(directory, level, index, wide)
-    })
 }
 
 /// The two parts into which the tree cuts a range of more than one line.
