@@ -85,6 +85,7 @@ fn sections(config: &Config) -> Vec<(&'static str, String)> {
         rule_sets,
         sessions,
         policy: _,
+        loaded: _,
         policy_tests,
         statements,
         shadow,
