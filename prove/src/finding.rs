@@ -49,7 +49,7 @@ pub enum Undecided {
     NoRequest(String),
     /// There is no last version to compare with.
     NothingToCompare,
-    /// The routes of an app changed, so that its requests mean something else.
+    /// The routes of an app changed, and a rule of the last version reads its context as a whole.
     RoutesChanged(policy::AppId),
 }
 

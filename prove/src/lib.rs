@@ -5,11 +5,13 @@
 //! What a proof rests on stands in docs/decisions/0030. Deliberately not here: reading the configuration (config), and
 //! anything that serves.
 
+mod cells;
 mod corner;
 mod finding;
 mod prove;
 mod sample;
 mod solver;
+mod taken_for;
 #[cfg(test)]
 mod tests;
 mod told;

@@ -12,10 +12,12 @@ use policy::{
     Timestamp, UtcOffset, ZoneId,
 };
 
+use crate::cells::{Cell, Reading, cells, read_alike};
 use crate::corner::{Corner, World};
 use crate::finding::{Finding, Outcome, Undecided};
 use crate::sample::Sample;
 use crate::solver::{Problem, Solver};
+use crate::taken_for::taken_for;
 use crate::witness::Difference;
 
 /// How many cases of the solver are tried for a corner when no request could be made of them.
@@ -169,6 +171,63 @@ struct Search<'a, 's> {
     questions: usize,
 }
 
+/// What allows nothing.
+const NOTHING: &str = "forbid (principal, action, resource);";
+
+/// Which requests of a corner are meant.
+enum Among {
+    /// All of them.
+    All,
+    /// Those to information of these classes, by the routes of now; none is written as nothing.
+    Classes(BTreeSet<String>),
+}
+
+impl Among {
+    /// As a rule that forbids all others.
+    fn in_cedar(&self) -> String {
+        match self {
+            Self::All => String::new(),
+            Self::Classes(classes) => {
+                let classes: Vec<_> = classes.iter().map(|class| format!("\"{class}\"")).collect();
+                let among = format!("[{}].contains(context.class)", classes.join(", "));
+                format!("forbid (principal, action, resource) unless {{ {among} }};\n")
+            }
+        }
+    }
+}
+
+/// What is asked in a corner where routes changed: requests that are the same to both versions at once, and those of each
+/// pair of readings with what the last version says of them. `None` where that cannot be put into Cedar.
+fn steps(corner: &Corner, last: &Policy, cells: &BTreeSet<Cell>) -> Option<Vec<(Among, String)>> {
+    let name = |class: &Option<InfoClass>| class.as_ref().map(ToString::to_string).unwrap_or_default();
+    let is_stream = corner.action == Action::Connect;
+    let (mut alike, mut otherwise) = (BTreeSet::new(), BTreeSet::new());
+    for Cell { now, last } in cells.iter().filter(|cell| is_stream || cell.now.action == corner.action) {
+        // A stream stays one, whatever its method does elsewhere.
+        let action = if is_stream { Action::Connect } else { last.action };
+        let before = Reading { action, class: last.class.clone() };
+        if before.action == corner.action && before.class == now.class {
+            alike.insert(name(&now.class));
+        } else {
+            otherwise.insert((name(&now.class), before));
+        }
+    }
+    let mut steps = Vec::new();
+    if !alike.is_empty() {
+        steps.push((Among::Classes(alike), corner.rules(last).unwrap_or_else(|| NOTHING.to_owned())));
+    }
+    for (class, before) in otherwise {
+        let there = Corner { action: before.action, ..corner.clone() };
+        let rules = match there.rules(last) {
+            Some(rules) => taken_for(&rules, &before)?,
+            None => NOTHING.to_owned(),
+        };
+        let rules = if rules.is_empty() { NOTHING.to_owned() } else { rules };
+        steps.push((Among::Classes(BTreeSet::from([class])), rules));
+    }
+    Some(steps)
+}
+
 /// What is looked for among all that the policy allows in a corner.
 enum Wanted {
     /// What this allows, too.
@@ -187,7 +246,7 @@ impl Search<'_, '_> {
         let mut difference = Difference::new(around.judge(), Judge::new(Arc::new(guarded)));
         for corner in Corner::all(around.apps()) {
             let wanted = Wanted::Allowed(format!("permit (principal, action, resource) when {{ {condition} }};"));
-            if let Some(outcome) = self.look_in(&corner, &wanted, &mut difference).await? {
+            if let Some(outcome) = self.look_in(&corner, &Among::All, &wanted, &mut difference).await? {
                 return Ok(outcome);
             }
         }
@@ -196,18 +255,29 @@ impl Search<'_, '_> {
 
     /// That everything that is allowed was allowed by the last version.
     async fn no_wider(&mut self) -> Result<Outcome, Problem> {
-        const NOTHING: &str = "forbid (principal, action, resource);";
         let around = self.around;
         let Some((source, last)) = &around.last else { return Ok(Outcome::Undecided(Undecided::NothingToCompare)) };
         let mut difference = Difference::new(around.judge(), Judge::new(Arc::clone(last)));
         for corner in Corner::all(around.apps()) {
-            let was_there = source.apps.iter().any(|app| app.id == corner.app);
-            if was_there && routes(source, &corner.app) != around.routes(&corner.app) {
-                return Ok(Outcome::Undecided(Undecided::RoutesChanged(corner.app)));
-            }
-            let before = corner.rules(last).filter(|_| was_there).unwrap_or_else(|| NOTHING.to_owned());
-            if let Some(outcome) = self.look_in(&corner, &Wanted::NotAllowed(before), &mut difference).await? {
-                return Ok(outcome);
+            let find = |source: &'_ PolicySource| source.apps.iter().find(|app| app.id == corner.app).cloned();
+            let steps = match (find(around.source), find(source)) {
+                (Some(now), Some(before)) if !read_alike(&now, &before) => {
+                    // The same requests are others to each version: each is asked about what it takes them for.
+                    let Some(steps) = steps(&corner, last, &cells(&now, &before)) else {
+                        return Ok(Outcome::Undecided(Undecided::RoutesChanged(corner.app)));
+                    };
+                    steps
+                }
+                (_, before) => {
+                    let rules = before.and_then(|_| corner.rules(last));
+                    vec![(Among::All, rules.unwrap_or_else(|| NOTHING.to_owned()))]
+                }
+            };
+            for (among, before) in steps {
+                let wanted = Wanted::NotAllowed(before);
+                if let Some(outcome) = self.look_in(&corner, &among, &wanted, &mut difference).await? {
+                    return Ok(outcome);
+                }
             }
         }
         Ok(Outcome::Proved)
@@ -217,6 +287,7 @@ impl Search<'_, '_> {
     async fn look_in(
         &mut self,
         corner: &Corner,
+        among: &Among,
         wanted: &Wanted,
         difference: &mut Difference,
     ) -> Result<Option<Outcome>, Problem> {
@@ -224,7 +295,7 @@ impl Search<'_, '_> {
         let Some(rules) = corner.rules(&around.policy) else { return Ok(None) };
         let (Wanted::Allowed(other) | Wanted::NotAllowed(other)) = wanted;
         let always = corner.always(&around.policy, &around.world, &rules, other);
-        let mut allowed = rules + "\n" + &always;
+        let mut allowed = rules + "\n" + &always + &among.in_cedar();
         let other = corner.compile(&around.schema, other)?;
         let mut in_doubt = None;
         for _ in 0..CASES_MAX {

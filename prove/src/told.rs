@@ -69,11 +69,14 @@ fn undecided(reason: &Undecided, language: Language) -> String {
         Undecided::NothingToCompare => "there is no last version to compare with; name one by `--last FILE`".to_owned(),
         Undecided::RoutesChanged(app) if japanese => {
             format!(
-                "`{app}` の経路が変わったため、要求の意味が前の版と比べられません。`sekimori policy replay` で確かめてください"
+                "`{app}` の経路が変わり、前の版には要求の内容をまるごと見る規則があるため、比べられません。`sekimori policy replay` で確かめてください"
             )
         }
         Undecided::RoutesChanged(app) => {
-            format!("the routes of `{app}` changed, so its requests mean something else; try `sekimori policy replay`")
+            format!(
+                "the routes of `{app}` changed, and a rule of the last version reads its context as a whole, so they \
+                 cannot be compared; try `sekimori policy replay`"
+            )
         }
     }
 }

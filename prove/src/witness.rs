@@ -46,7 +46,9 @@ impl Difference {
     fn rule(&mut self, access: &Access) -> Option<RuleId> {
         let Verdict::Allow(allowed) = self.allowing.judge(access.clone(), ()) else { return None };
         let rule = allowed.permit().rule().clone();
-        let both = matches!(self.refusing.judge(access.clone(), ()), Verdict::Allow(_));
+        // The other judge takes it for what its own routes say.
+        let other = self.refusing.policy().classify(access).into_owned();
+        let both = matches!(self.refusing.judge(other, ()), Verdict::Allow(_));
         (!both).then_some(rule)
     }
 
