@@ -61,6 +61,15 @@ pub enum Ended {
     Stopped,
 }
 
+/// What judging again came to, where it did not end the exchange.
+#[derive(Debug)]
+pub enum Again {
+    /// It may go on until then; its session, as it is now.
+    Until(Timestamp, Option<Arc<Session>>),
+    /// What is known of its person is being read: judge at the next look.
+    Soon,
+}
+
 /// One request and its answer.
 #[derive(Debug)]
 pub struct Exchange {
@@ -218,14 +227,19 @@ impl OpenBook {
 
     /// Judges exchanges again: all of them when a fact changed, else those whose time is up. `judge` answers until
     /// when it may go on, or why not.
-    pub fn judge_again(&self, all: bool, at: Timestamp, mut judge: impl FnMut(&Access) -> Result<Timestamp, Ended>) {
+    pub fn judge_again(&self, all: bool, at: Timestamp, mut judge: impl FnMut(&Access) -> Result<Again, Ended>) {
         let now = Instant::now();
         for entry in self.entries.borrow_mut().values_mut() {
             if !(all || entry.until <= at) || entry.exchange.ended.get().is_some() {
                 continue;
             }
             match judge(&entry.access) {
-                Ok(until) => entry.until = until,
+                Ok(Again::Until(until, session)) => {
+                    entry.until = until;
+                    // Held in place of the one before: what nobody holds leaves the memory.
+                    entry.session = session.or(entry.session.take());
+                }
+                Ok(Again::Soon) => entry.until = at,
                 Err(why) => entry.exchange.end(why, now),
             }
         }
@@ -299,7 +313,7 @@ mod tests {
         let book = Rc::new(OpenBook::default());
         let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
         let entered = book.enter(Rc::clone(&exchange), None, access());
-        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Ok(Timestamp::MAX));
+        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Ok(Again::Until(Timestamp::MAX, None)));
         book.judge_again(false, Timestamp::from_unix_micros(2), |_| Err(Ended::Judged(Reason::Forbidden)));
         assert_eq!(exchange.ended(), None, "its time is not up and nothing changed");
         book.judge_again(true, Timestamp::from_unix_micros(1), |_| Err(Ended::Judged(Reason::Forbidden)));

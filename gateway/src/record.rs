@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use audit::{Event, Note};
 use aws_lc_rs::digest::{SHA256, digest};
+use identity::Current;
 use policy::DeviceId;
 use store::{Change, CredentialId, Invitation, InvitationId, Purpose, Store, StoreProblem};
 
@@ -43,7 +44,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
         whose.look(&*store, at).await;
         let snapshot = gate.snapshot.load_full();
         let lock_of = |device: &DeviceId| snapshot.config.sessions.of(gate.devices.class_of(device)).lock;
-        for note in whose.locked(at, lock_of, |id| gate.sessions.current(id, at).is_some()) {
+        for note in whose.locked(at, lock_of, |id| matches!(gate.sessions.current(id, at), Current::Open(_))) {
             // A lock that could not be recorded is no reason to hold up what people did.
             if let Err(problem) = recorder.note(note).await {
                 tracing::error!(%problem, "a locked session could not be recorded");

@@ -7,13 +7,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::{Event, Note, Recorder};
+use identity::Current;
 use policy::{Access, Judge, Permit, Reason, Timestamp, Verdict};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::caps::{self, Said};
 use crate::connection::ConnectionBook;
-use crate::exchange::{Ended, How, OpenBook};
+use crate::exchange::{Again, Ended, How, OpenBook};
 use crate::gate::Gate;
 use crate::late::Late;
 use crate::refuse::Searches;
@@ -131,18 +132,29 @@ impl Worker {
     /// Why not.
     pub fn is_still_allowed(&self, snapshot: &Snapshot, access: &Access) -> Result<(), Ended> {
         let at = self.gate.clock.now();
-        if at.since(access.at) < TAKES_LONG { Ok(()) } else { self.judge_again(snapshot, access, at).map(|_| ()) }
+        if at.since(access.at) < TAKES_LONG {
+            return Ok(());
+        }
+        match self.judge_again(snapshot, access, at)? {
+            Again::Until(..) => Ok(()),
+            // It has not begun: begun again in a moment it is judged by what is known then.
+            Again::Soon => Err(Ended::Gone(Reason::SignInRequired)),
+        }
     }
 
     /// Whether an access that is under way may go on, and until when.
-    fn judge_again(&self, snapshot: &Snapshot, access: &Access, at: Timestamp) -> Result<Timestamp, Ended> {
+    fn judge_again(&self, snapshot: &Snapshot, access: &Access, at: Timestamp) -> Result<Again, Ended> {
         let mut access = Access { at, ..access.clone() };
+        let mut current = None;
         if let Some(who) = &mut access.who {
             // Roles may have changed, and a device's condition: what counts is what is known now.
-            let Some(session) = self.gate.sessions.current(who.session, at) else {
-                return Err(Ended::Gone(Reason::SignInRequired));
+            let session = match self.gate.sessions.current(who.session, at) {
+                Current::Open(session) => session,
+                Current::Changing => return Ok(Again::Soon),
+                Current::Over => return Err(Ended::Gone(Reason::SignInRequired)),
             };
             *who = Arc::clone(&session.who);
+            current = Some(session);
         }
         if let Some(device) = &mut access.device {
             match self.gate.devices.find(&device.certificate, at) {
@@ -155,7 +167,9 @@ impl Worker {
         // Its app's routes may have been classified otherwise since.
         let access = snapshot.policy.classify(&access).into_owned();
         match self.judge(snapshot, access, ()) {
-            Verdict::Allow(authorized) => Ok(authorized.permit().until().min(at.after(LOOK_AGAIN))),
+            Verdict::Allow(authorized) => {
+                Ok(Again::Until(authorized.permit().until().min(at.after(LOOK_AGAIN)), current))
+            }
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),
         }
     }

@@ -127,6 +127,20 @@ impl Cache {
         }
     }
 
+    /// Whether a session is cached whose newest facts are still to be read.
+    pub(crate) fn is_outdated(&self, id: SessionId) -> bool {
+        self.by_id(id).is_some_and(|session| session.is_stale())
+    }
+
+    /// Lets go of a session whose newest facts could not be read: whoever holds it finds it over, whoever asks with a
+    /// token of it has it looked up.
+    pub(crate) fn let_go_if_outdated(&self, id: SessionId) {
+        let mut ids = self.write_ids();
+        if ids.sessions.get(&id).and_then(Weak::upgrade).is_some_and(|session| session.is_stale()) {
+            ids.sessions.remove(&id);
+        }
+    }
+
     /// A token of each cached session that passes.
     pub(crate) fn some_token_of(&self, passes: impl Fn(&Session) -> bool) -> Vec<(TokenHash, Arc<Session>)> {
         let mut found: HashMap<SessionId, (TokenHash, Arc<Session>)> = HashMap::new();

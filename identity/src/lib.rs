@@ -54,6 +54,6 @@ pub use posture::{POSTURE_BYTES_MAX, PostureDesk, PosturePlace, PostureProblem, 
 pub use refresh::{Refresh, Refreshed};
 pub use secret::{BrowserSecret, SessionToken};
 pub use session::{Opening, Session};
-pub use sessions::{Sessions, Waiting};
+pub use sessions::{Current, Sessions, Waiting};
 pub use shelf::{Shelf, Shelved};
 pub use watch::Watch;

@@ -49,6 +49,17 @@ pub struct Sessions {
     look_ups: Semaphore,
 }
 
+/// How a session is that somebody holds for long, such as a stream.
+#[derive(Clone, Debug)]
+pub enum Current {
+    /// Open, with these facts.
+    Open(Arc<Session>),
+    /// Its facts changed and are being read, which takes a moment.
+    Changing,
+    /// Over, or not in memory.
+    Over,
+}
+
 impl Sessions {
     /// Starts with nothing in memory.
     #[must_use]
@@ -127,11 +138,14 @@ impl Sessions {
         }
     }
 
-    /// The newest facts of an open session: other roles than when it was found, for who holds it for long. `None` if it
-    /// is not open, or not in memory.
+    /// The newest facts of a session, for who holds it for long: it may have other roles than when it was found.
     #[must_use]
-    pub fn current(&self, id: SessionId, at: Timestamp) -> Option<Arc<Session>> {
-        self.cache.by_id(id).filter(|session| self.is_open(session, at))
+    pub fn current(&self, id: SessionId, at: Timestamp) -> Current {
+        match self.cache.by_id(id) {
+            Some(session) if self.is_open(&session, at) => Current::Open(session),
+            Some(session) if session.is_stale() => Current::Changing,
+            Some(_) | None => Current::Over,
+        }
     }
 
     /// Opens a session with its first token. Always a new session with a new id: at sign-in, step-up and user switch
@@ -226,10 +240,41 @@ impl Sessions {
         self.cache.end_earlier(id, at);
     }
 
-    /// Reads a session again when it is next asked for, because its roles changed. Whoever holds it finds it ended
-    /// until they ask for [`Sessions::current`].
+    /// Notes that what is known of a session is out of date, because its roles changed. Whoever asks with a token of it
+    /// has it read again; whoever holds it for long finds it changing until it is.
     pub(crate) fn note_changed(&self, id: SessionId) {
         self.cache.outdate(id);
+    }
+
+    /// Reads sessions again whose roles changed, for who holds them for long and does not ask with a token. One that
+    /// cannot be read is let go of: who has lost a role must not go on with it.
+    pub(crate) async fn read_again(&self, ids: &[SessionId]) -> Result<(), StoreProblem> {
+        let mut read = Ok(());
+        for (token, session) in self.cache.some_token_of(|session| session.is_stale() && ids.contains(&session.id())) {
+            if self.cache.is_outdated(session.id()) && read.is_ok() {
+                read = self.read_token_again(token).await;
+            }
+        }
+        ids.iter().for_each(|id| self.cache.let_go_if_outdated(*id));
+        read
+    }
+
+    /// Takes every token out of memory, as when there are too many.
+    #[cfg(test)]
+    pub(crate) fn forget_tokens(&self) {
+        self.cache.retain(|_| false);
+    }
+
+    async fn read_token_again(&self, token: TokenHash) -> Result<(), StoreProblem> {
+        for _ in 0..CHANGES_MAX {
+            let generation = self.cache.generation();
+            let Some(found) = self.store.session_by_token(token).await? else { return Ok(()) };
+            let class = self.class_of(&found.session);
+            if self.cache.insert(generation, token, found, class).is_some() {
+                return Ok(());
+            }
+        }
+        Err(StoreProblem::Unavailable("sessions are changing too fast".to_owned()))
     }
 
     fn forget_all(&self, displaced: &Displaced) {

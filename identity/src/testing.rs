@@ -13,9 +13,9 @@ use policy::{
 use store::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId,
-    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PolicyRevision, PostureRow,
-    Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Sqlite, Store, StoreProblem,
+    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
+    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
+    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Sqlite, Store, StoreProblem,
     TokenHash, WhichCredential,
 };
 
@@ -370,6 +370,33 @@ impl Store for Counting {
     }
     fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>> {
         self.or_fail(self.inner.revision_to_come(revision))
+    }
+    fn save_question(&self, owner: UserId, name: String, query: String, at: Timestamp) -> Answer<'_, u64> {
+        self.or_fail(self.inner.save_question(owner, name, query, at))
+    }
+    fn saved_questions<'a>(&'a self, owner: &'a UserId) -> Answer<'a, Vec<SavedQuestion>> {
+        self.or_fail(self.inner.saved_questions(owner))
+    }
+    fn forget_question<'a>(&'a self, owner: &'a UserId, id: u64) -> Answer<'a, bool> {
+        self.or_fail(self.inner.forget_question(owner, id))
+    }
+    fn open_review(&self, new: NewReview) -> Answer<'_, u64> {
+        self.or_fail(self.inner.open_review(new))
+    }
+    fn review(&self, number: u64) -> Answer<'_, Option<Review>> {
+        self.or_fail(self.inner.review(number))
+    }
+    fn reviews(&self, most: usize) -> Answer<'_, Vec<Review>> {
+        self.or_fail(self.inner.reviews(most))
+    }
+    fn review_items(&self, number: u64) -> Answer<'_, Vec<ReviewItem>> {
+        self.or_fail(self.inner.review_items(number))
+    }
+    fn judge_item(&self, number: u64, seq: u64, finding: ReviewFinding) -> Answer<'_, bool> {
+        self.or_fail(self.inner.judge_item(number, seq, finding))
+    }
+    fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing> {
+        self.or_fail(self.inner.sign_review(number, signature))
     }
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.or_fail(self.inner.events_after(sequence, most))

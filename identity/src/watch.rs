@@ -99,12 +99,16 @@ impl Watch {
     /// Ends come first and cannot fail; what was added is read at last.
     async fn apply(&self, events: &[Event]) -> Result<(), StoreProblem> {
         let (mut is_ledger_changed, mut is_outage_changed) = (false, false);
+        let mut changed = Vec::new();
         for event in events {
             match &event.change {
                 Change::SessionEnded(id) => self.sessions.forget(*id),
                 Change::SessionParked(id) => self.sessions.note_parked(*id, event.at),
                 Change::SessionResumed(id) => self.sessions.note_resumed(*id, event.at),
-                Change::SessionChanged(id) => self.sessions.note_changed(*id),
+                Change::SessionChanged(id) => {
+                    self.sessions.note_changed(*id);
+                    changed.push(*id);
+                }
                 Change::DeviceRevoked(id) => {
                     self.devices.note_revoked(id).await;
                     is_ledger_changed = true;
@@ -130,6 +134,9 @@ impl Watch {
                     is_outage_changed = true;
                 }
             }
+        }
+        if !changed.is_empty() {
+            self.sessions.read_again(&changed).await?;
         }
         if is_ledger_changed {
             self.devices.reload().await?;
@@ -165,8 +172,11 @@ impl fmt::Debug for Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{START, Ward, host, minutes, opening, terminal};
-    use crate::{DeviceState, SessionToken};
+    use policy::RoleId;
+    use store::PersonChange;
+
+    use crate::testing::{START, Ward, host, minutes, nurse, opening, terminal};
+    use crate::{Current, DeviceState, Session, SessionToken};
 
     fn watch(ward: &Ward, from: u64) -> Watch {
         Watch::new(ward.store.clone(), ward.sessions.clone(), ward.devices.clone(), ward.hands.clock(), from)
@@ -201,6 +211,56 @@ mod tests {
         assert!(!here.sessions.is_open(&session, START));
         let state = here.devices.find(&terminal().certificate, START);
         assert_eq!(state, DeviceState::Revoked(terminal().id.clone()));
+    }
+
+    /// A stream: what is known of its session now.
+    fn held(ward: &Ward, session: &Session) -> Current {
+        ward.sessions.current(session.id(), ward.hands.now())
+    }
+
+    async fn give_roles(ward: &Ward, roles: &[&str]) {
+        let roles = Some(roles.iter().map(|role| RoleId::parse(role).unwrap()).collect());
+        let change = PersonChange { roles, ..PersonChange::default() };
+        assert!(ward.store.change_person(&nurse().id, change, START, "cli:root".to_owned()).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_holds_a_session_finds_its_new_roles_without_asking_with_a_token() {
+        let ward = Ward::open().await;
+        let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        let mut watch = watch(&ward, 1);
+        give_roles(&ward, &["clerk"]).await;
+        assert!(matches!(held(&ward, &session), Current::Open(as_before) if Arc::ptr_eq(&as_before, &session)));
+        watch.next().await.unwrap();
+        let Current::Open(now) = held(&ward, &session) else { panic!("it is open") };
+        assert_eq!(now.who.roles.as_ref(), [RoleId::parse("clerk").unwrap()]);
+        assert!(!ward.sessions.is_open(&session, START), "nobody goes on with what it was");
+        assert!(is_signed_in(&ward, &token).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_whose_new_roles_cannot_be_read_is_over_for_whoever_holds_it() {
+        let ward = Ward::open().await;
+        let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        give_roles(&ward, &["clerk"]).await;
+        ward.sessions.note_changed(session.id());
+        assert!(matches!(held(&ward, &session), Current::Changing));
+        ward.store.fail(true);
+        assert!(ward.sessions.read_again(&[session.id()]).await.is_err());
+        assert!(matches!(held(&ward, &session), Current::Over));
+        ward.store.fail(false);
+        assert!(is_signed_in(&ward, &token).await, "it is not: only nobody may go on unasked");
+        assert!(matches!(held(&ward, &session), Current::Open(_)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_session_that_changes_while_no_token_of_it_is_in_memory_is_over_for_whoever_holds_it() {
+        let ward = Ward::open().await;
+        let (session, _token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        ward.sessions.forget_tokens();
+        give_roles(&ward, &["clerk"]).await;
+        watch(&ward, 1).next().await.unwrap();
+        assert!(matches!(held(&ward, &session), Current::Over));
     }
 
     #[tokio::test(start_paused = true)]

@@ -165,8 +165,7 @@ async fn a_role_taken_away_ends_what_is_open() {
         let change = PersonChange { roles: Some(vec![RoleId::parse("clerk").unwrap()]), ..PersonChange::default() };
         assert!(store.change_person(&person.id, change, now(), "cli:test".to_owned()).await.unwrap());
     };
-    // Until the session is asked for again, its roles are unknown, and then nobody is taken as signed in.
-    ends_what_is_open(&ward, take_away, &["role-not-allowed", "sign-in-required"]).await;
+    ends_what_is_open(&ward, take_away, &["role-not-allowed"]).await;
 }
 
 #[tokio::test]

@@ -9,6 +9,8 @@ mod outage;
 mod person;
 mod posture;
 mod problem;
+mod question;
+mod review;
 mod revision;
 mod secret;
 mod session;
@@ -25,6 +27,11 @@ pub use outage::OutageSwitch;
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
 pub use posture::{POSTURE_NAMES_MAX, PostureRow};
 pub use problem::{Answer, Lapsed, StoreProblem};
+pub use question::{QUESTIONS_MAX, SavedQuestion};
+pub use review::{
+    Judgment, NewReview, NewReviewItem, REVIEW_ITEMS_MAX, REVIEWS_MAX, Review, ReviewFinding, ReviewItem, Signature,
+    Signing, Tally,
+};
 pub use revision::{Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, is_one_person};
 pub use secret::{Secret, TokenHash};
 pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};

@@ -7,9 +7,9 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 use super::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite,
-    PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, TokenHash,
-    WhichCredential,
+    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
+    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
+    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, TokenHash, WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -277,6 +277,31 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The newest version of these contents that may come into force and never did; none that was proposed, or approved
     /// where it waits, before another came into force.
     fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>>;
+
+    // Questions about the log, and its periodic review.
+
+    /// Keeps a question of a person under a name, in place of the one they had under it, and gives its number. `Full`
+    /// past [`QUESTIONS_MAX`](crate::QUESTIONS_MAX).
+    fn save_question(&self, owner: UserId, name: String, query: String, at: Timestamp) -> Answer<'_, u64>;
+    /// The questions of a person, by name.
+    fn saved_questions<'a>(&'a self, owner: &'a UserId) -> Answer<'a, Vec<SavedQuestion>>;
+    /// Forgets a question of this person. False if they have no such question.
+    fn forget_question<'a>(&'a self, owner: &'a UserId, id: u64) -> Answer<'a, bool>;
+    /// Opens a review and gives it the next number; a line that stands there twice counts once. `Full` past
+    /// [`REVIEW_ITEMS_MAX`](crate::REVIEW_ITEMS_MAX) lines, or where [`REVIEWS_MAX`](crate::REVIEWS_MAX) reviews wait
+    /// for their signature; the earliest that are signed make room.
+    fn open_review(&self, new: NewReview) -> Answer<'_, u64>;
+    /// Reads a review.
+    fn review(&self, number: u64) -> Answer<'_, Option<Review>>;
+    /// Reviews, newest first, at most `most`.
+    fn reviews(&self, most: usize) -> Answer<'_, Vec<Review>>;
+    /// The lines of a review, by their number.
+    fn review_items(&self, number: u64) -> Answer<'_, Vec<ReviewItem>>;
+    /// Notes what was found of a line, in place of what was found before. False if the review has no such line, or is
+    /// signed.
+    fn judge_item(&self, number: u64, seq: u64, finding: ReviewFinding) -> Answer<'_, bool>;
+    /// Signs a review whose every line is judged; nothing of it changes any more.
+    fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing>;
 
     // Events, notes, housekeeping.
 

@@ -4,14 +4,15 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 
 use super::Sqlite;
 use super::statements::{
-    self, credentials, devices, events, invitations, notes, once, people, posture, revisions, sessions, terminal,
+    self, credentials, devices, events, invitations, notes, once, people, posture, questions, reviews,
+    revisions, sessions, terminal,
 };
 use crate::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite,
-    PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Secret, SessionRecord, SessionsOf, Store, TokenHash,
-    WhichCredential,
+    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
+    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
+    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -371,6 +372,44 @@ impl Store for Sqlite {
     fn revision_to_come<'a>(&'a self, revision: &'a Revision) -> Answer<'a, Option<PolicyRevision>> {
         let revision = revision.clone();
         self.read(move |c| revisions::waiting_to_come(c, &revision))
+    }
+
+    fn save_question(&self, owner: UserId, name: String, query: String, at: Timestamp) -> Answer<'_, u64> {
+        self.write(move |c| questions::save(c, &owner, &name, &query, at))
+    }
+
+    fn saved_questions<'a>(&'a self, owner: &'a UserId) -> Answer<'a, Vec<SavedQuestion>> {
+        let owner = owner.clone();
+        self.read(move |c| questions::list(c, &owner))
+    }
+
+    fn forget_question<'a>(&'a self, owner: &'a UserId, id: u64) -> Answer<'a, bool> {
+        let owner = owner.clone();
+        self.write(move |c| questions::forget(c, &owner, id))
+    }
+
+    fn open_review(&self, new: NewReview) -> Answer<'_, u64> {
+        self.write(move |c| reviews::open(c, &new))
+    }
+
+    fn review(&self, number: u64) -> Answer<'_, Option<Review>> {
+        self.read(move |c| reviews::one(c, number))
+    }
+
+    fn reviews(&self, most: usize) -> Answer<'_, Vec<Review>> {
+        self.read(move |c| reviews::list(c, most))
+    }
+
+    fn review_items(&self, number: u64) -> Answer<'_, Vec<ReviewItem>> {
+        self.read(move |c| reviews::items(c, number))
+    }
+
+    fn judge_item(&self, number: u64, seq: u64, finding: ReviewFinding) -> Answer<'_, bool> {
+        self.write(move |c| reviews::judge(c, number, seq, &finding))
+    }
+
+    fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing> {
+        self.write(move |c| reviews::sign(c, number, &signature))
     }
 
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {

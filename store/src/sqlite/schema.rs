@@ -5,7 +5,12 @@ use rusqlite::{Connection, OptionalExtension};
 use crate::StoreProblem;
 
 /// What makes each version from the one before; the first from an empty file. Never edited once released.
-const MIGRATIONS: &[&str] = &[include_str!("schema-1.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema-1.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 
 /// Brings the tables up to date, in one transaction; several processes may try at once.
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreProblem> {

@@ -9,6 +9,8 @@ pub(super) mod notes;
 pub(super) mod once;
 pub(super) mod people;
 pub(super) mod posture;
+pub(super) mod questions;
+pub(super) mod reviews;
 pub(super) mod revisions;
 pub(super) mod sessions;
 pub(super) mod terminal;
