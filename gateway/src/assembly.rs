@@ -31,6 +31,7 @@ use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::metrics::Metrics;
+use crate::patients::Desk;
 use crate::reload::{Reloader, Stamps};
 use crate::revisions::{self, Standing, Start};
 use crate::shadow::Shadow;
@@ -167,6 +168,9 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         upstream_ids: UpstreamIds::default(),
     };
     let snapshot = snapshot(Arc::clone(&config), &parts).map_err(|problems| Failure::input(problems.join("\n")))?;
+    let desk = Desk::open(clock.clone(), metrics.patients.clone())
+        .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))?;
+    desk.restore(&*store).await.map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let gate = Arc::new(Gate {
         clock: clock.clone(),
         ids: RequestIds::new().map_err(Failure::unavailable)?,
@@ -180,6 +184,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         counts: Counts::default(),
         denials: Denials::default(),
         shadow: Shadow::default(),
+        desk,
         metrics,
         certificates,
         changed: watch::Sender::new(0),
@@ -206,6 +211,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
     control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
+    control.spawn(upkeep::keep_studies(Arc::clone(&gate), Arc::clone(&store)));
     control.spawn(shadow::follow(Arc::clone(&gate)));
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
@@ -225,6 +231,12 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         tracing::error!(%error, "a worker did not end in order");
     }
     control.shutdown().await;
+    // After the workers: what they saw last is read, and its records closed.
+    let desk = gate.desk.clone();
+    if let Err(error) = tokio::task::spawn_blocking(move || desk.stop()).await {
+        tracing::error!(%error, "the desk that reads bodies did not end in order");
+    }
+    upkeep::keep_studies_now(&gate, &*store).await;
     let recorder = log.recorder();
     if let Err(problem) = recorder.note(Note::new(Event::Stopped, clock.now())).await {
         tracing::error!(%problem, "the stop could not be recorded");

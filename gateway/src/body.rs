@@ -6,14 +6,16 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use audit::{End, Outcome, Receipt};
+use audit::{End, Outcome};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use identity::Session;
+use policy::Side;
 
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::headers;
+use crate::patients::{Lookout, Watched};
 use crate::snapshot::AppRoute;
 use crate::upstream::http1::AnswerBody;
 use crate::upstream::pool::Home;
@@ -49,15 +51,22 @@ pub struct RequestBody {
     exchange: Rc<Exchange>,
     /// The app it goes to: its bound, and the fields that only the gateway may send it.
     route: Option<Arc<AppRoute>>,
+    /// Who looks at what passes.
+    lookout: Option<Rc<Lookout>>,
 }
 
 impl RequestBody {
     /// Wraps a client's body; more than the app takes breaks it off.
-    pub fn new(inner: Incoming, exchange: Rc<Exchange>, route: Arc<AppRoute>) -> Self {
+    pub fn new(
+        inner: Incoming,
+        exchange: Rc<Exchange>,
+        route: Arc<AppRoute>,
+        lookout: Option<Rc<Lookout>>,
+    ) -> Self {
         if inner.is_end_stream() {
             exchange.request_done.set(true);
         }
-        Self { inner: Some(inner), exchange, route: Some(route) }
+        Self { inner: Some(inner), exchange, route: Some(route), lookout }
     }
 
     /// Whether only well-known fields reach the app.
@@ -68,7 +77,7 @@ impl RequestBody {
     /// No body at all.
     pub fn empty(exchange: Rc<Exchange>) -> Self {
         exchange.request_done.set(true);
-        Self { inner: None, exchange, route: None }
+        Self { inner: None, exchange, route: None, lookout: None }
     }
 }
 
@@ -98,6 +107,9 @@ impl Body for RequestBody {
                     headers::trailers_towards_upstream(trailers, declared.map(|(name, _)| name));
                 }
                 self.exchange.client_acted.set(true);
+                if let (Some(lookout), Some(data)) = (&self.lookout, frame.data_ref()) {
+                    lookout.see(Side::Request, data);
+                }
                 let arrived = frame.data_ref().map_or(0, |data| data.len() as u64);
                 let total = self.exchange.bytes_in.get().saturating_add(arrived);
                 self.exchange.bytes_in.set(total);
@@ -202,8 +214,8 @@ impl UpstreamBody {
 /// What closes the record when the body ends.
 #[derive(Debug)]
 pub struct Record {
-    /// The proof that the access was recorded.
-    pub receipt: Receipt,
+    /// The proof that the access was recorded, and who looks at it.
+    pub receipt: Watched,
     /// The exchange.
     pub exchange: Rc<Exchange>,
     /// The status that was answered.
@@ -225,7 +237,7 @@ pub struct Enter {
 
 impl Enter {
     /// Enters it.
-    pub fn enter(self, exchange: &Rc<Exchange>, receipt: &Receipt) -> InBook {
+    pub fn enter(self, exchange: &Rc<Exchange>, receipt: &Watched) -> InBook {
         let permit = receipt.permit();
         self.book.enter(Rc::clone(exchange), self.session, permit.access().clone())
     }
@@ -246,7 +258,7 @@ impl Record {
             duration: self.exchange.started.elapsed(),
             patients: None,
         };
-        self.receipt.close(outcome);
+        self.receipt.close(outcome, &self.exchange);
     }
 }
 
@@ -377,6 +389,9 @@ impl Body for ResponseBody {
                     // A download that moves is in use; what an endless stream sends by itself is not.
                     if !record.exchange.endless.get() {
                         record.exchange.client_acted.set(true);
+                    }
+                    if let Some(lookout) = record.receipt.lookout() {
+                        lookout.see(Side::Answer, data);
                     }
                     let sent = &record.exchange.bytes_out;
                     sent.set(sent.get().saturating_add(data.len() as u64));

@@ -16,6 +16,7 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
+use crate::patients::Desk;
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
 
@@ -46,6 +47,8 @@ pub struct Gate {
     pub denials: Denials,
     /// The policy that is judged beside the one in force.
     pub shadow: Shadow,
+    /// Where is found out whom accesses are about.
+    pub desk: Desk,
     /// What is counted.
     pub metrics: Metrics,
     /// Server certificates.

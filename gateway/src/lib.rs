@@ -26,6 +26,7 @@ mod listen;
 mod metrics;
 mod operations;
 mod pages;
+mod patients;
 mod record;
 mod refuse;
 mod reload;

@@ -16,6 +16,30 @@ struct Of {
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfRoute {
+    app: String,
+    route: String,
+}
+
+/// How many accesses by routes that name patients there were, and of how many the patient is known.
+#[derive(Clone, Debug, Default)]
+pub struct PatientCounts {
+    accesses: Family<OfRoute, Counter>,
+    named: Family<OfRoute, Counter>,
+}
+
+impl PatientCounts {
+    /// Counts an access by a route.
+    pub fn note(&self, app: &AppId, route: &str, is_named: bool) {
+        let of = OfRoute { app: app.to_string(), route: route.to_owned() };
+        self.accesses.get_or_create(&of).inc();
+        if is_named {
+            self.named.get_or_create(&of).inc();
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct ShadowDifference {
     app: String,
     from: &'static str,
@@ -77,6 +101,8 @@ pub struct Metrics {
     /// Whether the shadow policy cannot be read, 0 or 1.
     pub shadow_alarm: Gauge,
     shadow_differences: Family<ShadowDifference, Counter>,
+    /// Of how many accesses the patient is known, by route.
+    pub patients: PatientCounts,
 }
 
 impl Metrics {
@@ -101,6 +127,11 @@ impl Metrics {
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
+        let patients = PatientCounts::default();
+        let help = "Accesses by routes that say where their patients are named";
+        registry.register("patient_route_accesses", help, patients.accesses.clone());
+        let help = "Those of them whose patient is in the record";
+        registry.register("patient_route_accesses_named", help, patients.named.clone());
         let mut gauge = |name: &'static str, help: &'static str| {
             let gauge = Gauge::default();
             registry.register(name, help, gauge.clone());
@@ -135,6 +166,7 @@ impl Metrics {
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
             shadow_differences,
+            patients,
             config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),
             registry,
         }
@@ -169,5 +201,9 @@ mod tests {
         let text = metrics.text();
         assert!(text.contains("sekimori_requests_total{result=\"denied\"} 1"), "{text}");
         assert!(text.contains("sekimori_log_writable 1"), "{text}");
+        metrics.patients.note(&AppId::parse("emr").unwrap(), "/fhir/Patient/{patient}", false);
+        let text = metrics.text();
+        let series = r#"patient_route_accesses_total{app="emr",route="/fhir/Patient/{patient}"} 1"#;
+        assert!(text.contains(series) && !text.contains("accesses_named_total{"), "{text}");
     }
 }

@@ -20,6 +20,7 @@ use crate::body::{Record, ResponseBody};
 use crate::exchange::Exchange;
 use crate::inbound::Inbound;
 use crate::limit::{Account, Limiter};
+use crate::patients::Watched;
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
@@ -241,7 +242,7 @@ pub fn recorded(response: Response<ResponseBody>, exchange: Rc<Exchange>, receip
     let status = response.status().as_u16();
     let (parts, body) = response.into_parts();
     let bytes = body.into_own().unwrap_or_else(Bytes::new);
-    let record = Record { receipt, exchange, status, in_book: None, enter: None };
+    let record = Record { receipt: receipt.into(), exchange, status, in_book: None, enter: None };
     Response::from_parts(parts, ResponseBody::own_recorded(bytes, record))
 }
 
@@ -252,16 +253,17 @@ pub fn failed(
     end: End,
     asked: Asked,
     exchange: &Exchange,
-    receipt: Receipt,
+    receipt: impl Into<Watched>,
 ) -> Response<ResponseBody> {
     refuse.worker.gate.metrics.failed.inc();
-    receipt.close(Outcome {
+    let outcome = Outcome {
         status: Some(fault.status().as_u16()),
         end,
         bytes_in: exchange.bytes_in.get(),
         bytes_out: 0,
         duration: exchange.started.elapsed(),
         patients: None,
-    });
+    };
+    receipt.into().close(outcome, exchange);
     refuse.page(Why::Fault(fault), asked)
 }

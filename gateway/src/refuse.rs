@@ -18,6 +18,7 @@ use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::inbound::{Inbound, Unread};
+use crate::patients::About;
 use crate::route::Routed;
 use crate::shield::Shut;
 use crate::snapshot::Snapshot;
@@ -126,20 +127,25 @@ impl Refuser<'_> {
     }
 
     /// Answers an access that the policy denied, and records it.
-    pub async fn deny(self, refused: Box<Refused<Routed>>) -> Response<ResponseBody> {
+    pub async fn deny(self, refused: Box<Refused<Routed>>, about: Option<Arc<About>>) -> Response<ResponseBody> {
         self.worker.gate.metrics.denied.inc();
         let asked = self.asked(&refused);
         let form = asked.form;
         let mut refusal = refusal(Why::Policy(refused.reasons.clone()), asked);
         // On record before time is spent on what would help.
-        self.record(&refused, refusal.status().as_u16()).await;
+        self.record(&refused, refusal.status().as_u16(), about.as_deref()).await;
         refusal.ways = self.ways(&refused, form);
         own(self.snapshot.site.refusal(&refusal, form))
     }
 
     /// Answers an access whose person must sign in or step up first, and records it: a browser is sent there, a form
     /// is kept for its person, a program gets 401.
-    pub async fn challenge(self, refused: Box<Refused<Routed>>, challenge: Challenge) -> Response<ResponseBody> {
+    pub async fn challenge(
+        self,
+        refused: Box<Refused<Routed>>,
+        challenge: Challenge,
+        about: Option<Arc<About>>,
+    ) -> Response<ResponseBody> {
         self.worker.gate.metrics.challenged.inc();
         let asked = self.asked(&refused);
         let Refused { access, reasons, revision, shadow, act } = *refused;
@@ -160,7 +166,7 @@ impl Refuser<'_> {
         let status = if goes_to_sign_in { StatusCode::FOUND } else { StatusCode::UNAUTHORIZED };
         // On record before anything waits: a client that hangs up now was here all the same.
         let noted = Refused { access, reasons: reasons.clone(), revision, shadow, act: () };
-        self.record(&noted, status.as_u16()).await;
+        self.record(&noted, status.as_u16(), about.as_deref()).await;
         match asked.form {
             AnswerForm::Page(_) if goes_to_sign_in => own(self.snapshot.site.sign_in_redirect(&challenged).await),
             AnswerForm::Page(_) if parts.method == Method::POST => {
@@ -198,8 +204,9 @@ impl Refuser<'_> {
         self.page(Why::Fault(if is_full { Fault::Overloaded } else { Fault::NotRecorded }), asked)
     }
 
-    async fn record<T>(self, refused: &Refused<T>, status: u16) {
-        if let Err(problem) = self.worker.recorder.refuse(refused, status).await {
+    async fn record<T>(self, refused: &Refused<T>, status: u16, about: Option<&About>) {
+        let patients = about.map(|about| &about.patients);
+        if let Err(problem) = self.worker.recorder.refuse_about(refused, status, patients).await {
             tracing::error!(request = %refused.access.request, %problem, "a refusal could not be recorded");
         }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use config::Shield;
 use identity::Session;
-use policy::{Access, Action, AppId, Device, From, InfoClass};
+use policy::{Access, Action, AppId, Device, From, InfoClass, RouteNumber};
 use web::{Fault, HostKind, Page};
 
 use crate::inbound::{Inbound, Switch};
@@ -55,12 +55,12 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
 }
 
 impl Routed {
-    /// Every fact of the question.
-    pub fn access(&self, snapshot: &Snapshot, device: Option<Arc<Device>>) -> Access {
+    /// Every fact of the question, and which of the app's routes fits.
+    pub fn access(&self, snapshot: &Snapshot, device: Option<Arc<Device>>) -> (Access, Option<RouteNumber>) {
         let inbound = &self.inbound;
-        let (action, class) = self.classified(snapshot);
+        let (action, class, number) = self.classified(snapshot);
         let connection = &inbound.connection;
-        Access {
+        let access = Access {
             request: inbound.id,
             at: inbound.at,
             app: self.app_id().clone(),
@@ -73,7 +73,8 @@ impl Routed {
             device,
             from: From { address: connection.address, zone: connection.zone.clone() },
             grant: None,
-        }
+        };
+        (access, number)
     }
 
     /// The app, as policy and log name it.
@@ -93,13 +94,14 @@ impl Routed {
     }
 
     /// What it would do, and to which information: as the app's routes say. A WebSocket connects, whatever its path.
-    fn classified(&self, snapshot: &Snapshot) -> (Action, Option<InfoClass>) {
+    fn classified(&self, snapshot: &Snapshot) -> (Action, Option<InfoClass>, Option<RouteNumber>) {
         let inbound = &self.inbound;
-        let Target::App(route) = &self.target else { return (inbound.action(), None) };
+        let Target::App(route) = &self.target else { return (inbound.action(), None, None) };
         let classified = snapshot.policy.classifier(&route.app.id).classify(&inbound.method, &inbound.path);
-        match inbound.switch {
-            Switch::No => (classified.action, classified.class),
-            Switch::WebSocket | Switch::WebSocketOverHttp2 => (Action::Connect, classified.class),
-        }
+        let action = match inbound.switch {
+            Switch::No => classified.action,
+            Switch::WebSocket | Switch::WebSocketOverHttp2 => Action::Connect,
+        };
+        (action, classified.class, classified.route)
     }
 }

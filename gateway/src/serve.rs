@@ -18,6 +18,7 @@ use web::Fault;
 use crate::body::ResponseBody;
 use crate::connection::Connection;
 use crate::inbound::Inbound;
+use crate::patients::About;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
@@ -64,28 +65,34 @@ pub async fn serve(
         return refuse.fault(Fault::TooManyRequests(wait), &routed.inbound);
     }
     let on_failure = on_log_failure(&routed);
-    let access = routed.access(&snapshot, device);
+    let (access, number) = routed.access(&snapshot, device);
+    let about = About::of(gate, &snapshot, &routed, number);
     let mut verdict = worker.judge(&snapshot, access, routed);
     worker.ask_shadow(&mut verdict);
     let authorized = match worker.hold_to_caps(&snapshot, verdict) {
         Verdict::Allow(authorized) => authorized,
-        Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge)).await,
-        Verdict::Deny(refused) => return Box::pin(refuse.deny(refused)).await,
+        Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge, about)).await,
+        Verdict::Deny(refused) => return Box::pin(refuse.deny(refused, about)).await,
     };
-    match worker.recorder.admit(authorized, on_failure).await {
-        Ok(admitted) => act(worker, &snapshot, admitted).await,
+    match worker.recorder.admit_about(authorized, on_failure, about.as_deref().map(About::opening)).await {
+        Ok(admitted) => act(worker, &snapshot, admitted, about).await,
         Err(unrecorded) => refuse.unrecorded(&unrecorded),
     }
 }
 
 /// Does what was admitted: the one place that opens it.
-async fn act(worker: &Rc<Worker>, snapshot: &Arc<Snapshot>, admitted: Admitted<Routed>) -> Response<ResponseBody> {
+async fn act(
+    worker: &Rc<Worker>,
+    snapshot: &Arc<Snapshot>,
+    admitted: Admitted<Routed>,
+    about: Option<Arc<About>>,
+) -> Response<ResponseBody> {
     worker.gate.metrics.allowed.inc();
     let (routed, receipt) = admitted.open();
     let Routed { target, inbound, session } = routed;
     match target {
         Target::Page(page, _) => Box::pin(pages::answer(worker, snapshot, page, inbound, session, receipt)).await,
-        Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, receipt).await,
+        Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, (receipt, about)).await,
     }
 }
 

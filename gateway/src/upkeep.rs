@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use identity::{Outage, Refresh, Sessions, Watch};
-use store::StoreProblem;
+use store::{Store, StoreProblem};
 
 use crate::gate::Gate;
 use crate::upstream::health;
@@ -20,6 +20,23 @@ const UNUSED_INTERVAL: Duration = Duration::from_secs(3_600);
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 /// How often what people did an hour ago is forgotten.
 const FORGET_INTERVAL: Duration = Duration::from_secs(60);
+/// How often is kept what answers told of studies.
+const STUDIES_INTERVAL: Duration = Duration::from_secs(30);
+
+/// Keeps in the store whose studies are.
+pub async fn keep_studies(gate: Arc<Gate>, store: Arc<dyn Store>) {
+    loop {
+        tokio::time::sleep(STUDIES_INTERVAL).await;
+        keep_studies_now(&gate, &*store).await;
+    }
+}
+
+/// The same once.
+pub async fn keep_studies_now(gate: &Gate, store: &dyn Store) {
+    if let Err(problem) = gate.desk.keep(store).await {
+        tracing::warn!(%problem, "whose studies are could not be kept; they are learned again from answers");
+    }
+}
 
 /// Puts in force what happens in the store: revocations, ended sessions, added devices. Recording it is another task's,
 /// so that a slow log never delays a revocation.

@@ -29,6 +29,7 @@ use crate::exchange::{Ended, Exchange};
 use crate::headers::{self, Introduction, Told};
 use crate::inbound::{Inbound, Switch};
 use crate::pages::failed;
+use crate::patients::{About, Lookout, Watched};
 use crate::refuse::{Asked, Refuser};
 use crate::shield;
 use crate::snapshot::{AppRoute, Snapshot};
@@ -45,7 +46,7 @@ pub(crate) struct Forward<'a> {
     asked: Asked,
     session: Option<Arc<Session>>,
     exchange: Rc<Exchange>,
-    receipt: Receipt,
+    receipt: Watched,
     over_http2: bool,
     told: Told,
 }
@@ -57,7 +58,7 @@ pub async fn forward(
     route: Arc<AppRoute>,
     inbound: Box<Inbound>,
     session: Option<Arc<Session>>,
-    receipt: Receipt,
+    (receipt, about): (Receipt, Option<Arc<About>>),
 ) -> Response<ResponseBody> {
     let exchange = Rc::new(Exchange::new(Instant::now(), Rc::clone(&inbound.connection.cut)));
     let access = receipt.permit().access();
@@ -65,6 +66,7 @@ pub async fn forward(
     let over_http2 = inbound.request.version() == http::Version::HTTP_2;
     let Inbound { connection, open, switch, path, request, .. } = *inbound;
     let (mut parts, body) = request.into_parts();
+    let lookout = about.map(|about| Lookout::new(about, &worker.gate.desk, &parts.headers));
     let told = match tell(worker, &route, access, &parts.headers, &connection.introduction) {
         Ok(told) => told,
         Err(_) => {
@@ -73,6 +75,7 @@ pub async fn forward(
         }
     };
     let still_allowed = worker.is_still_allowed(snapshot, access);
+    let receipt = Watched::new(receipt, lookout);
     let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2, told };
     if let Err(why) = still_allowed {
         forward.exchange.end(why, Instant::now());
@@ -86,11 +89,15 @@ pub async fn forward(
         shield::towards_app(shield, &mut parts.headers);
     }
     headers::towards_upstream(&mut parts.headers, route.identity_headers.iter().map(|(name, _)| name));
+    if let Some(lookout) = forward.receipt.lookout() {
+        lookout.ask_plainly(parts.method.as_str(), &mut parts.headers);
+    }
     let Some(target) = target(&parts.uri, &path) else { return forward.fail(Fault::Internal, End::Refused) };
     let response = match switch {
         Switch::No => {
             let has_body = !body.is_end_stream();
-            let body = RequestBody::new(body, Rc::clone(&forward.exchange), Arc::clone(&route));
+            let lookout = forward.receipt.lookout().cloned();
+            let body = RequestBody::new(body, Rc::clone(&forward.exchange), Arc::clone(&route), lookout);
             let mut request = Some(Request::from_parts(parts, body));
             forward.exchange(&mut request, has_body, &target, &connection.introduction.host).await
         }
@@ -198,6 +205,9 @@ impl Forward<'_> {
         }
         let (mut parts, body) = response.into_parts();
         headers::towards_client(&mut parts.headers);
+        if let Some(lookout) = self.receipt.lookout() {
+            lookout.see_head(&mut parts.headers);
+        }
         let has_body = !body.is_over()
             && !matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
             && self.receipt.permit().access().method.as_str() != "HEAD";
@@ -256,14 +266,15 @@ impl Forward<'_> {
             Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
         };
         let response = self.refuser().ended(reason, self.receipt.permit(), self.asked.clone());
-        self.receipt.close(Outcome {
+        let outcome = Outcome {
             status: Some(response.status().as_u16()),
             end: End::Revoked(reason),
             bytes_in: self.exchange.bytes_in.get(),
             bytes_out: 0,
             duration: self.exchange.started.elapsed(),
             patients: None,
-        });
+        };
+        self.receipt.close(outcome, &self.exchange);
         response
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit::{End, Outcome, Receipt};
+use audit::{End, Outcome};
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -32,6 +32,7 @@ use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::headers;
 use crate::inbound::Switch;
+use crate::patients::Watched;
 use crate::shield;
 use crate::snapshot::Server;
 use crate::upstream::Forward;
@@ -222,7 +223,7 @@ fn client_answer(
 /// An open tunnel and its record.
 struct Tunnel {
     exchange: Rc<Exchange>,
-    receipt: Receipt,
+    receipt: Watched,
     in_book: InBook,
     /// Keeps the connection's slot: HTTP/1 has let go of it.
     _connection: Rc<Connection>,
@@ -236,14 +237,15 @@ impl Tunnel {
         };
         let Self { exchange, receipt, in_book, _connection } = self;
         drop(in_book);
-        receipt.close(Outcome {
+        let outcome = Outcome {
             status: Some(StatusCode::SWITCHING_PROTOCOLS.as_u16()),
             end,
             bytes_in: exchange.bytes_in.get(),
             bytes_out: exchange.bytes_out.get(),
             duration: exchange.started.elapsed(),
             patients: None,
-        });
+        };
+        receipt.close(outcome, &exchange);
     }
 
     async fn relay(&self, client: Upgraded, upstream: Upgraded) -> End {

@@ -1,0 +1,64 @@
+//! Whom a request is about, as far as its path, its query and what is known of studies tell before it is judged.
+
+use std::sync::Arc;
+
+use patient::{Asked, Found};
+use policy::{AppId, Path, PatientSources, Patients, RouteNumber, Side};
+
+use crate::gate::Gate;
+use crate::route::{Routed, Target};
+use crate::snapshot::Snapshot;
+
+/// Whom a request is about, and where more of it may be told.
+#[derive(Debug)]
+pub struct About {
+    /// Those that the request names, for its opening line.
+    pub patients: Patients,
+    /// Where more may be named.
+    pub sources: Arc<PatientSources>,
+    /// The pattern of its route.
+    pub pattern: Arc<str>,
+    /// Its app.
+    pub app: AppId,
+    /// Its path.
+    pub path: Path,
+    /// The study whose parts are one record, where the route folds.
+    folded: Option<Box<str>>,
+}
+
+impl About {
+    /// What a request tells by a route that fits it; `None` where the route names no patient.
+    pub fn of(gate: &Gate, snapshot: &Snapshot, routed: &Routed, number: Option<RouteNumber>) -> Option<Arc<Self>> {
+        let Target::App(route) = &routed.target else { return None };
+        let number = number?;
+        let classifier = snapshot.policy.classifier(&route.app.id);
+        let told = classifier.about_patients(number)?;
+        let (sources, path) = (Arc::clone(told.sources), &routed.inbound.path);
+        let (patient, study) = (classifier.patient(number, path), classifier.study(number, path));
+        let mut found = Found::new(&sources.ids);
+        let query = routed.inbound.query.as_deref();
+        let asked = Asked { path, patient: patient.as_deref(), study: study.as_deref(), query };
+        patient::of_request(&sources, asked, &mut found);
+        let studies = found.studies().to_vec();
+        for patient in gate.desk.patients_of(&studies, routed.inbound.at) {
+            found.patient(&patient);
+        }
+        let folded = match &*studies {
+            [study] if told.folds => Some(study.clone()),
+            _ => None,
+        };
+        let (patients, _) = found.finish();
+        let pattern = Arc::clone(told.pattern);
+        Some(Arc::new(Self { patients, sources, pattern, app: route.app.id.clone(), path: path.clone(), folded }))
+    }
+
+    /// What the opening line says of it.
+    pub fn opening(&self) -> audit::About<'_> {
+        audit::About { patients: &self.patients, folded: self.folded.as_deref() }
+    }
+
+    /// Whether something of a body is looked at.
+    pub fn looks_at(&self, side: Side) -> Option<usize> {
+        self.sources.looks_at(side)
+    }
+}
