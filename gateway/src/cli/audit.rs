@@ -1,5 +1,7 @@
 //! `sekimori audit`: reading and checking the access log, also a copy of it on another machine.
 
+mod coverage;
+
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
@@ -38,6 +40,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value = "jsonl")]
         format: ExportFormat,
     },
+    /// Counts by route how many accesses the record names a patient of, so that holes show.
+    Coverage(coverage::Args),
 }
 
 /// Where the log is.
@@ -81,6 +85,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             audit::export_jsonl(&place.directory()?, &mut stdout).map_err(unavailable)?;
             stdout.flush().map_err(|error| Failure::unavailable(format!("standard output: {error}")))
         }
+        Command::Coverage(args) => coverage::run(args),
         Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),
     }
 }
