@@ -30,6 +30,7 @@ use crate::failure::Failure;
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
+use crate::lists::ListClient;
 use crate::metrics::Metrics;
 use crate::patients::Desk;
 use crate::reload::{Reloader, Stamps};
@@ -39,7 +40,7 @@ use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
-use crate::{clock, operations, record, reload, shadow, upkeep};
+use crate::{clock, lists, operations, record, reload, shadow, upkeep};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -213,6 +214,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
     control.spawn(upkeep::keep_studies(Arc::clone(&gate), Arc::clone(&store)));
     control.spawn(shadow::follow(Arc::clone(&gate)));
+    control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
@@ -276,7 +278,9 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         recorder: parts.log.recorder(),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer })
+    let lists =
+        ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
+    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, lists })
 }
 
 /// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.

@@ -1,5 +1,6 @@
 //! The HTTP client that `identity` is handed: one GET or POST to an identity provider, within a deadline and a size,
-//! without redirects, to nobody but the hosts the providers' own configuration leads to.
+//! without redirects, to nobody but the hosts the providers' own configuration leads to. Revocation lists come the same
+//! way.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -53,6 +54,18 @@ async fn fetch(
     dialer: &Dialer,
     request: Request<Vec<u8>>,
 ) -> Result<Response<Vec<u8>>, FetchProblem> {
+    let connector = request.extensions().get::<ProviderId>().and_then(|id| connectors.get(id)).cloned();
+    let connector = connector.ok_or("the provider is not configured");
+    exchange(connector, dialer, request, ANSWER_BYTES_MAX).await
+}
+
+/// One request and its answer on a connection of its own; `connector` is for `https`, or says why there is none.
+pub(crate) async fn exchange(
+    connector: Result<TlsConnector, &str>,
+    dialer: &Dialer,
+    request: Request<Vec<u8>>,
+    bytes_max: usize,
+) -> Result<Response<Vec<u8>>, FetchProblem> {
     let unreachable = |reason: String| FetchProblem::Unreachable(reason);
     let uri = request.uri().clone();
     let host = uri.host().ok_or_else(|| unreachable("the address has no host".to_owned()))?;
@@ -60,8 +73,7 @@ async fn fetch(
     let is_tls = uri.scheme_str() == Some("https");
     let port = uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
     let tls = if is_tls {
-        let connector = request.extensions().get::<ProviderId>().and_then(|id| connectors.get(id));
-        let connector = connector.ok_or_else(|| unreachable("the provider is not configured".to_owned()))?.clone();
+        let connector = connector.map_err(|reason| unreachable(reason.to_owned()))?;
         let name = ServerName::try_from(bare_host.to_owned()).map_err(|error| unreachable(error.to_string()))?;
         Some(TlsTo { connector, name })
     } else {
@@ -83,7 +95,7 @@ async fn fetch(
         .await
         .map_err(|error| unreachable(error.to_string()))?;
     let (parts, body) = answer.into_parts();
-    let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {
+    let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
         if error.is::<http_body_util::LengthLimitError>() {
             FetchProblem::TooLarge
         } else {

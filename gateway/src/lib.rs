@@ -23,6 +23,7 @@ mod inbound;
 mod late;
 mod limit;
 mod listen;
+mod lists;
 mod metrics;
 mod operations;
 mod pages;

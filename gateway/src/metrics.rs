@@ -96,6 +96,10 @@ pub struct Metrics {
     pub providers_out: Gauge,
     /// Seconds until the first revocation list is too old to be believed.
     pub crl_seconds_left: Gauge<i64>,
+    /// Revocation lists that could not be fetched.
+    pub crl_fetches_failed: Counter,
+    /// Places of revocation lists whose last answer could not be used.
+    pub crl_places_failing: Gauge<i64>,
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
     /// Whether the shadow policy cannot be read, 0 or 1.
@@ -124,6 +128,7 @@ impl Metrics {
         let revoked = counter("streams_revoked", "Streams ended because a fact changed");
         let caps_exceeded = counter("caps_exceeded", "Accesses that went on beyond the hourly bound of their rule");
         let reloads_refused = counter("reloads_refused", "Configurations refused on reload");
+        let crl_fetches_failed = counter("crl_fetches_failed", "Revocation lists that could not be fetched");
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
@@ -164,6 +169,8 @@ impl Metrics {
             ),
             providers_out: gauge("providers_out", "Identity providers that are taken as out"),
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
+            crl_fetches_failed,
+            crl_places_failing: gauge("crl_places_failing", "Places of revocation lists whose last answer was of no use"),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
             shadow_differences,
             patients,

@@ -82,7 +82,8 @@ fn look(file: &Path) -> Look {
 pub fn files(source: &Source, config: &Config) -> Vec<PathBuf> {
     let mut files = config.files.clone();
     files.extend(config.certificates.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]));
-    files.extend(config.devices.ca_files.iter().chain(&config.devices.crl_files).cloned());
+    let devices = &config.devices;
+    files.extend(devices.ca_files.iter().chain(&devices.crl_files).chain(&devices.crl_fetch.server_ca).cloned());
     if let Source::File(path) = source {
         files.push(path.clone());
     }

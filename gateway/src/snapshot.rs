@@ -12,6 +12,7 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use web::{HostKind, Site};
 
+use crate::lists::ListClient;
 use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 
@@ -32,6 +33,8 @@ pub struct Snapshot {
     pub people: Arc<People>,
     /// Opens connections to upstreams.
     pub dialer: Dialer,
+    /// Fetches revocation lists.
+    pub lists: ListClient,
 }
 
 /// Which app a request is for.

@@ -207,7 +207,7 @@ async fn a_code_enrols_once_its_own_device_and_a_request_in_due_form() {
 }
 
 /// Connects, asks, and gives what came back; nothing where the gateway did not talk.
-async fn knock(caller: &Caller) -> String {
+pub async fn knock(caller: &Caller) -> String {
     let Ok(mut stream) = caller.connect("emr", &[b"http/1.1"]).await else { return String::new() };
     let mut answer = Vec::new();
     stream.write_all(b"GET /a HTTP/1.1\r\nHost: emr.hospital.test:8443\r\nConnection: close\r\n\r\n").await.ok();

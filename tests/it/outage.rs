@@ -3,90 +3,29 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Ask, Authenticator, Hospital, Idp, Manner, Person, Plan, Upstream, eventually, eventually_in};
+use tests::{Ask, eventually, eventually_in};
 use url::Url;
 
-/// What clerks may do while the provider is gone: less than else.
-const REDUCED: &str = r#"
-[[rule]]
-id = "clerks-in-an-outage"
-effect = "permit"
-roles = ["clerk"]
-apps = "all"
-actions = ["read"]
-paths = ["/reception/form"]
-devices = "any"
-in_outage = true
-"#;
+use crate::house::{House, with_outages};
+
 /// The shortest time after which an outage may begin, the probe's rhythm, and some air for a busy machine.
 const BY_ITSELF: Duration = Duration::from_secs(100);
 
-struct House {
-    hospital: Hospital,
-    idp: Idp,
-    key: Authenticator,
-    _emr: Upstream,
+/// A clerk of the provider has been here, and has a key.
+async fn open() -> House {
+    let house = House::open(|plan| with_outages(plan.with_directory()), "").await;
+    house.by_provider().open(&house.way()).await;
+    house.enrol_clerk().await;
+    house
 }
 
-impl House {
-    /// A clerk of the provider has been here, and has a key.
-    async fn open() -> Self {
-        let emr = Upstream::http1();
-        let plan = Plan::with_emr(emr.address())
-            .with_directory()
-            .set("outage", "after = \"30s\"")
-            .set("outage", "grace = \"0s\"")
-            .block(REDUCED);
-        let (hospital, idp) = Hospital::open_with_provider(plan);
-        let house = Self { key: hospital.key(), hospital, idp, _emr: emr };
-        house.by_provider().open(&house.way()).await;
-        let mut clerk = house.by_key();
-        clerk.enrol(&house.hospital.invite("clerk"), &house.key, &Manner::default()).await.expect(200);
-        house
-    }
-
-    fn way(&self) -> String {
-        self.hospital.url("emr", "/.sekimori/sign-in?provider=staff")
-    }
-
-    fn form(&self) -> String {
-        self.hospital.url("emr", "/reception/form")
-    }
-
-    fn by_key(&self) -> Person {
-        Person::by_key(&self.hospital.stranger(), &self.key)
-    }
-
-    fn by_provider(&self) -> Person {
-        Person::new(&self.hospital.stranger(), "clerk")
-    }
-
-    fn turn(&self, word: &str) {
-        let _ = self.hospital.run(&["outage", word, "staff"]).ok();
-    }
-
-    async fn heard(&self, event: &str, span: Duration) {
-        eventually_in(span, event, async || (!self.hospital.records().with("ev", event).is_empty()).then_some(()))
-            .await;
-    }
-
-    /// Signs in by key as soon as the gateway has heard of the outage.
-    async fn enters_by_key(&self) -> Person {
-        eventually("the key is enough", async || {
-            let mut clerk = self.by_key();
-            (clerk.open(&self.form()).await.status == 200).then_some(clerk)
-        })
-        .await
-    }
-
-    fn report(&self) -> Vec<serde_json::Value> {
-        self.hospital.run(&["outage", "report", "staff", "--format", "json"]).ok().lines()
-    }
+fn report(house: &House) -> Vec<serde_json::Value> {
+    house.hospital.run(&["outage", "report", "staff", "--format", "json"]).ok().lines()
 }
 
 #[tokio::test]
 async fn declared_gone_people_go_on_by_key_with_less_and_it_is_said_and_written() {
-    let mut house = House::open().await;
+    let mut house = open().await;
     house.by_key().open(&house.form()).await.expect_problem(403, "provider-first");
     house.idp.stop();
     house.turn("on");
@@ -116,7 +55,7 @@ async fn declared_gone_people_go_on_by_key_with_less_and_it_is_said_and_written(
     let mut again = house.by_provider();
     again.open(&house.way()).await;
     again.open(&house.form()).await.expect(200);
-    let report = house.report();
+    let report = report(&house);
     assert_eq!((&report[0]["people"], &report[0]["sessions"]), (&json!(1), &json!(1)), "{report:?}");
     assert!(report[0]["accesses"].as_u64().unwrap() >= 1, "{report:?}");
     assert_eq!((&report[1]["login"], &report[1]["standing"]), (&"clerk".into(), &"confirmed".into()), "{report:?}");
@@ -124,7 +63,7 @@ async fn declared_gone_people_go_on_by_key_with_less_and_it_is_said_and_written(
 
 #[tokio::test]
 async fn a_provider_that_stops_is_noticed_and_so_is_its_return() {
-    let mut house = House::open().await;
+    let mut house = open().await;
     house.idp.stop();
     house.heard("outage-began", BY_ITSELF).await;
     let mut clerk = house.enters_by_key().await;
@@ -141,7 +80,7 @@ async fn a_provider_that_stops_is_noticed_and_so_is_its_return() {
 
 #[tokio::test]
 async fn who_was_never_seen_or_has_no_key_does_not_come_in_by_an_outage() {
-    let house = House::open().await;
+    let house = open().await;
     house.turn("on");
     house.enters_by_key().await;
     let stray = house.hospital.key();

@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Ask, Device, Frame, Hospital, Idp, Person, Plan, Upstream, WebSocket, eventually_in, within};
+use tests::{Ask, Frame, Person, WebSocket, eventually_in, within};
 use url::Url;
 
+use crate::house::House;
 use crate::stream::handshake;
 
 const CONNECT: &str = "[[rule]]\nid = \"clerks-listen\"\neffect = \"permit\"\nroles = [\"clerk\"]\napps = \"all\"\n\
@@ -17,51 +18,30 @@ const ASKED_EVERY: &str = "check_interval = \"1m\"";
 const NOTICED: Duration = Duration::from_secs(100);
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
-struct House {
-    hospital: Hospital,
-    idp: Idp,
-    terminal: Device,
-    _emr: Upstream,
+/// Somebody at the terminal who has signed in.
+async fn person(house: &House, login: &str) -> Person {
+    let mut person = Person::new(&house.hospital.caller(&house.terminal), login);
+    person.open(&house.form()).await;
+    assert_eq!(house.hospital.records().with("ev", "signed-in").with("login", login).len(), 1, "{login} is in");
+    person
 }
 
-impl House {
-    async fn open() -> Self {
-        let emr = Upstream::http1();
-        let plan = Plan::with_emr(emr.address()).block(CONNECT);
-        let (hospital, idp) = Hospital::open_with_provider_and(plan, ASKED_EVERY);
-        let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
-        Self { hospital, idp, terminal, _emr: emr }
-    }
+/// What a person is answered here as a program, signing in on no account.
+async fn answer(house: &House, person: &mut Person, path: &str) -> u16 {
+    person.step_as_program(&Url::parse(&house.hospital.url("emr", path)).unwrap()).await.status
+}
 
-    /// Somebody at the terminal who has signed in.
-    async fn person(&self, login: &str) -> Person {
-        let mut person = Person::new(&self.hospital.caller(&self.terminal), login);
-        person.open(&self.form()).await;
-        assert_eq!(self.hospital.records().with("ev", "signed-in").with("login", login).len(), 1, "{login} is in");
-        person
-    }
-
-    fn form(&self) -> String {
-        self.hospital.url("emr", "/reception/form")
-    }
-
-    /// What a person is answered here as a program, signing in on no account.
-    async fn answer(&self, person: &mut Person, path: &str) -> u16 {
-        person.step_as_program(&Url::parse(&self.hospital.url("emr", path)).unwrap()).await.status
-    }
-
-    /// Waits until a person is answered so.
-    async fn comes_to(&self, person: &mut Person, path: &str, status: u16, what: &str) {
-        eventually_in(NOTICED, what, async || (self.answer(person, path).await == status).then_some(())).await;
-    }
+/// Waits until a person is answered so.
+async fn comes_to(house: &House, person: &mut Person, path: &str, status: u16, what: &str) {
+    eventually_in(NOTICED, what, async || (answer(house, person, path).await == status).then_some(())).await;
 }
 
 #[tokio::test]
 async fn who_leaves_at_the_provider_is_out_and_who_moves_has_other_roles() {
-    let house = House::open().await;
-    let (mut clerk, mut nurse) = (house.person("clerk").await, house.person("nurse").await);
-    assert_eq!(house.answer(&mut clerk, "/reception/form").await, 200);
-    assert_eq!(house.answer(&mut nurse, "/patients/1").await, 200);
+    let house = House::open(|plan| plan.block(CONNECT), ASKED_EVERY).await;
+    let (mut clerk, mut nurse) = (person(&house, "clerk").await, person(&house, "nurse").await);
+    assert_eq!(answer(&house, &mut clerk, "/reception/form").await, 200);
+    assert_eq!(answer(&house, &mut nurse, "/patients/1").await, 200);
     let cookie = clerk.jar().field("emr.hospital.test");
     let mut connection = house.hospital.caller(&house.terminal).http1("emr").await;
     let response = connection.send(handshake(Ask::get("emr", "/socket/ward").header("cookie", &cookie))).await.unwrap();
@@ -72,11 +52,11 @@ async fn who_leaves_at_the_provider_is_out_and_who_moves_has_other_roles() {
     let stranger = house.hospital.stranger();
     house.idp.dismiss(&stranger, "clerk").await;
     house.idp.move_person(&stranger, "nurse", &["clerks"]).await;
-    house.comes_to(&mut clerk, "/reception/form", 401, "a disabled person is noticed").await;
+    comes_to(&house, &mut clerk, "/reception/form", 401, "a disabled person is noticed").await;
     let end = within(ONE_SECOND, "the end of the WebSocket", socket.next()).await;
     assert_eq!(end, Some(Frame::Close(Some(1008))));
-    house.comes_to(&mut nurse, "/patients/1", 403, "other roles are noticed").await;
-    assert_eq!(house.answer(&mut nurse, "/reception/form").await, 200, "the session goes on");
+    comes_to(&house, &mut nurse, "/patients/1", 403, "other roles are noticed").await;
+    assert_eq!(answer(&house, &mut nurse, "/reception/form").await, 200, "the session goes on");
 
     let records = eventually_in(NOTICED, "both are written", async || {
         let records = house.hospital.records();
@@ -93,7 +73,7 @@ async fn who_leaves_at_the_provider_is_out_and_who_moves_has_other_roles() {
 
     // What the provider is asked with is good once; the next asking has the next one.
     house.idp.dismiss(&stranger, "nurse").await;
-    house.comes_to(&mut nurse, "/reception/form", 401, "the next asking notices too").await;
+    comes_to(&house, &mut nurse, "/reception/form", 401, "the next asking notices too").await;
     let page = clerk.afresh().open(&house.form()).await;
     assert!(page.status != 200, "who is disabled there does not sign in: {}", page.status);
 }

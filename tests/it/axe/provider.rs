@@ -1,10 +1,11 @@
 //! Pages beside an identity provider: the second factor, proving it again, what was typed and must wait, and an outage.
 
-use tests::{Browser, Device, Hospital, Idp, Manner, Person, Plan, Upstream, eventually};
+use tests::{Browser, Person, eventually};
 use url::Url;
 
 use super::Gallery;
 use super::gallery::speak;
+use crate::house::{House, with_outages};
 
 const SAFE: &str = r#"
 [[rule]]
@@ -17,54 +18,23 @@ paths = ["/safe/*"]
 devices = "any"
 methods = ["passkey"]
 authenticated_within = "1m"
-
-[[rule]]
-id = "clerks-in-an-outage"
-effect = "permit"
-roles = ["clerk"]
-apps = "all"
-actions = ["read"]
-paths = ["/reception/form"]
-devices = "any"
-in_outage = true
 "#;
 
-struct House {
-    hospital: Hospital,
-    idp: Idp,
-    terminal: Device,
-    _emr: Upstream,
+async fn open() -> House {
+    let more = "second_factor = \"passkey\"\nenrol_at_first_sign_in = true\n";
+    House::open(|plan| with_outages(plan.with_console()).block(SAFE), more).await
 }
 
-impl House {
-    async fn open() -> Self {
-        let emr = Upstream::http1();
-        let plan = Plan::with_emr(emr.address())
-            .with_console()
-            .set("outage", "after = \"30s\"")
-            .set("outage", "grace = \"0s\"")
-            .block(SAFE);
-        let more = "second_factor = \"passkey\"\nenrol_at_first_sign_in = true\n";
-        let (hospital, idp) = Hospital::open_with_provider_and(plan, more);
-        let terminal = Device::add(&hospital, "desk-1", "fixed").await;
-        Self { hospital, idp, terminal, _emr: emr }
-    }
-
-    fn way(&self) -> String {
-        self.hospital.url("emr", "/.sekimori/sign-in?provider=staff")
-    }
-
-    /// As far as the page that wants the key after the provider.
-    async fn at_the_second_factor(&self, clerk: &Gallery) {
-        clerk.browser.go(&self.way()).await;
-        clerk.browser.fill("#login", "clerk").await;
-        clerk.browser.click("#continue").await;
-        clerk.browser.arrives_at(&self.hospital.url("login", "/second")).await;
-    }
+/// As far as the page that wants the key after the provider.
+async fn at_the_second_factor(house: &House, clerk: &Gallery) {
+    clerk.browser.go(&house.way()).await;
+    clerk.browser.fill("#login", "clerk").await;
+    clerk.browser.click("#continue").await;
+    clerk.browser.arrives_at(&house.hospital.url("login", "/second")).await;
 }
 
 pub async fn walk(language: &str) {
-    let mut house = House::open().await;
+    let mut house = open().await;
     let mut clerk = Gallery::of(Browser::open(&house.hospital, language).await);
     clerk.browser.as_tablet().await;
     clerk.browser.plug_in_key().await;
@@ -80,12 +50,12 @@ async fn two_factors(house: &House, clerk: &mut Gallery) {
     for (host, path) in [("login", "/sign-in"), ("emr", "/.sekimori/arrive?h=x&code=y"), ("login", "/second?p=x")] {
         clerk.visit(&house.hospital.url(host, path)).await;
     }
-    house.at_the_second_factor(clerk).await;
+    at_the_second_factor(house, clerk).await;
     clerk.look("[data-passkey=enrol]").await;
     clerk.browser.click("[data-passkey=enrol] [data-do]").await;
     clerk.browser.arrives_at("https://emr.hospital.test").await;
     clerk.browser.forget().await;
-    house.at_the_second_factor(clerk).await;
+    at_the_second_factor(house, clerk).await;
     clerk.look("[data-passkey=second-factor]").await;
     clerk.browser.click("[data-passkey=second-factor] [data-do]").await;
     clerk.browser.arrives_at("https://emr.hospital.test").await;
@@ -119,9 +89,8 @@ async fn passing(house: &House, clerk: &mut Gallery, language: &str) {
 
 /// The banner, the switch and the report.
 async fn outage(house: &mut House, language: &str) {
+    house.enrol_clerk().await;
     let hospital = &house.hospital;
-    let (key, code) = (hospital.key(), hospital.invite("clerk"));
-    Person::by_key(&hospital.stranger(), &key).enrol(&code, &key, &Manner::default()).await.expect(200);
     let code = hospital.add_person("kanri", "管理 太郎", "administrator");
     let mut chief = Gallery::of(Browser::open_on(hospital, language, &house.terminal).await);
     chief.browser.as_tablet().await;
@@ -131,12 +100,8 @@ async fn outage(house: &mut House, language: &str) {
     chief.browser.arrives_at(&hospital.url("portal", "/")).await;
 
     house.idp.stop();
-    let _ = hospital.run(&["outage", "on", "staff"]).ok();
-    eventually("a clerk comes in by key alone", async || {
-        let mut clerk = Person::by_key(&hospital.stranger(), &key);
-        (clerk.open(&hospital.url("emr", "/reception/form")).await.status == 200).then_some(())
-    })
-    .await;
+    house.turn("on");
+    house.enters_by_key().await;
     for (host, path) in
         [("portal", "/"), ("portal", "/me"), ("console", "/outage"), ("console", "/outage/staff/switch")]
     {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use certs::{DeviceCa, DeviceRoots};
+use certs::{Crl, DeviceCa, DeviceRoots};
 use config::Config;
 use policy::Timestamp;
 use store::{DeviceRecord, Sqlite, Store as _};
@@ -14,6 +14,7 @@ use super::{Finding, Grade, add};
 use crate::assembly::device_ca_dir;
 use crate::cli::device::{in_force, is_unseen};
 use crate::failure::Failure;
+use crate::lists::ListClient;
 
 const DAY: Duration = Duration::from_secs(86_400);
 /// A device that nobody saw for this long may be lost.
@@ -60,7 +61,9 @@ pub async fn look(
         }
     }
     look_at_posture(config, store, at, findings).await.map_err(unavailable)?;
-    look_at_ca(config, at, findings);
+    if let Some(roots) = look_at_ca(config, at, findings) {
+        look_at_places(config, &roots, findings).await;
+    }
     Ok(())
 }
 
@@ -92,16 +95,16 @@ async fn look_at_posture(
 }
 
 /// The device CA and the revocation lists. Where there is no CA yet nothing is made.
-fn look_at_ca(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
+fn look_at_ca(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) -> Option<Arc<DeviceRoots>> {
     let folder = device_ca_dir(&config.state_dir);
     if !folder.is_dir() && config.devices.ca.is_none() {
-        return;
+        return None;
     }
     let ca = match DeviceCa::open(&folder, &config.devices, &config.facility.name, at) {
         Ok(ca) => ca,
         Err(problem) => {
             add(findings, "device CA", Grade::Bad, problem.to_string());
-            return;
+            return None;
         }
     };
     let left = ca.ends_at().since(at);
@@ -111,7 +114,7 @@ fn look_at_ca(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
         Ok(roots) => roots,
         Err(problems) => {
             problems.iter().for_each(|problem| add(findings, "device CAs", Grade::Bad, problem.to_string()));
-            return;
+            return None;
         }
     };
     for crl in roots.crls() {
@@ -130,5 +133,36 @@ fn look_at_ca(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
             format!("{} of {}: believed until {until}", crl.source, crl.issuer)
         };
         add(findings, "revocation list", grade, says);
+    }
+    Some(roots)
+}
+
+/// Asks the places where revocation lists are fetched. What they answer is not taken: that is the running gateway's.
+async fn look_at_places(config: &Config, roots: &DeviceRoots, findings: &mut Vec<Finding>) {
+    let fetch = &config.devices.crl_fetch;
+    if !fetch.is_on() {
+        return;
+    }
+    let client = match ListClient::new(fetch, &config.forbidden_upstreams) {
+        Ok(client) => client,
+        Err(reason) => {
+            add(findings, "revocation lists", Grade::Bad, reason);
+            return;
+        }
+    };
+    let kept = roots.crls();
+    for url in roots.crl_urls() {
+        let is_kept = kept.iter().any(|crl| crl.source == url.as_str());
+        let read = client.get(&url).await.map_err(|problem| problem.to_string());
+        let read = read.and_then(|bytes| Crl::read(&bytes).map_err(|problem| problem.to_string()));
+        let (grade, says) = match (read, is_kept) {
+            (Ok(_), true) => (Grade::Good, "answers".to_owned()),
+            (Ok(_), false) => (Grade::Warning, "answers, but no list of it is in force yet".to_owned()),
+            (Err(reason), true) => (Grade::Warning, format!("{reason}; the list before counts until it is too old")),
+            (Err(reason), false) => {
+                (Grade::Bad, format!("{reason}; without its list the devices of its CA are refused"))
+            }
+        };
+        add(findings, format!("revocation list at {url}"), grade, says);
     }
 }
