@@ -27,6 +27,7 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
+use crate::feed::{Feeds, Receivers};
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
@@ -218,6 +219,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
+    let feeds = Feeds::start(&gate);
     let reloader = Reloader { source, gate: Arc::clone(&gate), parts };
     control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
 
@@ -244,6 +246,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         tracing::error!(%problem, "the stop could not be recorded");
     }
     log.stop();
+    // After the log: its last lines are told too.
+    feeds.stop().await;
     Ok(())
 }
 
@@ -280,7 +284,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
     let lists =
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
-    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, lists })
+    let receivers = Receivers::build(&config)?;
+    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, lists })
 }
 
 /// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.

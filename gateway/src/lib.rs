@@ -14,6 +14,7 @@ mod denials;
 mod device_issuer;
 mod exchange;
 mod failure;
+mod feed;
 mod fetch;
 mod gate;
 mod head;

@@ -10,6 +10,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use crate::feed::FeedCounts;
+
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Of {
     result: &'static str,
@@ -104,6 +106,8 @@ pub struct Metrics {
     pub config_alarm: Gauge,
     /// Whether the shadow policy cannot be read, 0 or 1.
     pub shadow_alarm: Gauge,
+    /// What is counted of feeds.
+    pub feeds: FeedCounts,
     shadow_differences: Family<ShadowDifference, Counter>,
     /// Of how many accesses the patient is known, by route.
     pub patients: PatientCounts,
@@ -132,6 +136,7 @@ impl Metrics {
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
+        let feeds = FeedCounts::register(&mut registry);
         let patients = PatientCounts::default();
         let help = "Accesses by routes that say where their patients are named";
         registry.register("patient_route_accesses", help, patients.accesses.clone());
@@ -172,6 +177,7 @@ impl Metrics {
             crl_fetches_failed,
             crl_places_failing: gauge("crl_places_failing", "Places of revocation lists whose last answer was of no use"),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
+            feeds,
             shadow_differences,
             patients,
             config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),

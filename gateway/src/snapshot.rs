@@ -13,6 +13,7 @@ use tokio_rustls::TlsConnector;
 use web::{HostKind, Site};
 
 use crate::lists::ListClient;
+use crate::feed::Receivers;
 use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 
@@ -33,6 +34,8 @@ pub struct Snapshot {
     pub people: Arc<People>,
     /// Opens connections to upstreams.
     pub dialer: Dialer,
+    /// Receivers that the access log is told to.
+    pub receivers: Receivers,
     /// Fetches revocation lists.
     pub lists: ListClient,
 }

@@ -1,6 +1,7 @@
 //! `sekimori audit`: reading and checking the access log, also a copy of it on another machine.
 
 mod coverage;
+mod feed;
 
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
@@ -42,6 +43,9 @@ pub enum Command {
     },
     /// Counts by route how many accesses the record names a patient of, so that holes show.
     Coverage(coverage::Args),
+    /// Receivers that the log is told to.
+    #[command(subcommand)]
+    Feed(feed::Command),
 }
 
 /// Where the log is.
@@ -86,6 +90,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             stdout.flush().map_err(|error| Failure::unavailable(format!("standard output: {error}")))
         }
         Command::Coverage(args) => coverage::run(args),
+        Command::Feed(command) => feed::run(command),
         Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),
     }
 }

@@ -8,12 +8,14 @@ use config::Config;
 
 use crate::cli::{ConfigArg, out, policy};
 use crate::failure::Failure;
+use crate::feed::Receivers;
 use crate::{assembly, clock, shadow};
 
 /// Checks the file, what it names, and that certificates serve every host.
 pub fn run(args: &ConfigArg) -> Result<(), Failure> {
     let config = args.read()?;
     check_certificates(&config)?;
+    Receivers::build(&config).map_err(|problems| Failure::input(problems.join("\n")))?;
     check_policy(&config)?;
     if let Some(said) = policy::prove::check(&config, args.path(), policy::terminal_language())? {
         out::say(&said);

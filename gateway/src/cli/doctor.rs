@@ -1,6 +1,7 @@
 //! `sekimori doctor`: what a careful engineer would look at. Looks, and changes nothing.
 
 mod devices;
+mod feeds;
 mod people;
 
 use std::fmt;
@@ -90,6 +91,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     }
     look_at_providers(config, at, &mut findings).await;
     look_at_upstreams(config, &mut findings).await;
+    feeds::look(config, at, &mut findings).await;
     findings
 }
 

@@ -1,0 +1,212 @@
+//! One connection to a receiver: bytes go one way. What comes back is only watched for its end, which may be the one
+//! sign that a certificate was refused, or that what was sent is lost.
+
+use std::io;
+use std::pin::Pin;
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, ReadHalf, WriteHalf, split};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+use tokio_rustls::client::TlsStream;
+
+use crate::feed::receiver::Receiver;
+use crate::upstream::dial::Dialer;
+use crate::upstream::http1::Transport;
+
+/// What may lie in our system without being sent, so that a slow receiver is noticed soon.
+const SEND_BUFFER_BYTES: usize = 256 * 1024;
+/// What is written at once.
+const CHUNK_BYTES: usize = 64 * 1024;
+/// How long the receiver may take to close in order.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+
+type Tls = TlsStream<TcpStream>;
+
+/// An open connection.
+pub struct Connection {
+    writer: WriteHalf<Tls>,
+    end: Pin<Box<dyn Future<Output = String> + Send>>,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Connection(..)")
+    }
+}
+
+impl Connection {
+    /// Connects, with mutual authentication.
+    ///
+    /// # Errors
+    /// In words; the receiver is to be tried again later.
+    pub async fn open(dialer: &Dialer, receiver: &Receiver) -> Result<Self, String> {
+        let feed = &receiver.feed;
+        let transport = dialer.transport(&feed.host, feed.port, Some(&receiver.tls)).await;
+        let stream = match transport.map_err(|problem| problem.to_string())? {
+            Transport::Tls(stream) => *stream,
+            Transport::Plain(_) => return Err("the connection is not encrypted".to_owned()),
+        };
+        bound(stream.get_ref().0, feed.settle).map_err(|error| error.to_string())?;
+        let (reader, writer) = split(stream);
+        Ok(Self { writer, end: Box::pin(end(reader)) })
+    }
+
+    /// Sends all of it, and says how long the receiver made us wait at most.
+    ///
+    /// # Errors
+    /// In words, where the receiver is gone or takes nothing for `stall`; how much of it arrived is not known.
+    pub async fn send(&mut self, bytes: &[u8], stall: Duration) -> Result<Duration, String> {
+        let mut waited = Duration::ZERO;
+        for chunk in bytes.chunks(CHUNK_BYTES) {
+            let begun = Instant::now();
+            let writer = &mut self.writer;
+            let writing = async {
+                writer.write_all(chunk).await?;
+                writer.flush().await
+            };
+            let written = tokio::select! {
+                biased;
+                ended = &mut self.end => return Err(ended),
+                written = timeout(stall, writing) => written,
+            };
+            match written {
+                Ok(Ok(())) => waited = waited.max(begun.elapsed()),
+                Ok(Err(error)) => return Err(broken(&error)),
+                Err(_) => return Err(format!("the receiver took nothing for {stall:?}")),
+            }
+        }
+        Ok(waited)
+    }
+
+    /// Waits for the receiver to end the connection, and says how it did. Not to be asked again after that.
+    pub async fn ended(&mut self) -> String {
+        (&mut self.end).await
+    }
+
+    /// Says that nothing more comes, and lets the receiver read what is under way: to close with its answer unread would
+    /// take that back.
+    pub async fn close(mut self) {
+        let in_order = async {
+            self.writer.shutdown().await.map_err(|error| broken(&error))?;
+            Ok::<_, String>(self.end.await)
+        };
+        if let Ok(Err(problem)) = timeout(CLOSE_TIMEOUT, in_order).await {
+            tracing::debug!(problem, "a feed's connection could not be closed in order");
+        }
+    }
+}
+
+/// What the receiver's system has not confirmed within this ends the connection, before it counts as arrived.
+fn bound(stream: &TcpStream, settle: Duration) -> io::Result<()> {
+    let socket = SockRef::from(stream);
+    socket.set_send_buffer_size(SEND_BUFFER_BYTES)?;
+    socket.set_tcp_user_timeout(Some(settle - settle / 4))
+}
+
+async fn end(mut reader: ReadHalf<Tls>) -> String {
+    let mut ignored = [0; 1024];
+    loop {
+        match reader.read(&mut ignored).await {
+            Ok(0) => return "the receiver closed the connection".to_owned(),
+            Ok(_) => {}
+            Err(error) => return broken(&error),
+        }
+    }
+}
+
+fn broken(error: &io::Error) -> String {
+    format!("the connection broke: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use certs::ServerCa;
+    use config::CertificateFiles;
+    use tokio::io::AsyncWriteExt as _;
+    use tokio::net::TcpListener;
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::feed::receiver::Receivers;
+
+    /// A receiver's files, and the server that has them.
+    fn receiver(port: u16) -> (PathBuf, TlsAcceptor, std::sync::Arc<Receiver>) {
+        use rustls::pki_types::pem::PemObject as _;
+        let name = format!("sekimori-connection-{}-{:x}", std::process::id(), crate::clock::random_u64().unwrap());
+        let folder = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        let at = crate::clock::now();
+        let ca = ServerCa::create("test", at).unwrap();
+        std::fs::write(folder.join("ca.pem"), ca.certificate_pem()).unwrap();
+        let files = CertificateFiles { certificate: folder.join("own.pem"), key: folder.join("own.key") };
+        ca.issue(&["receiver.test"], at, Duration::from_secs(3_600)).unwrap().save(&files).unwrap();
+        let chain = rustls::pki_types::CertificateDer::pem_file_iter(&files.certificate).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::from_pem_file(&files.key).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let server = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(chain.collect::<Result<_, _>>().unwrap(), key)
+            .unwrap();
+        let text = format!(
+            "{}\n[[audit.feed]]\nid = \"siem\"\naddress = \"127.0.0.1:{port}\"\nserver_name = \"receiver.test\"\n\
+             ca_file = \"ca.pem\"\nclient_certificate = \"own.pem\"\nclient_key = \"own.key\"\nformat = \"json\"\n\
+             settle = \"1s\"\n",
+            config::template(config::Template::Clinic)
+                .replace("tls/chain.pem", "own.pem")
+                .replace("tls/key.pem", "own.key")
+        );
+        let config = config::parse(&text, "sekimori.toml", &folder).unwrap();
+        let receivers = Receivers::build(&config).unwrap();
+        let receiver = receivers.find(&"siem".parse().unwrap()).unwrap().clone();
+        (folder, TlsAcceptor::from(std::sync::Arc::new(server)), receiver)
+    }
+
+    async fn connect(serve: impl AsyncFnOnce(tokio_rustls::server::TlsStream<TcpStream>) + 'static) -> Connection {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (folder, acceptor, receiver) = receiver(listener.local_addr().unwrap().port());
+        tokio::task::spawn_local(async move {
+            let (socket, _) = listener.accept().await.unwrap();
+            serve(acceptor.accept(socket).await.unwrap()).await;
+        });
+        let dialer = Dialer::new(Duration::from_secs(5), &[]);
+        let connection = Connection::open(&dialer, &receiver).await.unwrap();
+        std::fs::remove_dir_all(folder).unwrap();
+        connection
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_takes_nothing_is_given_up() {
+        let local = tokio::task::LocalSet::new();
+        let problem = local.run_until(async {
+            let mut connection = connect(async |stream| {
+                let _kept = stream;
+                std::future::pending::<()>().await;
+            })
+            .await;
+            connection.send(&vec![b'x'; 64 << 20], Duration::from_secs(1)).await.unwrap_err()
+        });
+        let problem = timeout(Duration::from_secs(30), problem).await.unwrap();
+        assert!(problem.contains("took nothing for") || problem.contains("broke"), "{problem}");
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_closes_is_noticed_while_nothing_is_sent() {
+        let local = tokio::task::LocalSet::new();
+        let ended = local.run_until(async {
+            let mut connection = connect(async |mut stream| {
+                stream.write_all(b"what nobody asked for").await.unwrap();
+                stream.shutdown().await.unwrap();
+            })
+            .await;
+            connection.ended().await
+        });
+        let ended = timeout(Duration::from_secs(30), ended).await.unwrap();
+        assert_eq!(ended, "the receiver closed the connection");
+    }
+}

@@ -1,0 +1,205 @@
+//! One feed's course through the log: what was sent and has arrived, what is held to be sent next, and the file that keeps
+//! it. Knows nothing of connections.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use config::{Audit, Config, FeedBegin};
+use policy::Timestamp;
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::feed::receiver::Receiver;
+use crate::feed::spool::{Batch, Spool};
+use crate::feed::standing::Standing;
+use crate::feed::window::Window;
+
+/// How often the file is written, at most.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+/// A receiver that makes us wait longer than this has not read what is under way.
+const DELAY: Duration = Duration::from_secs(1);
+
+/// One feed's course.
+#[derive(Debug)]
+pub struct Course {
+    receiver: Arc<Receiver>,
+    log: Audit,
+    file: PathBuf,
+    standing: Standing,
+    window: Window,
+    spool: Option<Box<Spool>>,
+    held: Option<Batch>,
+    /// Lines before this were looked at for messages that are left out.
+    counted: u64,
+    saved: Standing,
+    saved_at: Instant,
+    is_unsaved: bool,
+}
+
+impl Course {
+    /// Goes on where the feed stood. `signed` is how many lines a checkpoint covers: no more are ever sent, so that no
+    /// crash takes back what was told.
+    ///
+    /// # Errors
+    /// In words, where it cannot be read where the feed stood.
+    pub fn begin(receiver: &Arc<Receiver>, config: &Config, signed: u64) -> Result<Self, String> {
+        let feed = &receiver.feed;
+        let file = Standing::file(&config.state_dir, &feed.id);
+        let origin = &config.audit.origin;
+        let standing = match Standing::read(&file)? {
+            Some(standing) if standing.log == *origin && standing.settled.next <= signed => standing,
+            Some(standing) => {
+                let (log, line) = (standing.log, standing.settled.next);
+                tracing::warn!(feed = %feed.id, log, line, "a feed stood in another log, and begins this one");
+                Standing::at(origin, 0)
+            }
+            None => Standing::at(
+                origin,
+                match feed.begin {
+                    FeedBegin::Oldest => 0,
+                    FeedBegin::Now => signed,
+                },
+            ),
+        };
+        Ok(Self {
+            window: Window::new(standing.settled.clone(), feed.settle),
+            counted: standing.settled.next,
+            saved: Standing::at(origin, u64::MAX),
+            saved_at: Instant::now(),
+            is_unsaved: false,
+            receiver: Arc::clone(receiver),
+            log: config.audit.clone(),
+            file,
+            standing,
+            spool: None,
+            held: None,
+        })
+    }
+
+    /// Reads what is to be sent next, where nothing is held, from the lines before `end`.
+    ///
+    /// # Errors
+    /// In words, where the log cannot be read; to be tried again later.
+    pub async fn hold(&mut self, end: u64) -> Result<(), String> {
+        if self.held.is_some() || self.window.sent().next >= end {
+            return Ok(());
+        }
+        let (spool, position) = (self.spool.take(), self.window.sent().clone());
+        let (receiver, log) = (Arc::clone(&self.receiver), self.log.clone());
+        let read = spawn_blocking(move || {
+            let mut spool = match spool {
+                Some(spool) => spool,
+                None => Box::new(Spool::at(&position, receiver, &log)?),
+            };
+            let batch = spool.take(end)?;
+            Ok::<_, audit::LogProblem>((spool, batch))
+        });
+        match read.await {
+            Ok(Ok((spool, batch))) => {
+                self.spool = Some(spool);
+                self.held = batch;
+                Ok(())
+            }
+            Ok(Err(problem)) => Err(problem.to_string()),
+            Err(error) => Err(format!("reading the log ended unexpectedly: {error}")),
+        }
+    }
+
+    /// What is to be sent next.
+    pub fn held(&self) -> Option<&Batch> {
+        self.held.as_ref()
+    }
+
+    /// Notes that what was held was sent, and the receiver made us wait for so long. Gives the messages that were left
+    /// out, each told once.
+    pub fn note_sent(&mut self, waited: Duration) -> u64 {
+        let Some(batch) = self.held.take() else { return 0 };
+        let now = Instant::now().into_std();
+        if waited > DELAY {
+            self.window.note_delay(now);
+        }
+        let fresh = batch.left_out.iter().filter(|line| **line >= self.counted).count() as u64;
+        if fresh > 0 {
+            let line = batch.left_out.last();
+            tracing::warn!(
+                feed = %self.receiver.feed.id,
+                count = fresh,
+                line,
+                "messages that are longer than a receiver takes, or of damaged lines, were left out"
+            );
+        }
+        self.counted = self.counted.max(batch.position.next);
+        self.standing.left_out += fresh;
+        self.standing.sent += batch.messages;
+        if batch.bytes.is_empty() {
+            self.window.note_passed(batch.position);
+        } else {
+            self.window.note_sent(batch.position, now);
+        }
+        fresh
+    }
+
+    /// Takes as arrived what the connection has outlived.
+    pub fn settle(&mut self, at: Timestamp) {
+        if self.window.settle(Instant::now().into_std()) {
+            self.standing.last_success = Some(at);
+        }
+        self.standing.settled = self.window.settled().clone();
+    }
+
+    /// Notes that nothing keeps the feed from sending. Says whether something did before.
+    pub fn note_well(&mut self) -> bool {
+        self.standing.problem.take().is_some()
+    }
+
+    /// Notes what keeps the feed from sending: whatever was under way will be sent again. Says whether that is news.
+    pub fn note_problem(&mut self, problem: &str, at: Timestamp) -> bool {
+        self.window.lose();
+        (self.spool, self.held) = (None, None);
+        self.standing.failures += 1;
+        let since = self.standing.problem.as_ref().map(|(since, _)| *since);
+        self.standing.problem = Some((since.unwrap_or(at), problem.to_owned()));
+        since.is_none()
+    }
+
+    /// Where it stands.
+    pub fn standing(&self) -> &Standing {
+        &self.standing
+    }
+
+    /// The number of the next line to be sent.
+    pub fn next(&self) -> u64 {
+        self.window.sent().next
+    }
+
+    /// Writes the file, where a second went by since it was written.
+    pub async fn save_if_due(&mut self) {
+        if self.saved_at.elapsed() >= SAVE_INTERVAL {
+            self.save().await;
+        }
+    }
+
+    /// Writes the file, where something changed. A file that cannot be written stops nothing: what it does not say is
+    /// sent again after a restart.
+    pub async fn save(&mut self) {
+        self.saved_at = Instant::now();
+        if self.standing == self.saved {
+            return;
+        }
+        let (standing, file) = (self.standing.clone(), self.file.clone());
+        let written = spawn_blocking(move || standing.write(&file).map(|()| standing)).await;
+        match written {
+            Ok(Ok(standing)) => {
+                self.saved = standing;
+                self.is_unsaved = false;
+            }
+            Ok(Err(problem)) if !self.is_unsaved => {
+                tracing::error!(feed = %self.receiver.feed.id, problem, "where a feed stands cannot be kept");
+                self.is_unsaved = true;
+            }
+            Ok(Err(_)) => {}
+            Err(error) => tracing::error!(%error, "keeping where a feed stands ended unexpectedly"),
+        }
+    }
+}

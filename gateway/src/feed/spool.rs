@@ -1,0 +1,151 @@
+//! What is to be sent next, read from the log: the log itself is the spool, however long a receiver is away. Reading and
+//! rendering block, and are for a thread of their own.
+
+use std::sync::Arc;
+
+use audit::{Entry, Lines, LogProblem, Reader, Story};
+use config::{Audit, FeedFormat};
+use evidence::dicom;
+use policy::Timestamp;
+
+use crate::feed::choice;
+use crate::feed::message::{Bom, Message};
+use crate::feed::receiver::Receiver;
+use crate::feed::stories::Stories;
+use crate::feed::window::Position;
+
+/// Lines read for one batch.
+const LINES_MAX: u64 = 2_048;
+/// A batch takes no further line once it has so many bytes.
+const BYTES_MAX: usize = 256 * 1024;
+/// How often a damaged place may be met without getting on.
+const DAMAGES_MAX: usize = 64;
+/// What a DICOM audit message calls itself (PS3.15 A.7).
+const DICOM_KIND: &str = "DICOM+RFC3881";
+
+/// Reads the log for one feed.
+#[derive(Debug)]
+pub struct Spool {
+    lines: Lines,
+    teller: Teller,
+}
+
+/// Makes messages of lines.
+#[derive(Debug)]
+struct Teller {
+    receiver: Arc<Receiver>,
+    stories: Stories,
+}
+
+/// What is sent at once.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Batch {
+    /// Messages in their frames; may be none.
+    pub bytes: Vec<u8>,
+    /// How many.
+    pub messages: u64,
+    /// Lines that are damaged, or whose message is longer than the receiver takes.
+    pub left_out: Vec<u64>,
+    /// Where the log goes on.
+    pub position: Position,
+    /// When the first of its lines was written.
+    pub oldest: Option<Timestamp>,
+}
+
+impl Spool {
+    /// A spool that goes on at a position.
+    ///
+    /// # Errors
+    /// [`LogProblem`] where the log cannot be read.
+    pub fn at(position: &Position, receiver: Arc<Receiver>, log: &Audit) -> Result<Self, LogProblem> {
+        let reader: Reader = log.into();
+        let mut stories = Stories::new();
+        for seq in position.open.iter() {
+            if let Some(entry) = reader.line(*seq)?.and_then(|line| Entry::read(&line)) {
+                stories.take(entry);
+            }
+        }
+        Ok(Self { lines: reader.from(position.next), teller: Teller { receiver, stories } })
+    }
+
+    /// Takes what is to be sent next from the lines before `end`; nothing where all of them were taken. Damaged lines
+    /// are passed over.
+    ///
+    /// # Errors
+    /// [`LogProblem`] where the log cannot be read; this spool is not to be asked again then.
+    pub fn take(&mut self, end: u64) -> Result<Option<Batch>, LogProblem> {
+        let mut batch = Batch::default();
+        let begin = self.lines.place();
+        let mut damages = 0;
+        while self.lines.place() < end && self.lines.place() - begin < LINES_MAX && batch.bytes.len() < BYTES_MAX {
+            let place = self.lines.place();
+            match self.lines.next() {
+                Ok(Some(line)) => self.teller.tell(line.seq, line.text, &mut batch),
+                Ok(None) => break,
+                Err(LogProblem::Damaged { .. }) if damages < DAMAGES_MAX => {
+                    damages += 1;
+                    batch.left_out.push(place);
+                }
+                Err(problem) => return Err(problem),
+            }
+        }
+        if self.lines.place() == begin {
+            return Ok(None);
+        }
+        batch.position = Position { next: self.lines.place(), open: self.teller.stories.lines() };
+        Ok(Some(batch))
+    }
+}
+
+impl Teller {
+    fn tell(&mut self, seq: u64, line: &[u8], batch: &mut Batch) {
+        let Some(entry) = Entry::read(line) else {
+            batch.left_out.push(seq);
+            return;
+        };
+        batch.oldest = batch.oldest.or(Some(entry.at));
+        match self.receiver.feed.format {
+            FeedFormat::Json => self.tell_line(&entry, line, batch),
+            FeedFormat::DicomXml => {
+                if let Some(story) = self.stories.take(entry) {
+                    self.tell_story(seq, &story, batch);
+                }
+            }
+        }
+    }
+
+    fn tell_line(&self, entry: &Entry, text: &[u8], batch: &mut Batch) {
+        if self.is_wanted(entry) {
+            let severity = choice::severity_of_line(entry);
+            self.add(
+                entry.seq,
+                &Message { severity, at: entry.at, kind: entry.kind.code(), bom: Bom::No, text },
+                batch,
+            );
+        }
+    }
+
+    fn tell_story(&self, seq: u64, story: &Story, batch: &mut Batch) {
+        if !self.is_wanted(&story.begin) {
+            return;
+        }
+        let severity = choice::severity(story);
+        let at = story.end.as_ref().map_or(story.begin.at, |end| end.at);
+        for text in dicom::messages(story, &self.receiver.source) {
+            let text = text.as_bytes();
+            self.add(seq, &Message { severity, at, kind: DICOM_KIND, bom: Bom::Yes, text }, batch);
+        }
+    }
+
+    fn is_wanted(&self, entry: &Entry) -> bool {
+        self.receiver.feed.events.contains(&choice::kind(entry))
+    }
+
+    fn add(&self, seq: u64, message: &Message<'_>, batch: &mut Batch) {
+        let framed = self.receiver.speaker.frame(message, self.receiver.feed.message_bytes_max, &mut batch.bytes);
+        match framed {
+            Ok(()) => batch.messages += 1,
+            Err(_too_long) => batch.left_out.push(seq),
+        }
+    }
+}
