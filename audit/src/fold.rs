@@ -20,8 +20,10 @@ use crate::{About, End, LogProblem, Note, Outcome, line};
 
 /// How long a record takes others in.
 const SPAN: Duration = Duration::from_secs(5 * 60);
-/// How many records take others in at once; beyond them every request has its own.
+/// How many records take others in at once, and which part of the open accesses they may be; beyond that every request
+/// has a record of its own.
 const FOLDS_MAX: usize = 4_096;
+const FOLDS_SHARE: usize = 4;
 
 /// The records that take others in.
 #[derive(Debug, Default)]
@@ -104,7 +106,7 @@ impl Folds {
             fold.note_patients(about.patients.clone());
             return Some(Turn::Joins(Member { fold: Arc::clone(fold) }));
         }
-        if open.count >= FOLDS_MAX {
+        if open.count >= FOLDS_MAX.min(batch.core.open_max / FOLDS_SHARE) {
             return None;
         }
         let fold = Arc::new(Fold::new(permit, about, study, batch));
@@ -303,3 +305,6 @@ impl Member {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

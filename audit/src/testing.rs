@@ -164,7 +164,8 @@ impl Ward {
         }
     }
 
-    fn allowed(&mut self, access: Access) -> Authorized<u64> {
+    /// The same access, allowed.
+    pub(crate) fn allowed(&mut self, access: Access) -> Authorized<u64> {
         match self.judge.judge(access, self.asked) {
             Verdict::Allow(authorized) => authorized,
             other @ (Verdict::Challenge(..) | Verdict::Deny(_)) => panic!("{other:?}"),

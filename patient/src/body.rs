@@ -89,11 +89,8 @@ fn claims(kind: Option<&str>) -> Claim {
 
 /// Whether the parts of `multipart/related` are DICOM files, where it says so.
 fn is_of_files(kind: &str) -> bool {
-    !kind.contains("type=")
-        || kind.split("type=").skip(1).any(|part| {
-            part.trim_matches('"').starts_with("application/dicom\"")
-                || part.trim_matches(['"', ';', ' ']).starts_with("application/dicom")
-        })
+    let mut types = kind.split(';').filter_map(|part| part.trim().strip_prefix("type="));
+    types.all(|part| part.trim_matches('"') == "application/dicom")
 }
 
 fn looks(bytes: &[u8]) -> Looks {

@@ -73,20 +73,17 @@ impl<'f, 'i> Fhir<'f, 'i> {
     }
 
     fn closed(&mut self, part: Part) {
-        match part.key {
-            Key::Identifier => {
-                if let (Some(value), Some(owner)) = (part.value, self.open.iter_mut().rev().find(|one| !one.is_list))
-                    && owner.identifiers.len() < IDENTIFIERS_MAX
-                {
-                    owner.identifiers.push((part.system.unwrap_or_default(), value));
-                }
+        if part.key == Key::Identifier {
+            if let (Some(value), Some(owner)) = (part.value, self.open.iter_mut().rev().find(|one| !one.is_list))
+                && owner.identifiers.len() < IDENTIFIERS_MAX
+            {
+                owner.identifiers.push((part.system.unwrap_or_default(), value));
             }
-            _ if part.resource_type.as_deref() == Some("Patient") => self.patient(&part),
+        } else if part.resource_type.as_deref() == Some("Patient") {
+            self.patient(&part);
+        } else if part.kind.as_deref() == Some("Patient") {
             // A reference that names its patient by number alone.
-            _ if part.kind.as_deref() == Some("Patient") => {
-                part.identifiers.iter().for_each(|(system, value)| identifier(system, value, self.found));
-            }
-            _ => {}
+            part.identifiers.iter().for_each(|(system, value)| identifier(system, value, self.found));
         }
     }
 

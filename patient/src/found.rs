@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::hash::{BuildHasher as _, RandomState};
 
-use policy::{PatientFlag, PatientFlags, PatientIds, Patients};
+use policy::{PatientFlag, PatientIds, Patients};
 
 use crate::id;
 
@@ -115,12 +115,6 @@ impl<'i> Found<'i> {
             self.flag(PatientFlag::Bulk);
         }
         (self.patients, self.told)
-    }
-
-    /// How it was marked so far.
-    #[must_use]
-    pub fn flags(&self) -> PatientFlags {
-        self.patients.flags
     }
 }
 

@@ -185,9 +185,12 @@ impl IdPattern {
         if text.len() > REGEX_BYTES_MAX {
             return Err(IdPatternProblem::TooLarge);
         }
-        let regex = RegexBuilder::new(text).size_limit(REGEX_MEMORY_MAX).build().map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => IdPatternProblem::TooLarge,
-            other => IdPatternProblem::Syntax(last_line(&other.to_string())),
+        let regex = RegexBuilder::new(text).size_limit(REGEX_MEMORY_MAX).build().map_err(|error| {
+            if matches!(error, regex::Error::CompiledTooBig(_)) {
+                IdPatternProblem::TooLarge
+            } else {
+                IdPatternProblem::Syntax(last_line(&error.to_string()))
+            }
         })?;
         let group = regex.capture_names().position(|name| name == Some("patient")).unwrap_or(1);
         if group >= regex.captures_len() {
