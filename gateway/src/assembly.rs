@@ -256,9 +256,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
 /// # Errors
 /// What cannot be used, in words.
 pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<String>> {
-    let policy = policy::Policy::load(&config.policy).map(Arc::new).map_err(|problems| {
-        problems.iter().map(|problem| format!("{}; {}", problem.reason, problem.remedy)).collect::<Vec<_>>()
-    })?;
+    let policy = Arc::clone(&config.loaded);
     let routes = crate::snapshot::Routes::build(&config, &parts.upstream_ids)?;
     let fetch =
         crate::fetch::client(&config.providers, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;

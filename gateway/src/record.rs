@@ -119,6 +119,9 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         Change::OutageSwitched { provider, position } => {
             Note { provider: Some(provider.clone()), ..note(Event::OutageSwitched).code(position.as_str()) }
         }
+        Change::LogRead(used) => {
+            Note { count: Some(used.count), ..note(Event::LogRead).code(used.what.clone()).reason(&used.question) }
+        }
         Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
         Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
     })

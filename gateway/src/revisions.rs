@@ -93,7 +93,7 @@ pub async fn came(
                 None => store.last_activated_revision().await?.and_then(|last| read_kept(&last).ok()),
             };
             let before = before.or(kept.as_ref());
-            store.propose_revision(proposal(config, before, by, at)).await?
+            store.propose_revision(proposal(config, before, by, at), None).await?
         }
     };
     store.note_activated(number, at).await?;
@@ -193,7 +193,7 @@ pub async fn returned(
     let mut new = proposal(to, Some(from), by, at);
     // Going back takes no demand away that the version it goes back from made.
     new.next_waits |= demanded || from.activation == Activation::TwoPeople;
-    let number = store.propose_revision(new).await?;
+    let number = store.propose_revision(new, None).await?;
     store.note_activated(number, at).await?;
     store.revision(number).await
 }
@@ -310,7 +310,7 @@ mod tests {
         assert!(start.kept.is_some());
 
         let by = Proposer { actor: "cli:sato".to_owned(), why: "夜勤".to_owned(), waits: true };
-        let number = store.propose_revision(proposal(&edited, Some(&good), by, LATER)).await.unwrap();
+        let number = store.propose_revision(proposal(&edited, Some(&good), by, LATER), None).await.unwrap();
         assert!(standing(&store, &edited).await.is_err(), "proposed is not approved");
         assert_eq!(store.approve_revision(number, LATER, "cli:ito".to_owned()).await.unwrap(), Approval::Given);
         let approved = standing(&store, &edited).await.unwrap();
@@ -334,7 +334,7 @@ mod tests {
         let ahead = Timestamp::from_unix_micros(LATER.unix_micros() + 60_000_000);
         for at in [AT, ahead] {
             let by = Proposer { actor: "cli:sato".to_owned(), why: "x".to_owned(), waits: false };
-            store.propose_revision(proposal(&wide, Some(&free), by, at)).await.unwrap();
+            store.propose_revision(proposal(&wide, Some(&free), by, at), None).await.unwrap();
         }
         let next = standing(&store, &strict).await.unwrap();
         came(&store, next, Some(&free), &strict, LATER).await.unwrap();

@@ -49,12 +49,9 @@ impl ShadowJudge {
 ///
 /// # Errors
 /// Every problem, in words.
-pub fn read(file: &Path) -> Result<(Policy, Vec<PathBuf>), String> {
+pub fn read(file: &Path) -> Result<(Arc<Policy>, Vec<PathBuf>), String> {
     let config = config::read(file).map_err(|problems| problems.to_string())?;
-    let policy = Policy::load(&config.policy).map_err(|problems| {
-        problems.iter().map(|problem| format!("{}; {}", problem.reason, problem.remedy)).collect::<Vec<_>>().join("\n")
-    })?;
-    Ok((policy, config.files))
+    Ok((config.loaded, config.files))
 }
 
 /// Follows the file that the configuration in force names as its shadow, until the gateway stops.
@@ -93,7 +90,7 @@ impl Following {
             Ok((policy, files)) => {
                 seen.learn(&files);
                 tracing::info!(revision = %policy.revision(), "shadow policy judged beside the one in force");
-                gate.shadow.0.store(Some(Arc::new(policy)));
+                gate.shadow.0.store(Some(policy));
                 gate.metrics.shadow_alarm.set(0);
                 (self.seen, self.told) = (Some(seen), None);
             }

@@ -13,10 +13,10 @@ use policy::{
 use store::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
-    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
-    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Sqlite, Store, StoreProblem,
-    TokenHash, WhichCredential,
+    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
+    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
+    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Sqlite, Store,
+    StoreProblem, TokenHash, WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions, SignedIn};
@@ -347,8 +347,11 @@ impl Store for Counting {
     fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
         self.or_fail(self.inner.remember_once(kind, key, expires_at))
     }
-    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64> {
-        self.or_fail(self.inner.propose_revision(new))
+    fn propose_revision(&self, new: NewRevision, replay: Option<String>) -> Answer<'_, u64> {
+        self.or_fail(self.inner.propose_revision(new, replay))
+    }
+    fn replay_of(&self, number: u64) -> Answer<'_, Option<String>> {
+        self.or_fail(self.inner.replay_of(number))
     }
     fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval> {
         self.or_fail(self.inner.approve_revision(number, at, actor))
@@ -400,6 +403,9 @@ impl Store for Counting {
     }
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.or_fail(self.inner.events_after(sequence, most))
+    }
+    fn tell_log_use(&self, used: LogUse, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.or_fail(self.inner.tell_log_use(used, at, actor))
     }
     fn begin_outage<'a>(
         &'a self,

@@ -128,6 +128,7 @@ impl Watch {
                 | Change::InvitationMade(_)
                 | Change::InvitationUsed(_)
                 | Change::InvitationRevoked(_)
+                | Change::LogRead(_)
                 | Change::PolicyProposed(_)
                 | Change::PolicyApproved(_) => {}
                 Change::OutageBegan(_) | Change::OutageEnded(_) | Change::OutageSwitched { .. } => {

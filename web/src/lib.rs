@@ -16,6 +16,7 @@ mod entry;
 mod headers;
 mod json;
 mod language;
+mod looked_up;
 mod me;
 mod notice;
 mod origin;
@@ -43,13 +44,14 @@ pub use certificates::{CertificateProblem, DeviceCertificates, DeviceFile, Devic
 pub use challenge::Challenged;
 pub use console::{CONSOLE_TABLE, ConsolePage, Duty};
 pub use cookie::{SESSION_COOKIE, is_own_cookie, session_token};
+pub use looked_up::line_of_access;
 pub use language::{Language, language, wants_page};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;
 pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
 pub use sheet::{
-    Explained, ExplainedRule, PolicyWords, Sheet, SheetCell, SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable,
-    SheetTone, WordBook,
+    Explained, ExplainedRule, PolicyWords, REPLAY_BYTES_MAX, ReplayTable, ReplayText, Replayed, Sheet, SheetCell,
+    SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone, WordBook,
 };
 pub use sign_in::{post_logout_uri, redirect_uri};
 pub use site::{Site, SiteParts};

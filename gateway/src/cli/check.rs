@@ -33,14 +33,14 @@ pub fn run(args: &ConfigArg) -> Result<(), Failure> {
 
 /// Asks the policy's expectations, reads its shadow, and shows what a careful reader would ask.
 fn check_policy(config: &Config) -> Result<(), Failure> {
-    let (policy, language) = (policy::load(config)?, policy::terminal_language());
+    let (policy, language) = (&config.loaded, policy::terminal_language());
     if !config.policy_tests.is_empty() {
-        out::say(&policy::test::check(config, Arc::clone(&policy), language)?);
+        out::say(&policy::test::check(config, Arc::clone(policy), language)?);
     }
     if let Some(file) = &config.shadow {
         shadow::read(file).map_err(|problems| Failure::input(format!("[policy] shadow: {problems}")))?;
     }
-    policy::lint::warnings(config, &policy, language).iter().for_each(|warning| out::complain(warning));
+    policy::lint::warnings(config, policy, language).iter().for_each(|warning| out::complain(warning));
     Ok(())
 }
 

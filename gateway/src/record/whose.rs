@@ -89,6 +89,7 @@ impl Whose {
             | Change::OutageBegan(_)
             | Change::OutageEnded(_)
             | Change::OutageSwitched { .. }
+            | Change::LogRead(_)
             | Change::PolicyProposed(_)
             | Change::PolicyApproved(_) => {}
         }

@@ -16,6 +16,18 @@ pub(super) async fn events_come_in_order(store: &dyn Store) {
     assert_eq!(good(store.events_after(u64::MAX, 10).await), vec![]);
 }
 
+pub(super) async fn the_log_handed_over_is_told(store: &dyn Store) {
+    let start = last_sequence(store).await;
+    let used = LogUse { what: "export".to_owned(), question: "since=2026-11-01 person=n.sato".to_owned(), count: 42 };
+    good(store.tell_log_use(used.clone(), second(77), "cli:k.mori".to_owned()).await);
+    let nothing_asked = LogUse { question: String::new(), ..used.clone() };
+    good(store.tell_log_use(nothing_asked.clone(), second(78), "cli:k.mori".to_owned()).await);
+    let events = good(store.events_after(start, 10).await);
+    let told: Vec<_> = events.into_iter().map(|event| (event.at, event.actor, event.change)).collect();
+    let expected = [(second(77), used), (second(78), nothing_asked)];
+    assert_eq!(told, expected.map(|(at, used)| (at, "cli:k.mori".to_owned(), Change::LogRead(used))));
+}
+
 pub(super) async fn notes_are_kept(store: &dyn Store) {
     assert_eq!(good(store.note("cursor").await), None);
     good(store.set_note("cursor", "41".to_owned()).await);

@@ -76,11 +76,13 @@ pub async fn all(store: Arc<dyn Store>) {
     revisions::versions_are_numbered_and_kept_with_their_text(store).await;
     revisions::a_version_that_waits_comes_only_with_another_persons_approval(store).await;
     revisions::a_proposal_that_another_version_overtook_opens_nothing(store).await;
+    revisions::the_report_of_its_replay_is_kept_with_a_version_and_goes_with_it(store).await;
     revisions::the_version_in_force_is_the_last_that_came_and_is_never_forgotten(store).await;
     reviews::a_review_is_judged_line_by_line_and_signed_once(store).await;
     reviews::a_review_is_bounded(store).await;
     reviews::a_question_is_its_persons_alone(store).await;
     events::events_come_in_order(store).await;
+    events::the_log_handed_over_is_told(store).await;
     events::notes_are_kept(store).await;
     events::an_outage_begins_and_ends_once(store).await;
     events::a_switch_is_told_each_time_it_moves(store).await;

@@ -95,6 +95,19 @@ pub enum Change {
     PolicyProposed(u64),
     /// Another person approved a version: its number.
     PolicyApproved(u64),
+    /// The log was handed over by the command line.
+    LogRead(LogUse),
+}
+
+/// How the log was read or handed over. No patient is named here: that stands in the log alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogUse {
+    /// What was done: a code.
+    pub what: String,
+    /// What was asked for, in the words of the command line, without a patient's number.
+    pub question: String,
+    /// How many accesses and facts there were.
+    pub count: u64,
 }
 
 /// Which roles a person had, and which they have.

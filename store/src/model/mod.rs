@@ -21,7 +21,7 @@ pub use credential::{
     CREDENTIALS_MAX, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, WhichCredential,
 };
 pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite};
-pub use event::{Change, Event, RolesChanged};
+pub use event::{Change, Event, LogUse, RolesChanged};
 pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};
 pub use outage::OutageSwitch;
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};
@@ -32,7 +32,9 @@ pub use review::{
     Judgment, NewReview, NewReviewItem, REVIEW_ITEMS_MAX, REVIEWS_MAX, Review, ReviewFinding, ReviewItem, Signature,
     Signing, Tally,
 };
-pub use revision::{Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, is_one_person};
+pub use revision::{
+    Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, RevisionState, is_one_person,
+};
 pub use secret::{Secret, TokenHash};
 pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};
 pub use store::Store;

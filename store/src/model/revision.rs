@@ -63,6 +63,56 @@ impl PolicyRevision {
     pub fn may_come_into_force(&self) -> bool {
         !self.proposal.waits || self.approved.is_some()
     }
+
+    /// How it stands beside the version that came into force last.
+    #[must_use]
+    pub fn state(&self, last: Option<&Self>) -> RevisionState {
+        if self.activated_at.is_some() {
+            let is_last = last.is_some_and(|last| last.number == self.number);
+            return if is_last { RevisionState::InForce } else { RevisionState::WasInForce };
+        }
+        // As [`Store::revision_to_come`](crate::Store::revision_to_come) has it.
+        let since = self.approved.as_ref().map_or(self.proposal.proposed_at, |(at, _)| *at);
+        let is_behind = last.and_then(|last| last.activated_at).is_some_and(|came| came >= since);
+        match (self.may_come_into_force(), is_behind) {
+            (true, false) => RevisionState::ToCome,
+            (true, true) => RevisionState::Overtaken,
+            (false, false) => RevisionState::Waits,
+            (false, true) => RevisionState::WaitsBehind,
+        }
+    }
+}
+
+/// How a version stands, beside the one in force.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum RevisionState {
+    /// It is in force.
+    InForce,
+    /// It was in force.
+    WasInForce,
+    /// It waits for another person.
+    Waits,
+    /// It waits for another person, and another version came into force since it was proposed.
+    WaitsBehind,
+    /// It may come into force, and no gateway took it yet.
+    ToCome,
+    /// Another version came into force since it was proposed, or approved, so it opens nothing any more.
+    Overtaken,
+}
+
+impl RevisionState {
+    /// Its code for programs.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::InForce => "in-force",
+            Self::WasInForce => "was-in-force",
+            Self::Waits => "waits",
+            Self::WaitsBehind => "waits-behind",
+            Self::ToCome => "to-come",
+            Self::Overtaken => "overtaken",
+        }
+    }
 }
 
 /// What became of an approval.

@@ -7,9 +7,10 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 use super::{
     Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
-    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
-    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, TokenHash, WhichCredential,
+    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
+    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
+    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, TokenHash,
+    WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -261,7 +262,10 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Keeps a version that was proposed and tells; gives it the next number. The earliest beyond
     /// [`REVISIONS_MAX`](crate::REVISIONS_MAX) are forgotten, but not the one in force.
-    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64>;
+    /// With it goes the report of its replay, where it was tried on what was recorded.
+    fn propose_revision(&self, new: NewRevision, replay: Option<String>) -> Answer<'_, u64>;
+    /// The report of the replay that was kept with a version.
+    fn replay_of(&self, number: u64) -> Answer<'_, Option<String>>;
     /// Approves a version that waits for another person, and tells.
     fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval>;
     /// Notes when a version first came into force. False if it did before, or still waits for its approval.
@@ -307,6 +311,8 @@ pub trait Store: Send + Sync + fmt::Debug {
 
     /// Events after a sequence number, oldest first, at most `most`.
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>>;
+    /// Tells that the log was read or handed over, so that the gateway records it.
+    fn tell_log_use(&self, used: LogUse, at: Timestamp, actor: String) -> Answer<'_, ()>;
     /// Writes the note `outage:PROVIDER` and tells if there was none. False if there was; it is replaced.
     fn begin_outage<'a>(
         &'a self,

@@ -4,15 +4,16 @@ use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionI
 
 use super::Sqlite;
 use super::statements::{
-    self, credentials, devices, events, invitations, notes, once, people, posture, questions, reviews,
-    revisions, sessions, terminal,
+    self, credentials, devices, events, invitations, notes, once, people, posture, questions, reviews, revisions,
+    sessions, terminal,
 };
 use crate::{
-    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    Answer, Approval, Ceremony, CertificateRecord, Change, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange,
-    PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding,
-    ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
+    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
+    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
+    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash,
+    WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -341,8 +342,12 @@ impl Store for Sqlite {
         self.write(move |c| once::remember_once(c, kind, key, expires_at, most))
     }
 
-    fn propose_revision(&self, new: NewRevision) -> Answer<'_, u64> {
-        self.write(move |c| revisions::propose(c, &new))
+    fn propose_revision(&self, new: NewRevision, replay: Option<String>) -> Answer<'_, u64> {
+        self.write(move |c| revisions::propose(c, &new, replay.as_deref()))
+    }
+
+    fn replay_of(&self, number: u64) -> Answer<'_, Option<String>> {
+        self.read(move |c| revisions::replay(c, number))
     }
 
     fn approve_revision(&self, number: u64, at: Timestamp, actor: String) -> Answer<'_, Approval> {
@@ -414,6 +419,10 @@ impl Store for Sqlite {
 
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.read(move |c| events::after(c, sequence, most))
+    }
+
+    fn tell_log_use(&self, used: LogUse, at: Timestamp, actor: String) -> Answer<'_, ()> {
+        self.write(move |c| events::tell(c, at, &actor, &Change::LogRead(used)))
     }
 
     fn begin_outage<'a>(

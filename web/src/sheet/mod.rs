@@ -6,6 +6,7 @@
 mod csv;
 mod document;
 mod explained;
+mod replayed;
 mod rows;
 #[cfg(test)]
 mod tests;
@@ -13,5 +14,6 @@ mod text;
 mod words;
 
 pub use explained::{Explained, ExplainedRule};
+pub use replayed::{REPLAY_BYTES_MAX, ReplayTable, ReplayText, Replayed};
 pub use rows::{Sheet, SheetCell, SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone};
 pub use words::{PolicyWords, WordBook};

@@ -2,11 +2,14 @@
 
 use std::path::PathBuf;
 
+use config::Config;
 use store::Store as _;
+use web::Replayed;
 
 use super::Lang;
-use super::change::{in_force, place, put, read_as, say, tell, unavailable, wait};
+use super::change::{in_force, place, put, read_as, say, tell, tell_replay, unavailable, wait};
 use super::person::proposer;
+use super::replay;
 use crate::cli::{ConfigArg, block_on, open_store};
 use crate::clock;
 use crate::failure::Failure;
@@ -23,6 +26,13 @@ pub struct Args {
     /// Who asks for it, where that is not you; recorded beside your own name.
     #[arg(long, value_name = "NAME")]
     by: Option<String>,
+    /// Tries it first on what was recorded since a date, a moment, or a span back from now such as `30d`, and keeps the
+    /// report with it.
+    #[arg(long, value_name = "WHEN", conflicts_with = "replay_report")]
+    replay: Option<String>,
+    /// A report to keep with it that `policy replay --format json` wrote.
+    #[arg(long, value_name = "FILE")]
+    replay_report: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,
     #[command(flatten)]
@@ -65,11 +75,14 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Some(by) => format!("{} ({by})", args.why.trim()),
             None => args.why.trim().to_owned(),
         };
+        let report = replayed(args, before.as_ref(), &config)?;
         let by = Proposer { actor: proposer(), why, waits };
-        let number =
-            store.propose_revision(proposal(&config, before.as_ref(), by, clock::now())).await.map_err(unavailable)?;
+        let new = proposal(&config, before.as_ref(), by, clock::now());
+        let kept = report.as_ref().map(Replayed::text);
+        let number = store.propose_revision(new, kept).await.map_err(unavailable)?;
         say(language, &format!("版 {number} の変更点:"), &format!("version {number} changes:"));
         tell(&before.map(|before| difference(&before, &config)).unwrap_or_default(), language);
+        tell_replay(report.as_ref(), language);
         if waits {
             say(
                 language,
@@ -82,4 +95,28 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         put(&kept.map(|kept| kept.proposal.files).unwrap_or_default())?;
         wait(&store, number, language).await
     })
+}
+
+/// The report that is kept with the version: made now, or read, if it is about this very step.
+fn replayed(args: &Args, before: Option<&Config>, config: &Config) -> Result<Option<Replayed>, Failure> {
+    let of_nothing = || Failure::no("there is no version in force to compare with, so nothing can be replayed");
+    if let Some(since) = &args.replay {
+        return replay::kept(before.ok_or_else(of_nothing)?, config, since).map(Some);
+    }
+    let Some(file) = &args.replay_report else { return Ok(None) };
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::input(format!("`{}` cannot be read: {error}", file.display())))?;
+    let report = Replayed::read(&text).ok_or_else(|| {
+        Failure::input(format!("`{}` is no report that `policy replay --format json` wrote", file.display()))
+    })?;
+    let (now, then) = (before.ok_or_else(of_nothing)?.revision.as_str(), config.revision.as_str());
+    if (report.active.as_str(), report.proposed.as_str()) != (now, then) {
+        return Err(Failure::no(format!(
+            "`{}` is about the step from {} to {}, and what is proposed is the step from {now} to {then}; replay it again",
+            file.display(),
+            report.active,
+            report.proposed
+        )));
+    }
+    Ok(Some(report))
 }

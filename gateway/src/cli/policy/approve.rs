@@ -1,9 +1,10 @@
 //! `sekimori policy approve`: the second pair of eyes.
 
 use store::{Approval, Store as _};
+use web::Replayed;
 
 use super::Lang;
-use super::change::{in_force, place, put, read_as, say, tell, unavailable, wait};
+use super::change::{in_force, place, put, read_as, say, tell, tell_replay, unavailable, wait};
 use super::person::approver;
 use crate::cli::{ConfigArg, block_on, open_store};
 use crate::clock;
@@ -66,6 +67,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             Some(before) => tell(&difference(&before, &read), language),
             None => tell(&proposal.difference, language),
         }
+        let replay = store.replay_of(number).await.map_err(unavailable)?;
+        tell_replay(replay.as_deref().and_then(Replayed::read).as_ref(), language);
         match store.approve_revision(number, clock::now(), approver).await.map_err(unavailable)? {
             Approval::Given => {}
             Approval::SamePerson => {

@@ -66,7 +66,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         let by = Proposer { actor: proposer(), why, waits };
         let new = proposal(&earlier, before.as_ref(), by, clock::now());
         let (files, difference) = (target.proposal.files.clone(), new.difference.clone());
-        let number = store.propose_revision(new).await.map_err(unavailable)?;
+        let number = store.propose_revision(new, None).await.map_err(unavailable)?;
         say(
             language,
             &format!("版 {} に戻す（版 {number}）。変更点:", target.number),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use certs::ServerCertificates;
 use config::Config;
 use store::{Difference, KeptFile, PolicyRevision, Sqlite, Store as _, StoreProblem};
-use web::Language;
+use web::{Language, Replayed};
 
 use crate::cli::{ConfigArg, out};
 use crate::failure::Failure;
@@ -59,6 +59,16 @@ pub(super) fn tell(difference: &[Difference], language: Language) {
             }
         ));
     }
+}
+
+/// Tells what a replay came to, where there was one.
+pub(super) fn tell_replay(report: Option<&Replayed>, language: Language) {
+    let Some(Replayed { judged, changed, .. }) = report else { return };
+    say(
+        language,
+        &format!("過去の記録で試した結果: {judged}件のうち{changed}件で結果が変わる"),
+        &format!("replayed over what was recorded: {changed} of {judged} accesses would be answered otherwise"),
+    );
 }
 
 /// One sentence in the language asked for.

@@ -8,14 +8,14 @@ use std::time::Duration;
 use audit::{Recorded, RecordedAccess};
 use config::Config;
 use policy::{
-    Access, AppId, Assurance, DeviceClass, DeviceId, Explanation, Method, Methods, Path, Policy, PostureDemand,
+    Access, AppId, Assurance, DeviceClass, DeviceId, Explanation, Method, Methods, Path, PostureDemand,
     Question, RoleId, SignInMethod, Timestamp, ZoneId, what_if,
 };
 use serde_json::json;
 use store::{PeopleFilter, Person, Store as _};
-use web::{Explained, PolicyWords, WordBook};
+use web::{Explained, PolicyWords, WordBook, line_of_access};
 
-use super::{Lang, load, moment};
+use super::{Lang, moment};
 use crate::cli::user::all_people;
 use crate::cli::{ConfigArg, Format, block_on, open_store, out, span};
 use crate::clock;
@@ -84,13 +84,13 @@ pub struct Args {
 /// Explains. The answer is the exit code, too: 0 for yes, 1 for anything else.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
-    let policy = load(&config)?;
+    let policy = Arc::clone(&config.loaded);
     let book = WordBook::new();
     let words = book.words(args.lang.language(), &config);
     let (access, then) = match &args.request {
         Some(id) => {
             let recorded = recorded(id, &config)?;
-            let access = asked_again(&recorded.access, &policy);
+            let access = policy.classify(&recorded.access).into_owned();
             (access, Some(recorded))
         }
         None => (named(question(args, &config)?.access(&policy), args), None),
@@ -112,29 +112,14 @@ fn named(mut access: Access, args: &Args) -> Access {
     access
 }
 
-/// The access as it would be asked today: what it does and to what is told by the routes of today.
-fn asked_again(access: &Access, policy: &Policy) -> Access {
-    let classified = policy.classifier(&access.app).classify(&access.method, &access.path);
-    let action = if access.action == policy::Action::Connect { access.action } else { classified.action };
-    Access { action, class: classified.class, ..access.clone() }
-}
-
 /// An access out of the log.
 fn recorded(id: &str, config: &Config) -> Result<Box<RecordedAccess>, Failure> {
-    let digits: String = id.chars().filter(|c| *c != ' ' && *c != '-').collect::<String>().to_lowercase();
-    let is_id = matches!(digits.len(), 8 | 32) && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if !is_id {
-        let wanted = "the id of a request, or the eight digits that a page told";
-        return Err(Failure::input(format!("`{id}` is not {wanted}")));
-    }
-    let wanted = move |line: &str| {
-        let is_judgment = line.contains(r#""ev":"open""#) || line.contains(r#""ev":"refused""#);
-        let found = line.split_once(r#""id":""#).and_then(|(_, rest)| rest.split_once('"')).map(|(id, _)| id);
-        is_judgment && found.is_some_and(|id| id.replace('-', "").ends_with(&digits))
-    };
+    let wanted = line_of_access(id).ok_or_else(|| {
+        Failure::input(format!("`{id}` is not the id of a request, or the eight digits that a page told"))
+    })?;
     let since = Timestamp::from_unix_micros(0);
     let search = audit::Search { since, bytes_max: u64::MAX, lines_max: 1 };
-    let found = audit::search(&config.audit.directory, search, wanted);
+    let found = audit::search(&config.audit, search, wanted);
     let found = found.map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let line = found.lines.first().ok_or_else(|| Failure::no(format!("no access `{id}` is in the log")))?;
     match audit::recorded(line.as_bytes()) {

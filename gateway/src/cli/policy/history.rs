@@ -2,8 +2,8 @@
 
 use policy::UtcOffset;
 use serde_json::{Value, json};
-use store::{PolicyRevision, Store as _};
-use web::Language;
+use store::{PolicyRevision, RevisionState, Store as _};
+use web::{Language, Replayed};
 
 use super::Lang;
 use super::change::{tell, unavailable};
@@ -13,7 +13,7 @@ use crate::failure::Failure;
 /// Which versions to show.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// One version, with its difference in words.
+    /// One version, with its difference in words, and the report of its replay.
     number: Option<u64>,
     /// With the text of the configuration as it was.
     #[arg(long, requires = "number")]
@@ -34,25 +34,38 @@ pub struct Args {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
     let store = open_store(&config)?;
-    let (kept, last) = block_on(async {
+    let (kept, last, replay) = block_on(async {
         let kept = match args.number {
             Some(number) => store.revision(number).await.map(|one| one.into_iter().collect()),
             None => store.revisions(args.most).await,
         };
+        let replay = match args.number {
+            Some(number) => store.replay_of(number).await.map_err(unavailable)?,
+            None => None,
+        };
         let last = store.last_activated_revision().await.map_err(unavailable)?;
-        Ok((kept.map_err(unavailable)?, last.map(|last| last.number)))
+        Ok((kept.map_err(unavailable)?, last, replay.as_deref().and_then(Replayed::read)))
     })?;
     if kept.is_empty() {
         return Err(Failure::no("no such version is kept; a gateway keeps the first when it starts"));
     }
+    let last = last.as_ref();
     match args.format {
-        Format::Json => kept.iter().for_each(|one| out::say(&as_json(one, last, args.text).to_string())),
-        Format::Text => as_text(&kept, last, args, config.offset),
+        Format::Json => kept.iter().for_each(|one| {
+            out::say(&as_json(one, last, replay.as_ref(), args.text).to_string());
+        }),
+        Format::Text => as_text(&kept, last, replay.as_ref(), args, config.offset),
     }
     Ok(())
 }
 
-fn as_text(kept: &[PolicyRevision], last: Option<u64>, args: &Args, offset: UtcOffset) {
+fn as_text(
+    kept: &[PolicyRevision],
+    last: Option<&PolicyRevision>,
+    replay: Option<&Replayed>,
+    args: &Args,
+    offset: UtcOffset,
+) {
     let language = args.lang.language();
     let headings = match language {
         Language::Japanese => ["版", "状態", "日時", "提案", "承認", "理由"],
@@ -62,7 +75,7 @@ fn as_text(kept: &[PolicyRevision], last: Option<u64>, args: &Args, offset: UtcO
         let proposal = &one.proposal;
         vec![
             one.number.to_string(),
-            state(one, last).in_words(language).to_owned(),
+            in_words(one.state(last), language).to_owned(),
             one.activated_at.unwrap_or(proposal.proposed_at).rfc3339(offset),
             proposal.proposed_by.clone(),
             one.approved.as_ref().map_or_else(|| "-".to_owned(), |(_, by)| by.clone()),
@@ -73,6 +86,9 @@ fn as_text(kept: &[PolicyRevision], last: Option<u64>, args: &Args, offset: UtcO
     if args.number.is_some() {
         for one in kept {
             tell(&one.proposal.difference, language);
+            if let Some(replay) = replay {
+                out::say(&format!("\n{}", super::replay::told(replay, language)));
+            }
             if args.text {
                 one.proposal.files.iter().for_each(|file| out::say(&format!("\n# {}\n{}", file.path, file.text)));
             }
@@ -80,14 +96,14 @@ fn as_text(kept: &[PolicyRevision], last: Option<u64>, args: &Args, offset: UtcO
     }
 }
 
-fn as_json(one: &PolicyRevision, last: Option<u64>, with_text: bool) -> Value {
+fn as_json(one: &PolicyRevision, last: Option<&PolicyRevision>, replay: Option<&Replayed>, with_text: bool) -> Value {
     let proposal = &one.proposal;
     let difference: Vec<_> = proposal.difference.iter().map(|one| json!({ "ja": one.ja, "en": one.en })).collect();
     let file = |file: &store::KeptFile| json!({ "path": file.path, "text": file.text });
     json!({
         "number": one.number,
         "revision": proposal.revision.as_str(),
-        "state": state(one, last).word(),
+        "state": one.state(last).code(),
         "why": proposal.why,
         "proposed_at": proposal.proposed_at.to_string(),
         "proposed_by": proposal.proposed_by,
@@ -95,48 +111,25 @@ fn as_json(one: &PolicyRevision, last: Option<u64>, with_text: bool) -> Value {
         "approved_by": one.approved.as_ref().map(|(_, by)| by),
         "activated_at": one.activated_at.map(|at| at.to_string()),
         "difference": difference,
+        "replay": replay,
         "files": with_text.then(|| proposal.files.iter().map(file).collect::<Vec<_>>()),
     })
 }
 
-/// How a version stands.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum State {
-    InForce,
-    WasInForce,
-    Waits,
-    ToCome,
-}
-
-fn state(one: &PolicyRevision, last: Option<u64>) -> State {
-    match one.activated_at {
-        Some(_) if last == Some(one.number) => State::InForce,
-        Some(_) => State::WasInForce,
-        None if one.may_come_into_force() => State::ToCome,
-        None => State::Waits,
-    }
-}
-
-impl State {
-    fn word(self) -> &'static str {
-        match self {
-            Self::InForce => "in-force",
-            Self::WasInForce => "was-in-force",
-            Self::Waits => "waits",
-            Self::ToCome => "to-come",
-        }
-    }
-
-    fn in_words(self, language: Language) -> &'static str {
-        match (language, self) {
-            (Language::Japanese, Self::InForce) => "有効",
-            (Language::Japanese, Self::WasInForce) => "以前有効",
-            (Language::Japanese, Self::Waits) => "承認待ち",
-            (Language::Japanese, Self::ToCome) => "未反映",
-            (Language::English, Self::InForce) => "in force",
-            (Language::English, Self::WasInForce) => "was in force",
-            (Language::English, Self::Waits) => "waits for approval",
-            (Language::English, Self::ToCome) => "not taken yet",
-        }
+/// How a version stands, in words.
+fn in_words(state: RevisionState, language: Language) -> &'static str {
+    match (language, state) {
+        (Language::Japanese, RevisionState::InForce) => "有効",
+        (Language::Japanese, RevisionState::WasInForce) => "以前有効",
+        (Language::Japanese, RevisionState::Waits) => "承認待ち",
+        (Language::Japanese, RevisionState::WaitsBehind) => "承認待ち (別の版が先に有効)",
+        (Language::Japanese, RevisionState::ToCome) => "未反映",
+        (Language::Japanese, RevisionState::Overtaken) => "無効 (別の版が先に有効)",
+        (Language::English, RevisionState::InForce) => "in force",
+        (Language::English, RevisionState::WasInForce) => "was in force",
+        (Language::English, RevisionState::Waits) => "waits for approval",
+        (Language::English, RevisionState::WaitsBehind) => "waits, made for an earlier version",
+        (Language::English, RevisionState::ToCome) => "not taken yet",
+        (Language::English, RevisionState::Overtaken) => "overtaken by a later version",
     }
 }

@@ -33,12 +33,11 @@ pub struct Args {
 /// Looks over the configuration, and the people and devices that the store knows, where there is one.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
-    let policy = super::load(&config)?;
     let mut around = around(&config);
     if crate::assembly::store_file(&config.state_dir).exists() {
         look_into_store(&config, &mut around)?;
     }
-    let (findings, language) = (policy::lint(&config.policy, &policy, &around), args.language.language());
+    let (findings, language) = (policy::lint(&config.policy, &config.loaded, &around), args.language.language());
     for finding in &findings {
         out::say(&match args.format {
             Format::Json => as_json(finding),

@@ -9,13 +9,13 @@ mod history;
 pub mod lint;
 mod person;
 pub mod prove;
+mod put;
 mod replay;
+mod sample;
 mod show;
 pub mod test;
 
-use std::sync::Arc;
-
-use policy::{Policy, Timestamp, UtcOffset};
+use policy::{Timestamp, UtcOffset};
 use web::Language;
 
 use crate::failure::Failure;
@@ -31,6 +31,8 @@ pub enum Command {
     Test(test::Args),
     /// Tries a proposed policy on the accesses that were recorded: who and what would be answered otherwise.
     Replay(replay::Args),
+    /// Makes a log of accesses that nobody made, to replay a proposal over before anything was recorded.
+    Sample(sample::Args),
     /// Looks for rows that add nothing, contradict each other or never fit, and for names that nobody uses.
     Lint(lint::Args),
     /// Proves what must never happen, or shows a request that breaks it.
@@ -39,6 +41,8 @@ pub enum Command {
     Activate(activate::Args),
     /// Approves a version that another person proposed.
     Approve(approve::Args),
+    /// Puts a version in its place that was approved in the console.
+    Put(put::Args),
     /// Goes back to the version before, or to an earlier one.
     Back(back::Args),
     /// Shows which version was in force when, by whom and why.
@@ -52,10 +56,12 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Explain(args) => explain::run(args),
         Command::Test(args) => test::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Sample(args) => sample::run(args),
         Command::Lint(args) => lint::run(args),
         Command::Prove(args) => prove::run(args),
         Command::Activate(args) => activate::run(args),
         Command::Approve(args) => approve::run(args),
+        Command::Put(args) => put::run(args),
         Command::Back(args) => back::run(args),
         Command::History(args) => history::run(args),
     }
@@ -98,14 +104,6 @@ fn of_terminal(variable: impl Fn(&str) -> Option<String>) -> Language {
     let locale = ["LC_ALL", "LC_MESSAGES", "LANG"].into_iter().filter_map(variable).find(|value| !value.is_empty());
     let named = locale.and_then(|locale| Language::parse(locale.split(['_', '.']).next().unwrap_or_default()));
     named.unwrap_or(Language::English)
-}
-
-/// Loads the policy of a configuration.
-pub fn load(config: &config::Config) -> Result<Arc<Policy>, Failure> {
-    let in_words = |problems: Vec<policy::PolicyProblem>| {
-        Failure::input(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
-    };
-    Policy::load(&config.policy).map(Arc::new).map_err(in_words)
 }
 
 /// Reads a moment: RFC 3339, or a date and a time on the hospital's clock such as `2026-11-23 08:30`.

@@ -9,7 +9,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Timestamp, UtcOffset};
+use audit::Reader;
+use config::Config;
+use policy::{Policy, Timestamp, UtcOffset};
+use web::{Language, Replayed};
 
 use self::report::Compared;
 use self::tally::Period;
@@ -18,6 +21,8 @@ use crate::cli::{ConfigArg, out, span};
 use crate::failure::Failure;
 use crate::{clock, shadow};
 
+/// Before anything was recorded.
+const BEGINNING: Timestamp = Timestamp::from_unix_micros(i64::MIN);
 /// How many threads judge at most.
 const THREADS_MAX: usize = 8;
 
@@ -58,23 +63,24 @@ enum Form {
     Html,
     /// For a spreadsheet.
     Csv,
+    /// For `policy activate --replay-report`: in both languages, to be kept with the version.
+    Json,
 }
 
 /// Replays.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
-    let active = super::load(&config)?;
-    let proposed = Arc::new(shadow::read(&args.proposed).map_err(Failure::input)?.0);
+    let active = Arc::clone(&config.loaded);
+    let proposed = shadow::read(&args.proposed).map_err(Failure::input)?.0;
     let now = clock::now();
     let when =
         |text: &Option<String>, default| text.as_deref().map_or(Ok(default), |text| moment(text, now, config.offset));
-    let period = Period {
-        since: when(&args.since, Timestamp::from_unix_micros(i64::MIN))?,
-        until: when(&args.until, Timestamp::MAX)?,
+    let period = Period { since: when(&args.since, BEGINNING)?, until: when(&args.until, Timestamp::MAX)? };
+    let log: Reader = match &args.dir {
+        Some(copy) => copy.into(),
+        None => (&config.audit).into(),
     };
-    let threads = std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX);
-    let log = args.dir.as_ref().unwrap_or(&config.audit.directory);
-    let tally = tally::replay(log, period, (&active, &proposed), threads)?;
+    let tally = tally::replay(log, period, (&active, &proposed), threads())?;
     let compared = Compared {
         facility: config.facility.name.clone(),
         active: format!("{} ({})", args.config.config.display(), active.revision()),
@@ -82,11 +88,13 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         offset: config.offset,
         at: now,
     };
-    let report = report::report(&tally, &compared, args.language.language());
+    let language = args.language.language();
+    let report = || report::report(&tally, &compared, language);
     let written = match args.format {
-        Form::Text => render::text(&report),
-        Form::Html => render::html(&report),
-        Form::Csv => render::csv(&report),
+        Form::Text => render::text(&report(), language),
+        Form::Html => render::html(&report(), language),
+        Form::Csv => render::csv(&report()),
+        Form::Json => report::kept(&tally, &compared, versions(&active, &proposed)).text(),
     };
     match &args.output {
         None => out::say(&written),
@@ -94,6 +102,36 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             .map_err(|error| Failure::unavailable(format!("{}: {error}", file.display())))?,
     }
     Ok(())
+}
+
+/// Replays what was recorded since a moment, or from the beginning, for a version that is proposed to follow another: the
+/// report that is kept with it.
+pub(super) fn kept(before: &Config, proposed: &Config, since: &str) -> Result<Replayed, Failure> {
+    let (active, then) = (&before.loaded, &proposed.loaded);
+    let now = clock::now();
+    let period = Period { since: moment(since, now, before.offset)?, until: Timestamp::MAX };
+    let tally = tally::replay(&before.audit, period, (active, then), threads())?;
+    let compared = Compared {
+        facility: before.facility.name.clone(),
+        active: active.revision().to_string(),
+        proposed: then.revision().to_string(),
+        offset: before.offset,
+        at: now,
+    };
+    Ok(report::kept(&tally, &compared, versions(active, then)))
+}
+
+/// The report that was kept with a version, for a terminal.
+pub(super) fn told(report: &Replayed, language: Language) -> String {
+    render::text(report.told(language), language)
+}
+
+fn versions(active: &Policy, proposed: &Policy) -> (String, String) {
+    (active.revision().to_string(), proposed.revision().to_string())
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(THREADS_MAX)
 }
 
 /// A moment as it is typed: a date, a moment, or a span back from now.

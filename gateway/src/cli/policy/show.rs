@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use policy::{AppId, Matrix, RoleId, Subject};
 use web::WordBook;
 
-use super::{Lang, load};
+use super::Lang;
 use crate::cli::{ConfigArg, out};
 use crate::clock;
 use crate::failure::Failure;
@@ -46,7 +46,7 @@ pub enum SheetFormat {
 /// Writes the sheet.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
-    let mut matrix = Matrix::of(&*load(&config)?, config.roles.keys().cloned());
+    let mut matrix = Matrix::of(&config.loaded, config.roles.keys().cloned());
     narrow(&mut matrix, args)?;
     let (book, language) = (WordBook::new(), args.lang.language());
     let words = book.words(language, &config);

@@ -22,7 +22,7 @@ pub struct Args {
 /// Asks all of them.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
-    let policy = super::load(&config)?;
+    let policy = Arc::clone(&config.loaded);
     out::say(&check(&config, policy, args.language.language())?);
     Ok(())
 }

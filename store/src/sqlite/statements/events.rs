@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use serde_json::{Value, json};
 
 use crate::sqlite::rows;
-use crate::{Change, CredentialId, Event, InvitationId, OutageSwitch, RolesChanged, StoreProblem};
+use crate::{Change, CredentialId, Event, InvitationId, LogUse, OutageSwitch, RolesChanged, StoreProblem};
 
 /// Tells of a change, in the transaction that makes it.
 pub(in crate::sqlite) fn tell(c: &Connection, at: Timestamp, actor: &str, change: &Change) -> Result<(), StoreProblem> {
@@ -70,6 +70,7 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
         "outage-switched" => rows::parsed(row, "subject", provider_and_position)?,
         "policy-proposed" => Change::PolicyProposed(number()?),
         "policy-approved" => Change::PolicyApproved(number()?),
+        "log-read" => Change::LogRead(rows::parsed(row, "subject", log_use)?),
         unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
     })
 }
@@ -106,6 +107,13 @@ fn provider_and_position(text: &str) -> Option<Change> {
     Some(Change::OutageSwitched { provider, position })
 }
 
+/// What, how many, and the question.
+fn log_use(text: &str) -> Option<LogUse> {
+    let (what, rest) = text.split_once(' ')?;
+    let (count, question) = rest.split_once(' ')?;
+    Some(LogUse { what: what.to_owned(), count: count.parse().ok()?, question: question.to_owned() })
+}
+
 /// How [`change`] finds a change again: its word and its subject.
 fn columns(change: &Change) -> (&'static str, String) {
     match change {
@@ -136,5 +144,6 @@ fn columns(change: &Change) -> (&'static str, String) {
         }
         Change::PolicyProposed(number) => ("policy-proposed", number.to_string()),
         Change::PolicyApproved(number) => ("policy-approved", number.to_string()),
+        Change::LogRead(LogUse { what, question, count }) => ("log-read", format!("{what} {count} {question}")),
     }
 }

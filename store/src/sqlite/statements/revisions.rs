@@ -10,7 +10,7 @@ use crate::{
     Approval, Change, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, StoreProblem, is_one_person,
 };
 
-pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision) -> Result<u64, StoreProblem> {
+pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision, replay: Option<&str>) -> Result<u64, StoreProblem> {
     c.prepare_cached(
         "insert into policy_revisions
              (revision, files, difference, why, proposed_at, proposed_by, waits, next_waits)
@@ -27,6 +27,10 @@ pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision) -> Result<u6
         new.next_waits,
     ])?;
     let number = c.last_insert_rowid().unsigned_abs();
+    if let Some(report) = replay {
+        c.prepare_cached("insert into policy_replays (number, report) values (?1, ?2)")?
+            .execute(params![key(number), report])?;
+    }
     let dropped = i64::try_from(number.saturating_sub(REVISIONS_MAX)).unwrap_or(0);
     // The version in force stays, however long ago it came.
     c.prepare_cached(
@@ -70,6 +74,11 @@ pub(in crate::sqlite) fn activated(c: &Connection, number: u64, at: Timestamp) -
 
 pub(in crate::sqlite) fn one(c: &Connection, number: u64) -> Result<Option<PolicyRevision>, StoreProblem> {
     rows::one(c.prepare_cached("select * from policy_revisions where number = ?1")?, [key(number)], read)
+}
+
+pub(in crate::sqlite) fn replay(c: &Connection, number: u64) -> Result<Option<String>, StoreProblem> {
+    let kept = c.prepare_cached("select report from policy_replays where number = ?1")?;
+    rows::one(kept, [key(number)], |row| Ok(row.get("report")?))
 }
 
 pub(in crate::sqlite) fn list(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {

@@ -2,9 +2,7 @@
 
 use std::fmt::Write as _;
 
-use web::Language;
-
-use super::report::{Report, Table};
+use web::{Language, ReplayTable as Table, ReplayText};
 
 /// How many rows of a table a terminal shows.
 const TERMINAL_ROWS_MAX: usize = 30;
@@ -18,7 +16,7 @@ dd{margin:0}.sign{display:flex;gap:2rem;margin-top:3rem}.sign div{border-top:1px
 min-width:12rem}@media print{body{margin:0}h2{break-after:avoid}tr{break-inside:avoid}}";
 
 /// For a terminal.
-pub fn text(report: &Report) -> String {
+pub fn text(report: &ReplayText, language: Language) -> String {
     let mut out = format!("{}\n\n", report.title);
     for (name, value) in &report.facts {
         push(&mut out, format_args!("{name}: {value}\n"));
@@ -30,26 +28,32 @@ pub fn text(report: &Report) -> String {
         let headings: Vec<&str> = table.headings.iter().map(String::as_str).collect();
         let shown = table.rows.get(..TERMINAL_ROWS_MAX).unwrap_or(&table.rows);
         push(&mut out, format_args!("\n{}\n{}\n", table.title, crate::cli::table(&headings, shown)));
-        let left = table.rows.len() - shown.len();
+        let left = table.rows.len() - shown.len() + table.left;
         if left > 0 {
-            let told = match report.language {
-                Language::Japanese => format!("ほか{left}行 (--format html または csv で全部)\n"),
-                Language::English => format!("and {left} more (all of them with --format html or csv)\n"),
-            };
-            out.push_str(&told);
+            out.push_str(&left_out(left, table.left == 0, language));
         }
     }
     out.trim_end().to_owned()
 }
 
+/// How many rows there are that are not shown, and where they are.
+fn left_out(left: usize, are_elsewhere: bool, language: Language) -> String {
+    match (language, are_elsewhere) {
+        (Language::Japanese, true) => format!("ほか{left}行 (--format html または csv で全部)\n"),
+        (Language::Japanese, false) => format!("ほか{left}行\n"),
+        (Language::English, true) => format!("and {left} more (all of them with --format html or csv)\n"),
+        (Language::English, false) => format!("and {left} more\n"),
+    }
+}
+
 /// A whole page that needs nothing else.
-pub fn html(report: &Report) -> String {
+pub fn html(report: &ReplayText, language: Language) -> String {
     let title = escaped(&report.title);
     let mut out = format!(
         "<!doctype html>\n<html lang=\"{}\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<style>{STYLE}</style>\n\
          </head>\n<body>\n<main>\n<h1>{title}</h1>\n<dl>\n",
-        report.language.tag()
+        language.tag()
     );
     for (name, value) in &report.facts {
         push(&mut out, format_args!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value)));
@@ -60,7 +64,7 @@ pub fn html(report: &Report) -> String {
     }
     out.push_str("</ul>\n");
     report.tables.iter().filter(|table| !table.rows.is_empty()).for_each(|table| html_table(&mut out, table));
-    let (checked, approved, date) = match report.language {
+    let (checked, approved, date) = match language {
         Language::Japanese => ("確認者", "承認者 印", "日付"),
         Language::English => ("Checked by", "Approved by, seal", "Date"),
     };
@@ -88,7 +92,7 @@ fn html_table(out: &mut String, table: &Table) {
 }
 
 /// One file with all tables, each row led by its table's title.
-pub fn csv(report: &Report) -> String {
+pub fn csv(report: &ReplayText) -> String {
     // The mark lets spreadsheets read Japanese.
     let mut out = String::from("\u{feff}");
     let mut line = |cells: &mut dyn Iterator<Item = &str>| {
@@ -138,24 +142,24 @@ fn quoted(cell: &str) -> String {
 mod tests {
     use super::*;
 
-    fn report() -> Report {
+    fn report() -> ReplayText {
         let table = Table {
             title: "職員ごと".into(),
             headings: vec!["職員".into(), "件数".into()],
             rows: vec![vec!["<b>佐藤\"&\"</b>".into(), "1".into()], vec!["=cmd|x".into(), "2".into()]],
+            left: 0,
         };
-        Report {
-            language: Language::Japanese,
+        ReplayText {
             title: "結果".into(),
             facts: vec![("施設".into(), "関守病院".into())],
             remarks: vec!["注意".into()],
-            tables: vec![table, Table { title: "空".into(), headings: vec![], rows: vec![] }],
+            tables: vec![table, Table { title: "空".into(), ..Table::default() }],
         }
     }
 
     #[test]
     fn names_stay_text_in_every_form() {
-        let html = html(&report());
+        let html = html(&report(), Language::Japanese);
         assert!(html.contains("&lt;b&gt;佐藤&quot;&amp;&quot;&lt;/b&gt;") && !html.contains("<b>"), "{html}");
         assert!(html.contains("<html lang=\"ja\">") && !html.contains("<h2>空</h2>"));
         let csv = csv(&report());
@@ -166,8 +170,9 @@ mod tests {
     #[test]
     fn a_terminal_shows_the_first_rows_and_says_how_many_are_left() {
         let mut report = report();
+        report.tables[0].left = 5;
         report.tables[0].rows = (0..40).map(|number| vec![format!("person {number}"), "1".into()]).collect();
-        let text = text(&report);
-        assert!(text.contains("person 29") && !text.contains("person 30") && text.contains("ほか10行"), "{text}");
+        let text = text(&report, Language::Japanese);
+        assert!(text.contains("person 29") && !text.contains("person 30") && text.contains("ほか15行"), "{text}");
     }
 }

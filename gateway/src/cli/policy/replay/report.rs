@@ -1,37 +1,12 @@
-//! A tally told to people, in one language: facts and tables, which the forms of `render` write down.
+//! A tally told to people: facts and tables in one language, which the forms of `render` write down, or in both, as it
+//! is kept with a version.
 
 use std::cmp::Reverse;
 
 use policy::{Decision, Unstated, UtcOffset};
-use web::Language;
+use web::{Language, ReplayTable as Table, ReplayText, Replayed};
 
 use super::tally::{By, Change, Tally};
-
-/// A report, ready to be written in any form.
-#[derive(Clone, Debug)]
-pub struct Report {
-    /// The language it is in.
-    pub language: Language,
-    /// What it is.
-    pub title: String,
-    /// What was compared, when, and how much of it there was.
-    pub facts: Vec<(String, String)>,
-    /// What the reader must know to judge it.
-    pub remarks: Vec<String>,
-    /// The tables, the one that matters most first.
-    pub tables: Vec<Table>,
-}
-
-/// One table of it.
-#[derive(Clone, Debug)]
-pub struct Table {
-    /// What it shows.
-    pub title: String,
-    /// The headings.
-    pub headings: Vec<String>,
-    /// The rows.
-    pub rows: Vec<Vec<String>>,
-}
 
 /// What was compared.
 #[derive(Clone, Debug)]
@@ -56,13 +31,32 @@ fn one<'t>(language: Language, ja: &'t str, en: &'t str) -> &'t str {
     }
 }
 
+/// How many rows of a table are kept with a version.
+const KEPT_ROWS_MAX: usize = 200;
+/// The same, where the tables would otherwise be larger than what is kept.
+const KEPT_ROWS_FEW: usize = 20;
+
+/// Tells a tally in both languages, as it is kept with a version; of long tables the first rows.
+pub fn kept(tally: &Tally, compared: &Compared, versions: (String, String)) -> Replayed {
+    let cut = |rows_max: usize| {
+        let told = |language| {
+            let text = report(tally, compared, language);
+            let tables = text.tables.into_iter().map(|table| table.cut(rows_max)).collect();
+            ReplayText { tables, ..text }
+        };
+        let count = (tally.judged(), tally.changed());
+        Replayed::new(versions.clone(), count, told(Language::Japanese), told(Language::English))
+    };
+    let whole = cut(KEPT_ROWS_MAX);
+    if whole.text().len() <= web::REPLAY_BYTES_MAX { whole } else { cut(KEPT_ROWS_FEW) }
+}
+
 /// Tells a tally.
-pub fn report(tally: &Tally, compared: &Compared, language: Language) -> Report {
+pub fn report(tally: &Tally, compared: &Compared, language: Language) -> ReplayText {
     let t = |ja, en| one(language, ja, en).to_owned();
     let mut tables = vec![answers(tally, language), groups(tally, language)];
     tables.extend(By::ALL.into_iter().map(|by| counted(tally, by, language)));
-    Report {
-        language,
+    ReplayText {
         title: t("方針案を過去の記録で試した結果", "A proposed policy over recorded accesses"),
         facts: facts(tally, compared, language),
         remarks: remarks(tally, language),
@@ -151,6 +145,7 @@ fn answers(tally: &Tally, language: Language) -> Table {
         title: t("判定の結果", "Answers"),
         headings: vec![t("今の方針", "In force"), t("方針案", "Proposed"), t("件数", "Accesses"), String::new()],
         rows: tally.answers.iter().map(row).collect(),
+        left: 0,
     }
 }
 
@@ -189,6 +184,7 @@ fn groups(tally: &Tally, language: Language) -> Table {
             t("例 (要求番号)", "Example (request)"),
         ],
         rows: groups.into_iter().map(row).collect(),
+        left: 0,
     }
 }
 
@@ -208,7 +204,7 @@ fn counted(tally: &Tally, by: By, language: Language) -> Table {
         By::DeviceClass => t("(登録外の端末)", "(no known device)"),
     };
     let Some(counts) = tally.by.get(&by) else {
-        return Table { title, headings: vec![heading], rows: Vec::new() };
+        return Table { title, headings: vec![heading], ..Table::default() };
     };
     let mut rows: Vec<_> = counts.iter().collect();
     rows.sort_by_key(|(what, changes)| (Reverse(changes.values().sum::<u64>()), (*what).clone()));
@@ -236,5 +232,6 @@ fn counted(tally: &Tally, by: By, language: Language) -> Table {
             t("断り方が変わる", "refused otherwise"),
         ],
         rows: rows.into_iter().map(row).collect(),
+        left: 0,
     }
 }

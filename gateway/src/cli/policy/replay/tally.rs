@@ -2,10 +2,9 @@
 //! they are one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use audit::{Blocks, Recorded, RecordedAccess, recorded};
+use audit::{Blocks, Reader, Recorded, RecordedAccess, recorded};
 use policy::{
     Access, Action, AppId, Comparison, Decision, InfoClass, Policy, Reason, RequestId, RuleId, Timestamp, Unstated,
     UserId,
@@ -101,7 +100,7 @@ pub struct Period {
 /// # Errors
 /// [`Failure`] where the log cannot be read.
 pub fn replay(
-    log: &Path,
+    log: impl Into<Reader>,
     period: Period,
     (active, proposed): (&Arc<Policy>, &Arc<Policy>),
     threads: usize,
