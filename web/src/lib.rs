@@ -30,6 +30,7 @@ mod refusal;
 mod request;
 mod route;
 mod second;
+mod seen;
 mod sheet;
 mod sign_in;
 mod sign_out;
@@ -49,6 +50,7 @@ pub use language::{Language, language, wants_page};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;
 pub use route::{BuiltIn, HostKind, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
+pub use seen::{Opened, PatientSeen, PatientsSeen, opened_from, patients_seen};
 pub use sheet::{
     Explained, ExplainedRule, PolicyWords, REPLAY_BYTES_MAX, ReplayTable, ReplayText, Replayed, Sheet, SheetCell,
     SheetGroup, SheetLook, SheetNote, SheetRow, SheetTable, SheetTone, WordBook,

@@ -165,7 +165,7 @@ impl Site {
     /// What the log holds of this person's accesses, newest first. A log that cannot be read shows nothing here; the
     /// operator hears of it elsewhere.
     async fn opened(&self, user: &UserId, now: Timestamp, voice: Voice<'_>) -> Vec<OpenedRow> {
-        let directory = self.config().audit.directory.clone();
+        let log = self.config().audit.clone();
         let span = i64::try_from(OPENED_SPAN.as_micros()).unwrap_or(i64::MAX);
         let since = Timestamp::from_unix_micros(now.unix_micros().saturating_sub(span));
         let search = Search { since, bytes_max: OPENED_BYTES_MAX, lines_max: OPENED_ROWS_MAX };
@@ -176,7 +176,7 @@ impl Site {
             is_access && !is_ours && line.contains(&own)
         };
         let Ok(_search) = self.searches.acquire().await else { return Vec::new() };
-        let found = tokio::task::spawn_blocking(move || audit::search(&directory, search, wanted)).await;
+        let found = tokio::task::spawn_blocking(move || audit::search(&log, search, wanted)).await;
         match found {
             Ok(Ok(found)) => found.lines.iter().filter_map(|line| self.opened_row(line, voice)).collect(),
             Ok(Err(problem)) => {

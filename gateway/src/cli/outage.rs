@@ -252,7 +252,7 @@ fn show_text(report: &OutageReport, config: &Config) {
 /// The lines of the log that are marked as of an outage, since a moment.
 fn lines(config: &Config, since: Timestamp) -> Result<Vec<OutageLine>, Failure> {
     let search = audit::Search { since, bytes_max: u64::MAX, lines_max: usize::MAX };
-    let found = audit::search(&config.audit.directory, search, |line| line.contains(r#""outage":true"#));
+    let found = audit::search(&config.audit, search, |line| line.contains(r#""outage":true"#));
     let found = found.map_err(|problem| Failure::unavailable(problem.to_string()))?;
     Ok(found.lines.iter().filter_map(|line| outage_line(line)).collect())
 }

@@ -1,10 +1,10 @@
 //! A lost device: one action revokes it, ends its sessions, and shows what was opened from it lately.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use audit::{Event, Note};
-use store::{DeviceRecord, Person, SessionRecord, SessionsOf};
+use store::{DeviceRecord, DeviceRevocation, Person, SessionRecord, SessionsOf, StoreProblem};
 use tracing::warn;
 
 use super::Duty;
@@ -13,9 +13,10 @@ use super::device::{content, may_see_trail};
 use super::device_form::ask;
 use super::person_form::TEXT_CHARS_MAX;
 use super::posted::{Posted, ago};
-use super::record::{Entry, Found, Reach, is_access, needle};
+use super::record::{Entry, Found};
 use super::view::{Bit, Choice, ConsoleContent, Field, Filter, Go, MarkTone, Part, Table, Words};
 use crate::Fault;
+use crate::seen::{PatientSeen, PatientsSeen};
 
 const HOUR: Duration = Duration::from_secs(3_600);
 /// How many hours may be looked back; the first unless another is chosen.
@@ -89,12 +90,14 @@ pub(super) async fn lose(desk: &Desk<'_>) -> Shown {
     if desk.request.device.as_ref().is_some_and(|own| own.id == device.id) {
         return Ok(desk.show_problem(desk.say("console-problem-own-device"), content(desk, &device).await?));
     }
-    let open = desk.store().sessions_of(SessionsOf::Device(device.id.clone())).await?;
-    if is_for_administrators(desk, &open) {
-        let problem = desk.say("console-problem-lost-administrator");
-        return Ok(desk.show_problem(problem, content(desk, &device).await?));
-    }
-    let revoked = desk.store().revoke_device(&device.id, desk.at(), desk.actor()).await?;
+    let revoked = match revoke(desk, &device).await? {
+        DeviceRevocation::Done => true,
+        DeviceRevocation::NotInForce => false,
+        DeviceRevocation::Spared => {
+            let problem = desk.say("console-problem-lost-administrator");
+            return Ok(desk.show_problem(problem, content(desk, &device).await?));
+        }
+    };
     let note = Note::new(Event::DeviceRevoked, desk.at()).actor(desk.actor()).session(desk.who.session).code("lost");
     // The device is shut out whether or not the reason can be recorded; the store's event tells the log of it again.
     if desk.record_about(note.reason(&reason), Some(&device.id)).await.is_err() {
@@ -102,6 +105,17 @@ pub(super) async fn lose(desk: &Desk<'_>) -> Shown {
     }
     let done = if revoked { "device-lost" } else { "nothing-changed" };
     Ok(desk.go(&format!("/devices/{}/trail?hours={hours}", device.id), done))
+}
+
+/// Revokes the device. Whether an administrator is signed in on it is looked at where it is revoked: the page may have
+/// been asked for a while ago.
+async fn revoke(desk: &Desk<'_>, device: &DeviceRecord) -> Result<DeviceRevocation, StoreProblem> {
+    if desk.is(Duty::Administer) {
+        let revoked = desk.store().revoke_device(&device.id, desk.at(), desk.actor()).await?;
+        return Ok(if revoked { DeviceRevocation::Done } else { DeviceRevocation::NotInForce });
+    }
+    let administrators = desk.config().console.administrators.clone();
+    desk.store().revoke_device_unless(&device.id, administrators, desk.at(), desk.actor()).await
 }
 
 /// What was opened from a device lately.
@@ -113,12 +127,7 @@ pub(super) async fn trail(desk: &Desk<'_>) -> Shown {
     let hours = hours_of(desk.asked("hours").as_deref()).or(HOURS.first().copied()).unwrap_or(24);
     desk.note_reading("device-trail", Some(&device.id)).await?;
     let since = ago(desk.at(), HOUR.saturating_mul(u32::try_from(hours).unwrap_or(24)));
-    let of_device = needle("dev", device.id.as_str());
-    let found = desk
-        .look(Reach::Since(since, LINES_MAX), move |line| {
-            line.contains(&of_device) && is_access(line) && !is_own_page(line)
-        })
-        .await?;
+    let (found, patients) = desk.look_from(&device.id, since, LINES_MAX).await?;
     let filter = Filter {
         label: desk.say("console-look-back"),
         action: format!("/devices/{}/trail", device.id),
@@ -135,16 +144,12 @@ pub(super) async fn trail(desk: &Desk<'_>) -> Shown {
         parts: vec![
             Part::Filter(filter),
             Part::Words(next_steps(desk, &device)),
+            Part::Table(by_patient(desk, &patients)),
             Part::Table(by_person(desk, &found)),
             Part::Table(opened(desk, found)),
         ],
         ..ConsoleContent::default()
     }))
-}
-
-/// Whether a line tells of sign-in or portal, where no patient is.
-fn is_own_page(line: &str) -> bool {
-    line.contains(r#""app":"login""#) || line.contains(r#""app":"portal""#)
 }
 
 fn next_steps(desk: &Desk<'_>, device: &DeviceRecord) -> Words {
@@ -160,6 +165,33 @@ fn next_steps(desk: &Desk<'_>, device: &DeviceRecord) -> Words {
         tone: if is_shut { MarkTone::Warn } else { MarkTone::Plain },
         lines: lines.iter().map(|line| desk.say(line)).collect(),
         links: Vec::new(),
+    }
+}
+
+/// Whose information was opened, the last one first.
+fn by_patient(desk: &Desk<'_>, seen: &PatientsSeen) -> Table {
+    let list = |words: &BTreeSet<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+    let row = |patient: &PatientSeen| {
+        vec![
+            vec![Bit::text(&patient.id)],
+            vec![Bit::Moment(desk.minute(patient.last_at))],
+            vec![Bit::Text(list(&patient.logins))],
+            vec![Bit::Text(list(&patient.apps))],
+            vec![Bit::Text(patient.times.to_string())],
+        ]
+    };
+    let said = |key: &str, count: u64| (count > 0).then(|| desk.say_with(key, "count", &count.to_string()));
+    let notes = [said("console-trail-more-patients", seen.with_more), said("console-trail-no-patient", seen.without)];
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    let heads = ["console-trail-patient", "console-last-seen", "console-person", "console-app", "console-count"];
+    Table {
+        id: "patients",
+        heading: desk.say("console-trail-patients"),
+        heads: heads.map(|head| desk.say(head)).into(),
+        rows: seen.patients.iter().map(row).collect(),
+        empty: desk.say("console-trail-patients-none"),
+        note: (!notes.is_empty()).then(|| notes.join(" ")),
+        pages: Vec::new(),
     }
 }
 

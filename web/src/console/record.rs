@@ -1,9 +1,10 @@
 //! Who did what, out of the audit log: looked for from its newest line, within bounds, off the threads that serve.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{FoundLines, Search};
+use audit::{FoundLines, LogProblem, Search};
 use policy::{DeviceId, RoleId, Timestamp, UserId};
 use serde::Deserialize;
 use tracing::warn;
@@ -12,6 +13,8 @@ use super::desk::{Desk, Refused};
 use super::posted::ago;
 use super::view::{Bit, Mark, Table};
 use crate::Fault;
+pub(super) use crate::seen::is_access;
+use crate::seen::{PatientsSeen, opened_from, patients_seen};
 
 /// How much of the log is read for a page about one object.
 const NEAR_BYTES_MAX: u64 = 128 << 20;
@@ -89,9 +92,9 @@ impl Desk<'_> {
             }
             Reach::Since(since, lines_max) => Search { since, bytes_max: FAR_BYTES_MAX, lines_max },
         };
-        let directory = self.config().audit.directory.clone();
+        let log = self.config().audit.clone();
         let Ok(_turn) = self.site.searches.acquire().await else { return Err(Fault::Stopping.into()) };
-        let found = tokio::task::spawn_blocking(move || audit::search(&directory, search, wanted)).await;
+        let found = tokio::task::spawn_blocking(move || audit::search(&log, search, wanted)).await;
         let found = match found {
             Ok(Ok(found)) => found,
             Ok(Err(problem)) => {
@@ -104,6 +107,34 @@ impl Desk<'_> {
             }
         };
         self.read(found).await
+    }
+
+    /// Looks for what was opened from a device, and whom it was about.
+    pub(super) async fn look_from(
+        &self,
+        device: &DeviceId,
+        since: Timestamp,
+        lines_max: usize,
+    ) -> Result<(Found, PatientsSeen), Refused> {
+        let search = Search { since, bytes_max: FAR_BYTES_MAX, lines_max };
+        let (log, device, policy) = (self.config().audit.clone(), device.clone(), Arc::clone(&self.site.parts.policy));
+        let Ok(_turn) = self.site.searches.acquire().await else { return Err(Fault::Stopping.into()) };
+        let opened = tokio::task::spawn_blocking(move || {
+            let opened = opened_from(&log, &device, search)?;
+            let patients = patients_seen(&opened.stories, &policy);
+            Ok::<_, LogProblem>((opened.found, patients))
+        });
+        match opened.await {
+            Ok(Ok((found, patients))) => Ok((self.read(found).await?, patients)),
+            Ok(Err(problem)) => {
+                warn!(request = %self.request.request, %problem, "the log could not be read for a page");
+                Ok(Default::default())
+            }
+            Err(problem) => {
+                warn!(request = %self.request.request, %problem, "a search of the log broke off");
+                Ok(Default::default())
+            }
+        }
     }
 
     async fn read(&self, found: FoundLines) -> Result<Found, Refused> {
@@ -257,11 +288,6 @@ fn is_about_device(entry: &Entry) -> bool {
 /// Whether a line tells of a change, rather than of an access.
 pub(super) fn is_change(line: &str) -> bool {
     !is_access(line) && !line.contains(r#""ev":"close""#) && !line.contains(r#""ev":"segment""#)
-}
-
-/// Whether a line tells of an access, made or refused.
-pub(super) fn is_access(line: &str) -> bool {
-    line.contains(r#""ev":"open""#) || line.contains(r#""ev":"refused""#)
 }
 
 /// How a text of ours, which has nothing to escape, stands in a line.

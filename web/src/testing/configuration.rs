@@ -38,7 +38,9 @@ pub(super) fn config(folder: &Folder, providers: usize, extra: &Extra) -> Config
              upstreams = [\"http://127.0.0.1:9\"]\n\n"
         )
     };
+    let chart = "[[app.route]]\npaths = [\"/patients/{patient}\", \"/patients/{patient}/**\"]\nclass = \"chart\"\n\n";
     let apps = app("emr", "電子カルテ", "Medical records")
+        + chart
         + &app("pacs", "画像参照 (PACS)", "Images (PACS)")
         + &app("lab", "検査結果", "Lab results")
         + &app("receipt", "医事会計・レセプト", "Billing");

@@ -1,12 +1,13 @@
-//! `device lost`: out of force first, then what was seen from it.
+//! `device lost`: out of force first, then what was seen from it, and of whom.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use policy::{DeviceId, Timestamp};
-use serde_json::{Value, json};
+use audit::Story;
+use policy::{Timestamp, UtcOffset};
+use serde_json::json;
 use store::Store as _;
-use web::BuiltIn;
+use web::PatientSeen;
 
 use super::{device_id, unavailable, unknown};
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
@@ -23,7 +24,7 @@ struct Seen {
     host: String,
     path: String,
     times: u64,
-    last: String,
+    last: Timestamp,
 }
 
 /// `device lost`.
@@ -48,21 +49,49 @@ pub fn run(id: &str, within: Duration, config: &ConfigArg, format: Format) -> Re
     let since = Timestamp::from_unix_micros(
         at.unix_micros().saturating_sub(i64::try_from(within.as_micros()).unwrap_or(i64::MAX)),
     );
-    let (seen, is_whole) = seen_from(&config, &id, since)?;
+    let search = audit::Search { since, bytes_max: u64::MAX, lines_max: LINES_MAX };
+    let opened =
+        web::opened_from(&config.audit, &id, search).map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let patients = web::patients_seen(&opened.stories, &config.loaded);
+    let (seen, is_whole) = (seen_from(&opened.stories), opened.found.is_whole);
     match format {
         Format::Json => {
-            out::say(&json!({ "device": id.as_str(), "revoked": revoked, "whole": is_whole }).to_string());
+            out::say(
+                &json!({
+                    "device": id.as_str(), "revoked": revoked, "whole": is_whole,
+                    "with_more_patients": patients.with_more, "without_patient": patients.without,
+                })
+                .to_string(),
+            );
+            for one in &patients.patients {
+                out::say(
+                    &json!({
+                        "patient": one.id, "logins": one.logins, "apps": one.apps, "times": one.times,
+                        "last": one.last_at.to_string(),
+                    })
+                    .to_string(),
+                );
+            }
             for one in &seen {
                 out::say(
                     &json!({
                         "login": one.login, "app": one.app, "host": one.host, "path": one.path, "times": one.times,
-                        "last": one.last,
+                        "last": one.last.to_string(),
                     })
                     .to_string(),
                 );
             }
         }
         Format::Text => {
+            let rows: Vec<_> = patients.patients.iter().map(|one| patient_row(one, config.offset)).collect();
+            out::say(&table(&["PATIENT", "LAST", "LOGINS", "APPS", "TIMES"], &rows));
+            if patients.with_more > 0 {
+                out::say(&format!("{} accesses were about more patients than the log lists", patients.with_more));
+            }
+            if patients.without > 0 {
+                out::say(&format!("of {} accesses no patient is known", patients.without));
+            }
+            out::say("");
             let rows: Vec<_> = seen.iter().map(row).collect();
             out::say(&table(&["LAST", "LOGIN", "APP", "PATH", "TIMES"], &rows));
             if !is_whole {
@@ -74,25 +103,21 @@ pub fn run(id: &str, within: Duration, config: &ConfigArg, format: Format) -> Re
 }
 
 fn row(seen: &Seen) -> Vec<String> {
-    vec![seen.last.clone(), seen.login.clone(), seen.app.clone(), seen.path.clone(), seen.times.to_string()]
+    vec![seen.last.to_string(), seen.login.clone(), seen.app.clone(), seen.path.clone(), seen.times.to_string()]
 }
 
-/// What was opened from a device since a moment, the latest first, and whether that is all of it.
-fn seen_from(config: &config::Config, id: &DeviceId, since: Timestamp) -> Result<(Vec<Seen>, bool), Failure> {
-    let mark = format!(r#""dev":"{id}""#);
-    let search = audit::Search { since, bytes_max: u64::MAX, lines_max: LINES_MAX };
-    let found =
-        audit::search(&config.audit.directory, search, |line| line.contains(r#""ev":"open""#) && line.contains(&mark))
-            .map_err(|problem| Failure::unavailable(problem.to_string()))?;
+fn patient_row(patient: &PatientSeen, offset: UtcOffset) -> Vec<String> {
+    let list = |words: &BTreeSet<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join(" ");
+    let last = patient.last_at.rfc3339(offset);
+    vec![patient.id.clone(), last, list(&patient.logins), list(&patient.apps), patient.times.to_string()]
+}
+
+/// What was opened, by whom and how often, the latest first.
+fn seen_from(stories: &[Story]) -> Vec<Seen> {
     let mut seen: BTreeMap<(String, String, String, String), Seen> = BTreeMap::new();
-    for line in &found.lines {
-        let Ok(line) = serde_json::from_str::<Value>(line) else { continue };
-        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        // A path of somebody's own choice could hold the mark. The sign-in pages show nobody's data.
-        if text("dev") != id.as_str() || text("ev") != "open" || text("app") == BuiltIn::Login.app_id() {
-            continue;
-        }
-        let (login, app, host, path) = (text("login"), text("app"), text("host"), text("path"));
+    for access in stories.iter().map(|story| &story.begin) {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let (login, app, host, path) = (text(&access.login), text(&access.app), text(&access.host), text(&access.path));
         let one = seen.entry((login.clone(), app.clone(), host.clone(), path.clone())).or_insert_with(|| Seen {
             login,
             app,
@@ -100,11 +125,11 @@ fn seen_from(config: &config::Config, id: &DeviceId, since: Timestamp) -> Result
             path,
             times: 0,
             // The newest line comes first.
-            last: text("ts"),
+            last: access.at,
         });
         one.times += 1;
     }
     let mut seen: Vec<Seen> = seen.into_values().collect();
-    seen.sort_by(|one, other| other.last.cmp(&one.last));
-    Ok((seen, found.is_whole))
+    seen.sort_by_key(|one| std::cmp::Reverse(one.last));
+    seen
 }

@@ -123,6 +123,10 @@ async fn a_lost_device_is_shut_out_and_shows_what_was_opened_from_it() {
     for seen in ["/patients/4711", "/patients/4712", "佐藤 花子", "n.sato"] {
         assert!(page.contains(seen), "{seen}");
     }
+    let patients = page.split("id=\"patients\"").nth(1).unwrap().split("</table>").next().unwrap();
+    let places = ["4712", "4711"].map(|patient| patients.find(&format!(">{patient}<")));
+    assert!(places[0].is_some() && places[0] < places[1], "the last one first: {patients}");
+    assert!(!patients.contains("too-old"), "{patients}");
     for other in ["too-old", "elsewhere"] {
         assert!(!page.contains(other), "{other}");
     }
