@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use config::Facility;
 use policy::Clock;
@@ -38,6 +39,8 @@ pub(crate) struct Appender {
     bytes: u64,
     next: u64,
     open: OpenCount,
+    /// When the segment was begun.
+    began: Instant,
     tail: Tail,
     /// Why nothing can be written any more, where a failure left the file in doubt.
     failed: Option<LogProblem>,
@@ -53,7 +56,9 @@ impl Appender {
         bytes: u64,
         next: u64,
         open: OpenCount,
+        age: Duration,
     ) -> Result<Self, LogProblem> {
+        let now = Instant::now();
         let file = disk::open_append(&segment.path).map_err(|error| LogProblem::disk(&segment.path, &error))?;
         Ok(Self {
             shape,
@@ -62,6 +67,7 @@ impl Appender {
             bytes,
             next,
             open,
+            began: now.checked_sub(age).unwrap_or(now),
             tail: Tail { first: next, ..Tail::default() },
             failed: None,
             #[cfg(test)]
@@ -149,6 +155,12 @@ impl Appender {
         }
     }
 
+    /// Begins the next segment where this one is old, and holds more than its first line.
+    pub(crate) fn rotate_if_old(&mut self, age_max: Duration) -> Result<(), LogProblem> {
+        let is_due = self.next > self.segment.first + 1 && self.began.elapsed() >= age_max;
+        if is_due && self.failed.is_none() { self.rotate() } else { Ok(()) }
+    }
+
     /// Begins the next segment. The old one is synced first: only the newest segment may end torn.
     fn rotate(&mut self) -> Result<(), LogProblem> {
         if let Err(error) = self.file.sync_data() {
@@ -164,6 +176,7 @@ impl Appender {
         self.tail.rotations.push(segment.first);
         self.segment = segment;
         self.file = Arc::new(file);
+        self.began = Instant::now();
         self.bytes = 0;
         Ok(())
     }

@@ -5,8 +5,11 @@
 
 use std::fs::File;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+#[cfg(not(test))]
+use std::time::Instant;
 
 use policy::Clock;
 
@@ -18,7 +21,8 @@ use crate::gate::Gate;
 use crate::held::Count;
 use crate::round::Place;
 use crate::spool::Spool;
-use crate::{LogHealth, LogProblem, disk};
+use crate::watch::{Sight, Watch};
+use crate::{ClockReading, LogHealth, LogProblem, disk, kernel_clock};
 
 /// The inside of an open log.
 #[derive(Debug)]
@@ -40,12 +44,23 @@ pub(crate) struct Core {
     batches: Mutex<Vec<Weak<Batch>>>,
     free_bytes_min: u64,
     free_bytes: AtomicU64,
+    /// How full the disk is, in percent.
+    disk_percent: AtomicU8,
+    size_bytes_max: Option<u64>,
+    /// How large the segments are, as they were last measured.
+    size_bytes: AtomicU64,
+    segment_age_max: Duration,
     full: AtomicBool,
+    watch: Mutex<Watch>,
+    /// How the kernel's clock was when it was last looked at.
+    clock_reading: Mutex<ClockReading>,
     stopping: AtomicBool,
     /// Why the last write failed; none after one that did not.
     write_problem: Mutex<Option<LogProblem>>,
     /// Why checkpoints are late.
     seal_problem: Mutex<Option<LogProblem>>,
+    /// Why closed segments are not archived or deleted.
+    archive_problem: Mutex<Option<LogProblem>>,
     /// The lock that keeps other processes away; given up when the log stops.
     process_lock: Mutex<Option<File>>,
 }
@@ -76,10 +91,17 @@ impl Core {
             batches: Mutex::default(),
             free_bytes_min: config.free_bytes_min,
             free_bytes: AtomicU64::new(0),
+            disk_percent: AtomicU8::new(0),
+            size_bytes_max: config.size_bytes_max,
+            size_bytes: AtomicU64::new(0),
+            segment_age_max: config.segment_age_max,
+            watch: Mutex::default(),
+            clock_reading: Mutex::new(kernel_clock()),
             full: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
             write_problem: Mutex::default(),
             seal_problem: Mutex::default(),
+            archive_problem: Mutex::default(),
             process_lock: Mutex::new(Some(process_lock)),
         })
     }
@@ -92,6 +114,10 @@ impl Core {
     pub(crate) fn accepting(&self) -> Result<(), LogProblem> {
         if self.is_stopping() {
             return Err(LogProblem::Stopped);
+        }
+        if let Some(max_bytes) = self.size_bytes_max.filter(|max| self.size() >= *max) {
+            let directory = self.directory.display().to_string();
+            return Err(LogProblem::TooLarge { directory, size_bytes: self.size(), max_bytes });
         }
         if self.full.load(Ordering::Acquire) {
             return Err(LogProblem::Full {
@@ -151,8 +177,11 @@ impl Core {
 
     /// Looks how much is free on the disk.
     pub(crate) fn look_at_disk(&self) {
-        let free = match disk::free_bytes(&self.directory) {
-            Ok(free) => free,
+        let free = match disk::room(&self.directory) {
+            Ok(room) => {
+                self.disk_percent.store(room.percent, Ordering::Release);
+                room.free_bytes
+            }
             Err(error) => {
                 tracing::warn!(%error, "cannot tell how much is free on the audit log's disk");
                 return;
@@ -167,6 +196,47 @@ impl Core {
                 tracing::info!(free_bytes = free, "the audit log's disk has room again");
             }
         }
+    }
+
+    /// Looks at the rest of the world: room, clock, and the age of the segment. What changed is written to the log.
+    pub(crate) fn look_around(&self) {
+        #[cfg(test)]
+        let (percent, clock, tick) = self.appender().faults.sight();
+        #[cfg(not(test))]
+        let (percent, clock, tick) = (self.percent(), kernel_clock(), Some(Instant::now()));
+        *lock(&self.clock_reading) = clock;
+        let seen = Sight { at: self.clock.now(), tick, percent, clock };
+        let mut watch = lock(&self.watch);
+        let mut looked = *watch;
+        let mut bundle = Bundle::default();
+        let mut told = looked.look(&seen).into_iter();
+        let pushed = told.try_for_each(|body| bundle.push(Kind::Fact, |out, _| out.extend_from_slice(&body)));
+        // What could not be written is told again.
+        if bundle.is_empty() || pushed.and_then(|()| self.append(&bundle).map(|_| ())).is_ok() {
+            *watch = looked;
+        }
+        if let Err(problem) = self.appender().rotate_if_old(self.segment_age_max) {
+            tracing::debug!(%problem, "the segment of the audit log is closed later");
+        }
+    }
+
+    /// How full the log or its disk is, in percent.
+    fn percent(&self) -> u8 {
+        let of_max = self.size_bytes_max.map_or(0, |max| disk::percent(self.size(), max));
+        of_max.max(self.disk_percent.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn set_size(&self, bytes: u64) {
+        self.size_bytes.store(bytes, Ordering::Release);
+    }
+
+    fn size(&self) -> u64 {
+        self.size_bytes.load(Ordering::Acquire)
+    }
+
+    /// How the kernel's clock was when it was last looked at.
+    pub(crate) fn clock_reading(&self) -> ClockReading {
+        *lock(&self.clock_reading)
     }
 
     /// Adds a worker's batch to those that are flushed when they lie.
@@ -232,6 +302,14 @@ impl Core {
         *known = problem;
     }
 
+    pub(crate) fn set_archive_problem(&self, problem: Option<LogProblem>) {
+        let mut known = lock(&self.archive_problem);
+        if let (None, Some(problem)) = (&*known, &problem) {
+            tracing::error!(%problem, "closed segments of the audit log stay as they are");
+        }
+        *known = problem;
+    }
+
     pub(crate) fn health(&self) -> LogHealth {
         let refused = self.accepting().err().or_else(|| lock(&self.write_problem).clone());
         let lines = self.appender().next();
@@ -241,6 +319,10 @@ impl Core {
             writable: stops.is_none(),
             problem: stops.or_else(|| lock(&self.seal_problem).clone()).map(|problem| problem.to_string()),
             free_bytes: self.free_bytes.load(Ordering::Acquire),
+            full_percent: self.percent(),
+            size_bytes: self.size(),
+            clock: self.clock_reading(),
+            archive_problem: lock(&self.archive_problem).as_ref().map(ToString::to_string),
             open_accesses: self.open.held(),
             open_accesses_max: self.open_max,
             spool_bytes: self.spool.as_ref().map_or(0, Spool::bytes),

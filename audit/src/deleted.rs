@@ -76,9 +76,10 @@ pub(crate) fn read(directory: &Path) -> Result<Option<Deleted>, LogProblem> {
     let fits = (0_u32..).zip(&edge).all(|(level, row)| row.len() as u64 == width(file.end, level))
         && width(file.end, u32::try_from(edge.len()).unwrap_or(u32::MAX)) == 0;
     let deleted = Deleted { tree: Tree::from_edge(file.end, edge), segments: file.segments };
-    let is_last = deleted.segments.last().is_some_and(|last| {
-        last.end == deleted.tree.size() && last.root == BASE64.encode(deleted.tree.root())
-    });
+    let is_last = deleted
+        .segments
+        .last()
+        .is_some_and(|last| last.end == deleted.tree.size() && last.root == BASE64.encode(deleted.tree.root()));
     if file.v == 1 && fits && is_last { Ok(Some(deleted)) } else { Err(damaged()) }
 }
 

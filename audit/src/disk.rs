@@ -71,8 +71,25 @@ pub(crate) fn open_append(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).mode(0o600).open(path)
 }
 
-/// Bytes that this process may still write on the disk of a directory.
-pub(crate) fn free_bytes(directory: &Path) -> io::Result<u64> {
+/// The room on a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Room {
+    /// Bytes that this process may still write.
+    pub(crate) free_bytes: u64,
+    /// How much of what it may write is written, in percent.
+    pub(crate) percent: u8,
+}
+
+/// The room on the disk of a directory.
+pub(crate) fn room(directory: &Path) -> io::Result<Room> {
     let stat = rustix::fs::statvfs(directory)?;
-    Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+    let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+    let percent = percent(used, used.saturating_add(stat.f_bavail));
+    Ok(Room { free_bytes: stat.f_bavail.saturating_mul(stat.f_frsize), percent })
+}
+
+/// How much a part is of the whole, in percent, rounded down.
+pub(crate) fn percent(part: u64, whole: u64) -> u8 {
+    let percent = u128::from(part) * 100 / u128::from(whole.max(1));
+    u8::try_from(percent.min(100)).unwrap_or(100)
 }

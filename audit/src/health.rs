@@ -1,5 +1,7 @@
 //! How the log is doing, for metrics and alarms.
 
+use crate::ClockReading;
+
 /// How the log is doing at one moment.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct LogHealth {
@@ -9,6 +11,14 @@ pub struct LogHealth {
     pub problem: Option<String>,
     /// Bytes free on the log's disk, as of the last second.
     pub free_bytes: u64,
+    /// How full the log or its disk is, in percent: the fuller of the two counts.
+    pub full_percent: u8,
+    /// Bytes of the log's segments, as of the last seconds.
+    pub size_bytes: u64,
+    /// How the machine's clock is, as its kernel says.
+    pub clock: ClockReading,
+    /// Why closed segments are not archived or deleted, where they should be.
+    pub archive_problem: Option<String>,
     /// Accesses that are open.
     pub open_accesses: usize,
     /// Accesses that may be open.

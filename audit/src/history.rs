@@ -1,9 +1,12 @@
 //! Reading the signed checkpoints of a log for checking: the newest, and the history of them.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt as _;
 use std::path::Path;
 
 use crate::checkpoint::{self, Checkpoint};
 use crate::signed_note::VerifierKey;
+use crate::tree::Hash;
 use crate::verify::Finding;
 
 /// A checkpoint whose signature was checked, and where it stands.
@@ -41,6 +44,38 @@ pub(crate) fn read(directory: &Path, key: &VerifierKey, findings: &mut Vec<Findi
     }
     notes.sort_by_key(|note| note.checkpoint.size);
     notes
+}
+
+/// The most of the history that is searched for a checkpoint, from its end: months of them.
+const SEARCH_BYTES_MAX: u64 = 64 * 1024 * 1024;
+const SEARCH_STEP_BYTES: u64 = 256 * 1024;
+
+/// The root that was signed for a tree of a size, where the history has that checkpoint.
+pub(crate) fn root_at(directory: &Path, size: u64, key: &VerifierKey) -> Option<Hash> {
+    let file = File::open(checkpoint::history_path(directory)).ok()?;
+    let end = file.metadata().ok()?.len();
+    let wanted = format!("{}\n{size}\n", key.name());
+    let mut to = end;
+    while to > end.saturating_sub(SEARCH_BYTES_MAX) {
+        let from = to.saturating_sub(SEARCH_STEP_BYTES);
+        // A note that begins before this step ends in it or in the next.
+        let mut bytes = vec![0; usize::try_from((to - from + SEARCH_STEP_BYTES).min(end - from)).ok()?];
+        file.read_exact_at(&mut bytes, from).ok()?;
+        let text = String::from_utf8_lossy(&bytes);
+        for (at, _) in text.match_indices(&wanted) {
+            let rest = text.get(at..).unwrap_or_default();
+            let whole = rest.split_once("\n\n").and_then(|(above, signatures)| {
+                let end = signatures.find("\n\n").map_or(signatures.len(), |end| end + 1);
+                Some(format!("{above}\n\n{}", signatures.get(..end)?))
+            });
+            let opened = whole.and_then(|note| Checkpoint::open(&note, key));
+            if let Some(found) = opened.filter(|found| found.size == size) {
+                return Some(found.root);
+            }
+        }
+        to = from;
+    }
+    None
 }
 
 fn read_file(path: &Path, findings: &mut Vec<Finding>, read: impl FnOnce(&str, Finding, &mut Vec<Finding>)) {

@@ -1,5 +1,5 @@
 //! The thread that keeps what is written: syncs for those who wait, and every so often for the rest; writes batches
-//! that nobody leads; watches the disk; empties the emergency spool.
+//! that nobody leads; watches the disk and the clock; empties the emergency spool.
 
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,7 @@ pub(crate) fn run(core: &Core, sync_interval: Duration) {
             if looks {
                 next_look = now + LOOK_INTERVAL;
                 core.look_at_disk();
+                core.look_around();
                 core.folds.expire(core.clock.now());
             }
             // While writes fail, one try a second is enough to see that they work again.

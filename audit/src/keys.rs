@@ -196,6 +196,9 @@ pub fn recover(dir: &Path, secret: &RecoverySecret, keys: &Keys) -> Result<Recov
 
 /// The encrypted segments.
 fn sealed(dir: &Path) -> Result<Vec<Segment>, LogProblem> {
+    if !segment::folder(dir).exists() {
+        return Ok(Vec::new());
+    }
     let segments = segment::list_all(dir)?;
     Ok(segments
         .into_iter()

@@ -60,7 +60,7 @@ impl<'a> Leaves<'a> {
             strange: Vec::new(),
             ahead: HashMap::new(),
             tiles: expected / TILE_WIDTH as u64,
-            tree: from_tiles(directory, expected),
+            tree: from_tiles(directory, expected, first),
             changed: Vec::new(),
         }
     }

@@ -45,6 +45,7 @@
 mod admitted;
 mod append;
 mod archive;
+mod archiver;
 mod batch;
 mod blocks;
 mod bundle;
@@ -99,6 +100,7 @@ mod trials;
 mod upkeep;
 mod verify;
 mod walk;
+mod watch;
 
 pub use admitted::{Admitted, Unrecorded};
 pub use blocks::Blocks;

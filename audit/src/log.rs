@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use policy::Clock;
 
+use crate::archiver::Archiver;
 use crate::core::Core;
 use crate::sealer::Sealer;
 use crate::{LogHealth, LogProblem, Recorder, keeper, recover};
@@ -45,9 +46,9 @@ impl Log {
         node_key_dir: &Path,
         clock: Clock,
     ) -> Result<(Self, Recovery), LogProblem> {
-        let (core, sealer, recovery) = recover::open(config, facility, node_key_dir, clock)?;
+        let (core, sealer, archiver, recovery) = recover::open(config, facility, node_key_dir, clock)?;
         let public_key = Arc::from(sealer.public_key());
-        let running = Arc::new(Running::start(Arc::clone(&core), sealer, config.sync_interval)?);
+        let running = Arc::new(Running::start(Arc::clone(&core), sealer, archiver, config.sync_interval)?);
         Ok((Self { core, running, public_key }, recovery))
     }
 
@@ -88,10 +89,11 @@ pub(crate) struct Running {
     sealing_is_over: Arc<AtomicBool>,
     keeper: Mutex<Option<JoinHandle<()>>>,
     sealer: Mutex<Option<JoinHandle<()>>>,
+    archiver: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Running {
-    fn start(core: Arc<Core>, sealer: Sealer, sync_interval: Duration) -> Result<Self, LogProblem> {
+    fn start(core: Arc<Core>, sealer: Sealer, archiver: Archiver, sync_interval: Duration) -> Result<Self, LogProblem> {
         let problem = |error: std::io::Error| LogProblem::disk(&core.directory, &error);
         let sealing_is_over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&sealing_is_over);
@@ -105,7 +107,12 @@ impl Running {
             .spawn(move || keeper::run(&kept, sync_interval))
             .map_err(problem)?;
         core.gate.set_keeper(keeper.thread().clone());
-        Ok(Self { core, sealing_is_over, keeper: Mutex::new(Some(keeper)), sealer: Mutex::new(Some(sealer)) })
+        let archiver = std::thread::Builder::new()
+            .name("audit-archiver".to_owned())
+            .spawn(move || archiver.run())
+            .map_err(problem)?;
+        let [keeper, sealer, archiver] = [keeper, sealer, archiver].map(|thread| Mutex::new(Some(thread)));
+        Ok(Self { core, sealing_is_over, keeper, sealer, archiver })
     }
 
     fn stop(&self) {
@@ -113,6 +120,7 @@ impl Running {
             return;
         }
         join(&self.keeper);
+        join(&self.archiver);
         self.core.folds.end_all();
         self.core.flush_batches();
         self.core.appender().fail(LogProblem::Stopped);

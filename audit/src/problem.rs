@@ -31,6 +31,18 @@ pub enum LogProblem {
         /// What must be free.
         needed_bytes: u64,
     },
+    /// The log is as large as the configuration allows.
+    #[error(
+        "`{directory}`: the log's segments have {size_bytes} bytes and `audit.size_max` allows {max_bytes}; allow more"
+    )]
+    TooLarge {
+        /// The log's directory.
+        directory: String,
+        /// How large its segments are.
+        size_bytes: u64,
+        /// How large they may be.
+        max_bytes: u64,
+    },
     /// As many accesses are open as the configuration allows.
     #[error("{max} accesses are open, as many as `audit.open_accesses_max` allows")]
     TooManyOpen {

@@ -6,22 +6,24 @@ use std::fs::{File, TryLockError};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use policy::Clock;
+use policy::{Clock, Timestamp};
 
 use crate::append::{Appender, Shape};
+use crate::archiver::{Archiver, Work};
 use crate::bundle::{Bundle, Kind};
 use crate::checkpoint::{self, Checkpoint};
 use crate::core::Core;
 use crate::held::Count;
 use crate::line::{self, Gist};
 use crate::open_count::OpenCount;
-use crate::sealer::Sealer;
 use crate::reader::SegmentLines;
+use crate::sealer::Sealer;
 use crate::segment::{self, Form, Segment};
 use crate::signed_note::{Signer, name_fits};
 use crate::spool::Spool;
-use crate::{LogProblem, Reader, Recovery, deleted, disk, regrow};
+use crate::{KeyRing, LogProblem, Reader, Recovery, RecoveryKey, deleted, disk, keys, regrow, search};
 
 /// Opens the log up to the point where its threads can start.
 pub(crate) fn open(
@@ -29,18 +31,19 @@ pub(crate) fn open(
     facility: &config::Facility,
     node_key_dir: &Path,
     clock: Clock,
-) -> Result<(Arc<Core>, Sealer, Recovery), LogProblem> {
+) -> Result<(Arc<Core>, Sealer, Archiver, Recovery), LogProblem> {
     let directory = &config.directory;
     if !name_fits(&config.origin) {
         return Err(LogProblem::Origin { origin: config.origin.clone() });
     }
     disk::make_directory(&segment::folder(directory)).map_err(|error| LogProblem::disk(directory, &error))?;
     let process_lock = take_process_lock(directory)?;
+    let reader: Reader = config.into();
+    let work = work(config, clock.now())?;
     let signer = Signer::open_or_create(node_key_dir, &config.origin)?;
     let signed = last_checkpoint(directory, &signer, node_key_dir)?;
     publish_key(directory, &signer)?;
 
-    let reader: Reader = config.into();
     let segments = reader.look_again()?;
     let mut end = find_end(&reader, &segments)?;
     let signed_size = signed.as_ref().map_or(0, |checkpoint| checkpoint.size);
@@ -60,12 +63,41 @@ pub(crate) fn open(
         segment_bytes_max: config.segment_bytes_max,
         clock: clock.clone(),
     };
-    let appender = Appender::new(shape, end.segment.clone(), end.bytes, end.next, OpenCount::new(spooled.clone()))?;
+    let age = end.began.map_or(Duration::ZERO, |began| clock.now().since(began));
+    let open = OpenCount::new(spooled.clone());
+    let appender = Appender::new(shape, end.segment.clone(), end.bytes, end.next, open, age)?;
     let core = Arc::new(Core::new(config, clock, appender, spooled, process_lock)?);
     let recovery = put_in_order(&core, &mut end, torn_bytes)?;
     core.look_at_disk();
+    let archiver = Archiver::new(Arc::clone(&core), reader, signer.verifier().clone(), work);
     let sealer = Sealer::new(Arc::clone(&core), signer, config.origin.clone(), disk, grown, signed_size);
-    Ok((core, sealer, recovery))
+    Ok((core, sealer, archiver, recovery))
+}
+
+/// What is to be done with closed segments. Makes the key ring at the first start.
+fn work(config: &config::Audit, at: Timestamp) -> Result<Work, LogProblem> {
+    let mut recovery = None;
+    if let Some(encryption) = &config.encryption {
+        let ring = &encryption.ring;
+        // A ring that is gone while segments need it is not replaced: that would hide the loss.
+        if !ring.exists() && keys::key_use(&config.directory)?.is_empty() {
+            KeyRing::make(ring, at)?;
+        }
+        KeyRing::read(ring)?;
+        let parse = |text: &String| {
+            RecoveryKey::parse(text).ok_or_else(|| LogProblem::Key {
+                place: "audit.encryption.recovery_key".to_owned(),
+                reason: "is not a recovery key".to_owned(),
+            })
+        };
+        recovery = encryption.recovery_key.as_ref().map(parse).transpose()?;
+    }
+    Ok(Work {
+        archive: config.archive,
+        is_encrypted: config.encryption.is_some(),
+        recovery,
+        delete_after: config.delete_after,
+    })
 }
 
 /// One process writes one log.
@@ -118,6 +150,8 @@ pub(crate) struct End {
     pub(crate) bytes: u64,
     /// The number of the next line.
     pub(crate) next: u64,
+    /// When the newest segment was begun, as its first line says.
+    began: Option<Timestamp>,
     /// Accesses that are open.
     open: HashSet<String>,
     /// The emergency spool that was merged last, and the last line of it.
@@ -141,7 +175,7 @@ impl End {
 fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
     let begins = deleted::end(reader.directory())?;
     let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(reader.directory(), begins));
-    let mut end = End { segment: newest, bytes: 0, next: begins, open: HashSet::new(), merged: None };
+    let mut end = End { segment: newest, bytes: 0, next: begins, began: None, open: HashSet::new(), merged: None };
     let since = segments.iter().rev().take(2).find_map(|segment| since(reader, segment)).unwrap_or(0);
     for segment in segments.iter().filter(|segment| segment.first >= since) {
         if end.bytes > 0 && segment.first != end.next {
@@ -154,7 +188,11 @@ fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
             if !raw.ended || line::whole_number(raw.text) != Some(end.next) {
                 break;
             }
-            end.note(&String::from_utf8_lossy(raw.text));
+            let text = String::from_utf8_lossy(raw.text);
+            if end.bytes == 0 {
+                end.began = search::moment(&text).and_then(|at| Timestamp::parse_rfc3339(&format!("{at}Z")));
+            }
+            end.note(&text);
             end.bytes += raw.bytes();
             end.next += 1;
         }

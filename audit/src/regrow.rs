@@ -5,9 +5,9 @@ use std::fs::File;
 use std::path::Path;
 
 use crate::checkpoint::Checkpoint;
+use crate::reader::SegmentLines;
 use crate::recover::End;
 use crate::sealer::Cursor;
-use crate::reader::SegmentLines;
 use crate::segment::{self, Segment};
 use crate::tree::{FullTile, Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
 use crate::{LogProblem, Reader, deleted, disk, tile};
@@ -22,8 +22,9 @@ pub(crate) fn regrow(
     signed: Option<&Checkpoint>,
 ) -> Result<(Tree, Cursor), LogProblem> {
     let directory = reader.directory();
+    let archived = segment::archived_end(segments);
     let newest = signed.map_or(0, |signed| signed.size.min(end.segment.first));
-    if let Some(tree) = from_tiles(directory, newest) {
+    if let Some(tree) = from_tiles(directory, newest, archived) {
         // Those of two segments at most.
         let mut lost = Vec::new();
         let grown = grow(reader, segments, end, signed, tree, &mut |full| {
@@ -39,7 +40,6 @@ pub(crate) fn regrow(
         let signed_size = signed.map_or(0, |signed| signed.size);
         LogProblem::damaged(directory, format!("the first {signed_size} lines are not those that were signed"))
     };
-    let archived = segment::archived_end(segments);
     let kept = deleted::read(directory)?.map(|deleted| deleted.tree).unwrap_or_default();
     grow(reader, segments, end, signed, kept.clone(), &mut |_| Ok(()))?.ok_or_else(unfit)?;
     let grown = grow(reader, segments, end, signed, kept, &mut |full| {
@@ -74,8 +74,8 @@ fn keep(directory: &Path, file_system: &File, made: bool) -> Result<(), LogProbl
 }
 
 /// The tree over the lines before `size`, up to a whole number of lowest tiles; `None` where a tile that it needs is
-/// missing. The hash of a tile that is gone stands in the one above it.
-pub(crate) fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
+/// missing. Of lines before `archived` the lowest tiles may be gone: the hash of such a tile stands in the one above it.
+pub(crate) fn from_tiles(directory: &Path, size: u64, archived: u64) -> Option<Tree> {
     let width = TILE_WIDTH as u64;
     let mut levels: Vec<Vec<Hash>> = vec![Vec::new()];
     let mut tiles = size / width;
@@ -88,7 +88,9 @@ pub(crate) fn from_tiles(directory: &Path, size: u64) -> Option<Tree> {
         let row: Option<Vec<Hash>> = (first..tiles)
             .map(|index| {
                 let own = tile::read(directory, level, index, TILE_WIDTH).map(|hashes| perfect_root(&hashes));
+                let may_be_gone = level == 0 && (index + 1) * width <= archived;
                 own.or_else(|| {
+                    may_be_gone.then_some(())?;
                     let wide = usize::try_from(tiles % width).unwrap_or(0);
                     let row: &Option<Vec<Hash>> =
                         above.get_or_insert_with(|| tile::read_wide(directory, level + 1, tiles / width, wide));
@@ -156,10 +158,10 @@ mod tests {
         for tile in &full {
             crate::tile::write_full(folder.path(), tile.level, tile.index, &tile.hashes).unwrap();
         }
-        let again = from_tiles(folder.path(), 70_000).unwrap();
+        let again = from_tiles(folder.path(), 70_000, 0).unwrap();
         assert_eq!(again.size(), 69_888);
         assert_eq!(again.root(), at_edge[0]);
         std::fs::remove_file(folder.path().join("tile/0/272")).unwrap();
-        assert!(from_tiles(folder.path(), 70_000).is_none());
+        assert!(from_tiles(folder.path(), 70_000, 0).is_none());
     }
 }

@@ -180,7 +180,8 @@ impl RingKey {
 
     /// The name of a key is the beginning of its hash, so that a damaged one is known.
     fn from_file(file: FileKey) -> Option<Self> {
-        let secret = secret_of(&zeroize::Zeroizing::new(BASE64.decode(zeroize::Zeroizing::new(file.secret).as_bytes()).ok()?))?;
+        let secret =
+            secret_of(&zeroize::Zeroizing::new(BASE64.decode(zeroize::Zeroizing::new(file.secret).as_bytes()).ok()?))?;
         (id_of(&secret) == file.id).then_some(Self { id: file.id, made: file.made, secret })
     }
 
@@ -204,12 +205,10 @@ fn bound(segment: u64, key: &str) -> Aad<Vec<u8>> {
 }
 
 fn missing(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => {
-            "is missing; restore it from the backup, or recover it with the recovery key".to_owned()
-        }
-        _ => error.to_string(),
+    if error.kind() == io::ErrorKind::NotFound {
+        return "is missing; restore it from the backup, or recover it with the recovery key".to_owned();
     }
+    error.to_string()
 }
 
 fn problem(path: &Path, reason: &str) -> LogProblem {

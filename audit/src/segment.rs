@@ -63,11 +63,7 @@ impl Segment {
     pub(crate) fn lines(&self, from_byte: u64) -> Result<PlainLines, LogProblem> {
         let mut file = File::open(&self.path).map_err(|error| LogProblem::disk(&self.path, &error))?;
         file.seek(SeekFrom::Start(from_byte)).map_err(|error| LogProblem::disk(&self.path, &error))?;
-        Ok(PlainLines {
-            path: self.path.clone(),
-            reader: BufReader::with_capacity(256 * 1024, file),
-            line: Vec::new(),
-        })
+        Ok(PlainLines { path: self.path.clone(), reader: BufReader::with_capacity(256 * 1024, file), line: Vec::new() })
     }
 }
 

@@ -53,6 +53,12 @@ pub(crate) struct Faults {
     pub(crate) write_stops_after: Option<usize>,
     /// The next syncs fail.
     pub(crate) sync_fails: bool,
+    /// How full the disk is, in percent.
+    pub(crate) percent: u8,
+    /// Whether the log's clock moves, so that it is compared with the passing of time.
+    pub(crate) clock_moves: bool,
+    /// Whether nothing keeps the clock at true time.
+    pub(crate) clock_is_free: bool,
     /// The next syncs of tiles fail, and what is in this folder is lost.
     pub(crate) tile_sync_loses: Option<PathBuf>,
 }
@@ -63,6 +69,14 @@ impl Faults {
         let Some(bytes) = self.write_stops_after else { return Ok(()) };
         file.write_all(&text[..bytes.min(text.len())])?;
         Err(std::io::ErrorKind::StorageFull.into())
+    }
+
+    /// How full the disk is, and how the kernel's clock is.
+    pub(crate) fn sight(&self) -> (u8, crate::ClockReading, Option<std::time::Instant>) {
+        let state =
+            if self.clock_is_free { crate::ClockState::Unsynchronised } else { crate::ClockState::Synchronised };
+        let reading = crate::ClockReading { state, offset_micros: 0, error_micros_max: 0 };
+        (self.percent, reading, self.clock_moves.then(std::time::Instant::now))
     }
 
     pub(crate) fn before_sync(&self) -> std::io::Result<()> {
@@ -124,6 +138,24 @@ impl Ward {
         self.try_open().unwrap().0
     }
 
+    /// Opens the log with another clock.
+    pub(crate) fn open_at(&self, clock: Clock) -> Log {
+        self.open_with(clock, |_| {})
+    }
+
+    /// Opens the log with another clock, and prepares it before its threads look around.
+    pub(crate) fn open_with(&self, clock: Clock, prepare: impl FnOnce(&Log)) -> Log {
+        let facility = config::Facility { name: "関守病院".into(), code: None };
+        let log = Log::open(&self.config, &facility, self.folder.path(), clock).unwrap().0;
+        prepare(&log);
+        log
+    }
+
+    /// A reader of the log with its keys.
+    pub(crate) fn reader(&self) -> crate::Reader {
+        (&self.config).into()
+    }
+
     pub(crate) fn directory(&self) -> &Path {
         &self.config.directory
     }
@@ -131,7 +163,7 @@ impl Ward {
     /// The lines of the log, read.
     pub(crate) fn lines(&self) -> Vec<serde_json::Value> {
         let mut out = Vec::new();
-        crate::export_jsonl(self.directory(), &mut out).unwrap();
+        crate::export_jsonl(&self.config, &mut out).unwrap();
         out.split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty())
             .map(|line| serde_json::from_slice(line).unwrap())

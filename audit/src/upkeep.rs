@@ -81,9 +81,13 @@ mod tests {
         let line = whole(|out| deleted(out, at, &segment));
         assert_eq!(read_deleted(line.as_bytes()), Some((20, "AAAA".into())));
         assert_eq!(read_deleted(line.replace("segment-deleted", "log-read").as_bytes()), None);
-        let reading = ClockReading { state: ClockState::Synchronised, offset_micros: -1_234, error_micros_max: 500_000 };
+        let reading =
+            ClockReading { state: ClockState::Synchronised, offset_micros: -1_234, error_micros_max: 500_000 };
         let line = whole(|out| clock(out, at, Event::ClockSynchronised, &reading));
-        assert!(line.ends_with(r#""ev":"clock-synchronised","clk":"synchronised","off":-1.234,"err":500.000}"#), "{line}");
+        assert!(
+            line.ends_with(r#""ev":"clock-synchronised","clk":"synchronised","off":-1.234,"err":500.000}"#),
+            "{line}"
+        );
         let line = whole(|out| stepped(out, at, -3_600_000_000));
         assert!(line.ends_with(r#""ev":"clock-stepped","off":-3600000.000}"#), "{line}");
         assert!(whole(|out| capacity(out, at, 85)).ends_with(r#""ev":"log-capacity","n":85}"#));

@@ -131,7 +131,14 @@ impl Walker<'_> {
             Err(problem) => {
                 let what = match problem {
                     LogProblem::Damaged { reason, .. } | LogProblem::Key { reason, .. } => reason,
-                    other => other.to_string(),
+                    other @ (LogProblem::InUse { .. }
+                    | LogProblem::Disk { .. }
+                    | LogProblem::Full { .. }
+                    | LogProblem::TooLarge { .. }
+                    | LogProblem::TooManyOpen { .. }
+                    | LogProblem::LineTooLong { .. }
+                    | LogProblem::Stopped
+                    | LogProblem::Origin { .. }) => other.to_string(),
                 };
                 push(&mut self.walk.broken, Finding::in_file(&segment.path, what));
                 self.bridge(next.unwrap_or(segment.first));
@@ -179,7 +186,7 @@ impl Walker<'_> {
         let width = TILE_WIDTH as u64;
         let from = end.div_ceil(width) * width;
         if self.tree.size() < end && from <= self.signed_size {
-            self.tree = from_tiles(self.directory, from).unwrap_or_default();
+            self.tree = from_tiles(self.directory, from, self.archived_end).unwrap_or_default();
             self.note_roots();
         }
     }
@@ -204,7 +211,8 @@ impl Walker<'_> {
         let at = usize::try_from(index % width).unwrap_or(0);
         let above = tile::read_wide(self.directory, 1, index / width, at + 1);
         if above.is_some_and(|above| above.last() != Some(&perfect_root(hashes))) {
-            let what = format!("among lines {} to {} of the log, which were changed", index * width, (index + 1) * width - 1);
+            let what =
+                format!("among lines {} to {} of the log, which were changed", index * width, (index + 1) * width - 1);
             push(&mut self.walk.changed_lines, Finding { what, ..place.clone() });
         }
     }
@@ -303,9 +311,21 @@ impl Walker<'_> {
     /// What was deleted must have been recorded before, with the root that is kept.
     fn check_deletion(&mut self) {
         let Ok(Some(kept)) = deleted::read(self.directory) else { return };
+        let path = deleted::path(self.directory);
         if self.recorded.get(&kept.tree.size()) != Some(&BASE64.encode(kept.tree.root())) {
             let what = format!("no line of the log says that lines before {} were to be deleted", kept.tree.size());
-            push(&mut self.walk.broken, Finding::in_file(&deleted::path(self.directory), what));
+            push(&mut self.walk.broken, Finding::in_file(&path, what));
+        }
+        let mut next = 0;
+        for segment in &kept.segments {
+            // Lines that told of older deletions may be deleted themselves.
+            let differs = self.recorded.get(&segment.end).is_some_and(|root| *root != segment.root);
+            if differs || segment.first != next {
+                let what =
+                    format!("what it says of lines {} to {} is not what was deleted", segment.first, segment.end);
+                push(&mut self.walk.broken, Finding::in_file(&path, what));
+            }
+            next = segment.end;
         }
     }
 }

@@ -84,6 +84,11 @@ fn read_index(segment: &Segment, file: &File) -> Result<Index, LogProblem> {
     let mut trailer = [0; TRAILER_BYTES];
     file.read_exact_at(&mut trailer, trailer_at).map_err(disk)?;
     let (index_at, length, expected) = parse_trailer(&trailer).ok_or_else(damaged)?;
+    let mut begins = [0; MAGIC.len()];
+    file.read_exact_at(&mut begins, 0).map_err(disk)?;
+    if begins != *MAGIC {
+        return Err(damaged());
+    }
     if length > INDEX_BYTES_MAX || index_at.checked_add(length) != Some(trailer_at) {
         return Err(damaged());
     }

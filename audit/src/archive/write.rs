@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::Path;
 
+use zstd::zstd_safe::CParameter;
+
 use crate::archive::{BLOCK_BYTES, BlockEntry, Index, MAGIC, ZSTD_LEVEL, binding, hash};
 use crate::data_key::DataKey;
 use crate::segment::Segment;
@@ -54,11 +56,20 @@ impl<'a> Writer<'a> {
     fn new(file: File, first: u64, key: Option<&'a DataKey>) -> std::io::Result<Self> {
         let mut file = BufWriter::new(file);
         file.write_all(MAGIC)?;
-        let index =
-            Index { v: 1, first, end: first, bytes: 0, sealed: key.is_some(), began: String::new(), blocks: Vec::new() };
+        let mut compressor = zstd::bulk::Compressor::new(ZSTD_LEVEL)?;
+        compressor.set_parameter(CParameter::ChecksumFlag(true))?;
+        let index = Index {
+            v: 1,
+            first,
+            end: first,
+            bytes: 0,
+            sealed: key.is_some(),
+            began: String::new(),
+            blocks: Vec::new(),
+        };
         Ok(Self {
             file,
-            compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL)?,
+            compressor,
             key,
             at: MAGIC.len() as u64,
             next: first,
@@ -83,8 +94,7 @@ impl<'a> Writer<'a> {
             return Ok(());
         }
         let mut packed = self.compressor.compress(&self.block)?;
-        let mut entry =
-            BlockEntry { at: self.at, length: 0, first: self.block_first, bytes: self.block.len() as u64 };
+        let mut entry = BlockEntry { at: self.at, length: 0, first: self.block_first, bytes: self.block.len() as u64 };
         if let Some(key) = self.key {
             let number = self.index.blocks.len();
             let bound = binding(self.index.first, number, &entry);

@@ -2,15 +2,19 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use crate::LogProblem;
 use crate::archive::Archive;
 use crate::line::{LINE_BYTES_MAX, whole_number};
 use crate::reader::{Reader, plain, segment_with};
 use crate::segment::{Form, Segment};
-use crate::LogProblem;
 
 /// How much of a plain segment is read at once.
 const READ_BYTES: u64 = 1024 * 1024;
+
+/// How often the folder is listed by who waits at the end of the log.
+const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// One line of the log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,6 +37,8 @@ pub struct Lines {
     at: usize,
     /// The number that the next physical line of a plain segment should have, where that is known.
     physical: Option<u64>,
+    /// When the folder was last listed at the end of the log.
+    looked: Option<Instant>,
 }
 
 #[derive(Debug)]
@@ -51,7 +57,7 @@ enum Then {
 
 impl Lines {
     pub(super) fn new(reader: Reader, next: u64) -> Self {
-        Self { reader, next, source: None, text: Vec::new(), at: 0, physical: None }
+        Self { reader, next, source: None, text: Vec::new(), at: 0, physical: None, looked: None }
     }
 
     /// The number of the next line: where to go on another time.
@@ -162,7 +168,14 @@ impl Lines {
                 if read_whole_lines(segment, file, byte, &mut self.text)? {
                     return Ok(Then::GoOn);
                 }
+                // The next segment is named by the next line; only where lines are missing it is called otherwise.
+                let looked_lately = self.looked.is_some_and(|at| at.elapsed() < LOOK_INTERVAL);
+                let is_there = |form| Segment::of(self.reader.directory(), self.next, form).path.exists();
+                if looked_lately && ![Form::Plain, Form::Archived].into_iter().any(is_there) {
+                    return Ok(Then::End);
+                }
                 let segments = self.reader.look_again()?;
+                self.looked = Some(Instant::now());
                 let Some(later) = segments.iter().find(|later| later.first > segment.first) else {
                     return Ok(Then::End);
                 };
@@ -251,12 +264,7 @@ impl Lines {
 }
 
 /// Reads the next whole lines of a plain segment, and says whether there were any.
-fn read_whole_lines(
-    segment: &Segment,
-    file: &File,
-    byte: &mut u64,
-    text: &mut Vec<u8>,
-) -> Result<bool, LogProblem> {
+fn read_whole_lines(segment: &Segment, file: &File, byte: &mut u64, text: &mut Vec<u8>) -> Result<bool, LogProblem> {
     let disk = |error: std::io::Error| LogProblem::disk(&segment.path, &error);
     *text = plain::read_at(file, *byte, READ_BYTES).map_err(disk)?;
     let whole = memchr::memrchr(b'\n', text).map_or(0, |at| at + 1);

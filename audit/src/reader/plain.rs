@@ -3,10 +3,10 @@
 use std::fs::File;
 use std::os::unix::fs::FileExt as _;
 
+use crate::LogProblem;
 use crate::line::{LINE_BYTES_MAX, whole_number};
 use crate::reader::Block;
 use crate::segment::Segment;
-use crate::LogProblem;
 
 /// How much is read for one line, so that its neighbours are known too.
 const BLOCK_BYTES: u64 = 256 * 1024;

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::LogProblem;
 use crate::archive::Archive;
 use crate::reader::Reader;
 use crate::segment::{Form, PlainLines, RawLine, Segment};
-use crate::LogProblem;
 
 /// The lines of one segment.
 #[derive(Debug)]

@@ -10,15 +10,25 @@ use crate::testing::{Folder, Ward, served};
 use crate::{LogProblem, Recovery, verify};
 
 const CHILD_FOLDER: &str = "SEKIMORI_AUDIT_CHILD_FOLDER";
+const CHILD_SEALS: &str = "SEKIMORI_AUDIT_CHILD_SEALS";
+
+/// A log of small segments that are archived while it grows, from some round on encrypted.
+fn archiving(folder: Folder, seals: bool) -> Ward {
+    let ring = folder.path().join("keys/ring");
+    let mut ward = Ward::in_folder(folder);
+    ward.config.segment_bytes_max = 20_000;
+    ward.config.open_accesses_max = 100_000;
+    ward.config.archive = true;
+    ward.config.encryption = seals.then_some(config::AuditEncryption { ring, recovery_key: None });
+    ward
+}
 
 /// Not a test: the child of the one below. It admits, says so, and closes every other access, until it is killed.
 #[test]
 #[ignore = "run by `killed_at_any_moment_no_admitted_access_is_lost` as its child"]
 fn child_records_until_it_is_killed() {
     let Ok(folder) = std::env::var(CHILD_FOLDER) else { return };
-    let mut ward = Ward::in_folder(Folder::existing(folder.into()));
-    ward.config.segment_bytes_max = 20_000;
-    ward.config.open_accesses_max = 100_000;
+    let mut ward = archiving(Folder::existing(folder.into()), std::env::var(CHILD_SEALS).is_ok_and(|yes| yes == "yes"));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let log = ward.open();
     let recorder = log.recorder();
@@ -40,17 +50,19 @@ fn child_records_until_it_is_killed() {
 #[test]
 fn killed_at_any_moment_no_admitted_access_is_lost() {
     let folder = Folder::new();
-    let mut admitted_in_all = 0;
+    let (mut admitted_in_all, mut archived) = (0, 0);
     for round in 0..4 {
+        let seals = round >= 2;
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "trials::crash::child_records_until_it_is_killed", "--ignored", "--nocapture"])
             .env(CHILD_FOLDER, folder.path())
+            .env(CHILD_SEALS, if seals { "yes" } else { "no" })
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut admitted = Vec::new();
-        let wanted = 150 + round * 77;
+        let wanted = 450 + round * 277;
         while admitted.len() < wanted {
             let line = lines.next().unwrap().unwrap();
             admitted.extend(line.strip_prefix("admitted ").map(str::to_owned));
@@ -60,7 +72,7 @@ fn killed_at_any_moment_no_admitted_access_is_lost() {
         admitted.extend(lines.map_while(Result::ok).filter_map(|l| l.strip_prefix("admitted ").map(str::to_owned)));
         admitted_in_all += admitted.len();
 
-        let ward = Ward::in_folder(Folder::existing(folder.path().to_owned()));
+        let ward = archiving(Folder::existing(folder.path().to_owned()), seals);
         let (log, recovery) = ward.try_open().unwrap();
         log.stop();
         assert!(recovery.unknown as usize >= wanted / 2, "{recovery:?}");
@@ -69,10 +81,12 @@ fn killed_at_any_moment_no_admitted_access_is_lost() {
         for id in &admitted {
             assert!(opened.iter().any(|line| line["id"] == id.as_str()), "{id} was admitted and is not in the log");
         }
-        let verified = verify(ward.directory(), None).unwrap();
+        let verified = verify(ward.reader(), None).unwrap();
         assert_eq!(verified.lines, verified.lines_signed);
         assert!(opened.len() >= admitted_in_all);
+        archived = verified.segments_archived;
     }
+    assert!(archived > 0, "it was killed while segments were archived");
 }
 
 async fn three_accesses(ward: &mut Ward) {

@@ -85,12 +85,12 @@ fn encryption(
     if archive == Some(false) {
         return value.wrong("encrypts archived segments, and none are archived", "remove `archive = false`");
     }
-    let ring = table.needed("ring", "`ring = \"/etc/sekimori/audit-ring\"`", |value| {
+    let ring = table.needed("ring", "`ring = \"/var/lib/sekimori/secrets/audit-ring\"`", |value| {
         let ring = around.files.path(&value)?;
         if directory.is_some_and(|directory| ring.starts_with(directory)) {
             return value.wrong(
                 "lies in the log's own folder, so whoever takes the log has its keys too",
-                "name a path elsewhere, such as `/etc/sekimori/audit-ring`",
+                "name a path elsewhere, such as `/var/lib/sekimori/secrets/audit-ring`",
             );
         }
         Some(ring)

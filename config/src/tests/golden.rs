@@ -319,6 +319,27 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "[audit]\ndirectory = \"log\"\nemergency_spool = \"log/spool\"",
         "audit.emergency_spool: lies in the log's own folder, so it would fail together with it; name a path on another disk",
     ),
+    ("[audit]\nkeep = \"1y\"", "audit.keep: `1y` is out of bounds; write a span from 5y to 100y"),
+    (
+        "[audit]\nkeep = \"7y\"\ndelete_after = \"6y\"",
+        "audit.delete_after: is less than `keep`; write as much as `keep` says, or more",
+    ),
+    (
+        "[audit]\narchive = false\ndelete_after = \"6y\"",
+        "audit.delete_after: deletes archived segments, and none are archived; remove `archive = false`",
+    ),
+    (
+        "[audit]\narchive = false\n[audit.encryption]\nring = \"ring\"",
+        "audit.encryption: encrypts archived segments, and none are archived; remove `archive = false`",
+    ),
+    (
+        "[audit]\ndirectory = \"log\"\n[audit.encryption]\nring = \"log/ring\"",
+        "audit.encryption.ring: lies in the log's own folder, so whoever takes the log has its keys too; name a path elsewhere, such as `/var/lib/sekimori/secrets/audit-ring`",
+    ),
+    (
+        "[audit.encryption]\nring = \"ring\"\nrecovery_key = \"AAAA\"",
+        "audit.encryption.recovery_key: is not a recovery key; write the line that `sekimori audit key escrow` printed: `x25519:` and 44 letters",
+    ),
     (
         "methods = [\"password\"]",
         "rule[nurses-use-emr].methods: `password` is not one of `provider`, `provider-mfa`, `passkey`, `temporary`; write one of these",

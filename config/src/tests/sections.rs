@@ -231,3 +231,18 @@ fn unused_accounts_may_stay_for_ever() {
     assert_eq!(directory("").disable_unused_after, Some(Duration::from_secs(90 * 86_400)));
     assert_eq!(directory("[directory]\ndisable_unused_after_days = 0").disable_unused_after, None);
 }
+
+#[test]
+fn how_the_log_is_kept_is_what_is_written_and_nothing_goes_unless_it_is() {
+    let plain = config(SHORT).audit;
+    assert!(plain.archive && plain.delete_after.is_none() && plain.encryption.is_none());
+    let year = 366 * 86_400;
+    assert_eq!((plain.keep.as_secs(), plain.segment_age_max.as_secs()), (5 * year, 86_400));
+    let told = config(&short_and(
+        "[audit]\nkeep = \"6y\"\ndelete_after = \"6y\"\nsize_max = \"1TiB\"\nsegment_age = \"1h\"\n\
+         [audit.encryption]\nring = \"/var/lib/sekimori/secrets/audit-ring\"",
+    ));
+    assert_eq!(told.audit.delete_after, Some(Duration::from_secs(6 * year)));
+    assert_eq!(told.audit.size_bytes_max, Some(1 << 40));
+    assert_eq!(told.audit.encryption.unwrap().ring.to_str(), Some("/var/lib/sekimori/secrets/audit-ring"));
+}

@@ -98,7 +98,8 @@ fn what_the_hospital_template_shows_as_defaults_are_the_defaults() {
     assert_eq!(format!("{:?}", on.operations), format!("{:?}", off.operations));
     assert_eq!(format!("{:?}", on.sessions), format!("{:?}", off.sessions));
     let mut audit = on.audit.clone();
-    audit.emergency_spool = None;
+    (audit.emergency_spool, audit.encryption) = (None, None);
+    (audit.size_bytes_max, audit.delete_after) = (None, None);
     assert_eq!(format!("{audit:?}"), format!("{:?}", off.audit));
     assert_eq!(on.devices.certificate_lifetime, off.devices.certificate_lifetime);
     assert_eq!(on.devices.crl_max_age, off.devices.crl_max_age);

@@ -1,0 +1,220 @@
+//! Deletion by age: recorded before it is done, only of whole segments, and `verify` passes over what is gone.
+
+use std::time::{Duration, Instant};
+
+use config::OnLogFailure::Refuse;
+use policy::{Clock, Timestamp};
+
+use crate::testing::{Ward, clock, served};
+use crate::{Log, LogProblem, deleted, segment, verify};
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// Waits for the log's threads, at most twenty seconds.
+async fn until(what: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !what() {
+        assert!(start.elapsed() < Duration::from_secs(20), "waited in vain");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+async fn accesses(ward: &mut Ward, log: &Log, count: usize) {
+    let recorder = log.recorder();
+    for _ in 0..count {
+        recorder.admit(ward.read(), Refuse).await.unwrap().open().1.close(served());
+    }
+}
+
+fn days_later(days: u32) -> Clock {
+    let micros = i64::try_from((DAY * days).as_micros()).unwrap();
+    let at = Timestamp::from_unix_micros(clock().now().unix_micros() + micros);
+    Clock::new(move || at)
+}
+
+/// A log of several archived segments.
+async fn archived() -> Ward {
+    let mut ward = Ward::new();
+    ward.config.segment_bytes_max = 60_000;
+    ward.config.segment_age_max = DAY * 100_000;
+    ward.config.archive = true;
+    let log = ward.open();
+    accesses(&mut ward, &log, 400).await;
+    let plain = || segment::list(ward.directory()).unwrap().iter().filter(|s| s.form == segment::Form::Plain).count();
+    until(|| plain() == 1).await;
+    log.stop();
+    ward
+}
+
+#[tokio::test]
+async fn whole_segments_go_when_all_their_lines_are_old_and_the_log_says_so_first() {
+    let mut ward = archived().await;
+    let closed = segment::list(ward.directory()).unwrap().len() as u64 - 1;
+    ward.config.delete_after = Some(10 * DAY);
+    let log = ward.open_at(days_later(10));
+    accesses(&mut ward, &log, 5).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    assert_eq!(deleted::end(ward.directory()).unwrap(), 0, "not a day too early");
+    log.stop();
+
+    let log = ward.open_at(days_later(11));
+    until(|| ward.events("segment-deleted").len() as u64 == closed).await;
+    until(|| segment::list_all(ward.directory()).unwrap().len() == 1).await;
+    accesses(&mut ward, &log, 5).await;
+    log.stop();
+    let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+    assert_eq!(verified.lines, verified.lines_signed);
+    assert_eq!(verified.lines_deleted, ward.reader().first().unwrap());
+    assert_eq!(ward.reader().line(3).unwrap(), None);
+    assert_eq!(ward.lines()[0]["seq"], verified.lines_deleted);
+
+    // The log goes on from what is kept, also where its tiles are lost.
+    for lost in ["tile/0", "tile"] {
+        std::fs::remove_dir_all(ward.directory().join(lost)).unwrap();
+        let log = ward.open_at(days_later(11));
+        accesses(&mut ward, &log, 300).await;
+        log.stop();
+        let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+        assert_eq!(verified.lines, verified.lines_signed, "{lost}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_by_a_clock_that_nothing_keeps() {
+    let mut ward = archived().await;
+    ward.config.delete_after = Some(DAY);
+    let before = segment::list(ward.directory()).unwrap();
+    let log = ward.open_with(days_later(9_000), |log| log.core().appender().faults.clock_is_free = true);
+    until(|| !ward.events("clock-unsynchronised").is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    log.stop();
+    assert_eq!(segment::list(ward.directory()).unwrap()[..before.len()], before[..]);
+    assert_eq!(deleted::end(ward.directory()).unwrap(), 0);
+}
+
+#[tokio::test]
+async fn segments_that_go_without_a_record_are_missed() {
+    let mut ward = archived().await;
+    let key = ward.open();
+    key.stop();
+    // Somebody removes the oldest segment, and puts there what the gateway would have kept of it.
+    let segments = segment::list(ward.directory()).unwrap();
+    let mut tree = crate::tree::Tree::default();
+    let mut lines = ward.reader().from(0);
+    while let Some(line) = lines.next().unwrap().filter(|line| line.seq < segments[1].first) {
+        tree.push(crate::tree::leaf_hash(line.text), &mut Vec::new());
+    }
+    std::fs::remove_file(&segments[0].path).unwrap();
+    assert!(verify(ward.directory(), Some(key.public_key())).is_err());
+    use base64::Engine as _;
+    let root = base64::engine::general_purpose::STANDARD.encode(tree.root());
+    let gone = deleted::DeletedSegment { first: 0, end: segments[1].first, root };
+    deleted::write(ward.directory(), &deleted::Deleted { tree, segments: vec![gone] }).unwrap();
+    let findings = verify(ward.directory(), Some(key.public_key())).unwrap_err();
+    assert!(findings[0].what.contains("no line of the log says"), "{findings:?}");
+    accesses_after(&mut ward).await;
+}
+
+/// The log itself can still be opened: it is the auditor's to judge.
+async fn accesses_after(ward: &mut Ward) {
+    let log = ward.open();
+    accesses(ward, &log, 3).await;
+    log.stop();
+}
+
+#[tokio::test]
+async fn a_kept_edge_that_was_changed_is_found() {
+    let mut ward = archived().await;
+    ward.config.delete_after = Some(DAY);
+    let log = ward.open_at(days_later(3));
+    until(|| !ward.events("segment-deleted").is_empty()).await;
+    until(|| segment::list_all(ward.directory()).unwrap().len() == 1).await;
+    log.stop();
+    verify(ward.directory(), Some(log.public_key())).unwrap();
+    let path = deleted::path(ward.directory());
+    let original = std::fs::read(&path).unwrap();
+    for at in (0..original.len()).step_by(97) {
+        let mut changed = original.clone();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        std::fs::write(&path, &changed).unwrap();
+        if deleted::read(ward.directory()).is_ok_and(|read| read == deleted_of(&original, ward.directory(), &changed)) {
+            continue;
+        }
+        assert!(verify(ward.directory(), Some(log.public_key())).is_err(), "byte {at}");
+    }
+    std::fs::remove_file(&path).unwrap();
+    assert!(verify(ward.directory(), Some(log.public_key())).is_err(), "what is kept is gone");
+}
+
+/// What the file says unchanged: a change that means nothing, such as of what older segments' roots were, is no finding.
+fn deleted_of(original: &[u8], directory: &std::path::Path, changed: &[u8]) -> Option<deleted::Deleted> {
+    let path = deleted::path(directory);
+    std::fs::write(&path, original).unwrap();
+    let read = deleted::read(directory).unwrap();
+    std::fs::write(&path, changed).unwrap();
+    read
+}
+
+#[tokio::test]
+async fn a_log_as_large_as_it_may_be_counts_as_full() {
+    let mut ward = Ward::new();
+    ward.config.size_bytes_max = Some(10_000);
+    let log = ward.open();
+    accesses(&mut ward, &log, 20).await;
+    log.stop();
+    let log = ward.open();
+    until(|| log.health().size_bytes >= 10_000).await;
+    let refused = log.recorder().admit(ward.read(), Refuse).await.unwrap_err();
+    assert!(matches!(refused.problem, LogProblem::TooLarge { .. }), "{}", refused.problem);
+    assert!(!log.health().writable && log.health().full_percent == 100);
+    log.stop();
+    verify(ward.directory(), None).unwrap();
+}
+
+#[tokio::test]
+async fn how_full_the_disk_is_stands_in_the_log() {
+    let ward = Ward::new();
+    let log = ward.open();
+    for (percent, told) in [(72, 70), (99, 95), (10, 0)] {
+        log.core().appender().faults.percent = percent;
+        until(|| ward.events("log-capacity").last().is_some_and(|line| line["n"] == told)).await;
+    }
+    assert_eq!(ward.events("log-capacity").len(), 3);
+    log.stop();
+    verify(ward.directory(), None).unwrap();
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_back_an_hour_stops_nothing_and_stands_in_the_log() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    let mut ward = Ward::new();
+    ward.config.segment_bytes_max = 30_000;
+    ward.config.archive = true;
+    let start = clock().now().unix_micros();
+    let (shift, began) = (Arc::new(AtomicI64::new(0)), Instant::now());
+    let shifted = Arc::clone(&shift);
+    let moving = Clock::new(move || {
+        let passed = i64::try_from(began.elapsed().as_micros()).unwrap();
+        Timestamp::from_unix_micros(start + passed + shifted.load(Ordering::Acquire))
+    });
+    let log = ward.open_with(moving, |log| log.core().appender().faults.clock_moves = true);
+    accesses(&mut ward, &log, 100).await;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    shift.store(-3_600_000_000, Ordering::Release);
+    until(|| !ward.events("clock-stepped").is_empty()).await;
+    accesses(&mut ward, &log, 100).await;
+    let stepped = ward.events("clock-stepped");
+    assert!(stepped[0]["off"].as_f64().is_some_and(|by| (by + 3_600_000.0).abs() < 50.0), "{stepped:?}");
+    let plain = || segment::list(ward.directory()).unwrap().iter().filter(|s| s.form == segment::Form::Plain).count();
+    until(|| plain() == 1).await;
+    log.stop();
+    let lines = ward.lines();
+    assert!(lines.iter().zip(0_u64..).all(|(line, seq)| line["seq"] == seq), "numbers do not know of clocks");
+    let last = lines[lines.len() - 1]["ts"].as_str().unwrap().to_owned();
+    assert!(last.as_str() < lines[0]["ts"].as_str().unwrap(), "moments are what the clock said");
+    let verified = verify(ward.directory(), None).unwrap();
+    assert_eq!(verified.lines, verified.lines_signed);
+    let (_, recovery) = ward.try_open().unwrap();
+    assert_eq!(recovery, crate::Recovery::default());
+}
