@@ -22,6 +22,8 @@ use crate::{Seqs, Source};
 
 /// The longest line of a file that is read, in bytes: a header that names very many lines.
 const LINE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// How the line of the seal begins.
+const SEAL_BEGINS: &[u8] = b"{\"seal\"";
 /// The most findings that are listed.
 const FINDINGS_MAX: usize = 100;
 /// The most lines that may be out of their places before they count as missing.
@@ -214,7 +216,7 @@ pub fn check(file: impl BufRead, key: &LogKey, kept: Option<&str>) -> Result<Che
     let only = |line, fault| vec![Finding { line, fault }];
     let unreadable = |error: io::Error| only(None, Fault::Unreadable(error.to_string()));
     let header: Option<Header> = match file.next().map_err(unreadable)? {
-        Some(line) => serde_json::from_slice(line).ok(),
+        Some(first) => serde_json::from_slice(first.line).ok(),
         None => None,
     };
     let Some(header) = header.filter(|header| header.sekimori_export == 1) else {
@@ -249,7 +251,7 @@ pub fn check(file: impl BufRead, key: &LogKey, kept: Option<&str>) -> Result<Che
         sealed: false,
         findings: Vec::new(),
     };
-    while let Some((digest, number, line)) = file.next_with_digest().map_err(unreadable)? {
+    while let Some(FileLine { number, line, digest }) = file.next().map_err(unreadable)? {
         checking.line(number, line, &digest);
         if checking.findings.len() >= FINDINGS_MAX {
             break;
@@ -266,6 +268,14 @@ pub fn check(file: impl BufRead, key: &LogKey, kept: Option<&str>) -> Result<Che
     Ok(Checked { size: signed.size, last_line_at, held_against_kept: kept.is_some(), header })
 }
 
+/// A line of the file, without its end.
+struct FileLine<'a> {
+    number: u64,
+    line: &'a [u8],
+    /// The digest of all lines before it, where it may be the seal.
+    digest: [u8; 32],
+}
+
 /// Lines with their numbers, and the digest of those before.
 struct Numbered<R> {
     file: R,
@@ -275,13 +285,7 @@ struct Numbered<R> {
 }
 
 impl<R: BufRead> Numbered<R> {
-    fn next(&mut self) -> io::Result<Option<&[u8]>> {
-        Ok(self.next_with_digest()?.map(|(_, _, line)| line))
-    }
-
-    /// The digest of all lines before, the number of the line, and the line without its end.
-    fn next_with_digest(&mut self) -> io::Result<Option<([u8; 32], u64, &[u8])>> {
-        let is_seal_near = self.line.len() < 4 * 1024;
+    fn next(&mut self) -> io::Result<Option<FileLine<'_>>> {
         self.digest.add(&self.line);
         self.line.clear();
         let read = (&mut self.file).take(LINE_BYTES_MAX).read_until(b'\n', &mut self.line)?;
@@ -289,8 +293,9 @@ impl<R: BufRead> Numbered<R> {
             return Ok(None);
         }
         self.number += 1;
-        let digest = if is_seal_near || self.line.starts_with(b"{\"seal\"") { self.digest.so_far() } else { [0; 32] };
-        Ok(Some((digest, self.number, self.line.strip_suffix(b"\n").unwrap_or(&self.line))))
+        let digest = if self.line.starts_with(SEAL_BEGINS) { self.digest.so_far() } else { [0; 32] };
+        let line = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+        Ok(Some(FileLine { number: self.number, line, digest }))
     }
 }
 

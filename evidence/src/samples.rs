@@ -110,8 +110,9 @@ mod xml {
         /// What a message says, each on its own.
         pub(super) fn says(&self) -> BTreeSet<String> {
             let mut says = BTreeSet::new();
-            let mut say =
-                |who: &str, what: &str, value: &str| drop(says.insert(format!("{who} {what}={}", plain(value))));
+            let mut say = |who: &str, what: &str, value: &str| {
+                says.insert(format!("{who} {what}={}", plain(value)));
+            };
             for part in &self.children {
                 let who = match part.name.as_str() {
                     "ActiveParticipant" => format!("participant {}", part.attribute("UserID")),
@@ -216,8 +217,12 @@ fn says(event: &Value) -> BTreeSet<String> {
                 fields.iter().for_each(|(name, value)| leaves(&format!("{path}.{name}"), value, says));
             }
             Value::Array(items) => items.iter().for_each(|item| leaves(path, item, says)),
-            Value::String(text) => drop(says.insert(format!("{path}={}", plain(text)))),
-            Value::Null | Value::Bool(_) | Value::Number(_) => drop(says.insert(format!("{path}={value}"))),
+            Value::String(text) => {
+                says.insert(format!("{path}={}", plain(text)));
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) => {
+                says.insert(format!("{path}={value}"));
+            }
         }
     }
     let mut all = BTreeSet::new();
