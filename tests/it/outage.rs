@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Ask, eventually, eventually_in};
+use tests::{Ask, Person, eventually_in};
 use url::Url;
 
 use crate::house::{House, with_outages};
