@@ -4,6 +4,13 @@
 //! The generator is seeded: the same hospital each time. Names are drawn by rank (Zipf), patients come and go in stays,
 //! requests follow the hours of the day, a tenth of the accesses is refused, a fiftieth fails.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "a benchmark fails loudly, and prints what it measured"
+)]
+
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -1,13 +1,14 @@
 //! The page of stories that a question asks for.
 
-use std::collections::BinaryHeap;
-
 use tantivy::query::Weight;
 use tantivy::{DocId, SegmentReader};
 
 use crate::fields::{BEGIN, SPAN};
 use crate::sieve::{Sieve, Stopped, first_values};
 use crate::{Answer, Deadline, FoundAt, Order, Place, Question};
+
+/// So many more than the page holds are gathered before the best of them are chosen.
+const GATHERED_BEYOND: usize = 1_000;
 
 /// What was found so far: how many in all, and the first ones of the page.
 #[derive(Debug)]
@@ -17,8 +18,8 @@ pub(crate) struct Page {
     /// One more than the page holds, to know whether there is another.
     room: usize,
     total: u64,
-    /// The last of them in the order asked for is on top.
-    best: BinaryHeap<(u64, u64)>,
+    /// By how late they come in the order: with how many lines further they close.
+    best: Vec<(u64, u64)>,
 }
 
 impl Page {
@@ -26,7 +27,7 @@ impl Page {
         let room = question.limit.min(Question::LIMIT_MAX) + 1;
         let order = question.order;
         let after = question.after.map(|place| rank(order, place.0));
-        Self { order, after, room, total: 0, best: BinaryHeap::new() }
+        Self { order, after, room, total: 0, best: Vec::new() }
     }
 
     /// Looks at a segment.
@@ -39,46 +40,71 @@ impl Page {
     ) -> Result<(), Stopped> {
         let (begin, span) = (segment.fast_fields().u64(BEGIN)?, segment.fast_fields().u64(SPAN)?);
         let mut begins = Vec::new();
+        let mut best =
+            Best { room: self.room, first: self.after.map_or(0, |after| after + 1), last: u64::MAX, found: Vec::new() };
         sieve.each(segment, weight, deadline, |docs: &[DocId]| {
             self.total += docs.len() as u64;
             first_values(docs, &begin, &mut begins);
             for (doc, begin) in docs.iter().zip(&begins) {
-                let Some(rank) = begin.map(|begin| rank(self.order, begin)) else { continue };
-                if self.has_room_for(rank) {
-                    self.best.push((rank, span.first(*doc).unwrap_or(0)));
-                    if self.best.len() > self.room {
-                        self.best.pop();
-                    }
+                if let Some(begin) = begin {
+                    best.offer(rank(self.order, *begin), *doc);
                 }
             }
-        })
+        })?;
+        best.choose();
+        self.best = best.found.into_iter().map(|(rank, doc)| (rank, span.first(doc).unwrap_or(0))).collect();
+        Ok(())
     }
 
-    fn has_room_for(&self, rank: u64) -> bool {
-        let is_later = self.after.is_none_or(|after| rank > after);
-        is_later && (self.best.len() < self.room || self.best.peek().is_some_and(|(last, _)| rank < *last))
-    }
-
-    /// Adds what was found in other segments.
+    /// Adds what was found in another segment.
     pub(crate) fn join(&mut self, other: Self) {
         self.total += other.total;
         self.best.extend(other.best);
-        while self.best.len() > self.room {
-            self.best.pop();
-        }
+        self.best.sort_unstable();
+        self.best.truncate(self.room);
     }
 
     /// The answer.
     pub(crate) fn answer(self) -> Answer {
         let (order, limit) = (self.order, self.room - 1);
         let has_more = self.best.len() > limit;
-        let found = self.best.into_sorted_vec().into_iter().take(limit).map(|(ranked, span)| {
+        let found = self.best.into_iter().take(limit).map(|(ranked, span)| {
             let begin = rank(order, ranked);
             FoundAt { begin, end: (span > 0).then_some(begin + span) }
         });
         let seqs: Vec<_> = found.collect();
         let next = seqs.last().filter(|_| has_more).map(|last| Place(last.begin));
         Answer { seqs, total: self.total, next }
+    }
+}
+
+/// The first stories of a segment in the order asked for.
+struct Best {
+    room: usize,
+    /// What comes before is on earlier pages.
+    first: u64,
+    /// What comes after has no room.
+    last: u64,
+    found: Vec<(u64, DocId)>,
+}
+
+impl Best {
+    fn offer(&mut self, rank: u64, doc: DocId) {
+        if (self.first..=self.last).contains(&rank) {
+            self.found.push((rank, doc));
+            if self.found.len() >= self.room + GATHERED_BEYOND {
+                self.choose();
+            }
+        }
+    }
+
+    /// Keeps as many as there is room for.
+    fn choose(&mut self) {
+        if self.found.len() > self.room {
+            let (_, last, _) = self.found.select_nth_unstable(self.room - 1);
+            self.last = last.0;
+            self.found.truncate(self.room);
+        }
     }
 }
 

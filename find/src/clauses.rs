@@ -51,7 +51,7 @@ pub(crate) fn query(
             Wanted::Whole(word) => has(fields.word, &word),
             Wanted::Beginning(start) => {
                 let words =
-                    beginning(searcher, fields.word, &start).map_err(|error| FindProblem::engine(dir, error))?;
+                    beginning(searcher, fields.word, &start).map_err(|error| FindProblem::engine(dir, &error))?;
                 if words.len() > WORDS_MAX {
                     return Err(FindProblem::TooBroad { what: "words", value: format!("{start}*"), max: WORDS_MAX });
                 }

@@ -69,7 +69,7 @@ impl Index {
         }
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| FindProblem::disk(dir, &error))?;
-        let engine = tantivy::Index::create_in_dir(dir, schema).map_err(|error| FindProblem::engine(dir, error))?;
+        let engine = tantivy::Index::create_in_dir(dir, schema).map_err(|error| FindProblem::engine(dir, &error))?;
         Self::of(dir, engine, fields)
     }
 
@@ -88,7 +88,7 @@ impl Index {
     }
 
     fn of(dir: &Path, engine: tantivy::Index, fields: Fields) -> Result<Self, FindProblem> {
-        let problem = |error: TantivyError| FindProblem::engine(dir, error);
+        let problem = |error: TantivyError| FindProblem::engine(dir, &error);
         let reader = engine.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(problem)?;
         let (seq, behind, trouble) = Default::default();
         let core = Core { dir: dir.to_owned(), engine, reader, fields, seq, behind, trouble };
@@ -166,7 +166,7 @@ impl Index {
         }
         pen.commit()?;
         pen.put_down()?;
-        self.core.reader.reload().map_err(|error| self.core.problem(error))
+        self.core.reader.reload().map_err(|error| self.core.problem(&error))
     }
 
     /// Asks the gateway that follows the log with this index to build it anew.
@@ -250,7 +250,7 @@ impl Index {
     fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Stopped>) -> Result<T, FindProblem> {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(done) => done.map_err(|stopped| match stopped {
-                Stopped::Engine(error) => self.core.problem(*error),
+                Stopped::Engine(error) => self.core.problem(&error),
                 Stopped::Found(problem) => problem,
             }),
             Err(_) => Err(self.core.damaged("the engine gave up on it")),
@@ -261,11 +261,11 @@ impl Index {
 impl Core {
     /// Where the last commit left the log.
     pub(crate) fn cursor(&self) -> Result<Cursor, FindProblem> {
-        let metas = self.engine.load_metas().map_err(|error| self.problem(error))?;
+        let metas = self.engine.load_metas().map_err(|error| self.problem(&error))?;
         Ok(Cursor::read(metas.payload.as_deref()))
     }
 
-    pub(crate) fn problem(&self, error: TantivyError) -> FindProblem {
+    pub(crate) fn problem(&self, error: &TantivyError) -> FindProblem {
         FindProblem::engine(&self.dir, error)
     }
 
@@ -305,7 +305,7 @@ fn engine(dir: &Path) -> Result<tantivy::Index, FindProblem> {
     if !dir.join("meta.json").is_file() {
         return Err(FindProblem::Missing { place: dir.display().to_string() });
     }
-    tantivy::Index::open_in_dir(dir).map_err(|error| FindProblem::engine(dir, error))
+    tantivy::Index::open_in_dir(dir).map_err(|error| FindProblem::engine(dir, &error))
 }
 
 /// Does the same to every segment; two threads share the work where there is much.

@@ -56,7 +56,7 @@ impl<'a> Pen<'a> {
             .num_worker_threads(1)
             .num_merge_threads(1)
             .build();
-        let writer = core.engine.writer_with_options(options).map_err(|error| core.problem(error))?;
+        let writer = core.engine.writer_with_options(options).map_err(|error| core.problem(&error))?;
         let mut policy = LogMergePolicy::default();
         policy.set_min_num_segments(MERGED_FILES_MIN);
         policy.set_max_docs_before_merge(MERGED_STORIES_MAX);
@@ -82,7 +82,7 @@ impl<'a> Pen<'a> {
     /// Empties the index.
     pub(crate) fn begin_anew(&mut self) -> Result<(), FindProblem> {
         let core = self.core;
-        let problem = |error: TantivyError| core.problem(error);
+        let problem = |error: TantivyError| core.problem(&error);
         self.writer.rollback().map_err(problem)?;
         self.writer.delete_all_documents().map_err(problem)?;
         self.waiting = Waiting::default();
@@ -140,7 +140,7 @@ impl<'a> Pen<'a> {
             }
             Ok(shown)
         };
-        read().map_err(|error| self.core.problem(error))
+        read().map_err(|error| self.core.problem(&error))
     }
 
     /// Looks at the next line.
@@ -186,7 +186,7 @@ impl<'a> Pen<'a> {
 
     fn add(&self, story: &Story) -> Result<(), FindProblem> {
         let added = self.writer.add_document(document(&self.core.fields, story));
-        added.map(drop).map_err(|error| self.core.problem(error))
+        added.map(drop).map_err(|error| self.core.problem(&error))
     }
 
     fn open_term(&self, begin: u64, id: &str) -> Term {
@@ -206,7 +206,7 @@ impl<'a> Pen<'a> {
             let begin = open.seq;
             let mut shown = document(&self.core.fields, &Story::of(open));
             shown.add_text(self.core.fields.open, format!("{begin} {id}"));
-            self.writer.add_document(shown).map_err(|error| self.core.problem(error))?;
+            self.writer.add_document(shown).map_err(|error| self.core.problem(&error))?;
             self.waiting.show(id, begin);
             self.is_changed = true;
         }
@@ -218,7 +218,7 @@ impl<'a> Pen<'a> {
         if first > self.first {
             let end = Term::from_field_u64(self.core.fields.begin, first);
             let older = RangeQuery::new(Bound::Unbounded, Bound::Excluded(end));
-            self.writer.delete_query(Box::new(older)).map_err(|error| self.core.problem(error))?;
+            self.writer.delete_query(Box::new(older)).map_err(|error| self.core.problem(&error))?;
             self.first = first;
             self.is_changed = true;
         }
@@ -236,7 +236,7 @@ impl<'a> Pen<'a> {
         }
         self.cursor.from = self.waiting.earliest().unwrap_or(self.cursor.next);
         let core = self.core;
-        let problem = |error: TantivyError| core.problem(error);
+        let problem = |error: TantivyError| core.problem(&error);
         let mut prepared = self.writer.prepare_commit().map_err(problem)?;
         prepared.set_payload(&self.cursor.text());
         prepared.commit().map_err(problem)?;
@@ -248,7 +248,7 @@ impl<'a> Pen<'a> {
     /// Lets merges that are under way end, and lets go of the index.
     pub(crate) fn put_down(self) -> Result<(), FindProblem> {
         let core = self.core;
-        self.writer.wait_merging_threads().map_err(|error| core.problem(error))
+        self.writer.wait_merging_threads().map_err(|error| core.problem(&error))
     }
 }
 

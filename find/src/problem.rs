@@ -77,15 +77,20 @@ impl FindProblem {
     }
 
     /// Says what the engine complained about.
-    pub(crate) fn engine(place: &Path, error: TantivyError) -> Self {
+    pub(crate) fn engine(place: &Path, error: &TantivyError) -> Self {
+        let reason = error.to_string();
+        let is_missing = matches!(error, TantivyError::OpenDirectoryError(OpenDirectoryError::DoesNotExist(_)));
+        let is_of_disk =
+            matches!(error, TantivyError::IoError(_) | TantivyError::OpenReadError(OpenReadError::IoError { .. }));
         let place = place.display().to_string();
-        let disk = |reason: String| Self::Disk { place: place.clone(), reason };
-        match error {
-            TantivyError::LockFailure(LockError::LockBusy, _) => Self::InUse { place },
-            TantivyError::IoError(error) => disk(error.to_string()),
-            TantivyError::OpenDirectoryError(OpenDirectoryError::DoesNotExist(_)) => Self::Missing { place },
-            TantivyError::OpenReadError(OpenReadError::IoError { io_error, .. }) => disk(io_error.to_string()),
-            other => Self::Damaged { place, reason: other.to_string() },
+        if matches!(error, TantivyError::LockFailure(LockError::LockBusy, _)) {
+            Self::InUse { place }
+        } else if is_missing {
+            Self::Missing { place }
+        } else if is_of_disk {
+            Self::Disk { place, reason }
+        } else {
+            Self::Damaged { place, reason }
         }
     }
 }

@@ -117,11 +117,11 @@ fn questions() -> impl Strategy<Value = Question> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(24))]
+    #![proptest_config(ProptestConfig::with_cases(12))]
     #[test]
     fn answers_and_counts_are_those_of_a_plain_scan(
         acts in paper::acts(0..120),
-        questions in prop::collection::vec(questions(), 12),
+        questions in prop::collection::vec(questions(), 8),
     ) {
         let (_folder, index, lines) = index(&acts);
         questions.iter().for_each(|question| check(&index, question, &lines));

@@ -68,3 +68,20 @@ fn an_index_of_another_log_or_version_or_damaged_is_built_anew() {
     index.rebuild(&reader(&folder), |_, _| {}).unwrap();
     check(&index, &Question { limit: 1_000, ..Question::default() }, &lines);
 }
+
+#[test]
+fn what_the_log_deleted_by_age_leaves_the_index() {
+    let folder = Folder::new();
+    let lines = paper::lines(&many_acts(120));
+    let half = lines.len() / 2;
+    folder.append(&lines[..half]);
+    folder.append_segment(half, &lines[half..]);
+    let index = Index::open(&folder.index()).unwrap();
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    let newer = scan::stories(&lines).iter().filter(|story| story.begin.seq >= half as u64).count() as u64;
+    assert!(newer < index.stories());
+    folder.delete_first_segment();
+    let follower = index.follow(reader(&folder)).unwrap();
+    wait_until(|| index.stories() == newer);
+    drop(follower);
+}

@@ -31,14 +31,26 @@ impl Folder {
         self.0.join("index")
     }
 
-    /// Writes lines at the end of the log.
+    /// Writes lines at the end of the log's first file.
     pub(super) fn append(&self, lines: &[String]) {
-        append(&self.log(), lines);
+        self.append_segment(0, lines);
+    }
+
+    /// Writes lines at the end of the file that begins with this line.
+    pub(super) fn append_segment(&self, first: usize, lines: &[String]) {
+        append(&self.segment(first), lines);
+    }
+
+    pub(super) fn delete_first_segment(&self) {
+        std::fs::remove_file(self.segment(0)).unwrap();
+    }
+
+    fn segment(&self, first: usize) -> PathBuf {
+        self.log().join("segments").join(format!("{first:020}.jsonl"))
     }
 }
 
-pub(super) fn append(log: &Path, lines: &[String]) {
-    let file = log.join("segments").join(format!("{:020}.jsonl", 0));
+fn append(file: &Path, lines: &[String]) {
     let mut file = std::fs::OpenOptions::new().create(true).append(true).open(file).unwrap();
     file.write_all(lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect::<String>().as_bytes()).unwrap();
 }
