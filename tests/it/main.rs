@@ -27,6 +27,7 @@ mod deadline;
 mod est;
 mod fault;
 mod full_disk;
+mod handing_over;
 mod header;
 mod house;
 mod info_class;
