@@ -1,9 +1,11 @@
 //! `sekimori audit`: reading and checking the access log, also a copy of it on another machine.
 
+mod check_export;
 mod coverage;
+mod export;
 mod feed;
+mod select;
 
-use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use serde_json::json;
@@ -33,14 +35,10 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
-    /// Writes every line to standard output.
-    Export {
-        #[command(flatten)]
-        place: Place,
-        /// The form.
-        #[arg(long, value_enum, default_value = "jsonl")]
-        format: ExportFormat,
-    },
+    /// Hands the log over: as it was written, or as CSV, FHIR or DICOM; alone, or as a file that proves itself.
+    Export(export::Args),
+    /// Checks a file that `export --proof` wrote, with nothing but the file and the log's key.
+    CheckExport(check_export::Args),
     /// Counts by route how many accesses the record names a patient of, so that holes show.
     Coverage(coverage::Args),
     /// Receivers that the log is told to.
@@ -58,14 +56,12 @@ pub struct Place {
     config: ConfigArg,
 }
 
-/// The form of an export.
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
-pub enum ExportFormat {
-    /// One JSON object a line, as it was written.
-    Jsonl,
-}
-
 impl Place {
+    /// Whether it is the log that this machine's gateway writes, and no copy.
+    fn is_of_this_node(&self) -> bool {
+        self.dir.is_none()
+    }
+
     fn directory(&self) -> Result<PathBuf, Failure> {
         match &self.dir {
             Some(dir) => Ok(dir.clone()),
@@ -84,11 +80,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Command::Export { place, format: ExportFormat::Jsonl } => {
-            let mut stdout = BufWriter::new(std::io::stdout().lock());
-            audit::export_jsonl(&place.directory()?, &mut stdout).map_err(unavailable)?;
-            stdout.flush().map_err(|error| Failure::unavailable(format!("standard output: {error}")))
-        }
+        Command::Export(args) => export::run(args),
+        Command::CheckExport(args) => check_export::run(args),
         Command::Coverage(args) => coverage::run(args),
         Command::Feed(command) => feed::run(command),
         Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),

@@ -1,11 +1,9 @@
 //! A matrix for spreadsheets: a line for each app, class, action and subject, so that it can be filtered.
 
+use evidence::csv::{BEGIN, push_row};
 use policy::{Matrix, Reading};
 
 use super::{PolicyWords, SheetTone};
-
-/// A byte order mark, without which a spreadsheet takes Japanese for something else.
-const BEGIN: &str = "\u{feff}";
 
 impl PolicyWords<'_> {
     /// A matrix as CSV: headings, then a line for each cell.
@@ -65,27 +63,5 @@ impl PolicyWords<'_> {
             if conditions.is_empty() { rule } else { format!("{rule}: {conditions}") }
         };
         places.iter().map(one).collect::<Vec<_>>().join(" / ")
-    }
-}
-
-/// A row by RFC 4180. What a spreadsheet would take for a formula gets an apostrophe before it.
-fn push_row(out: &mut String, cells: impl IntoIterator<Item = String>) {
-    let cell = |text: String| {
-        let guarded = if text.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{text}") } else { text };
-        if guarded.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", guarded.replace('"', "\"\"")) } else { guarded }
-    };
-    out.push_str(&cells.into_iter().map(cell).collect::<Vec<_>>().join(","));
-    out.push_str("\r\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_in_a_cell_is_a_formula_or_ends_it() {
-        let mut out = String::new();
-        push_row(&mut out, ["=1+1", "a,b", "say \"x\"", "plain"].map(str::to_owned));
-        assert_eq!(out, "'=1+1,\"a,b\",\"say \"\"x\"\"\",plain\r\n");
     }
 }

@@ -1,0 +1,271 @@
+//! `sekimori audit export`: the log handed over, in a form that others read, alone or as a file that proves itself. Who
+//! asked, for what, and how much it was is recorded first.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use audit::{Entry, EntryKind, Event, LogKey, LogSigner, Reader};
+use config::Config;
+use evidence::Source;
+use evidence::export::{ExportProblem, Form, Order, Proof, StoryAt, write_plain, write_with_proof};
+use policy::{Timestamp, UtcOffset};
+use store::{LogUse, Store as _};
+
+use super::Place;
+use super::select::{Wanted, select};
+use crate::cli::{actor, block_on, open_store, out, policy as moments, span};
+use crate::clock;
+use crate::failure::Failure;
+
+/// How long to wait for the gateway to record the export and to sign that.
+const RECORDED_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// The longest checkpoint that is read, in bytes.
+const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;
+
+/// What to hand over, and how.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    #[command(flatten)]
+    place: Place,
+    /// The form: lines as they were written, a table, FHIR R4 AuditEvents, or DICOM audit messages.
+    #[arg(long, value_enum, default_value_t)]
+    format: ExportForm,
+    /// Writes a file that proves itself: the lines with proofs that they stand in the signed log, and a seal.
+    #[arg(long)]
+    proof: bool,
+    /// A checkpoint of this log that somebody kept; the file then proves that the log goes on from it.
+    #[arg(long, value_name = "FILE", requires = "proof")]
+    since_checkpoint: Option<PathBuf>,
+    /// From when on: a date, a moment, or a span back from now such as `30d`.
+    #[arg(long, value_name = "WHEN")]
+    since: Option<String>,
+    /// Until when: a date, a moment, or a span back from now.
+    #[arg(long, value_name = "WHEN")]
+    until: Option<String>,
+    /// Only what was about this patient.
+    #[arg(long, value_name = "NUMBER")]
+    patient: Option<String>,
+    /// Only what this person did: their sign-in name or id.
+    #[arg(long, value_name = "NAME")]
+    person: Option<String>,
+    /// Only what was done on this device.
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<String>,
+    /// Only what was done in this app.
+    #[arg(long, value_name = "APP")]
+    app: Option<String>,
+    /// The file to write, for its owner alone; standard output where left out.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// The form of an export.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum ExportForm {
+    /// The log's lines as they were written.
+    #[default]
+    Jsonl,
+    /// A table for spreadsheets.
+    Csv,
+    /// FHIR R4 AuditEvents, one a line.
+    Fhir,
+    /// DICOM audit messages, one a line.
+    Dicom,
+}
+
+impl ExportForm {
+    fn form(self) -> Form {
+        match self {
+            Self::Jsonl => Form::Jsonl,
+            Self::Csv => Form::Csv,
+            Self::Fhir => Form::Fhir,
+            Self::Dicom => Form::Dicom,
+        }
+    }
+}
+
+/// Hands the log over.
+pub fn run(args: &Args) -> Result<(), Failure> {
+    let now = clock::now();
+    let needs_config = args.place.is_of_this_node() || args.proof || args.format != ExportForm::Jsonl;
+    let config = if needs_config { Some(args.place.config.read()?) } else { None };
+    let offset = config.as_ref().map_or(UtcOffset::JAPAN, |config| config.offset);
+    let wanted = args.wanted(now, offset)?;
+    let log: Reader = match (&args.place.dir, &config) {
+        (None, Some(config)) => (&config.audit).into(),
+        (dir, _) => dir.as_deref().unwrap_or(Path::new(".")).into(),
+    };
+    if wanted.is_everything() && args.format == ExportForm::Jsonl && !args.proof {
+        return whole(args, config.as_ref(), &log, now);
+    }
+    let stories = select(&log, &wanted)?;
+    let told = match &config {
+        Some(config) if args.place.is_of_this_node() => Some(tell(config, &wanted.words(), stories.len() as u64, now)?),
+        Some(_) | None => None,
+    };
+    match (&config, args.proof) {
+        (Some(config), true) => {
+            let recorded = told.as_ref().and_then(|actor| await_record(&log, config, actor, now));
+            if told.is_some() && recorded.is_none() {
+                out::complain("the gateway does not run, so this export is recorded when it starts, not in the file");
+            }
+            with_proof(args, config, &log, (&stories, &wanted), (now, recorded))
+        }
+        (config, _) => {
+            let source = config.as_ref().map_or_else(nobody, Source::of);
+            let lines = |seq| log.line(seq);
+            written(args.output.as_deref(), |out| write_plain(&stories, args.format.form(), &source, lines, out))
+        }
+    }
+}
+
+/// Hands the whole log over as it was written, whatever is in it.
+fn whole(args: &Args, config: Option<&Config>, log: &Reader, now: Timestamp) -> Result<(), Failure> {
+    if let Some(config) = config.filter(|_| args.place.is_of_this_node()) {
+        let lines = log.size().map_err(|problem| Failure::unavailable(problem.to_string()))?;
+        tell(config, "", lines, now)?;
+    }
+    let write = |out: &mut dyn Write| audit::export_jsonl(log.clone(), out).map_err(ExportProblem::Log);
+    written(args.output.as_deref(), write).map(drop)
+}
+
+impl Args {
+    fn wanted(&self, now: Timestamp, offset: UtcOffset) -> Result<Wanted, Failure> {
+        let when = |text: &Option<String>| text.as_deref().map(|text| moment(text, now, offset)).transpose();
+        Ok(Wanted {
+            since: when(&self.since)?,
+            until: when(&self.until)?,
+            patient: self.patient.clone(),
+            person: self.person.clone(),
+            device: self.device.clone(),
+            app: self.app.clone(),
+        })
+    }
+}
+
+/// Whose lines are handed over as they are needs no names.
+fn nobody() -> Source {
+    Source {
+        node: String::new(),
+        facility: String::new(),
+        facility_code: None,
+        domain: String::new(),
+        offset: UtcOffset::UTC,
+        roles: std::collections::BTreeMap::new(),
+        apps: std::collections::BTreeMap::new(),
+    }
+}
+
+/// Tells the gateway what is handed over, and to whom; nothing is, where that cannot be told.
+fn tell(config: &Config, question: &str, count: u64, now: Timestamp) -> Result<String, Failure> {
+    let (store, actor) = (open_store(config)?, actor());
+    let used = LogUse { what: "export".to_owned(), question: question.to_owned(), count };
+    let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
+    block_on(async { store.tell_log_use(used, now, actor.clone()).await.map_err(unavailable) })?;
+    Ok(actor)
+}
+
+/// Waits for the line that records this export, and for a checkpoint over it; nothing where the gateway does not run.
+fn await_record(log: &Reader, config: &Config, actor: &str, now: Timestamp) -> Option<u64> {
+    let deadline = Instant::now() + RECORDED_WITHIN;
+    let key = std::fs::read_to_string(config.audit.directory.join("verifier-key")).ok()?;
+    let key = LogKey::parse(&key)?;
+    let is_ours = |entry: &Entry| {
+        entry.kind == EntryKind::Fact(Event::LogRead) && entry.at == now && entry.actor.as_deref() == Some(actor)
+    };
+    // It cannot stand before what is there, but for the moment that it took to get here.
+    let mut lines = log.from(log.size().ok()?.saturating_sub(10_000));
+    let mut found = None;
+    while Instant::now() < deadline {
+        while let (None, Ok(Some(line))) = (found, lines.next()) {
+            found = Entry::read(line.text).filter(is_ours).map(|entry| entry.seq);
+        }
+        if let Some(seq) = found {
+            let note = audit::newest_checkpoint(&config.audit.directory).ok()??;
+            if key.checkpoint(&note).is_some_and(|signed| signed.size > seq) {
+                return Some(seq);
+            }
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    None
+}
+
+fn with_proof(
+    args: &Args,
+    config: &Config,
+    log: &Reader,
+    (stories, wanted): (&[StoryAt], &Wanted),
+    (now, recorded): (Timestamp, Option<u64>),
+) -> Result<(), Failure> {
+    let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
+    let kept = args.since_checkpoint.as_deref().map(read_checkpoint).transpose()?;
+    let checkpoint = audit::newest_checkpoint(log.directory()).map_err(unavailable)?;
+    let checkpoint = checkpoint.ok_or_else(|| failure(ExportProblem::NoCheckpoint))?;
+    let signer = LogSigner::open(&config.state_dir, &config.audit.origin).map_err(unavailable)?;
+    let order = Order { form: args.format.form(), question: wanted.question(), by: actor(), at: now, recorded };
+    let proof = Proof { directory: log.directory(), checkpoint: &checkpoint, signer: &signer, kept: kept.as_deref() };
+    let lines = |seq| log.line(seq);
+    let header = written(args.output.as_deref(), |out| {
+        write_with_proof(stories, &order, &Source::of(config), &proof, lines, out)
+    })?;
+    out::complain(&format!("{} records of {} stories, with proof", header.records, header.stories));
+    Ok(())
+}
+
+/// Reads a checkpoint that was kept.
+pub fn read_checkpoint(file: &Path) -> Result<String, Failure> {
+    let in_words = |error: std::io::Error| Failure::input(format!("{}: {error}", file.display()));
+    if std::fs::metadata(file).map_err(in_words)?.len() > CHECKPOINT_BYTES_MAX {
+        return Err(Failure::input(format!("{}: is too long for a checkpoint", file.display())));
+    }
+    let note = std::fs::read_to_string(file).map_err(in_words)?;
+    Ok(format!("{}\n", note.replace("\r\n", "\n").trim_end()))
+}
+
+/// Writes to standard output, or to a file that is there whole or not at all.
+fn written<T>(
+    file: Option<&Path>,
+    write: impl FnOnce(&mut dyn Write) -> Result<T, ExportProblem>,
+) -> Result<T, Failure> {
+    let Some(file) = file else {
+        return write(&mut BufWriter::new(std::io::stdout().lock())).map_err(failure);
+    };
+    let in_words = |error: std::io::Error| Failure::unavailable(format!("{}: {error}", file.display()));
+    let mut beside = file.as_os_str().to_owned();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
+    let mut out = BufWriter::new(opened.map_err(in_words)?);
+    let done = write(&mut out).map_err(failure)?;
+    out.into_inner().map_err(|error| in_words(error.into_error()))?.sync_all().map_err(in_words)?;
+    std::fs::rename(&beside, file).map_err(in_words)?;
+    Ok(done)
+}
+
+fn failure(problem: ExportProblem) -> Failure {
+    match problem {
+        ExportProblem::Kept(_) => Failure::no(problem.to_string()),
+        ExportProblem::Log(_)
+        | ExportProblem::Write(_)
+        | ExportProblem::NoCheckpoint
+        | ExportProblem::OtherKey
+        | ExportProblem::NotAsSigned
+        | ExportProblem::Line(_) => Failure::unavailable(problem.to_string()),
+    }
+}
+
+/// A moment as it is typed: a date, a moment, or a span back from now.
+fn moment(text: &str, now: Timestamp, offset: UtcOffset) -> Result<Timestamp, Failure> {
+    match span::parse(text) {
+        Ok(span) => {
+            let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+            Ok(Timestamp::from_unix_micros(now.unix_micros().saturating_sub(micros)))
+        }
+        Err(_) => moments::moment(text, offset),
+    }
+}
