@@ -93,6 +93,12 @@ pub enum Event {
     BadRequest,
     /// The log was read or exported.
     LogRead,
+    /// A review of the log was opened: its sample was drawn.
+    ReviewOpened,
+    /// Somebody said what they found of a record under review.
+    ReviewJudged,
+    /// A review of the log was signed.
+    ReviewSigned,
     /// The log was put in order after the gateway had died.
     Recovered,
     /// A segment of the log is about to be deleted, because all its lines are older than they are to be kept.
@@ -109,7 +115,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 51] = [
+    pub const ALL: [Self; 54] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -155,6 +161,9 @@ impl Event {
         Self::TlsRefused,
         Self::BadRequest,
         Self::LogRead,
+        Self::ReviewOpened,
+        Self::ReviewJudged,
+        Self::ReviewSigned,
         Self::Recovered,
         Self::SegmentDeleted,
         Self::LogCapacity,
@@ -212,6 +221,9 @@ impl Event {
             Self::TlsRefused => "tls-refused",
             Self::BadRequest => "bad-request",
             Self::LogRead => "log-read",
+            Self::ReviewOpened => "review-opened",
+            Self::ReviewJudged => "review-judged",
+            Self::ReviewSigned => "review-signed",
             Self::Recovered => "recovered",
             Self::SegmentDeleted => "segment-deleted",
             Self::LogCapacity => "log-capacity",

@@ -66,6 +66,8 @@ pub struct Note {
     pub source: Option<String>,
     /// How many: of rows, of sessions.
     pub count: Option<u64>,
+    /// The patients it is about: of whom the log was asked.
+    pub patients: Vec<String>,
     /// The roles of the person from then on, where they changed.
     pub roles: Option<Vec<RoleId>>,
     /// The roles of the person until then.
@@ -106,6 +108,7 @@ impl Note {
             reason: None,
             source: None,
             count: None,
+            patients: Vec::new(),
             roles: None,
             roles_before: None,
             until: None,

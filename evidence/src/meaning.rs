@@ -298,7 +298,7 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
-        Event::LogRead => {
+        Event::LogRead | Event::ReviewOpened | Event::ReviewJudged | Event::ReviewSigned => {
             Meaning { kind: Kind::LogUse, event: AUDIT_LOG_USED, done: Done::Read, grade: Grade::Success }
         }
     }

@@ -27,6 +27,7 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
+use crate::finding::Finding;
 use crate::feed::{Feeds, Receivers};
 use crate::gate::Gate;
 use crate::limit::Limiter;
@@ -89,6 +90,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The log.
     pub log: Log,
+    /// What auditors look at of it.
+    pub log_view: Arc<web::LogView>,
     /// Numbers for upstreams.
     pub upstream_ids: UpstreamIds,
 }
@@ -158,6 +161,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let (log, recovery) = Log::open(&config.audit, &config.facility, &config.state_dir, clock.clone())
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
 
+    let finding = Finding::start(&config);
+
     let parts = Parts {
         store: Arc::clone(&store),
         sessions: Arc::clone(&sessions),
@@ -167,6 +172,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         assertions: Arc::new(assertions),
         clock: clock.clone(),
         log: log.clone(),
+        log_view: Arc::clone(&finding.view),
         upstream_ids: UpstreamIds::default(),
     };
     let snapshot = snapshot(Arc::clone(&config), &parts).map_err(|problems| Failure::input(problems.join("\n")))?;
@@ -187,6 +193,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         denials: Denials::default(),
         shadow: Shadow::default(),
         desk,
+        index: finding.index.clone(),
         metrics,
         certificates,
         changed: watch::Sender::new(0),
@@ -246,6 +253,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         tracing::error!(%problem, "the stop could not be recorded");
     }
     log.stop();
+    drop(finding);
     // After the log: its last lines are told too.
     feeds.stop().await;
     Ok(())
@@ -278,10 +286,10 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         outage: Arc::clone(&parts.outage),
         store: Arc::clone(&parts.store),
         recorder: parts.log.recorder(),
+        log_view: Arc::clone(&parts.log_view),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    let lists =
-        ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
+    let lists = ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
     Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, lists })
 }

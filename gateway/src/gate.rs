@@ -49,6 +49,8 @@ pub struct Gate {
     pub shadow: Shadow,
     /// Where is found out whom accesses are about.
     pub desk: Desk,
+    /// The search index over the log, where it could be opened.
+    pub index: Option<find::Index>,
     /// What is counted.
     pub metrics: Metrics,
     /// Server certificates.

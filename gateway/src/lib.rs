@@ -16,6 +16,7 @@ mod exchange;
 mod failure;
 mod feed;
 mod fetch;
+mod finding;
 mod gate;
 mod head;
 mod headers;

@@ -88,6 +88,14 @@ pub struct Metrics {
     pub open_accesses: Gauge,
     /// Bytes free on the log's disk.
     pub log_free_bytes: Gauge,
+    /// How full the log or its disk is, in percent.
+    pub log_full_percent: Gauge,
+    /// Bytes of the log's segments.
+    pub log_size_bytes: Gauge,
+    /// Whether closed segments cannot be archived or deleted, 0 or 1.
+    pub log_archive_alarm: Gauge,
+    /// Whether the kernel says that nothing keeps its clock at true time, 0 or 1.
+    pub clock_alarm: Gauge,
     /// Bytes in the emergency spool.
     pub log_spool_bytes: Gauge,
     /// Upstreams that do not answer.
@@ -102,6 +110,10 @@ pub struct Metrics {
     pub crl_fetches_failed: Counter,
     /// Places of revocation lists whose last answer could not be used.
     pub crl_places_failing: Gauge<i64>,
+    /// Lines of the log that the search index has not followed yet.
+    pub index_behind: Gauge,
+    /// Whether the search index cannot follow the log, 0 or 1.
+    pub index_alarm: Gauge,
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
     /// Whether the shadow policy cannot be read, 0 or 1.
@@ -166,6 +178,10 @@ impl Metrics {
             log_writable: gauge("log_writable", "Whether the access log can be written"),
             open_accesses: gauge("open_accesses", "Accesses under way"),
             log_free_bytes: gauge("log_free_bytes", "Bytes free on the disk of the access log"),
+            log_full_percent: gauge("log_full_percent", "How full the access log or its disk is, the fuller of the two"),
+            log_size_bytes: gauge("log_size_bytes", "Bytes of the access log's segments"),
+            log_archive_alarm: gauge("log_archive_alarm", "Whether closed segments cannot be archived or deleted"),
+            clock_alarm: gauge("clock_alarm", "Whether nothing keeps this machine's clock at true time"),
             log_spool_bytes: gauge("log_spool_bytes", "Bytes waiting in the emergency spool"),
             upstreams_down: gauge("upstreams_down", "Upstreams that do not answer"),
             certificate_seconds_left: gauge(
@@ -180,6 +196,8 @@ impl Metrics {
             feeds,
             shadow_differences,
             patients,
+            index_behind: gauge("index_behind", "Lines of the access log that the search index has not followed yet"),
+            index_alarm: gauge("index_alarm", "Whether the search index cannot follow the access log"),
             config_alarm: gauge("config_alarm", "Whether a reload was refused since the last good one"),
             registry,
         }

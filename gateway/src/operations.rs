@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use audit::ClockState;
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -92,7 +93,15 @@ fn refresh(gate: &Gate) {
     metrics.log_writable.set(i64::from(log.writable));
     metrics.open_accesses.set(gauge(log.open_accesses as u64));
     metrics.log_free_bytes.set(gauge(log.free_bytes));
+    metrics.log_full_percent.set(i64::from(log.full_percent));
+    metrics.log_size_bytes.set(gauge(log.size_bytes));
+    metrics.log_archive_alarm.set(i64::from(log.archive_problem.is_some()));
+    metrics.clock_alarm.set(i64::from(log.clock.state == ClockState::Unsynchronised));
     metrics.log_spool_bytes.set(gauge(log.spool_bytes));
+    let lag = gate.index.as_ref().map(find::Index::lag).unwrap_or_default();
+    metrics.index_behind.set(gauge(lag.behind));
+    let is_followed = gate.index.as_ref().is_some_and(|index| index.trouble().is_none());
+    metrics.index_alarm.set(i64::from(!is_followed));
     let down = snapshot.routes.apps().flat_map(|route| &route.servers).filter(|server| !server.answers.yes()).count();
     metrics.upstreams_down.set(gauge(down as u64));
     let now = gate.clock.now().unix_seconds();

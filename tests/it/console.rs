@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tests::{
     Ask, Authenticator, Browser, Device, Frame, Hospital, Manner, Person, Plan, Upstream, WebSocket, eventually, within,
 };
@@ -21,7 +22,8 @@ pub struct Desk {
 impl Desk {
     pub async fn open() -> Self {
         let emr = Upstream::http1();
-        let mut hospital = Hospital::build(Plan::with_emr(emr.address()).with_console());
+        let chart = "[[app.route]]\npaths = [\"/patients/{patient}\", \"/patients/{patient}/**\"]\nclass = \"chart\"";
+        let mut hospital = Hospital::build(Plan::with_emr(emr.address()).block(chart).with_console());
         let terminal = Device::add(&hospital, "desk-1", "fixed").await;
         hospital.start();
         Self { hospital, terminal, emr }
@@ -117,6 +119,11 @@ async fn a_lost_device_is_out_at_once_and_what_was_seen_from_it_is_listed() {
     let list = desk.hospital.run(&["device", "list", "--format", "json"]).ok().lines();
     let lost = list.into_iter().find(|one| one["id"] == "tablet-1").unwrap();
     assert!(!lost["revoked_at"].is_null());
+    assert_eq!(chief.script("return document.querySelector('section[aria-labelledby=patients] td').textContent.trim()").await, "4711");
+    let told = desk.hospital.run(&["device", "lost", "tablet-1", "--format", "json"]).ok().lines();
+    let patient = told.iter().find(|one| one["patient"] == "4711").unwrap_or_else(|| panic!("{told:?}"));
+    assert_eq!((&patient["logins"], &patient["apps"]), (&json!(["sato"]), &json!(["emr"])), "{patient}");
+    assert_eq!((&told[0]["revoked"], &told[0]["whole"]), (&json!(false), &json!(true)), "it was out already");
     eventually("the record of why", async || {
         let records = desk.hospital.records().with("ev", "device-revoked");
         records.all().iter().any(|one| one["reason"] == "往診先で紛失").then_some(())
@@ -142,7 +149,7 @@ async fn an_auditor_looks_and_changes_nothing() {
     let desk = Desk::open().await;
     let (mut auditor, _) = desk.person("kansa", "auditor").await;
     auditor.open(&desk.console("/people")).await.expect(200);
-    auditor.open(&desk.console("/records")).await.expect(200);
+    auditor.open(&desk.console("/log")).await.expect(200);
     let id = desk.id_of("kansa");
     let origin = desk.hospital.url("console", "");
     for (path, fields) in [

@@ -11,6 +11,7 @@
 mod admission;
 mod assertion;
 mod audit_log;
+mod auditor;
 mod axe;
 mod backchannel;
 mod browser;

@@ -6,7 +6,8 @@ use bytes::Bytes;
 const STYLE: &str = concat!(
     include_str!("../assets/tokens.css"),
     include_str!("../assets/base.css"),
-    include_str!("../assets/console.css")
+    include_str!("../assets/console.css"),
+    include_str!("../assets/chart.css")
 );
 const LOGO: &str = include_str!("../assets/logo.svg");
 const SCRIPT: &str = include_str!("../assets/passkey.js");

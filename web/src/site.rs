@@ -18,8 +18,8 @@ use tokio::sync::Semaphore;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, Page, PageRequest, Refusal, Why, cookie, headers,
-    json, language, origin, problem, query, wants_page,
+    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, Page, PageRequest, Refusal, Why, cookie,
+    headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -53,6 +53,8 @@ pub struct SiteParts {
     pub store: Arc<dyn Store>,
     /// Where sign-ins and sign-outs are recorded.
     pub recorder: Recorder,
+    /// What auditors look at.
+    pub log_view: Arc<LogView>,
 }
 
 /// Our own pages. Clones are cheap.

@@ -8,10 +8,18 @@ use unic_langid::LanguageIdentifier;
 
 use crate::Language;
 
-const JAPANESE: [&str; 3] =
-    [include_str!("../text/ja.ftl"), include_str!("../text/console.ja.ftl"), include_str!("../text/policy.ja.ftl")];
-const ENGLISH: [&str; 3] =
-    [include_str!("../text/en.ftl"), include_str!("../text/console.en.ftl"), include_str!("../text/policy.en.ftl")];
+const JAPANESE: [&str; 4] = [
+    include_str!("../text/ja.ftl"),
+    include_str!("../text/console.ja.ftl"),
+    include_str!("../text/policy.ja.ftl"),
+    include_str!("../text/log.ja.ftl"),
+];
+const ENGLISH: [&str; 4] = [
+    include_str!("../text/en.ftl"),
+    include_str!("../text/console.en.ftl"),
+    include_str!("../text/policy.en.ftl"),
+    include_str!("../text/log.en.ftl"),
+];
 
 /// Both languages, read once per site.
 pub(crate) struct Texts {
@@ -41,7 +49,7 @@ impl fmt::Debug for Texts {
     }
 }
 
-fn bundle(language: Language, sources: [&str; 3]) -> FluentBundle<FluentResource> {
+fn bundle(language: Language, sources: [&str; 4]) -> FluentBundle<FluentResource> {
     let tag: LanguageIdentifier = language.tag().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![tag]);
     // Isolation marks would stand around every inserted name and end up in copied text.

@@ -75,6 +75,12 @@ console-done-stock-taken = The stock-take was noted.
 console-done-outage-switched = Switched.
 console-done-imported = The table was taken in.
 console-done-nothing-changed = Nothing changed.
+console-done-question-kept = The question was kept.
+console-done-question-too-many = You keep 50 questions already. Remove one you no longer need.
+console-done-question-forgotten = The question was removed.
+console-done-review-opened = The sample was drawn. Look at its records one by one.
+console-done-line-judged = Kept.
+console-done-review-signed = Signed.
 
 # Overview
 console-tile-outage = Providers out
@@ -376,8 +382,6 @@ console-standing-unknown = not in the directory
 # Records
 console-records-lead = Who did what, and when. That you look is recorded too.
 console-records-search = Find records
-console-records-person = Name or login of a person
-console-records-table = Records
 console-changes = What was done to it
 console-changes-none = Nothing was done lately.
 console-log-unreadable = The log could not be read. Please tell your IT team.
@@ -390,11 +394,6 @@ console-nobody = nobody
 console-actor-cli = someone at the machine ({ $name })
 console-actor-gateway = the gateway by itself
 console-kind = Kind
-console-kind-all = All
-console-kind-changes = Changes
-console-kind-sign-ins = Sign-ins
-console-kind-accesses = Accesses
-console-kind-refusals = Refusals
 
 # Import
 console-import = Import CSV
@@ -498,9 +497,12 @@ console-event-policy-returned = Went back to the policy before
 console-event-tls-refused = Connection refused
 console-event-bad-request = Unreadable request
 console-event-log-read = Records read
-console-event-recovered = Log recovered
-console-event-segment-deleted = Part of the log deleted by age
+console-event-review-opened = Review opened
+console-event-review-judged = Record reviewed
+console-event-review-signed = Review signed
+console-event-segment-deleted = Part of the log deleted
 console-event-log-capacity = Room left for the log
 console-event-clock-synchronised = Clock synchronised
 console-event-clock-unsynchronised = Clock not synchronised
 console-event-clock-stepped = Clock was set
+console-event-recovered = Log recovered

@@ -75,6 +75,12 @@ console-done-stock-taken = 棚卸しを記録しました。
 console-done-outage-switched = 切り替えました。
 console-done-imported = 取り込みました。
 console-done-nothing-changed = 変わったところはありません。
+console-done-question-kept = 条件を残しました。
+console-done-question-too-many = 残せるのは50件までです。いらないものを外してください。
+console-done-question-forgotten = 条件を外しました。
+console-done-review-opened = 記録を選びました。1件ずつ確かめてください。
+console-done-line-judged = 残しました。
+console-done-review-signed = 署名しました。
 
 # はじめに
 console-tile-outage = 停止中の認証先
@@ -376,8 +382,6 @@ console-standing-unknown = 名簿にない
 # 記録
 console-records-lead = だれが、いつ、何をしたかの記録です。見たことも記録されます。
 console-records-search = 記録をさがす
-console-records-person = 職員の名前かログイン名
-console-records-table = 記録
 console-changes = この対象についての記録
 console-changes-none = 最近の記録はありません。
 console-log-unreadable = 記録を読み出せませんでした。情報システム担当に知らせてください。
@@ -390,11 +394,6 @@ console-nobody = だれでもない
 console-actor-cli = サーバーで操作した人({ $name })
 console-actor-gateway = 関所が自動で
 console-kind = 種類
-console-kind-all = すべて
-console-kind-changes = 台帳や設定の変更
-console-kind-sign-ins = サインイン
-console-kind-accesses = アプリの利用
-console-kind-refusals = 断られたもの
 
 # 取り込み
 console-import = CSVから取り込む
@@ -498,9 +497,12 @@ console-event-policy-returned = 前のポリシーに戻した
 console-event-tls-refused = 接続を拒否
 console-event-bad-request = 読み取れない要求
 console-event-log-read = 記録を閲覧
+console-event-review-opened = 見直しを始めた
+console-event-review-judged = 見直しの結果を残した
+console-event-review-signed = 見直しに署名した
+console-event-segment-deleted = 記録の一部を削除
+console-event-log-capacity = 記録の保存場所の残り
+console-event-clock-synchronised = 時計が合った
+console-event-clock-unsynchronised = 時計が合っていない
+console-event-clock-stepped = 時計が動かされた
 console-event-recovered = 記録を復旧
-console-event-segment-deleted = 保存期限を過ぎた記録の削除
-console-event-log-capacity = 記録の残り容量
-console-event-clock-synchronised = 時計の同期を確認
-console-event-clock-unsynchronised = 時計が同期していません
-console-event-clock-stepped = 時計の設定変更

@@ -83,6 +83,9 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::OutageSwitched
         | Event::CapExceeded
         | Event::LogRead
+        | Event::ReviewOpened
+        | Event::ReviewJudged
+        | Event::ReviewSigned
         | Event::SegmentDeleted
         | Event::LogCapacity
         | Event::ClockSynchronised

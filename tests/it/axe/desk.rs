@@ -20,7 +20,7 @@ const INSIDE: [(&str, &str); 8] = [
     ("login", "/device"),
 ];
 
-const CONSOLE: [&str; 19] = [
+const CONSOLE: [&str; 22] = [
     "/",
     "/people",
     "/people?done=person-disabled",
@@ -38,7 +38,10 @@ const CONSOLE: [&str; 19] = [
     "/sessions",
     "/posture",
     "/outage",
-    "/records",
+    "/log",
+    "/log/charts",
+    "/log/timeline?who=sato",
+    "/log/reviews",
     "/policy",
 ];
 

@@ -11,6 +11,7 @@ use tracing::warn;
 
 use super::view::{ConsoleContent, ConsoleView, Flash, MarkTone, NavItem};
 use super::{Duty, texts};
+use crate::log_view::LogTrouble;
 use crate::notice::wall_clock;
 use crate::site::{said, store_fault};
 use crate::texts::Voice;
@@ -24,11 +25,19 @@ pub(super) enum Refused {
     Fault(Fault),
     /// It is not theirs to see or do.
     Right(Reason),
+    /// The log cannot be shown.
+    Log(LogTrouble),
 }
 
 impl From<Fault> for Refused {
     fn from(fault: Fault) -> Self {
         Self::Fault(fault)
+    }
+}
+
+impl From<LogTrouble> for Refused {
+    fn from(trouble: LogTrouble) -> Self {
+        Self::Log(trouble)
     }
 }
 
@@ -208,6 +217,11 @@ impl<'a> Desk<'a> {
         self.show_as(StatusCode::UNPROCESSABLE_ENTITY, Some(flash), page)
     }
 
+    /// Shows a page that says why something cannot be shown now.
+    pub(super) fn show_unavailable(&self, page: ConsoleContent) -> Response<Bytes> {
+        self.show_as(StatusCode::SERVICE_UNAVAILABLE, None, page)
+    }
+
     fn show_as(&self, status: StatusCode, flash: Option<Flash>, page: ConsoleContent) -> Response<Bytes> {
         let right = self.say(match self.right {
             ConsoleRight::Administer => "console-right-administrator",
@@ -242,7 +256,9 @@ impl<'a> Desk<'a> {
             (Duty::Inspect, "console-posture", "/posture"),
             (Duty::Inspect, "console-outage", "/outage"),
             (Duty::Inspect, "console-policy", "/policy"),
-            (Duty::Inspect, "console-records", "/records"),
+            (Duty::Inspect, "policy-ask", "/explain"),
+            (Duty::Inspect, "policy-versions", "/versions"),
+            (Duty::Inspect, "console-records", "/log"),
         ];
         let item = |(_, label, href): (Duty, &str, &'static str)| NavItem {
             label: self.say(label),

@@ -37,6 +37,7 @@ pub(super) async fn home(desk: &Desk<'_>) -> Shown {
         let stale = stale(desk, at).await?;
         tiles.push(tile("outage", out, MarkTone::Bad, "/outage"));
         tiles.push(tile("stale", stale, MarkTone::Warn, "/posture?state=stale"));
+        tiles.extend(reviews(desk).await?);
     }
     tiles.extend([
         tile("expired", devices(State::Expired), MarkTone::Bad, "/devices?state=expired"),
@@ -55,6 +56,22 @@ pub(super) async fn home(desk: &Desk<'_>) -> Shown {
         parts: vec![Part::Tiles(tiles)],
         ..ConsoleContent::default()
     }))
+}
+
+/// What the reviews of the log wait for, where they do.
+async fn reviews(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
+    let (open, is_late, is_missing) = super::log::attention(desk).await?;
+    let tile = |word: &str, number: String, tone: MarkTone, href: &str| Tile {
+        label: desk.say(&format!("log-tile-{word}")),
+        number,
+        tone,
+        href: href.to_owned(),
+        note: desk.say(&format!("log-tile-{word}-note")),
+    };
+    let open_tone = if is_late { MarkTone::Bad } else { MarkTone::Warn };
+    let open = (open > 0).then(|| tile("reviews", open.to_string(), open_tone, "/log/reviews"));
+    let missing = is_missing.then(|| tile("review-due", "1".to_owned(), MarkTone::Warn, "/log/reviews/new"));
+    Ok(open.into_iter().chain(missing).collect())
 }
 
 /// How many devices have posture that is out of time.

@@ -4,15 +4,19 @@
 //! object is decided here, before anything is shown or changed. Deliberately not here: how a change is made
 //! (identity, store) and how it is recorded (the store's events, which the gateway writes to the log).
 
+mod approval;
 mod desk;
 mod device;
 mod device_form;
 mod devices;
+mod explain;
+mod explain_form;
 mod field;
 mod home;
 mod import;
 mod invitations;
 mod invite;
+mod log;
 mod lost;
 mod multipart;
 mod outage;
@@ -22,13 +26,13 @@ mod person_form;
 mod posted;
 mod posture;
 mod record;
-mod records;
 mod route;
 mod sessions;
 mod sheet;
 #[cfg(test)]
 mod tests;
 mod texts;
+mod versions;
 mod view;
 
 use audit::{Event, Note};
@@ -54,6 +58,10 @@ impl Site {
             Ok(response) => Ok(response),
             Err(Refused::Fault(fault)) => Err(fault),
             Err(Refused::Right(reason)) => self.not_theirs(reason, request),
+            Err(Refused::Log(trouble)) => match Desk::of(self, request) {
+                Ok(desk) => Ok(log::trouble(&desk, trouble)),
+                Err(_) => Err(Fault::Internal),
+            },
         }
     }
 
@@ -112,7 +120,29 @@ impl Site {
             ConsolePage::OutageReport => outage::report(desk).await,
             ConsolePage::Policy => Ok(sheet::sheet(desk)),
             ConsolePage::ExportPolicy => Ok(sheet::export(desk)),
-            ConsolePage::Records => records::records(desk).await,
+            ConsolePage::AskExplain => explain::page(desk).await,
+            ConsolePage::Explain => explain::ask(desk).await,
+            ConsolePage::Versions => versions::versions(desk).await,
+            ConsolePage::Version => versions::version(desk).await,
+            ConsolePage::AskApproveVersion => approval::ask(desk).await,
+            ConsolePage::ApproveVersion => approval::approve(desk).await,
+            ConsolePage::SearchLog => log::search(desk).await,
+            ConsolePage::FindInLog => log::find(desk),
+            ConsolePage::LogRecord => log::access(desk).await,
+            ConsolePage::LogTimeline => log::timeline(desk).await,
+            ConsolePage::LogCharts => log::charts(desk).await,
+            ConsolePage::KeepQuestion => log::keep(desk).await,
+            ConsolePage::ForgetQuestion => log::forget(desk).await,
+            ConsolePage::LogReport => log::report(desk).await,
+            ConsolePage::Reviews => log::reviews(desk).await,
+            ConsolePage::AskNewReview => Ok(log::ask_new(desk)),
+            ConsolePage::BeginReview => log::begin(desk).await,
+            ConsolePage::DrawingReview => Ok(log::drawing(desk)),
+            ConsolePage::CancelReview => Ok(log::cancel(desk)),
+            ConsolePage::Review => log::review(desk).await,
+            ConsolePage::AskJudgeLine => log::ask_item(desk).await,
+            ConsolePage::JudgeLine => log::judge(desk).await,
+            ConsolePage::SignReview => log::sign(desk).await,
         }
     }
 

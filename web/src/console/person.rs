@@ -54,7 +54,7 @@ pub(super) async fn content(desk: &Desk<'_>, person: &Person) -> Result<ConsoleC
 fn actions(desk: &Desk<'_>, person: &Person, may_touch: bool) -> Vec<Go> {
     let mut actions = Vec::new();
     if desk.is(Duty::Inspect) {
-        actions.push(Go::new(desk.say("console-person-records"), format!("/records?person={}", person.id)));
+        actions.push(Go::new(desk.say("console-person-records"), format!("/log/timeline?who={}", person.id)));
     }
     if person.disabled.is_none() && may_touch && !desk.is_self(&person.id) {
         actions.push(Go::stop(desk.say("console-disable"), format!("/people/{}/disable", person.id)));

@@ -100,8 +100,52 @@ pub enum ConsolePage {
     Policy,
     /// Who may do what, as CSV.
     ExportPolicy,
-    /// Who did what.
-    Records,
+    /// The form that asks how an access is answered and why, or the answer to one of the log.
+    AskExplain,
+    /// How an access is answered that was described, and why.
+    Explain,
+    /// Versions of the configuration.
+    Versions,
+    /// One version.
+    Version,
+    /// Asks whether to approve a version.
+    AskApproveVersion,
+    /// Approves a version that another person proposed.
+    ApproveVersion,
+    /// Who did what: records, found by plain fields.
+    SearchLog,
+    /// Takes the form of that search, so that no patient stands in an address.
+    FindInLog,
+    /// One record in full.
+    LogRecord,
+    /// What a person, a device or a patient had to do with, day by day.
+    LogTimeline,
+    /// Figures over time and by kind.
+    LogCharts,
+    /// Keeps a question.
+    KeepQuestion,
+    /// Forgets a question.
+    ForgetQuestion,
+    /// The page of a month.
+    LogReport,
+    /// The periodic reviews.
+    Reviews,
+    /// The form for a new review.
+    AskNewReview,
+    /// Begins to draw the sample of a new review.
+    BeginReview,
+    /// How far that draw is.
+    DrawingReview,
+    /// Stops that draw.
+    CancelReview,
+    /// One review.
+    Review,
+    /// One line of a review.
+    AskJudgeLine,
+    /// Keeps what was found of a line.
+    JudgeLine,
+    /// Signs a review.
+    SignReview,
 }
 
 /// What a person must be to use a page of the console.
@@ -136,7 +180,27 @@ impl ConsolePage {
             | Self::OutageReport
             | Self::Policy
             | Self::ExportPolicy
-            | Self::Records => Duty::Inspect,
+            | Self::AskExplain
+            | Self::Explain
+            | Self::Versions
+            | Self::Version
+            | Self::SearchLog
+            | Self::FindInLog
+            | Self::LogRecord
+            | Self::LogTimeline
+            | Self::LogCharts
+            | Self::KeepQuestion
+            | Self::ForgetQuestion
+            | Self::LogReport
+            | Self::Reviews
+            | Self::AskNewReview
+            | Self::BeginReview
+            | Self::DrawingReview
+            | Self::CancelReview
+            | Self::Review
+            | Self::AskJudgeLine
+            | Self::JudgeLine
+            | Self::SignReview => Duty::Inspect,
             Self::AskDisablePerson
             | Self::DisablePerson
             | Self::InvitePerson
@@ -168,6 +232,8 @@ impl ConsolePage {
             | Self::RevokeDevice
             | Self::AskRevokeCertificate
             | Self::RevokeCertificate
+            | Self::AskApproveVersion
+            | Self::ApproveVersion
             | Self::AskSwitchOutage
             | Self::SwitchOutage => Duty::Administer,
         }
@@ -233,5 +299,27 @@ pub const TABLE: &[Row] = &[
     post("/outage/{provider}/switch", ConsolePage::SwitchOutage),
     get("/policy", ConsolePage::Policy),
     get("/policy.csv", ConsolePage::ExportPolicy),
-    get("/records", ConsolePage::Records),
+    get("/explain", ConsolePage::AskExplain),
+    post("/explain", ConsolePage::Explain),
+    get("/versions", ConsolePage::Versions),
+    get("/versions/{version}", ConsolePage::Version),
+    get("/versions/{version}/approve", ConsolePage::AskApproveVersion),
+    post("/versions/{version}/approve", ConsolePage::ApproveVersion),
+    get("/log", ConsolePage::SearchLog),
+    post("/log/find", ConsolePage::FindInLog),
+    get("/log/records/{line}", ConsolePage::LogRecord),
+    get("/log/timeline", ConsolePage::LogTimeline),
+    get("/log/charts", ConsolePage::LogCharts),
+    post("/log/questions", ConsolePage::KeepQuestion),
+    post("/log/questions/{question}/forget", ConsolePage::ForgetQuestion),
+    get("/log/report", ConsolePage::LogReport),
+    get("/log/reviews", ConsolePage::Reviews),
+    post("/log/reviews", ConsolePage::BeginReview),
+    get("/log/reviews/new", ConsolePage::AskNewReview),
+    get("/log/reviews/drawing", ConsolePage::DrawingReview),
+    post("/log/reviews/drawing/cancel", ConsolePage::CancelReview),
+    get("/log/reviews/{review}", ConsolePage::Review),
+    get("/log/reviews/{review}/items/{line}", ConsolePage::AskJudgeLine),
+    post("/log/reviews/{review}/items/{line}", ConsolePage::JudgeLine),
+    post("/log/reviews/{review}/sign", ConsolePage::SignReview),
 ];

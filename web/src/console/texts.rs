@@ -1,7 +1,7 @@
 //! Which words a page may say of what was just done.
 
 /// What a change may send on to the next page as `done`.
-pub(super) const DONE: [&str; 16] = [
+pub(super) const DONE: [&str; 23] = [
     "person-added",
     "person-changed",
     "person-disabled",
@@ -17,5 +17,12 @@ pub(super) const DONE: [&str; 16] = [
     "stock-taken",
     "outage-switched",
     "imported",
+    "version-approved",
     "nothing-changed",
+    "question-kept",
+    "question-too-many",
+    "question-forgotten",
+    "review-opened",
+    "line-judged",
+    "review-signed",
 ];

@@ -4,6 +4,7 @@
 use askama::Template;
 
 use crate::Sheet;
+use crate::chart::{Chart, Shape};
 use crate::view::Frame;
 
 /// A page of the console.
@@ -49,6 +50,8 @@ pub(super) struct ConsoleContent {
 /// One part of a page.
 pub(super) enum Part {
     Filter(Filter),
+    /// The same by POST: what is asked for must not stand in an address.
+    Ask(Filter),
     Facts(Facts),
     Table(Table),
     Form(Form),
@@ -56,6 +59,14 @@ pub(super) enum Part {
     Code(Code),
     Tiles(Vec<Tile>),
     Sheet(Box<Sheet>),
+    Chart(Chart),
+    /// Charts beside each other, where there is room.
+    Charts(Vec<Chart>),
+    /// A text as it is, to be read letter by letter.
+    Raw(Raw),
+    Progress(Progress),
+    /// Room for signatures, on paper alone.
+    Signers(Vec<String>),
 }
 
 /// A link.
@@ -324,4 +335,22 @@ pub(super) struct Tile {
     pub(super) tone: MarkTone,
     pub(super) href: String,
     pub(super) note: String,
+}
+
+/// A text as it is, to be read letter by letter.
+pub(super) struct Raw {
+    pub(super) id: &'static str,
+    pub(super) heading: String,
+    pub(super) lead: String,
+    pub(super) text: String,
+}
+
+/// How far something is that takes long.
+pub(super) struct Progress {
+    pub(super) heading: String,
+    /// In words, for everybody.
+    pub(super) said: String,
+    pub(super) done: u64,
+    pub(super) all: u64,
+    pub(super) links: Vec<Go>,
 }

@@ -13,7 +13,7 @@ use super::authority::FakeCa;
 use super::configuration::{Extra, config};
 use super::provider::FakeProvider;
 use super::{CONSOLE, Folder, LOGIN, PORTAL, START, folder, ward_terminal_record};
-use crate::{HostKind, Site, SiteParts};
+use crate::{HostKind, LogView, Site, SiteParts};
 
 /// A whole site, its parts, and the clock.
 pub(crate) struct Hospital {
@@ -22,6 +22,9 @@ pub(crate) struct Hospital {
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) provider: Arc<FakeProvider>,
     pub(crate) log: Log,
+    /// Follows the log, where auditors are to find in it.
+    pub(crate) index: Option<find::Index>,
+    _follower: Option<find::Follower>,
     /// Goes away with the hospital.
     _folder: Folder,
     clock: Arc<AtomicI64>,
@@ -76,6 +79,12 @@ impl Hospital {
         let keys = folder.0.join("keys");
         fs::create_dir_all(&keys).unwrap();
         let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
+        let book = config.console_host.is_some().then(|| {
+            let index = find::Index::open(&folder.0.join("index")).unwrap();
+            (index, audit::Reader::open(&config.audit.directory, audit::Keys::default()).unwrap())
+        });
+        let follower = book.as_ref().map(|(index, reader)| index.follow(reader.clone()).unwrap());
+        let index = book.as_ref().map(|(index, _)| index.clone());
         let site = Site::new(SiteParts {
             policy: Arc::new(policy::Policy::load(&config.policy).unwrap()),
             hand_offs: Arc::new(HandOffs::new(store.clone(), sessions.clone())),
@@ -89,10 +98,11 @@ impl Hospital {
             posture: Arc::new(PostureDesk::new(store.clone(), config.posture_sources.clone())),
             outage,
             store: store.clone(),
+            log_view: Arc::new(LogView::new(book)),
             oidc,
             config,
         });
-        Self { site, store, sessions, provider, log, _folder: folder, clock }
+        Self { site, store, sessions, provider, log, index, _follower: follower, _folder: folder, clock }
     }
 
     /// The gateway starts again: what it knew of the provider is forgotten, sessions are not.
@@ -116,6 +126,7 @@ impl Hospital {
             outage: parts.outage.clone(),
             store: parts.store.clone(),
             recorder: self.log.recorder(),
+            log_view: parts.log_view.clone(),
         });
     }
 
@@ -131,6 +142,20 @@ impl Hospital {
     pub(crate) fn lines(&self) -> String {
         let directory = &self.site.parts.config.audit.directory;
         audit::tail(directory, 1_000).unwrap().join("\n")
+    }
+
+    /// Waits until the index has seen what the log holds now.
+    pub(crate) async fn settle(&self) {
+        let Some(index) = &self.index else { return };
+        // What is written last is read back whole before it is looked for.
+        let written = self.lines().lines().count() as u64;
+        for _ in 0..400 {
+            if index.lag().seq >= written {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(25)).await;
+        }
+        panic!("the index does not follow: {:?} of {written}", index.lag());
     }
 
     /// The kind of a host, as the gateway would tell it.

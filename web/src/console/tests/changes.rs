@@ -134,28 +134,6 @@ async fn a_lost_device_is_shut_out_and_shows_what_was_opened_from_it() {
 }
 
 #[tokio::test]
-async fn records_are_found_by_person_device_and_kind() {
-    let office = Office::open().await;
-    let now = office.hospital.now();
-    office.write_log(&[
-        office.access(&office.nurse, &office.tablet, "/a", now),
-        office.access(&office.auditor, &DeviceId::parse("ward3-pc1").unwrap(), "/b", now),
-    ]);
-    for (query, has, has_not) in [
-        ("person=n.sato", "emr GET /a", "emr GET /b"),
-        ("person=%E4%B8%8A%E7%94%B0", "emr GET /b", "emr GET /a"),
-        ("device=tablet-7", "emr GET /a", "emr GET /b"),
-        ("kind=accesses", "emr GET /a", "nothing-like-this"),
-        ("kind=changes", "</html>", "emr GET"),
-        ("person=nobody-like-this", "</html>", "emr GET"),
-        ("device=tablet-7&before=1", "</html>", "emr GET"),
-    ] {
-        let page = text(&office.auditor.get(&office, &format!("/records?{query}")).await);
-        assert!(page.contains(has) && !page.contains(has_not), "{query}");
-    }
-}
-
-#[tokio::test]
 async fn a_table_shows_what_it_would_do_before_it_does_it() {
     let office = Office::open().await;
     let administrator = &office.administrator;

@@ -1,6 +1,8 @@
 //! The console as its people use it: who may see and do what, what changes, and what is recorded of it.
 
 mod changes;
+mod log;
 mod office;
 mod pages;
+mod policy;
 mod rights;

@@ -8,11 +8,12 @@ use bytes::Bytes;
 use http::{HeaderValue, Response};
 use identity::{NewPerson, Opening, SignedIn};
 use policy::{
-    Assurance, DeviceClass, DeviceId, Fingerprint, Host, Methods, PostureName, PostureSourceId, RoleId, SignInMethod,
-    Timestamp,
+    Assurance, DeviceClass, DeviceId, Fingerprint, Host, Methods, PostureName, PostureSourceId, Revision, RoleId,
+    SignInMethod, Timestamp,
 };
 use store::{
-    CertificateRecord, Credential, CredentialId, DeviceRecord, Event, Person, PostureRow, Secret, WhichCredential,
+    CertificateRecord, Credential, CredentialId, DeviceRecord, Difference, Event, KeptFile, NewReview, NewReviewItem,
+    NewRevision, Person, PostureRow, Secret, WhichCredential,
 };
 
 use crate::CONSOLE_TABLE;
@@ -30,6 +31,12 @@ pub(super) struct Office {
     pub(super) nurse: Seat,
     /// A tablet in force.
     pub(super) tablet: DeviceId,
+    /// A version that waits for another person than the one with the login `h.ito`.
+    pub(super) version: u64,
+    /// A review of the log whose sample is its first line.
+    pub(super) review: u64,
+    /// A question that the auditor keeps.
+    pub(super) question: u64,
 }
 
 /// A person with a session.
@@ -60,7 +67,12 @@ impl Office {
             ..DeviceRecord::new(tablet.clone(), DeviceClass::Tablet, hospital.now())
         };
         hospital.store.add_device(device, "test".to_owned()).await.unwrap();
-        let office = Self { hospital, administrator, help_desk, auditor, nurse, tablet };
+        let version = hospital.store.propose_revision(proposal("cli:h.ito#1002", hospital.now()), None).await.unwrap();
+        let review = hospital.store.open_review(review(hospital.now())).await.unwrap();
+        let owner = auditor.person.id.clone();
+        let question = "outcome=refused".to_owned();
+        let question = hospital.store.save_question(owner, "夜間".to_owned(), question, hospital.now()).await.unwrap();
+        let office = Self { hospital, administrator, help_desk, auditor, nurse, tablet, version, review, question };
         office.add_key().await;
         office
     }
@@ -126,6 +138,10 @@ impl Office {
             .replace("{certificate}", &Fingerprint::new([0x77; 32]).to_string())
             .replace("{session}", &session)
             .replace("{provider}", "city")
+            .replace("{version}", &self.version.to_string())
+            .replace("{line}", "0")
+            .replace("{review}", &self.review.to_string())
+            .replace("{question}", &self.question.to_string())
             .replace("{invitation}", &self.invitation().await)
     }
 
@@ -205,13 +221,42 @@ impl Seat {
     }
 }
 
+/// A review of the log whose sample is its first line.
+pub(super) fn review(at: Timestamp) -> NewReview {
+    NewReview {
+        since: at,
+        until: at.after(HOUR),
+        rules: "random:1:1".to_owned(),
+        seed: 7,
+        opened_at: at,
+        opened_by: "cli:test".to_owned(),
+        due_at: at.after(HOUR),
+        items: vec![NewReviewItem { seq: 0, rule: "random".to_owned() }],
+    }
+}
+
+/// A version that waits for another person.
+pub(super) fn proposal(by: &str, at: Timestamp) -> NewRevision {
+    let difference = vec![Difference { ja: "規則が加わった".to_owned(), en: "a rule was added".to_owned() }];
+    NewRevision {
+        revision: Revision::parse("aa01").unwrap(),
+        files: vec![KeptFile { path: "/etc/sekimori.toml".to_owned(), text: "secret text".to_owned() }],
+        difference,
+        why: "夜勤の体制".to_owned(),
+        proposed_at: at,
+        proposed_by: by.to_owned(),
+        waits: true,
+        next_waits: true,
+    }
+}
+
 pub(super) fn key_id() -> CredentialId {
     CredentialId(vec![0xc1; 16])
 }
 
 /// A form that every page takes, with whatever each asks for.
 pub(super) const FORM: &str = "why=x&reason=x&proofing=x&hours=24&name=x&login=x2&unit=&id=new-1&class=fixed&asset=&owner=&\
-                               place=&os=&os_version=&leaves=&to=on&step=check&text=login%2Cname%2Croles%0A";
+                               place=&os=&os_version=&leaves=&to=on&step=check&app=emr&method=GET&path=%2F&zone=inside&assurance=aal2&by=provider&minutes=0&text=login%2Cname%2Croles%0A";
 
 /// The rows of the table with one method.
 pub(super) fn rows(method: &str) -> impl Iterator<Item = (&'static str, crate::ConsolePage)> {
@@ -251,7 +296,7 @@ pub(super) async fn seat(hospital: &Hospital, login: &str, name: &str, role: &st
 
 /// A device at somebody's desk, in the ledger.
 async fn desk_of(hospital: &Hospital, login: &str) -> Arc<policy::Device> {
-    let id = DeviceId::parse(&format!("desk-{login}")).unwrap();
+    let id = DeviceId::parse(&format!("desk-{}", login.replace('@', "."))).unwrap();
     let digest: Vec<u8> = login.bytes().cycle().take(32).collect();
     let certificate = Fingerprint::new(digest.try_into().unwrap());
     let record = DeviceRecord {

@@ -36,7 +36,14 @@ async fn every_page(office: &Office, language: Language) -> Vec<(String, Respons
         ("devices-all", "/devices?state=all".to_owned()),
         ("sessions-none", format!("/sessions?q={query}&from={query}")),
         ("posture-stale", "/posture?state=stale".to_owned()),
-        ("records-hostile", format!("/records?person={query}&device={query}&kind={query}&hours={query}&done={query}")),
+        (
+            "log-hostile",
+            format!("/log?who={query}&device={query}&reason={query}&pt={query}&after={query}&done={query}"),
+        ),
+        ("log-words", format!("/log?words=a&rule={query}&session={query}")),
+        ("log-address", format!("/log?address={query}")),
+        ("timeline-hostile", format!("/log/timeline?device={query}&to={query}")),
+        ("report-hostile", format!("/log/report?month={query}")),
     ] {
         pages.push((name.to_owned(), administrator.get(office, &place).await));
     }

@@ -1,0 +1,54 @@
+//! Finding in the log while the gateway runs: the index that follows it, and what auditors look at.
+//!
+//! An index that cannot be opened stops nothing: the log is written, the pages say that there is no index, and a line on
+//! standard error says why. Deliberately not here: how it is asked (find) and shown (web).
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use audit::Reader;
+use config::Config;
+use find::{FindProblem, Follower, Index};
+use tracing::error;
+use web::LogView;
+
+/// The index that follows the log; it stops following when this is dropped.
+#[derive(Debug)]
+pub struct Finding {
+    /// What auditors look at; one for the program, whatever configuration is in force.
+    pub view: Arc<LogView>,
+    /// The index, where there is one.
+    pub index: Option<Index>,
+    _follower: Option<Follower>,
+}
+
+/// The folder of the index in the state directory.
+#[must_use]
+pub fn index_dir(state_dir: &Path) -> PathBuf {
+    state_dir.join("index")
+}
+
+impl Finding {
+    /// Opens the index and begins to follow the log.
+    #[must_use]
+    pub fn start(config: &Config) -> Self {
+        match Self::open(config) {
+            Ok((index, reader, follower)) => Self {
+                view: Arc::new(LogView::new(Some((index.clone(), reader)))),
+                index: Some(index),
+                _follower: Some(follower),
+            },
+            Err(problem) => {
+                error!(%problem, "nothing can be found in the log: its index cannot be used");
+                Self { view: Arc::new(LogView::new(None)), index: None, _follower: None }
+            }
+        }
+    }
+
+    fn open(config: &Config) -> Result<(Index, Reader, Follower), FindProblem> {
+        let index = Index::open(&index_dir(&config.state_dir))?;
+        let reader: Reader = (&config.audit).into();
+        let follower = index.follow(reader.clone())?;
+        Ok((index, reader, follower))
+    }
+}

@@ -1,0 +1,308 @@
+//! What is asked for, as the search form, links and kept questions write it. A patient stands in forms and on pages, and
+//! in addresses only sealed.
+
+use std::collections::BTreeMap;
+
+use audit::StoryOutcome;
+use find::{Addresses, Calendar, Order, Place, Question};
+use policy::{Timestamp, UserId};
+use store::{PeopleFilter, Person};
+use url::form_urlencoded::{self, Serializer};
+
+use super::super::desk::{Desk, Refused};
+use super::super::posted::{Posted, ago};
+use super::period::{self, DAY, Period};
+
+/// Every field but the patient, in the order in which pages show them.
+pub(super) const FIELDS: [&str; 21] = [
+    "who", "device", "app", "action", "class", "outcome", "event", "reason", "rule", "grant", "role", "address",
+    "session", "revision", "study", "request", "words", "hours", "from", "to", "hour",
+];
+/// The patient, in forms.
+const PATIENT: &str = "patient";
+/// The patient in addresses.
+const SEALED: &str = "pt";
+/// Where the page begins.
+const AFTER: &str = "after";
+/// How long a value may be, in characters.
+pub(super) const VALUE_CHARS_MAX: usize = 100;
+/// How many days are looked at where nothing else is said.
+const DAYS: u32 = 7;
+/// How many people of one name are offered.
+const PEOPLE_MAX: usize = 20;
+/// How many stories a page shows.
+pub(super) const PAGE_MAX: usize = 50;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Asked {
+    values: BTreeMap<&'static str, String>,
+    pub(super) patient: Option<String>,
+    /// Whether an address held a patient that does not open any more.
+    pub(super) is_patient_lost: bool,
+    pub(super) after: Option<Place>,
+}
+
+/// What becomes of it.
+pub(super) enum Asking {
+    /// It can be asked.
+    Question(Box<Question>),
+    /// Several people have this name.
+    Which(Vec<Person>),
+    /// A value does not read: the key of what is said of it.
+    Wrong(&'static str),
+}
+
+impl Asked {
+    /// Reads the address of a page.
+    pub(super) fn read(desk: &Desk<'_>) -> Self {
+        let mut asked = Self::of_pairs(desk.request.query.as_bytes());
+        let sealed = desk.asked(SEALED);
+        asked.patient = sealed.as_deref().and_then(|sealed| desk.log().unseal(&desk.who.user, sealed));
+        asked.is_patient_lost = sealed.is_some() && asked.patient.is_none();
+        asked.after = desk.asked(AFTER).and_then(|after| Place::parse(&after));
+        asked
+    }
+
+    /// Reads what is kept.
+    pub(super) fn of_kept(kept: &str) -> Self {
+        Self::of_pairs(kept.as_bytes())
+    }
+
+    fn of_pairs(pairs: &[u8]) -> Self {
+        let mut asked = Self::default();
+        for (name, value) in form_urlencoded::parse(pairs).take(100) {
+            asked.set(&name, &value);
+        }
+        asked
+    }
+
+    /// Reads the search form.
+    pub(super) fn of_form(desk: &Desk<'_>, form: &Posted) -> Self {
+        let mut asked = Self::default();
+        for name in FIELDS {
+            asked.set(name, form.raw(name));
+        }
+        asked.patient = patient_id(form.raw(PATIENT)).map(|id| padded(id, pad(desk)));
+        asked
+    }
+
+    fn set(&mut self, name: &str, value: &str) {
+        let value = value.trim();
+        let is_plain = value.chars().count() <= VALUE_CHARS_MAX && !value.chars().any(char::is_control);
+        let Some(name) = FIELDS.into_iter().find(|one| *one == name) else { return };
+        if is_plain && !value.is_empty() {
+            self.values.entry(name).or_insert_with(|| value.to_owned());
+        }
+    }
+
+    /// The value of a field, if it is asked for.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
+    /// Whether nothing but a time is asked for.
+    pub(super) fn is_plain(&self) -> bool {
+        self.patient.is_none() && self.values.keys().all(|name| ["from", "to"].contains(name))
+    }
+
+    /// The same with another value.
+    pub(super) fn with(&self, name: &'static str, value: impl Into<String>) -> Self {
+        let mut asked = Self { after: None, ..self.clone() };
+        asked.values.insert(name, value.into());
+        asked
+    }
+
+    /// The same of one patient.
+    pub(super) fn of_patient(&self, patient: &str) -> Self {
+        Self { patient: Some(patient.to_owned()), after: None, ..self.clone() }
+    }
+
+    /// The page of it that begins at a place.
+    pub(super) fn beginning_at(&self, after: Option<Place>) -> Self {
+        Self { after, ..self.clone() }
+    }
+
+    /// The same without a value.
+    pub(super) fn without(&self, name: &str) -> Self {
+        let mut asked = Self { after: None, ..self.clone() };
+        asked.values.remove(name);
+        asked
+    }
+
+    /// The same within a time alone.
+    pub(super) fn within(&self, from: &str, to: &str) -> Self {
+        self.without("hour").with("from", from).with("to", to)
+    }
+
+    /// The time alone.
+    pub(super) fn time(&self) -> Self {
+        let values = self.values.iter().filter(|(name, _)| ["from", "to"].contains(*name));
+        Self { values: values.map(|(name, value)| (*name, value.clone())).collect(), ..Self::default() }
+    }
+
+    /// The address of a page that asks for it.
+    pub(super) fn address(&self, desk: &Desk<'_>, place: &str) -> String {
+        let mut query = self.pairs();
+        let sealed = self.patient.as_ref().and_then(|patient| desk.log().seal(&desk.who.user, patient));
+        query.extend_pairs(sealed.map(|sealed| (SEALED, sealed)));
+        query.extend_pairs(self.after.map(|after| (AFTER, after.to_string())));
+        let query = query.finish();
+        if query.is_empty() { place.to_owned() } else { format!("{place}?{query}") }
+    }
+
+    /// As it is kept: without a patient, and without the days, which go on.
+    pub(super) fn kept(&self) -> String {
+        self.without("from").without("to").without("hour").pairs().finish()
+    }
+
+    fn pairs(&self) -> Serializer<'static, String> {
+        let mut query = Serializer::new(String::new());
+        query.extend_pairs(FIELDS.iter().filter_map(|name| Some((*name, self.get(name)?))));
+        query
+    }
+
+    /// The time that is asked for: an hour, or whole days by the hospital's clock; the last week unless said otherwise.
+    pub(super) fn period(&self, desk: &Desk<'_>) -> Period {
+        let offset = desk.config().offset;
+        if let Some(hour) = self.get("hour").and_then(|hour| period::hour(hour, offset)) {
+            return hour;
+        }
+        let day = |name: &str| self.get(name).and_then(|day| Timestamp::parse_date(day, offset));
+        let today = Timestamp::parse_date(&desk.day(desk.at()), offset).unwrap_or(desk.at());
+        let last = day("to").unwrap_or(today);
+        let first = day("from").unwrap_or_else(|| ago(last, DAY * (DAYS - 1))).min(last);
+        Period { since: first, until: last.after(DAY) }
+    }
+
+    /// The question, once it is known who is meant.
+    pub(super) async fn asking(&self, desk: &Desk<'_>) -> Result<Asking, Refused> {
+        let Period { since, until } = self.period(desk);
+        let text = |name: &str| self.get(name).map(str::to_owned);
+        let mut question = Question::new(since, until);
+        question.calendar = calendar(desk);
+        question.limit = PAGE_MAX;
+        question.after = self.after;
+        question.order = Order::Newest;
+        question.patient.clone_from(&self.patient);
+        (question.device, question.app, question.action) = (text("device"), text("app"), text("action"));
+        (question.class, question.event, question.reason) = (text("class"), text("event"), text("reason"));
+        (question.rule, question.grant, question.role) = (text("rule"), text("grant"), text("role"));
+        (question.session, question.revision) = (text("session"), text("revision"));
+        (question.study, question.request, question.text) = (text("study"), text("request"), text("words"));
+        question.outcome = self.get("outcome").and_then(StoryOutcome::parse);
+        question.out_of_hours = match self.get("hours") {
+            Some("out") => Some(true),
+            Some("in") => Some(false),
+            Some(_) | None => None,
+        };
+        if let Some(address) = self.get("address") {
+            let Ok(address) = address.parse::<Addresses>() else { return Ok(Asking::Wrong("log-wrong-address")) };
+            question.address = Some(address);
+        }
+        if let Some(who) = self.get("who") {
+            match who_is(desk, who).await? {
+                Who::One(person) => question.person = Some(person),
+                Who::Several(people) => return Ok(Asking::Which(people)),
+            }
+        }
+        Ok(Asking::Question(Box::new(question)))
+    }
+}
+
+/// The hospital's working hours.
+pub(super) fn calendar(desk: &Desk<'_>) -> Calendar {
+    let config = desk.config();
+    Calendar { offset: config.offset, holidays: config.policy.holidays.clone(), ..Calendar::default() }
+}
+
+/// Whom a text means.
+enum Who {
+    One(String),
+    Several(Vec<Person>),
+}
+
+/// An id or a login stands for itself, also of somebody who is not in the directory any more; a name for whoever has it.
+async fn who_is(desk: &Desk<'_>, text: &str) -> Result<Who, Refused> {
+    if let Ok(id) = UserId::parse(text)
+        && desk.store().person(&id).await?.is_some()
+    {
+        return Ok(Who::One(text.to_owned()));
+    }
+    let filter = PeopleFilter { text: Some(text.to_owned()), ..PeopleFilter::default() };
+    let mut found = desk.store().people(filter, None, PEOPLE_MAX).await?;
+    let is_login = |person: &Person| person.login.eq_ignore_ascii_case(text);
+    if found.iter().any(is_login) {
+        found.retain(is_login);
+    }
+    Ok(match found.as_slice() {
+        [] => Who::One(text.to_owned()),
+        [one] => Who::One(one.id.to_string()),
+        [_, _, ..] => Who::Several(found),
+    })
+}
+
+/// A patient's id as somebody typed it: without spaces, digits in half width.
+pub(super) fn patient_id(text: &str) -> Option<String> {
+    let narrow = |c: char| match c {
+        '\u{ff01}'..='\u{ff5e}' => u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).unwrap_or(c),
+        other => other,
+    };
+    let id: String = text.chars().filter(|c| !c.is_whitespace()).map(narrow).collect();
+    let is_plain = id.chars().count() <= VALUE_CHARS_MAX && !id.chars().any(char::is_control);
+    (is_plain && !id.is_empty()).then_some(id)
+}
+
+/// To how many digits the apps fill up ids; 0 where they do not, or not all alike.
+fn pad(desk: &Desk<'_>) -> usize {
+    let routes = desk.config().policy.apps.iter().flat_map(|app| &app.routes);
+    let pads = routes.filter_map(|route| route.patients.as_ref()).map(|patients| patients.ids.pad);
+    let mut pads: Vec<usize> = pads.filter(|pad| *pad > 0).collect();
+    pads.dedup();
+    if let [one] = pads.as_slice() { *one } else { 0 }
+}
+
+/// An id as the log has it, where somebody left out its zeros.
+fn padded(id: String, pad: usize) -> String {
+    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number && id.len() < pad { format!("{id:0>pad$}") } else { id }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patients_are_read_as_they_are_typed() {
+        for (typed, read) in [
+            ("00012345", Some("00012345")),
+            (" ０００１２３４５ ", Some("00012345")),
+            ("ａ-１", Some("a-1")),
+            (" ", None),
+        ] {
+            assert_eq!(patient_id(typed).as_deref(), read, "{typed}");
+        }
+        assert_eq!(patient_id(&"1".repeat(VALUE_CHARS_MAX + 1)), None);
+        assert_eq!(patient_id("1\u{7}"), None);
+    }
+
+    #[test]
+    fn zeros_that_were_left_out_are_filled_in() {
+        for (typed, pad, read) in
+            [("12345", 8, "00012345"), ("00012345", 8, "00012345"), ("a-1", 8, "a-1"), ("7", 0, "7")]
+        {
+            assert_eq!(padded(typed.to_owned(), pad), read);
+        }
+    }
+
+    #[test]
+    fn only_fields_that_we_know_are_asked_for_and_kept_without_days_or_patient() {
+        let mut asked =
+            Asked::of_kept("who=n.sato&outcome=refused&from=2026-11-01&to=2026-11-22&evil=1&patient=4711&pt=x");
+        asked.patient = Some("4711".to_owned());
+        assert_eq!(asked.kept(), "who=n.sato&outcome=refused");
+        assert_eq!(asked.get("evil"), None);
+        assert_eq!(Asked::of_kept("who=a%0Ab&app=").kept(), "", "control characters and nothing at all");
+        assert!(asked.time().is_plain() && !asked.is_plain());
+    }
+}

@@ -1,0 +1,104 @@
+//! The auditor's view: finding records, one in full, what a person, device or patient had to do with, charts, questions
+//! that are kept, and the periodic review with its monthly page. Who looks is recorded before anything is shown.
+//! Deliberately not here: where records lie and how they are found (audit, find).
+
+mod access;
+mod asked;
+mod charts;
+mod kept;
+mod period;
+mod report;
+mod review;
+mod search;
+mod story;
+mod timeline;
+
+use std::sync::Arc;
+
+use audit::{Event, Note};
+use bytes::Bytes;
+use find::Question;
+use http::Response;
+
+pub(super) use access::access;
+use asked::Asked;
+pub(super) use charts::charts;
+pub(super) use kept::{forget, keep};
+pub(super) use report::report;
+pub(super) use review::{ask_item, ask_new, attention, begin, cancel, drawing, judge, one as review, reviews, sign};
+pub(super) use search::{find, search};
+pub(super) use timeline::timeline;
+
+use super::desk::{Desk, Refused};
+use super::view::{ConsoleContent, Go, MarkTone, Part, Words};
+use crate::Fault;
+use crate::log_view::{LogTrouble, LogView};
+
+impl<'a> Desk<'a> {
+    /// What the auditor's view stands on.
+    pub(super) fn log(&self) -> &'a Arc<LogView> {
+        &self.site.parts.log_view
+    }
+
+    /// Asks index and log, off the threads that serve, few at once.
+    async fn off<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&LogView) -> Result<T, LogTrouble> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let log = self.log().clone();
+        let Ok(_turn) = self.site.searches.acquire().await else { return Err(Fault::Stopping.into()) };
+        match tokio::task::spawn_blocking(move || work(&log)).await {
+            Ok(answer) => Ok(answer?),
+            Err(problem) => {
+                tracing::warn!(request = %self.request.request, %problem, "a search of the log broke off");
+                Err(Refused::Log(LogTrouble::Failed))
+            }
+        }
+    }
+
+    /// Records what is looked at in the log: which page, how many records, and of which patient.
+    async fn note_look(&self, what: &'static str, count: u64, patient: Option<&str>) -> Result<(), Refused> {
+        let mut note = Note::new(Event::LogRead, self.at()).who(&self.who).code(what);
+        note.count = Some(count);
+        note.patients = patient.map(str::to_owned).into_iter().collect();
+        Ok(self.record_about(note, None).await?)
+    }
+
+    /// What is said beside an answer while the index has not seen the newest records yet.
+    fn behind(&self) -> Option<Part> {
+        let behind = self.log().behind();
+        (behind > BEHIND_MAX).then(|| {
+            Part::Words(Words {
+                id: "behind",
+                heading: self.say("log-behind"),
+                tone: MarkTone::Warn,
+                lines: vec![self.say_with("log-behind-what", "count", &crate::chart::grouped(behind))],
+                links: Vec::new(),
+            })
+        })
+    }
+}
+
+/// How many records the index may be behind before a page says so: about a second's worth at full speed.
+const BEHIND_MAX: u64 = 5_000;
+
+/// A question about the same time and nothing else.
+fn only_when(question: &Question) -> Question {
+    Question { calendar: question.calendar.clone(), ..Question::new(question.since, question.until) }
+}
+
+/// What a page says that cannot show the log.
+pub(super) fn trouble(desk: &Desk<'_>, trouble: LogTrouble) -> Response<Bytes> {
+    let words = Words {
+        id: "trouble",
+        heading: desk.say("log-trouble"),
+        tone: MarkTone::Bad,
+        lines: vec![desk.say(&format!("log-trouble-{}", trouble.code()))],
+        links: vec![Go::new(desk.say("log-back"), "/log")],
+    };
+    desk.show_unavailable(ConsoleContent {
+        title: desk.say("console-records"),
+        parts: vec![Part::Words(words)],
+        ..ConsoleContent::default()
+    })
+}

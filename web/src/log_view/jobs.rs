@@ -1,0 +1,164 @@
+//! Work that takes longer than a page may: one at a time for each person, a few in all, each with its progress, and each
+//! can be stopped.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use policy::UserId;
+
+/// How many people may have work under way at once.
+const WORKING_MAX: usize = 4;
+/// How many ended ones are remembered for whoever comes to look.
+const ENDED_MAX: usize = 100;
+
+/// The work that is under way, or ended lately, by person.
+#[derive(Debug, Default)]
+pub(crate) struct Jobs {
+    of: Mutex<BTreeMap<UserId, Arc<Job>>>,
+}
+
+/// One piece of work.
+#[derive(Debug)]
+pub(crate) struct Job {
+    done: AtomicU64,
+    all: AtomicU64,
+    is_cancelled: AtomicBool,
+    state: Mutex<JobState>,
+}
+
+/// How a piece of work stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum JobState {
+    /// Under way.
+    Working,
+    /// It made the review of this number.
+    Made(u64),
+    /// Somebody stopped it.
+    Cancelled,
+    /// It could not be done.
+    Failed,
+}
+
+/// Why no work begins.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Busy {
+    /// This person's own is not done yet.
+    Own,
+    /// Others' are not done yet.
+    Others,
+}
+
+impl Jobs {
+    /// Begins a piece of work for a person.
+    pub(crate) fn begin(&self, whose: &UserId) -> Result<Arc<Job>, Busy> {
+        let mut of = self.lock();
+        if of.get(whose).is_some_and(|job| job.state() == JobState::Working) {
+            return Err(Busy::Own);
+        }
+        if of.values().filter(|job| job.state() == JobState::Working).count() >= WORKING_MAX {
+            return Err(Busy::Others);
+        }
+        while of.len() >= ENDED_MAX {
+            let ended = of.iter().find(|(_, job)| job.state() != JobState::Working).map(|(user, _)| user.clone());
+            let Some(ended) = ended else { break };
+            of.remove(&ended);
+        }
+        let job = Arc::new(Job {
+            done: AtomicU64::new(0),
+            all: AtomicU64::new(1),
+            is_cancelled: AtomicBool::new(false),
+            state: Mutex::new(JobState::Working),
+        });
+        of.insert(whose.clone(), job.clone());
+        Ok(job)
+    }
+
+    /// The work of a person, under way or ended.
+    pub(crate) fn of(&self, whose: &UserId) -> Option<Arc<Job>> {
+        self.lock().get(whose).cloned()
+    }
+
+    /// A map is whole after whatever happened to who held it.
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<UserId, Arc<Job>>> {
+        self.of.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Job {
+    /// Notes how far it is; false where it is to stop.
+    pub(crate) fn goes_on(&self, done: u64, all: u64) -> bool {
+        self.done.store(done, Ordering::Relaxed);
+        self.all.store(all.max(1), Ordering::Relaxed);
+        !self.is_cancelled()
+    }
+
+    /// How far it is: so much of so much.
+    pub(crate) fn progress(&self) -> (u64, u64) {
+        let all = self.all.load(Ordering::Relaxed);
+        (self.done.load(Ordering::Relaxed).min(all), all)
+    }
+
+    /// Asks it to stop.
+    pub(crate) fn cancel(&self) {
+        self.is_cancelled.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was asked to stop.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.is_cancelled.load(Ordering::Relaxed)
+    }
+
+    /// How it stands.
+    pub(crate) fn state(&self) -> JobState {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// It ended so.
+    pub(crate) fn end(&self, state: JobState) {
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn user(number: usize) -> UserId {
+        UserId::parse(&format!("u-{number}")).unwrap()
+    }
+
+    #[test]
+    fn a_person_works_on_one_thing_and_few_people_work_at_once() {
+        let jobs = Jobs::default();
+        let first = jobs.begin(&user(0)).unwrap();
+        assert_eq!(jobs.begin(&user(0)).err(), Some(Busy::Own));
+        for number in 1..WORKING_MAX {
+            jobs.begin(&user(number)).unwrap();
+        }
+        assert_eq!(jobs.begin(&user(WORKING_MAX)).err(), Some(Busy::Others));
+        first.end(JobState::Made(7));
+        assert_eq!(jobs.of(&user(0)).unwrap().state(), JobState::Made(7), "whoever comes to look finds it");
+        jobs.begin(&user(WORKING_MAX)).unwrap();
+    }
+
+    #[test]
+    fn what_ended_is_forgotten_in_the_end() {
+        let jobs = Jobs::default();
+        for number in 0..3 * ENDED_MAX {
+            jobs.begin(&user(number)).unwrap().end(JobState::Failed);
+        }
+        assert!(jobs.lock().len() <= ENDED_MAX);
+    }
+
+    #[test]
+    fn work_stops_where_it_is_asked_to() {
+        let jobs = Jobs::default();
+        let job = jobs.begin(&user(1)).unwrap();
+        assert!(job.goes_on(3, 10));
+        assert_eq!(job.progress(), (3, 10));
+        jobs.of(&user(1)).unwrap().cancel();
+        assert!(!job.goes_on(20, 0) && job.is_cancelled());
+        assert_eq!(job.progress(), (1, 1), "a whole of nothing is no division");
+    }
+}
