@@ -47,16 +47,16 @@ pub(crate) fn parameters(path: &str, text: &str, found: &mut Found<'_>) {
         let of_type = modifier.and_then(|modifier| modifier.split('.').next());
         let by_identifier = chained == Some("identifier")
             || modifier.is_some_and(|modifier| modifier == "identifier" || modifier.ends_with(".identifier"));
-        let is_known = BARE.contains(&base) || TYPED.contains(&base);
-        let read: fn(&str, &mut Found<'_>) = if of_patients && base == "identifier" && chained.is_none() {
-            token
-        } else if is_known && by_identifier && (BARE.contains(&base) || of_type == Some("Patient")) {
+        let (is_bare, names_type) = (BARE.contains(&base), of_type == Some("Patient"));
+        let is_known = is_bare || TYPED.contains(&base);
+        let is_token = (of_patients && base == "identifier" && chained.is_none())
+            || (is_known && by_identifier && (is_bare || names_type));
+        let is_patient = (of_patients && base == "_id") || (is_known && names_type) || (is_bare && modifier.is_none());
+        let read: fn(&str, &mut Found<'_>) = if is_token {
             token
         } else if chained.is_some() {
             continue;
-        } else if (of_patients && base == "_id") || (is_known && of_type == Some("Patient")) {
-            reference_or_id
-        } else if BARE.contains(&base) && modifier.is_none() {
+        } else if is_patient {
             reference_or_id
         } else if is_known {
             reference

@@ -145,7 +145,11 @@ impl Events for AtPointers<'_, '_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use policy::PatientIds;
+    use proptest::prelude::*;
+    use serde_json::Value;
 
     use super::*;
     use crate::json;
@@ -177,5 +181,62 @@ mod tests {
     fn a_list_of_ids_is_its_members() {
         assert_eq!(found(&["/ids"], r#"{"ids":["1","2",{"x":"3"},null,4]}"#), ["1", "2", "4"]);
         assert_eq!(found(&["/*"], r#"["1","2"]"#), ["1", "2"]);
+    }
+
+    /// What a pointer points at, by walking a whole document.
+    fn pointed(value: &Value, steps: &[PointerStep], out: &mut BTreeSet<String>) {
+        let Some((step, rest)) = steps.split_first() else { return take(value, out) };
+        if *step == PointerStep::Deep {
+            pointed(value, rest, out);
+        }
+        let mut members: Vec<(String, &Value)> = Vec::new();
+        members.extend(value.as_object().into_iter().flatten().map(|(name, value)| (name.clone(), value)));
+        let list = value.as_array().into_iter().flatten().enumerate();
+        members.extend(list.map(|(place, value)| (place.to_string(), value)));
+        for (name, value) in members {
+            match step {
+                PointerStep::Name(wanted) if **wanted == *name => pointed(value, rest, out),
+                PointerStep::Name(_) => {}
+                PointerStep::Any => pointed(value, rest, out),
+                PointerStep::Deep => pointed(value, steps, out),
+            }
+        }
+    }
+
+    fn take(value: &Value, out: &mut BTreeSet<String>) {
+        out.extend(value.as_str().map(str::to_owned));
+        out.extend(value.as_u64().map(|number| number.to_string()));
+        value.as_array().into_iter().flatten().for_each(|one| take(one, out));
+    }
+
+    fn document() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            (0..1_000_u64).prop_map(Value::from),
+            "x[0-9]{3}".prop_map(Value::from),
+            Just(Value::Null),
+            Just(Value::Bool(true)),
+        ];
+        leaf.prop_recursive(5, 40, 5, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
+                prop::collection::btree_map("[a-c]", inner, 0..4).prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn pointers_take_what_a_walk_over_the_whole_document_finds(
+            document in document(),
+            steps in prop::collection::vec(prop_oneof!["[a-c]", "[0-3]", Just("*".to_owned()), Just("**".to_owned())], 0..4),
+            last in prop_oneof!["[a-c]", Just("*".to_owned())],
+        ) {
+            let text = format!("/{}", steps.iter().chain([&last]).cloned().collect::<Vec<_>>().join("/"));
+            let pointer = Pointer::parse(&text).unwrap();
+            let mut expected = BTreeSet::new();
+            pointed(&document, pointer.steps(), &mut expected);
+            let taken: BTreeSet<String> = found(&[&text], &document.to_string()).into_iter().collect();
+            prop_assert_eq!(taken, expected, "{} in {}", text, document);
+        }
     }
 }

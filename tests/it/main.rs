@@ -56,3 +56,4 @@ mod trying;
 mod upstream;
 mod ward;
 mod webauthn_negative;
+mod who_saw;

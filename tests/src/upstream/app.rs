@@ -4,7 +4,8 @@
 //! echoes; `/trailers` an answer with trailers; `/refuse` answers 409 without reading; `/cookies` sets cookies, the
 //! gateway's too; `/headers` answers fields no app should set or tell; `/save` a file to be saved; `/late-end` three
 //! bytes, as announced, and a second later their end;
-//! `/status/N` that status; `/reception/form` a page with a form; all else is echoed.
+//! `/status/N` that status; `/reception/form` a page with a form; `/clinic` what [`clinic`] says; all else is
+//! echoed.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -16,7 +17,7 @@ use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use serde_json::json;
 
-use super::{socket, text};
+use super::{clinic, socket, text};
 use crate::{Payload, fed, filled};
 
 /// Where health is asked for.
@@ -35,6 +36,7 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
         "bytes" => Response::new(filled(rest.parse().expect("a number of bytes"))),
         "film" => film(&request),
         "sink" => sink(request).await,
+        "clinic" => clinic::answer(request).await,
         "hold" => std::future::pending().await,
         "trickle" => ticking("application/octet-stream", "."),
         "events" => ticking("text/event-stream", "data: beat\n\n"),

@@ -2,6 +2,7 @@
 //! app may do (see [`app`]).
 
 mod app;
+mod clinic;
 mod socket;
 
 pub use app::FORM;

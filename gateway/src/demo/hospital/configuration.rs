@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::emr;
 use super::super::idp;
-use super::super::patients::FACILITY_CODE;
+use super::super::patients::{FACILITY_CODE, NUMBER_SYSTEM};
 use super::super::people::PEOPLE;
 use super::{
     CLIENT_ID, CLIENT_SECRET_FILE, HostName, PROVIDER_ID, Ports, SERVER_CERTIFICATE_FILE, SERVER_KEY_FILE, STATE_FOLDER,
@@ -103,6 +103,11 @@ console_host = "{console}"
 # People whom the gateway itself knows sign in by passkey, without any provider.
 [directory]
 local = true
+
+# 記録に残す患者番号の書き方 / how patients' numbers are written in the record
+[patients]
+pad = 8
+system = "{NUMBER_SYSTEM}"
 
 # 管理画面を使える職種 / who may use the console
 [console]
