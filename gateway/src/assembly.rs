@@ -27,8 +27,8 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
-use crate::finding::Finding;
 use crate::feed::{Feeds, Receivers};
+use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
@@ -289,7 +289,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         log_view: Arc::clone(&parts.log_view),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    let lists = ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
+    let lists =
+        ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
     Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, lists })
 }

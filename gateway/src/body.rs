@@ -57,12 +57,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     /// Wraps a client's body; more than the app takes breaks it off.
-    pub fn new(
-        inner: Incoming,
-        exchange: Rc<Exchange>,
-        route: Arc<AppRoute>,
-        lookout: Option<Rc<Lookout>>,
-    ) -> Self {
+    pub fn new(inner: Incoming, exchange: Rc<Exchange>, route: Arc<AppRoute>, lookout: Option<Rc<Lookout>>) -> Self {
         if inner.is_end_stream() {
             exchange.request_done.set(true);
         }

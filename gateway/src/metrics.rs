@@ -178,7 +178,10 @@ impl Metrics {
             log_writable: gauge("log_writable", "Whether the access log can be written"),
             open_accesses: gauge("open_accesses", "Accesses under way"),
             log_free_bytes: gauge("log_free_bytes", "Bytes free on the disk of the access log"),
-            log_full_percent: gauge("log_full_percent", "How full the access log or its disk is, the fuller of the two"),
+            log_full_percent: gauge(
+                "log_full_percent",
+                "How full the access log or its disk is, the fuller of the two",
+            ),
             log_size_bytes: gauge("log_size_bytes", "Bytes of the access log's segments"),
             log_archive_alarm: gauge("log_archive_alarm", "Whether closed segments cannot be archived or deleted"),
             clock_alarm: gauge("clock_alarm", "Whether nothing keeps this machine's clock at true time"),
@@ -191,7 +194,10 @@ impl Metrics {
             providers_out: gauge("providers_out", "Identity providers that are taken as out"),
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
             crl_fetches_failed,
-            crl_places_failing: gauge("crl_places_failing", "Places of revocation lists whose last answer was of no use"),
+            crl_places_failing: gauge(
+                "crl_places_failing",
+                "Places of revocation lists whose last answer was of no use",
+            ),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
             feeds,
             shadow_differences,
