@@ -160,7 +160,7 @@ fn as_json(route: &RouteOf, count: &Count) -> String {
 
 fn as_table(counts: &BTreeMap<RouteOf, Count>) -> String {
     let row = |(route, count): (&RouteOf, &Count)| {
-        let percent = if count.accesses == 0 { 0 } else { count.named * 100 / count.accesses };
+        let percent = count.named.saturating_mul(100).checked_div(count.accesses).unwrap_or(0);
         let flags = [("cut", count.cut), ("unreadable", count.unreadable), ("missing", count.missing)];
         let flags: Vec<_> = flags.iter().filter(|(_, n)| *n > 0).map(|(flag, n)| format!("{flag} {n}")).collect();
         let looks = if route.looks { "" } else { "names no patient" };
