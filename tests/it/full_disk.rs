@@ -6,8 +6,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FallocateFlags, FlockOperation, fallocate, flock, statvfs};
-use tests::{Ask, Device, Folder, Hospital, Plan, Session, Upstream, eventually};
+use tests::{Ask, Device, Folder, Hospital, Person, Plan, Session, Upstream, eventually};
+use url::Url;
 
+use crate::console::Desk;
 use crate::ward::Ward;
 
 /// How far the disk is from being full when a test begins, at most.
@@ -49,12 +51,18 @@ impl Disk {
     }
 }
 
-/// A ward whose log lies on the disk, and counts as full when a little more of it is used.
-async fn ward(disk: &Disk, plan: Plan, emr: Upstream, hosts: &[&str]) -> Ward {
-    let mut hospital = Hospital::build(plan.set("audit", &disk.free_min));
+/// A hospital whose log lies on the disk, and counts as full when a little more of it is used.
+fn on(disk: &Disk, plan: Plan) -> Hospital {
+    let hospital = Hospital::build(plan.set("audit", &disk.free_min));
     std::fs::create_dir(hospital.folder().join("state")).unwrap();
     std::fs::create_dir(disk.folder.join("audit")).unwrap();
     symlink(disk.folder.join("audit"), hospital.folder().join("state/audit")).unwrap();
+    hospital
+}
+
+/// A ward in such a hospital.
+async fn ward(disk: &Disk, plan: Plan, emr: Upstream, hosts: &[&str]) -> Ward {
+    let mut hospital = on(disk, plan);
     let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
     let doctor = Session::open(&hospital, "doctor", Some(&terminal), hosts).await;
     hospital.start();
@@ -102,6 +110,67 @@ async fn an_app_that_must_go_on_goes_on_in_the_emergency_spool_and_is_merged_aft
     let merged = async || ward.hospital.records().opened("/urgent").all().first().cloned();
     let merged = eventually("the merged line", merged).await;
     assert!(!merged["spool"].is_null(), "it says where it came from: {merged}");
+}
+
+#[tokio::test]
+async fn people_and_devices_are_not_changed_before_it_is_recorded_who_changes_them() {
+    let (disk, emr) = (Disk::take(), Upstream::http1());
+    let mut hospital = on(&disk, Plan::with_emr(emr.address()).with_console());
+    let terminal = Device::add(&hospital, "desk-1", "fixed").await;
+    hospital.start();
+    let desk = Desk { hospital, terminal, emr };
+    Device::add(&desk.hospital, "tablet-1", "tablet").await;
+    let (_, _) = desk.person("sato", "nurse").await;
+    let (mut chief, _) = desk.person("kanri", "administrator").await;
+    chief.open(&desk.hospital.url("console", "/")).await.expect(200);
+    let (sato, kanri) = (desk.id_of("sato"), desk.id_of("kanri"));
+    let code = desk.hospital.run(&["device", "invite", "tablet-1", "--reason", "x", "--format", "json"]).ok().json();
+    let known = || {
+        let list = |what: &str| desk.hospital.run(&[what, "list", "--format", "json"]).ok().out;
+        (list("user"), list("device"), list("session"))
+    };
+    let post = async |chief: &mut Person, host: &str, path: &str, fields: &[(&str, &str)]| {
+        let place = Url::parse(&desk.hospital.url(host, path)).unwrap();
+        chief.post(&place, &desk.hospital.url(host, ""), fields).await
+    };
+
+    disk.fill();
+    let people = Url::parse(&desk.hospital.url("console", "/people")).unwrap();
+    let refused = async || (chief.step_as_program(&people).await.status == 503).then_some(());
+    eventually("the log counts as full", refused).await;
+    let before = known();
+    let code = code["code"].as_str().unwrap().to_owned();
+    let person = |deed: &str| format!("/people/{sato}/{deed}");
+    for (host, path, fields) in [
+        (
+            "console",
+            "/new-person".to_owned(),
+            vec![("login", "abe"), ("name", "阿部"), ("unit", ""), ("role", "nurse")],
+        ),
+        ("console", person("change"), vec![("login", "sato"), ("name", "佐藤"), ("unit", ""), ("role", "doctor")]),
+        ("console", person("disable"), vec![("why", "退職")]),
+        ("console", person("invite"), vec![("proofing", "職員証"), ("hours", "24")]),
+        ("console", person("temporary"), vec![("reason", "忘れた"), ("hours", "8")]),
+        ("console", "/devices/tablet-1/revoke".to_owned(), vec![]),
+        ("console", "/devices/tablet-1/lost".to_owned(), vec![("reason", "紛失"), ("hours", "24")]),
+        ("login", "/device".to_owned(), vec![("code", code.as_str()), ("form", "pkcs12")]),
+    ] {
+        assert_eq!(post(&mut chief, host, &path, &fields).await.status, 503, "{path}");
+    }
+    assert!(before == known(), "nothing of it was done");
+
+    disk.make_room();
+    let allowed = async || (chief.step_as_program(&people).await.status == 200).then_some(());
+    eventually("there is room again", allowed).await;
+    let revoke = "/devices/tablet-1/revoke";
+    assert_eq!(post(&mut chief, "console", revoke, &[]).await.status, 303);
+    let told = eventually("the record of what was done", async || {
+        desk.hospital.records().with("ev", "device-revoked").all().first().cloned()
+    })
+    .await;
+    let asked = desk.hospital.records().opened(revoke).only().clone();
+    assert_eq!((asked["sub"].as_str(), told["actor"].as_str()), (Some(kanri.as_str()), Some(kanri.as_str())));
+    assert!(asked["seq"].as_u64() < told["seq"].as_u64(), "who does it is written first: {asked} {told}");
 }
 
 #[test]

@@ -217,7 +217,7 @@ async fn a_list_is_fetched_where_the_configuration_says_and_nobody_goes_on_witho
     pki.publish(&pki.list("after", 0, 86_400));
     house.refuses(&stolen, "client-certificate-revoked").await;
     let ask = connection.send(Ask::get("emr", "/a").signed_in(&doctor)).await;
-    assert!(ask.map_or(true, |answer| answer.status() != 200), "the connection that was open is out, too");
+    assert!(!ask.is_ok_and(|answer| answer.status() == 200), "the connection that was open is out, too");
     house.lets_in(&good).await;
 
     // Whoever answers for the server gives the list from before the theft: it is as well signed, and it is not taken.
