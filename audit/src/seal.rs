@@ -104,11 +104,14 @@ mod tests {
     fn what_a_log_signs_opens_with_its_key_alone() {
         let ward = Ward::new();
         let log = ward.open();
+        let note = crate::Note::new(crate::Event::Started, crate::testing::clock().now());
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(log.recorder().note(note)).unwrap();
         log.stop();
         let key = LogKey::parse(log.public_key()).unwrap();
         assert_eq!((key.origin(), key.to_string().as_str()), (ward.config.origin.as_str(), log.public_key()));
         let note = newest_checkpoint(ward.directory()).unwrap().unwrap();
-        assert_eq!(key.checkpoint(&note).map(|signed| signed.size), Some(1));
+        assert_eq!(key.checkpoint(&note).map(|signed| signed.size), Some(ward.lines().len() as u64));
         let signer = LogSigner::open(ward.folder.path(), &ward.config.origin).unwrap();
         assert_eq!(signer.key(), key);
         let sealed = signer.sign("an export\n").unwrap();
