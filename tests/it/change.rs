@@ -4,8 +4,10 @@
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
-use tests::{Ask, Plan, Run, Session, eventually, sekimori};
+use tests::{Ask, Device, Hospital, Plan, Run, Session, Upstream, eventually, sekimori};
+use url::Url;
 
+use crate::console::Desk;
 use crate::operations::operations;
 use crate::ward::Ward;
 
@@ -18,11 +20,15 @@ fn wider(plan: &Plan) -> Plan {
 
 /// Runs `sekimori policy` as somebody.
 fn policy(ward: &Ward, person: &str, words: &[&str]) -> Run {
+    policy_of(&ward.hospital, person, words)
+}
+
+fn policy_of(hospital: &Hospital, person: &str, words: &[&str]) -> Run {
     let output = Command::new(sekimori())
         .arg("policy")
         .args(words)
         .args(["--config", "sekimori.toml"])
-        .current_dir(ward.hospital.folder().path())
+        .current_dir(hospital.folder().path())
         .env_remove("SUDO_USER")
         .env("USER", person)
         .env("LC_ALL", "C")
@@ -175,6 +181,88 @@ async fn whoever_approves_is_told_the_step_from_what_is_in_force_now() {
     for words in ["version 3 came into force since", "nurses-tidy", "`activation` changed", "`[facility]`"] {
         assert!(told.contains(words), "{words}: {told}");
     }
+}
+
+#[tokio::test]
+async fn the_report_of_a_replay_is_kept_with_its_version_and_with_no_other() {
+    let ward = Ward::open().await;
+    let nurse = ward.sign_in("nurse").await;
+    ward.caller.ask(Ask::new("DELETE", "emr", "/notes/1").signed_in(&nurse)).await.expect(403);
+    ward.caller.ask(Ask::new("GET", "emr", "/notes/1").signed_in(&nurse)).await.expect(200);
+    ward.hospital.folder().write("proposed.toml", wider(ward.hospital.plan()).text());
+    let report = &["replay", "proposed.toml", "--format", "json", "-o", "replay.json"];
+    policy(&ward, "sato", report).ok();
+    let kept = &["activate", "proposed.toml", "--why", "片付け", "--replay-report", "replay.json"];
+    let told = policy(&ward, "sato", kept).ok().out;
+    assert!(told.contains("1 of ") && told.contains("would be answered otherwise"), "{told}");
+    let version = policy(&ward, "ito", &["history", "2", "--lang", "ja"]).ok().out;
+    assert!(version.contains("結果が変わるもの: 1") && version.contains("nurses-tidy"), "{version}");
+    let read = policy(&ward, "ito", &["history", "2", "--format", "json"]).ok().lines();
+    assert_eq!(read[0]["replay"]["changed"], 1, "{read:?}");
+    assert!(policy(&ward, "ito", &["history", "1", "--format", "json"]).ok().lines()[0]["replay"].is_null());
+
+    // What was tried is the step from 1 to 2; this is another.
+    policy(&ward, "sato", &["back"]).ok();
+    ward.hospital.folder().write("proposed.toml", wider(ward.hospital.plan()).text() + "\n");
+    for (file, code) in [("replay.json", 1), ("proposed.toml", 64), ("nothing.json", 64)] {
+        let refused = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "x", "--replay-report", file]);
+        assert_eq!(refused.code, Some(code), "{file}: {}", refused.err);
+    }
+    assert_eq!(history(&ward).len(), 3);
+    let told = policy(&ward, "sato", &["activate", "proposed.toml", "--why", "x", "--replay", "1d"]).ok().out;
+    assert!(told.contains("would be answered otherwise"), "{told}");
+    assert_eq!(policy(&ward, "ito", &["history", "4", "--format", "json"]).ok().lines()[0]["replay"]["changed"], 1);
+}
+
+#[tokio::test]
+async fn what_another_version_overtook_is_told_as_such() {
+    let ward = Ward::open().await;
+    let states =
+        || -> Vec<String> { history(&ward).iter().map(|one| one["state"].as_str().unwrap().to_owned()).collect() };
+    let two = ward.hospital.plan().clone().set("policy", "activation = \"two-people\"");
+    ward.hospital.folder().write("proposed.toml", two.text());
+    policy(&ward, "sato", &["activate", "proposed.toml", "--why", "二人で"]).ok();
+    for (name, why) in [("\"一\"", "一"), ("\"二\"", "二")] {
+        ward.hospital.folder().write("proposed.toml", two.clone().set("facility", &format!("name = {name}")).text());
+        policy(&ward, "sato", &["activate", "proposed.toml", "--why", why]).ok();
+    }
+    assert_eq!(states(), ["waits", "waits", "in-force", "was-in-force"]);
+    policy(&ward, "ito", &["approve", "4"]).ok();
+    assert_eq!(states(), ["in-force", "waits-behind", "was-in-force", "was-in-force"]);
+    let told = policy(&ward, "ito", &["history", "--lang", "ja"]).ok().out;
+    assert!(told.contains("別の版が先に有効"), "{told}");
+    assert_eq!(policy(&ward, "ito", &["put", "3"]).code, Some(1), "nobody approved it");
+}
+
+#[tokio::test]
+async fn an_administrator_approves_in_the_console_what_somebody_else_proposed() {
+    let emr = Upstream::http1();
+    let plan = Plan::with_emr(emr.address()).with_console().set("policy", "activation = \"two-people\"");
+    let mut hospital = Hospital::build(plan);
+    let terminal = Device::add(&hospital, "desk-1", "fixed").await;
+    hospital.start();
+    let desk = Desk { hospital, terminal, emr };
+    let (mut chief, _) = desk.person("kanri", "administrator").await;
+    desk.person("sato", "nurse").await;
+    desk.hospital.folder().write("proposed.toml", wider(desk.hospital.plan()).text());
+    let console = |path: &str| Url::parse(&desk.hospital.url("console", path)).unwrap();
+    let origin = console("/").origin().ascii_serialization();
+    for (number, proposer, status) in [(2, "kanri", 422), (3, "nobody-known", 422), (4, "sato", 303)] {
+        policy_of(&desk.hospital, proposer, &["activate", "proposed.toml", "--why", "夜勤"]).ok();
+        let page = chief.open(console(&format!("/versions/{number}")).as_str()).await.expect(200).text();
+        assert!(page.contains("nurses-tidy") && page.contains("夜勤"), "{page}");
+        let approval = console(&format!("/versions/{number}/approve"));
+        chief.open(approval.as_str()).await.expect(200);
+        chief.post(&approval, &origin, &[]).await.expect(status);
+    }
+    // It is approved and not in force: the gateway writes no configuration.
+    let told = policy_of(&desk.hospital, "sato", &["put", "2"]);
+    assert_eq!(told.code, Some(1), "{}", told.err);
+    let told = policy_of(&desk.hospital, "sato", &["put", "4"]).ok().out;
+    assert!(told.contains("version 4 is in force"), "{told}");
+    let approved = desk.hospital.records().with("ev", "policy-approved").only().clone();
+    assert_eq!(approved["actor"].as_str().unwrap(), desk.id_of("kanri"));
+    assert_eq!(policy_of(&desk.hospital, "sato", &["put", "4"]).code, Some(1), "once");
 }
 
 #[tokio::test]
