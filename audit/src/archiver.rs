@@ -145,7 +145,14 @@ impl Archiver {
 
     /// Writes the archive and reads it back; `false` where the log stops meanwhile.
     fn write_and_check(&self, segment: &Segment, temporary: &Segment, end: u64) -> Result<bool, LogProblem> {
-        let key = if self.work.is_encrypted { Some(self.new_key(temporary)?) } else { None };
+        let key = if self.work.is_encrypted {
+            Some(self.new_key(temporary)?)
+        } else {
+            // An earlier try may have been encrypted.
+            let path = wrapped_path(temporary);
+            disk::remove(&path).map_err(|error| LogProblem::disk(&path, &error))?;
+            None
+        };
         let go_on = || {
             self.measure();
             !self.core.is_stopping()

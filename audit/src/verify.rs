@@ -11,10 +11,13 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::Reader;
 use crate::history::{self, SignedNote};
 use crate::signed_note::VerifierKey;
-use crate::Reader;
 use crate::walk::{Walk, walk};
+
+/// How often a log that changes its form meanwhile is checked again.
+const RETRIES_MAX: usize = 3;
 
 /// What was checked, all of it in order.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -81,12 +84,26 @@ impl Finding {
 /// Every [`Finding`]: what was changed, and where.
 pub fn verify(log: impl Into<Reader>, public_key: Option<&str>) -> Result<Verified, Vec<Finding>> {
     let reader = log.into();
+    let mut before = reader.look_again();
+    for _ in 0..RETRIES_MAX {
+        let outcome = verify_once(&reader, public_key);
+        let now = reader.look_again();
+        // A gateway that runs archives and deletes meanwhile: what was there a moment ago lies elsewhere.
+        if outcome.is_ok() || now == before {
+            return outcome;
+        }
+        before = now;
+    }
+    verify_once(&reader, public_key)
+}
+
+fn verify_once(reader: &Reader, public_key: Option<&str>) -> Result<Verified, Vec<Finding>> {
     let dir = reader.directory();
     let key = read_key(dir, public_key).map_err(|finding| vec![finding])?;
     let mut findings = Vec::new();
     let notes = history::read(dir, &key, &mut findings);
     let newest = notes.iter().max_by_key(|note| note.checkpoint.size);
-    let walked = walk(&reader, &notes, newest.map_or(0, |note| note.checkpoint.size)).map_err(|problem| {
+    let walked = walk(reader, &notes, newest.map_or(0, |note| note.checkpoint.size)).map_err(|problem| {
         findings.push(Finding::in_file(dir, problem.to_string()));
         std::mem::take(&mut findings)
     })?;

@@ -4,6 +4,7 @@ mod check_export;
 mod coverage;
 mod export;
 mod feed;
+mod key;
 mod select;
 
 use std::path::PathBuf;
@@ -44,6 +45,9 @@ pub enum Command {
     /// Receivers that the log is told to.
     #[command(subcommand)]
     Feed(feed::Command),
+    /// The keys that encrypt the log at rest.
+    #[command(subcommand)]
+    Key(key::Command),
 }
 
 /// Where the log is.
@@ -52,6 +56,9 @@ pub struct Place {
     /// The log's directory, such as a copy; by default the one that the configuration names.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// The key ring that opens encrypted segments of a copy; by default the one that the configuration names.
+    #[arg(long, value_name = "FILE", requires = "dir")]
+    keys: Option<PathBuf>,
     #[command(flatten)]
     config: ConfigArg,
 }
@@ -68,6 +75,20 @@ impl Place {
             None => Ok(self.config.read()?.audit.directory),
         }
     }
+
+    /// The key ring that opens it, where one is named.
+    fn ring(&self) -> Result<Option<PathBuf>, Failure> {
+        match &self.dir {
+            Some(_) => Ok(self.keys.clone()),
+            None => Ok(self.config.read()?.audit.encryption.map(|encryption| encryption.ring)),
+        }
+    }
+
+    /// The log, with the keys that open it.
+    fn reader(&self) -> Result<audit::Reader, Failure> {
+        let keys = self.ring()?.map_or_else(audit::Keys::none, |ring| audit::Keys::ring(&ring));
+        audit::Reader::open(&self.directory()?, keys).map_err(|problem| Failure::unavailable(problem.to_string()))
+    }
 }
 
 /// Runs the command.
@@ -75,7 +96,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
     let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
     match command {
         Command::Tail { place, lines } => {
-            for line in audit::tail(&place.directory()?, *lines).map_err(unavailable)? {
+            for line in audit::tail(place.reader()?, *lines).map_err(unavailable)? {
                 out::say(&line);
             }
             Ok(())
@@ -84,12 +105,23 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::CheckExport(args) => check_export::run(args),
         Command::Coverage(args) => coverage::run(args),
         Command::Feed(command) => feed::run(command),
+        Command::Key(command) => key::run(command),
         Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),
     }
 }
 
+/// What is said of lines that were deleted by age.
+fn passed_over(lines: u64) -> String {
+    match lines {
+        0 => String::new(),
+        _ => {
+            format!("the first {lines} lines were deleted by age, as the log records; passed over by their kept hashes\n")
+        }
+    }
+}
+
 fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failure> {
-    match audit::verify(&place.directory()?, key) {
+    match audit::verify(place.reader()?, key) {
         Ok(good) => {
             out::say(&match format {
                 Format::Json => json!({
@@ -99,18 +131,21 @@ fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failur
                     "lines_signed": good.lines_signed,
                     "checkpoints": good.checkpoints,
                     "segments": good.segments,
+                    "segments_archived": good.segments_archived,
+                    "lines_deleted": good.lines_deleted,
                     "root": good.root,
                     "public_key": good.public_key,
                     "key_was_given": good.key_was_given,
                 })
                 .to_string(),
                 Format::Text => format!(
-                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\nroot {}\nkey  {}{}",
+                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\n{}root {}\nkey  {}{}",
                     good.lines,
                     good.origin,
                     good.segments,
                     good.lines_signed,
                     good.checkpoints,
+                    passed_over(good.lines_deleted),
                     good.root,
                     good.public_key,
                     if good.key_was_given {

@@ -2,6 +2,7 @@
 
 mod devices;
 mod feeds;
+mod log;
 mod people;
 
 use std::fmt;
@@ -85,6 +86,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     let mut findings = Vec::new();
     look_at_certificates(config, at, &mut findings);
     look_at_disk(config, &mut findings);
+    log::look(config, &mut findings);
     look_at_exposure(config, &mut findings);
     if let Err(failure) = look_at_ledger(config, at, &mut findings).await {
         add(&mut findings, "store", Grade::Bad, failure.to_string());

@@ -1,0 +1,176 @@
+//! `sekimori audit key`: the keys that encrypt the log at rest.
+
+use std::path::{Path, PathBuf};
+
+use audit::{KeyRing, Keys, RecoveryKey, RecoverySecret};
+use config::AuditEncryption;
+use serde_json::json;
+
+use crate::cli::audit::Place;
+use crate::cli::{ConfigArg, Format, out, table};
+use crate::clock;
+use crate::failure::Failure;
+
+/// What can be done with the keys.
+#[derive(clap::Subcommand, Debug)]
+pub enum Command {
+    /// Shows the keys of the ring, and how many segments need each.
+    List {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// How to write.
+        #[arg(long, value_enum, default_value_t)]
+        format: Format,
+    },
+    /// Adds a key: segments that are archived from now on are encrypted under it. The gateway need not be stopped.
+    Rotate {
+        #[command(flatten)]
+        config: ConfigArg,
+        /// Also does what `rewrap` does.
+        #[arg(long)]
+        rewrap: bool,
+    },
+    /// Wraps the keys of all encrypted segments under the newest key, and for the recovery key where one is configured.
+    /// The segments themselves are not touched.
+    Rewrap(ConfigArg),
+    /// Removes a key of the ring that no segment needs any more.
+    Drop {
+        /// Its id, as `list` shows it.
+        id: String,
+        #[command(flatten)]
+        config: ConfigArg,
+    },
+    /// Makes a recovery key: the secret half goes to a file to be kept offline, the other half is printed for the
+    /// configuration.
+    Escrow {
+        /// The file for the secret half. Carry it away, and keep no copy on this machine.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// After the key ring was lost: opens the key of every encrypted segment with the recovery key, and wraps it under
+    /// the newest key of a ring, which is made where there is none.
+    Recover {
+        /// The file that `escrow` wrote.
+        #[arg(long, value_name = "FILE")]
+        recovery_key: PathBuf,
+        #[command(flatten)]
+        place: Place,
+    },
+}
+
+/// Runs the command.
+pub fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::List { config, format } => list(config, *format),
+        Command::Rotate { config, rewrap: also_older } => rotate(config, *also_older),
+        Command::Rewrap(config) => rewrap(config),
+        Command::Drop { id, config } => drop_key(id, config),
+        Command::Escrow { out } => escrow(out),
+        Command::Recover { recovery_key, place } => recover(recovery_key, place),
+    }
+}
+
+fn unavailable(problem: audit::LogProblem) -> Failure {
+    Failure::unavailable(problem.to_string())
+}
+
+/// The log's directory and its encryption, which must be configured.
+fn encrypted(config: &ConfigArg) -> Result<(PathBuf, AuditEncryption), Failure> {
+    let audit = config.read()?.audit;
+    match audit.encryption {
+        Some(encryption) => Ok((audit.directory, encryption)),
+        None => Err(Failure::input(
+            "the log is not encrypted; write `[audit.encryption]` with `ring = \"/var/lib/sekimori/secrets/audit-ring\"`",
+        )),
+    }
+}
+
+fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
+    let (directory, encryption) = encrypted(config)?;
+    let ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
+    let needed = audit::key_use(&directory).map_err(unavailable)?;
+    let segments = |id: &str| needed.get(id).copied().unwrap_or(0);
+    match format {
+        Format::Json => ring.keys().for_each(|(id, made)| {
+            out::say(&json!({ "id": id, "made": made, "segments": segments(id) }).to_string());
+        }),
+        Format::Text => {
+            let rows: Vec<Vec<String>> =
+                ring.keys().map(|(id, made)| vec![id.to_owned(), made.to_owned(), segments(id).to_string()]).collect();
+            out::say(&table(&["KEY", "MADE", "SEGMENTS"], &rows));
+        }
+    }
+    let lost: Vec<&str> =
+        needed.keys().map(String::as_str).filter(|id| ring.keys().all(|(known, _)| known != *id)).collect();
+    if lost.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::no(format!("segments need keys that the ring does not have: {}", lost.join(", "))))
+}
+
+fn rotate(config: &ConfigArg, also_older: bool) -> Result<(), Failure> {
+    let (directory, encryption) = encrypted(config)?;
+    let is_new = !encryption.ring.exists() && audit::key_use(&directory).map_err(unavailable)?.is_empty();
+    let mut ring = if is_new { KeyRing::make(&encryption.ring, clock::now()) } else { KeyRing::read(&encryption.ring) }
+        .map_err(unavailable)?;
+    let id = if is_new { newest(&ring) } else { ring.add(clock::now()).map_err(unavailable)? };
+    out::say(&format!("key {id} encrypts from now on; back up {}", encryption.ring.display()));
+    if also_older {
+        return rewrap(config);
+    }
+    Ok(())
+}
+
+fn newest(ring: &KeyRing) -> String {
+    ring.keys().last().map(|(id, _)| id.to_owned()).unwrap_or_default()
+}
+
+fn rewrap(config: &ConfigArg) -> Result<(), Failure> {
+    let (directory, encryption) = encrypted(config)?;
+    let recovery = encryption.recovery_key.as_deref().and_then(RecoveryKey::parse);
+    let keys = Keys::ring(&encryption.ring);
+    let changed = audit::rewrap(&directory, &keys, recovery.as_ref()).map_err(unavailable)?;
+    out::say(&format!("the keys of {changed} segments were wrapped anew"));
+    Ok(())
+}
+
+fn drop_key(id: &str, config: &ConfigArg) -> Result<(), Failure> {
+    let (directory, encryption) = encrypted(config)?;
+    let segments = audit::key_use(&directory).map_err(unavailable)?.get(id).copied().unwrap_or(0);
+    if segments > 0 {
+        return Err(Failure::no(format!(
+            "{segments} segments need the key {id}; run `sekimori audit key rewrap` first"
+        )));
+    }
+    KeyRing::read(&encryption.ring).and_then(|mut ring| ring.remove(id)).map_err(unavailable)?;
+    out::say(&format!("key {id} is no longer in the ring; copies of the log from before may still need it"));
+    Ok(())
+}
+
+fn escrow(file: &Path) -> Result<(), Failure> {
+    let secret = RecoverySecret::make(file).map_err(unavailable)?;
+    out::say(&format!("recovery_key = \"{}\"", secret.public()));
+    out::complain(&format!(
+        "write this line below [audit.encryption], run `sekimori audit key rewrap`, and carry {} away",
+        file.display()
+    ));
+    Ok(())
+}
+
+fn recover(recovery_key: &Path, place: &Place) -> Result<(), Failure> {
+    let secret = RecoverySecret::read(recovery_key).map_err(unavailable)?;
+    let directory = place.directory()?;
+    let ring = place.ring()?.ok_or_else(|| Failure::input("name the key ring to be made with `--keys`"))?;
+    if !ring.exists() {
+        KeyRing::make(&ring, clock::now()).map_err(unavailable)?;
+    }
+    let recovered = audit::recover(&directory, &secret, &Keys::ring(&ring)).map_err(unavailable)?;
+    out::say(&format!("{} segments open with {}", recovered.segments, ring.display()));
+    for closed in &recovered.closed {
+        out::say(&format!("{}: its key was never encrypted to this recovery key", closed.display()));
+    }
+    if recovered.closed.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::no(format!("{} segments stay closed", recovered.closed.len())))
+}
