@@ -219,12 +219,14 @@ fn needs_guard(cell: &str) -> bool {
 pub(crate) const BEGIN: &str = "\u{feff}";
 
 /// Writes a row. A cell that a spreadsheet would run as a formula gets an apostrophe before it, and loses it when it
-/// is read again.
+/// is read again. Blanks around a cell are left out.
 pub(crate) fn write_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     for (index, cell) in cells.into_iter().enumerate() {
         if index > 0 {
             out.push(',');
         }
+        // Blanks around a cell are not read; behind the guard they would be.
+        let cell = cell.trim();
         let guard = if needs_guard(cell) { "'" } else { "" };
         if cell.contains(['"', ',', '\n', '\r']) {
             out.push('"');
@@ -292,6 +294,39 @@ mod tests {
             let table = Table::read(&text, &COLUMNS).unwrap();
             let read = table.cell(&table.rows[0], "login").unwrap().text.to_owned();
             assert_eq!(read, cell);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_breaks_the_reader_and_every_problem_has_a_place(
+            text in "(login|unit|,|\"|\n|\r\n|=|\u{feff}|[a-z]{0,3}|.{0,2}){0,40}",
+        ) {
+            match Table::read(&text, &COLUMNS) {
+                Ok(table) => {
+                    for row in &table.rows {
+                        let login = table.cell(row, "login").expect("a column that must be there is");
+                        proptest::prop_assert!(login.line <= text.lines().count() && row.cells.len() <= text.len());
+                    }
+                }
+                Err(problems) => {
+                    proptest::prop_assert!((1..=PROBLEMS_MAX).contains(&problems.len()));
+                    proptest::prop_assert!(problems.iter().all(|problem| problem.line >= 1 && problem.column >= 1));
+                    // Each can be said.
+                    proptest::prop_assert!(problems.iter().all(|problem| !problem.to_string().is_empty()));
+                }
+            }
+        }
+
+        #[test]
+        fn whatever_is_written_reads_back(cell in "[^\r]{0,30}", sign in "[=+@\t'\"-]?") {
+            let unit = format!("{sign}{cell}");
+            let mut text = String::new();
+            write_row(&mut text, ["login", "unit"]);
+            write_row(&mut text, ["sato", &unit]);
+            let table = Table::read(&text, &COLUMNS).expect("what was written is a table");
+            let [row] = table.rows.as_slice() else { panic!("{text:?}") };
+            proptest::prop_assert_eq!(table.cell(row, "unit").expect("it has the column").text, unit.trim());
         }
     }
 }

@@ -304,4 +304,34 @@ mod tests {
         let long = format!("id,class,owner\nct-9,fixed,{}\n", "長".repeat(TEXT_CHARS_MAX + 1));
         assert_eq!(problems(&ward, &long).await, [(2, 3)]);
     }
+
+    #[test]
+    fn no_table_breaks_the_reader_and_what_is_planned_is_what_is_done() {
+        let heads = "id|class|asset|owner|place|os|expires_at|stock_taken_at|revoked_at|端末名|区分";
+        let cells = "ct-[0-9]|ward-3|fixed|tablet|2027-0?[0-9]-[0-9]{1,2}|2027/3/31|9999-12-31|=1|\"a,b\"|\"|.{0,5}";
+        let table = (
+            proptest::collection::vec(heads, 1..5),
+            proptest::collection::vec(proptest::collection::vec(cells, 1..5), 0..6),
+        );
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let config = proptest::test_runner::Config { cases: 300, ..proptest::test_runner::Config::default() };
+        let mut runner = proptest::test_runner::TestRunner::new(config);
+        let ran = runner.run(&table, |(head, rows)| {
+            let lines: Vec<String> = std::iter::once(&head).chain(&rows).map(|cells| cells.join(",")).collect();
+            let text = lines.join("\n");
+            runtime.block_on(async {
+                let ward = Ward::open().await;
+                let before = ward.store.devices().await.unwrap();
+                let planned = ward.devices.plan_csv(&text, ZONE, START).await;
+                assert_eq!(ward.store.devices().await.unwrap(), before, "planning changes nothing");
+                match (planned, ward.devices.read_csv(&text, ZONE, "cli:root", START).await) {
+                    (Ok(planned), Ok(done)) => assert_eq!(planned, done),
+                    (Err(_), Err(_)) => assert_eq!(ward.store.devices().await.unwrap(), before, "all or nothing"),
+                    (planned, done) => panic!("{planned:?} but {done:?}: {text:?}"),
+                }
+            });
+            Ok(())
+        });
+        ran.unwrap();
+    }
 }

@@ -111,4 +111,14 @@ mod tests {
         }
         assert_eq!(InvitationCode::parse(&"-".repeat(TYPED_BYTES_MAX + 1)), None);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_is_typed_breaks_the_reader_and_a_code_reads_as_it_is_shown(typed in "[-0-9A-Za-zー０-９Ａ-ｚ .]{0,30}|.{0,60}") {
+            if let Some(code) = InvitationCode::parse(&typed) {
+                proptest::prop_assert_eq!(code.expose().len(), 23);
+                proptest::prop_assert_eq!(InvitationCode::parse(&code.expose()), Some(code));
+            }
+        }
+    }
 }

@@ -247,6 +247,37 @@ async fn a_table_with_one_wrong_cell_changes_nothing_and_names_it() {
     assert_eq!(clinic.people.by_login("good").await.unwrap(), None);
 }
 
+#[test]
+fn no_table_of_people_breaks_the_reader_and_what_is_planned_is_what_is_done() {
+    let heads = "login|name|roles|unit|state|ログイン名|役割";
+    let cells = "sato|SATO|[a-z]{1,3}|佐藤|nurse|doctor nurse|king|active|無効|=1|\"a,b\"|\"|.{0,5}";
+    let table = (
+        proptest::collection::vec(heads, 1..6),
+        proptest::collection::vec(proptest::collection::vec(cells, 1..6), 0..5),
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let config = proptest::test_runner::Config { cases: 300, ..proptest::test_runner::Config::default() };
+    let ran = proptest::test_runner::TestRunner::new(config).run(&table, |(head, rows)| {
+        let lines: Vec<String> = std::iter::once(&head).chain(&rows).map(|cells| cells.join(",")).collect();
+        let text = lines.join("\n");
+        runtime.block_on(async {
+            let clinic = Clinic::open();
+            clinic.add("sato").await;
+            let before = clinic.store.events_after(0, 1000).await.unwrap().len();
+            let planned = clinic.people.plan_csv(&text, START).await;
+            let after = async || clinic.store.events_after(0, 1000).await.unwrap().len();
+            assert_eq!(after().await, before, "planning changes nothing");
+            match (planned, clinic.people.read_csv(&text, "cli:test", START).await) {
+                (Ok(planned), Ok(done)) => assert_eq!(planned, done),
+                (Err(_), Err(_)) => assert_eq!(after().await, before, "all or nothing"),
+                (planned, done) => panic!("{planned:?} but {done:?}: {text:?}"),
+            }
+        });
+        Ok(())
+    });
+    ran.unwrap();
+}
+
 #[tokio::test]
 async fn every_problem_of_a_table_has_a_code_that_a_page_can_say_in_its_language() {
     let clinic = Clinic::open();
