@@ -119,7 +119,8 @@ async fn a_lost_device_is_out_at_once_and_what_was_seen_from_it_is_listed() {
     let list = desk.hospital.run(&["device", "list", "--format", "json"]).ok().lines();
     let lost = list.into_iter().find(|one| one["id"] == "tablet-1").unwrap();
     assert!(!lost["revoked_at"].is_null());
-    assert_eq!(chief.script("return document.querySelector('section[aria-labelledby=patients] td').textContent.trim()").await, "4711");
+    let first = "return document.querySelector('section[aria-labelledby=patients] tbody tr > *').textContent.trim()";
+    assert_eq!(chief.script(first).await, "4711");
     let told = desk.hospital.run(&["device", "lost", "tablet-1", "--format", "json"]).ok().lines();
     let patient = told.iter().find(|one| one["patient"] == "4711").unwrap_or_else(|| panic!("{told:?}"));
     assert_eq!((&patient["logins"], &patient["apps"]), (&json!(["sato"]), &json!(["emr"])), "{patient}");
