@@ -27,6 +27,7 @@ mod crash;
 mod deadline;
 mod est;
 mod fault;
+mod feed;
 mod full_disk;
 mod handing_over;
 mod header;

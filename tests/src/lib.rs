@@ -1,8 +1,9 @@
 //! The harness of the tests across crates: a whole little hospital with the real gateway in the middle.
 //!
 //! [`Hospital`] starts the program as an operator would, from a file; [`Upstream`] stands for the apps behind it,
-//! [`Caller`] for the devices in front of it, [`Idp`] is a real OpenID provider, [`Browser`] a real browser and [`Pacs`]
-//! a real picture archive. Deliberately not here: any test, and anything that reaches into the gateway's memory.
+//! [`Caller`] for the devices in front of it, [`Idp`] is a real OpenID provider, [`Browser`] a real browser, [`Pacs`]
+//! a real picture archive and [`Receiver`] a real rsyslog. Deliberately not here: any test, and anything that reaches
+//! into the gateway's memory.
 #![expect(
     clippy::panic,
     clippy::indexing_slicing,
@@ -28,6 +29,7 @@ mod person;
 mod plan;
 mod program;
 mod raw;
+mod receiver;
 mod record;
 mod session;
 mod upstream;
@@ -51,6 +53,7 @@ pub use person::Person;
 pub use plan::Plan;
 pub use program::{Run, run, sekimori};
 pub use raw::RawUpstream;
+pub use receiver::Receiver;
 pub use record::Records;
 pub use session::Session;
 pub use upstream::{FORM, Seen, Upstream};

@@ -111,6 +111,9 @@ async fn end(mut reader: ReadHalf<Tls>) -> String {
         match reader.read(&mut ignored).await {
             Ok(0) => return "the receiver closed the connection".to_owned(),
             Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return "the receiver broke the connection off".to_owned();
+            }
             Err(error) => return broken(&error),
         }
     }
@@ -122,67 +125,29 @@ fn broken(error: &io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
-    use certs::ServerCa;
-    use config::CertificateFiles;
-    use tokio::io::AsyncWriteExt as _;
     use tokio::net::TcpListener;
-    use tokio_rustls::TlsAcceptor;
+    use tokio::task::LocalSet;
+    use tokio_rustls::server;
 
     use super::*;
-    use crate::feed::receiver::Receivers;
+    use crate::feed::testing::House;
 
-    /// A receiver's files, and the server that has them.
-    fn receiver(port: u16) -> (PathBuf, TlsAcceptor, std::sync::Arc<Receiver>) {
-        use rustls::pki_types::pem::PemObject as _;
-        let name = format!("sekimori-connection-{}-{:x}", std::process::id(), crate::clock::random_u64().unwrap());
-        let folder = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        let at = crate::clock::now();
-        let ca = ServerCa::create("test", at).unwrap();
-        std::fs::write(folder.join("ca.pem"), ca.certificate_pem()).unwrap();
-        let files = CertificateFiles { certificate: folder.join("own.pem"), key: folder.join("own.key") };
-        ca.issue(&["receiver.test"], at, Duration::from_secs(3_600)).unwrap().save(&files).unwrap();
-        let chain = rustls::pki_types::CertificateDer::pem_file_iter(&files.certificate).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::from_pem_file(&files.key).unwrap();
-        let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let server = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(chain.collect::<Result<_, _>>().unwrap(), key)
-            .unwrap();
-        let text = format!(
-            "{}\n[[audit.feed]]\nid = \"siem\"\naddress = \"127.0.0.1:{port}\"\nserver_name = \"receiver.test\"\n\
-             ca_file = \"ca.pem\"\nclient_certificate = \"own.pem\"\nclient_key = \"own.key\"\nformat = \"json\"\n\
-             settle = \"1s\"\n",
-            config::template(config::Template::Clinic)
-                .replace("tls/chain.pem", "own.pem")
-                .replace("tls/key.pem", "own.key")
-        );
-        let config = config::parse(&text, "sekimori.toml", &folder).unwrap();
-        let receivers = Receivers::build(&config).unwrap();
-        let receiver = receivers.find(&"siem".parse().unwrap()).unwrap().clone();
-        (folder, TlsAcceptor::from(std::sync::Arc::new(server)), receiver)
-    }
-
-    async fn connect(serve: impl AsyncFnOnce(tokio_rustls::server::TlsStream<TcpStream>) + 'static) -> Connection {
+    /// A connection to a receiver that does this.
+    async fn connect(serve: impl AsyncFnOnce(server::TlsStream<TcpStream>) + 'static) -> Connection {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (folder, acceptor, receiver) = receiver(listener.local_addr().unwrap().port());
+        let house = House::with_feed(listener.local_addr().unwrap().port(), "format = \"json\"");
+        let acceptor = house.server();
         tokio::task::spawn_local(async move {
             let (socket, _) = listener.accept().await.unwrap();
             serve(acceptor.accept(socket).await.unwrap()).await;
         });
         let dialer = Dialer::new(Duration::from_secs(5), &[]);
-        let connection = Connection::open(&dialer, &receiver).await.unwrap();
-        std::fs::remove_dir_all(folder).unwrap();
-        connection
+        Connection::open(&dialer, &house.receiver).await.unwrap()
     }
 
     #[tokio::test]
     async fn a_receiver_that_takes_nothing_is_given_up() {
-        let local = tokio::task::LocalSet::new();
+        let local = LocalSet::new();
         let problem = local.run_until(async {
             let mut connection = connect(async |stream| {
                 let _kept = stream;
@@ -197,7 +162,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_receiver_that_closes_is_noticed_while_nothing_is_sent() {
-        let local = tokio::task::LocalSet::new();
+        let local = LocalSet::new();
         let ended = local.run_until(async {
             let mut connection = connect(async |mut stream| {
                 stream.write_all(b"what nobody asked for").await.unwrap();

@@ -3,12 +3,11 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::{Audit, Config, FeedBegin};
 use policy::Timestamp;
 use tokio::task::spawn_blocking;
-use tokio::time::Instant;
 
 use crate::feed::receiver::Receiver;
 use crate::feed::spool::{Batch, Spool};
@@ -43,7 +42,7 @@ impl Course {
     ///
     /// # Errors
     /// In words, where it cannot be read where the feed stood.
-    pub fn begin(receiver: &Arc<Receiver>, config: &Config, signed: u64) -> Result<Self, String> {
+    pub fn begin(receiver: &Arc<Receiver>, config: &Config, signed: u64, now: Instant) -> Result<Self, String> {
         let feed = &receiver.feed;
         let file = Standing::file(&config.state_dir, &feed.id);
         let origin = &config.audit.origin;
@@ -66,7 +65,7 @@ impl Course {
             window: Window::new(standing.settled.clone(), feed.settle),
             counted: standing.settled.next,
             saved: Standing::at(origin, u64::MAX),
-            saved_at: Instant::now(),
+            saved_at: now,
             is_unsaved: false,
             receiver: Arc::clone(receiver),
             log: config.audit.clone(),
@@ -113,9 +112,8 @@ impl Course {
 
     /// Notes that what was held was sent, and the receiver made us wait for so long. Gives the messages that were left
     /// out, each told once.
-    pub fn note_sent(&mut self, waited: Duration) -> u64 {
+    pub fn note_sent(&mut self, waited: Duration, now: Instant) -> u64 {
         let Some(batch) = self.held.take() else { return 0 };
-        let now = Instant::now().into_std();
         if waited > DELAY {
             self.window.note_delay(now);
         }
@@ -141,8 +139,8 @@ impl Course {
     }
 
     /// Takes as arrived what the connection has outlived.
-    pub fn settle(&mut self, at: Timestamp) {
-        if self.window.settle(Instant::now().into_std()) {
+    pub fn settle(&mut self, now: Instant, at: Timestamp) {
+        if self.window.settle(now) {
             self.standing.last_success = Some(at);
         }
         self.standing.settled = self.window.settled().clone();
@@ -174,8 +172,9 @@ impl Course {
     }
 
     /// Writes the file, where a second went by since it was written.
-    pub async fn save_if_due(&mut self) {
-        if self.saved_at.elapsed() >= SAVE_INTERVAL {
+    pub async fn save_if_due(&mut self, now: Instant) {
+        if now.duration_since(self.saved_at) >= SAVE_INTERVAL {
+            self.saved_at = now;
             self.save().await;
         }
     }
@@ -183,7 +182,6 @@ impl Course {
     /// Writes the file, where something changed. A file that cannot be written stops nothing: what it does not say is
     /// sent again after a restart.
     pub async fn save(&mut self) {
-        self.saved_at = Instant::now();
         if self.standing == self.saved {
             return;
         }
@@ -201,5 +199,79 @@ impl Course {
             Ok(Err(_)) => {}
             Err(error) => tracing::error!(%error, "keeping where a feed stands ended unexpectedly"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::testing::House;
+
+    /// As the house has it.
+    const SETTLE: Duration = Duration::from_secs(1);
+    const AT: Timestamp = Timestamp::from_unix_micros(1_000_000);
+
+    fn house() -> House {
+        let house = House::with_feed(6514, "format = \"json\"");
+        house.write_log(&vec!["\"ev\":\"started\"".to_owned(); 10]);
+        house
+    }
+
+    fn begin(house: &House, signed: u64, now: Instant) -> Course {
+        Course::begin(&house.receiver, &house.config, signed, now).unwrap()
+    }
+
+    async fn send(course: &mut Course, end: u64, now: Instant) {
+        course.hold(end).await.unwrap();
+        assert!(course.held().is_some());
+        course.note_sent(Duration::ZERO, now);
+    }
+
+    #[tokio::test]
+    async fn what_a_connection_did_not_outlive_is_held_again() {
+        let house = house();
+        let start = Instant::now();
+        let mut course = begin(&house, 10, start);
+        send(&mut course, 4, start).await;
+        course.settle(start + SETTLE, AT);
+        send(&mut course, 10, start + SETTLE).await;
+        course.settle(start + SETTLE, AT);
+        assert_eq!((course.standing().settled.next, course.next()), (4, 10));
+        assert!(course.note_problem("gone", AT) && !course.note_problem("still gone", AT), "told once");
+        assert_eq!(course.next(), 4);
+        course.hold(10).await.unwrap();
+        assert_eq!(course.held().unwrap().messages, 6);
+        assert_eq!((course.standing().failures, course.standing().last_success), (2, Some(AT)));
+        assert!(course.note_well() && !course.note_well());
+    }
+
+    #[tokio::test]
+    async fn a_feed_goes_on_where_its_file_says() {
+        let house = house();
+        let start = Instant::now();
+        let mut course = begin(&house, 10, start);
+        send(&mut course, 7, start).await;
+        course.save().await;
+        assert_eq!(begin(&house, 10, start).next(), 0, "what may not have arrived is sent again");
+        course.settle(start + SETTLE, AT);
+        course.save().await;
+        assert_eq!(begin(&house, 10, start).next(), 7);
+        assert_eq!(begin(&house, 5, start).next(), 0, "a log without those lines is another log");
+        let mut other = house.config.clone();
+        other.audit.origin = "another/log".to_owned();
+        assert_eq!(Course::begin(&house.receiver, &other, 10, start).unwrap().next(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_file_that_cannot_be_read_stops_the_feed_and_one_that_cannot_be_written_does_not() {
+        let house = house();
+        let file = Standing::file(&house.config.state_dir, &house.receiver.feed.id);
+        let start = Instant::now();
+        let mut course = begin(&house, 10, start);
+        std::fs::create_dir_all(file.with_extension("new")).unwrap();
+        send(&mut course, 10, start).await;
+        course.save().await;
+        std::fs::write(&file, "{").unwrap();
+        assert!(Course::begin(&house.receiver, &house.config, 10, start).is_err());
     }
 }

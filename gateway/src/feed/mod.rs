@@ -17,6 +17,8 @@ mod runner;
 mod spool;
 mod standing;
 mod stories;
+#[cfg(test)]
+mod testing;
 mod window;
 
 use std::collections::HashMap;

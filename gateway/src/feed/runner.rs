@@ -2,11 +2,11 @@
 //! each time and begin again from what has arrived. Nothing here is on the way of a request.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use policy::FeedId;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 use crate::clock;
 use crate::feed::backoff::Backoff;
@@ -46,7 +46,7 @@ impl Runner {
         let mut backoff = Backoff::new();
         while let Some(receiver) = self.receiver() {
             let config = Arc::clone(&self.gate.snapshot.load().config);
-            match Course::begin(&receiver, &config, self.signed()) {
+            match Course::begin(&receiver, &config, self.signed(), Instant::now()) {
                 Ok(mut course) => {
                     let stopped = self.follow(&mut course, &receiver, &mut backoff).await;
                     course.save().await;
@@ -146,14 +146,14 @@ impl Runner {
         let connected = Instant::now();
         let mut stop_at = None;
         loop {
-            course.settle(self.gate.clock.now());
+            course.settle(Instant::now(), self.gate.clock.now());
             if connected.elapsed() >= receiver.feed.settle {
                 backoff.reset();
                 if course.note_well() {
                     tracing::info!(feed = %self.id, "a feed's receiver is told again");
                 }
             }
-            course.save_if_due().await;
+            course.save_if_due(Instant::now()).await;
             if *self.stop.borrow() && *stop_at.get_or_insert(Instant::now() + STOP_TIMEOUT) <= Instant::now() {
                 return Ended::Stopped;
             }
@@ -189,7 +189,7 @@ impl Runner {
         let messages = batch.messages;
         let waited = connection.send(&batch.bytes, receiver.feed.settle).await?;
         self.gate.metrics.feeds.note_sent(&self.id, messages);
-        let left_out = course.note_sent(waited);
+        let left_out = course.note_sent(waited, Instant::now());
         self.gate.metrics.feeds.note_left_out(&self.id, left_out);
         Ok(())
     }

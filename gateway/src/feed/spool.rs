@@ -149,3 +149,88 @@ impl Teller {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::feed::testing::House;
+
+    fn line(event: &str, request: &str, path: &str) -> String {
+        format!("\"ev\":\"{event}\",\"id\":\"{request}\",\"m\":\"GET\",\"act\":\"read\",\"path\":\"{path}\"")
+    }
+
+    fn house(more: &str, lines: &[String]) -> House {
+        let house = House::with_feed(6514, more);
+        house.write_log(lines);
+        house
+    }
+
+    fn spool(house: &House, position: &Position) -> Spool {
+        Spool::at(position, Arc::clone(&house.receiver), &house.config.audit).unwrap()
+    }
+
+    fn text(batch: &Batch) -> String {
+        String::from_utf8(batch.bytes.clone()).unwrap()
+    }
+
+    #[test]
+    fn every_line_before_the_end_is_taken_once_and_no_other() {
+        let lines: Vec<String> = (0..5_000).map(|n| line("refused", &format!("r{n}"), "/a")).collect();
+        let house = house("format = \"json\"", &lines);
+        let mut spool = spool(&house, &Position::default());
+        let (mut messages, mut told) = (0, String::new());
+        while let Some(batch) = spool.take(4_990).unwrap() {
+            assert!(batch.bytes.len() <= BYTES_MAX + 64 * 1024 && batch.left_out.is_empty());
+            messages += batch.messages;
+            told.push_str(&text(&batch));
+        }
+        assert_eq!(messages, 4_990);
+        assert!(told.contains("\"id\":\"r4989\"") && !told.contains("\"id\":\"r4990\""));
+        assert_eq!(spool.take(5_000).unwrap().unwrap().messages, 10, "asked again when more is signed");
+        assert_eq!(spool.take(5_000).unwrap(), None);
+    }
+
+    #[test]
+    fn only_what_is_wanted_is_told_and_the_rest_is_passed() {
+        let lines = [line("open", "a", "/a"), line("refused", "b", "/b"), line("close", "a", "/a")];
+        let house = house("format = \"json\"\nevents = [\"refusals\"]", &lines);
+        let batch = spool(&house, &Position::default()).take(3).unwrap().unwrap();
+        assert_eq!((batch.messages, batch.position.next), (1, 3));
+        assert!(text(&batch).contains(" refused - {"), "{}", text(&batch));
+    }
+
+    #[test]
+    fn an_access_that_is_still_open_is_part_of_the_position() {
+        let lines = [line("open", "a", "/charts/1"), line("open", "b", "/charts/2"), line("close", "b", "/charts/2")];
+        let house = house("format = \"dicom-xml\"", &lines);
+        let batch = spool(&house, &Position::default()).take(3).unwrap().unwrap();
+        assert_eq!((batch.messages, batch.position.next, &batch.position.open[..]), (1, 3, &[0][..]));
+        assert!(text(&batch).contains("/charts/2") && !text(&batch).contains("/charts/1"), "{}", text(&batch));
+        let more = [&lines[..], &[line("close", "a", "/charts/1")]].concat();
+        house.write_log(&more);
+        let later = spool(&house, &batch.position).take(4).unwrap().unwrap();
+        assert!(
+            later.messages == 1 && text(&later).contains("/charts/1"),
+            "begun before the restart: {}",
+            text(&later)
+        );
+        assert!(later.position.open.is_empty());
+    }
+
+    #[test]
+    fn what_is_too_long_or_damaged_is_left_out_and_the_rest_is_told() {
+        let lines = [line("refused", "a", "/a"), line("refused", "b", &"/b".repeat(2_000)), line("refused", "c", "/c")];
+        let house = house("format = \"json\"\nmessage_max = \"2KiB\"", &lines);
+        let batch = spool(&house, &Position::default()).take(3).unwrap().unwrap();
+        assert_eq!((batch.messages, &batch.left_out[..]), (2, &[1][..]));
+        let file = house.config.audit.directory.join("segments").join(format!("{:020}.jsonl", 0));
+        let damaged = std::fs::read_to_string(&file).unwrap().replacen("{\"v\":1,\"seq\":0", "{\"w\":1,\"seqq\":0", 1);
+        std::fs::write(&file, damaged).unwrap();
+        let mut spool = spool(&house, &Position::default());
+        let mut messages = 0;
+        while let Some(batch) = spool.take(3).unwrap() {
+            messages += batch.messages;
+        }
+        assert_eq!(messages, 1, "the last one is told whatever lies before it");
+    }
+}
