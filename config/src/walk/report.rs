@@ -11,6 +11,8 @@ use crate::Problem;
 pub(crate) struct Report<'t> {
     file: &'t str,
     text: &'t str,
+    /// Where each line begins: every rule asks where it stands, and there may be thousands.
+    lines: Vec<usize>,
     /// Lines that are not TOML. What the parser made of them is a guess, and so is what then seems to be absent.
     broken_lines: BTreeSet<usize>,
     found: RefCell<Vec<Problem>>,
@@ -25,6 +27,7 @@ impl<'t> Report<'t> {
         Self {
             file,
             text,
+            lines: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect(),
             broken_lines: BTreeSet::new(),
             found: RefCell::default(),
             nothing: DeTable::new(),
@@ -50,11 +53,11 @@ impl<'t> Report<'t> {
 
     /// Where a byte stands: line and column, both counted from 1, the column in characters.
     pub(crate) fn place(&self, byte: usize) -> (usize, usize) {
-        let whole = (0..=byte.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at));
-        let before = self.text.get(..whole.unwrap_or(0)).unwrap_or_default();
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        let column = before.get(line_start..).unwrap_or_default().chars().count() + 1;
-        (before.matches('\n').count() + 1, column)
+        let whole = (0..=byte.min(self.text.len())).rev().find(|at| self.text.is_char_boundary(*at)).unwrap_or(0);
+        let line = self.lines.partition_point(|start| *start <= whole).max(1);
+        let start = self.lines.get(line - 1).copied().unwrap_or(0);
+        let column = self.text.get(start..whole).unwrap_or_default().chars().count() + 1;
+        (line, column)
     }
 
     /// Adds what the TOML parser refused.
