@@ -4,6 +4,8 @@ mod check_export;
 mod coverage;
 mod export;
 mod feed;
+mod find;
+mod index;
 mod key;
 mod select;
 
@@ -42,6 +44,11 @@ pub enum Command {
     CheckExport(check_export::Args),
     /// Counts by route how many accesses the record names a patient of, so that holes show.
     Coverage(coverage::Args),
+    /// Finds who did what, to whom, from where; or counts.
+    Find(Box<find::Args>),
+    /// The search index.
+    #[command(subcommand)]
+    Index(index::Command),
     /// Receivers that the log is told to.
     #[command(subcommand)]
     Feed(feed::Command),
@@ -104,6 +111,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Export(args) => export::run(args),
         Command::CheckExport(args) => check_export::run(args),
         Command::Coverage(args) => coverage::run(args),
+        Command::Find(args) => find::run(args),
+        Command::Index(command) => index::run(command),
         Command::Feed(command) => feed::run(command),
         Command::Key(command) => key::run(command),
         Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),

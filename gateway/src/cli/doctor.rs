@@ -2,6 +2,7 @@
 
 mod devices;
 mod feeds;
+mod index;
 mod log;
 mod people;
 
@@ -87,6 +88,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     look_at_certificates(config, at, &mut findings);
     look_at_disk(config, &mut findings);
     log::look(config, &mut findings);
+    index::look(config, &mut findings);
     look_at_exposure(config, &mut findings);
     if let Err(failure) = look_at_ledger(config, at, &mut findings).await {
         add(&mut findings, "store", Grade::Bad, failure.to_string());

@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+use policy::{Timestamp, UtcOffset};
+
+use crate::cli::policy as moments;
+use crate::failure::Failure;
+
 /// Reads a span; for clap.
 ///
 /// # Errors
@@ -18,6 +23,20 @@ pub fn parse(text: &str) -> Result<Duration, String> {
     };
     let count: u64 = text.strip_suffix(unit).and_then(|digits| digits.parse().ok()).ok_or_else(wrong)?;
     count.checked_mul(seconds).map(Duration::from_secs).ok_or_else(wrong)
+}
+
+/// Reads a moment: a date, a moment, or a span back from now.
+///
+/// # Errors
+/// What was typed and how it is written.
+pub fn moment(text: &str, now: Timestamp, offset: UtcOffset) -> Result<Timestamp, Failure> {
+    match parse(text) {
+        Ok(span) => {
+            let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+            Ok(Timestamp::from_unix_micros(now.unix_micros().saturating_sub(micros)))
+        }
+        Err(_) => moments::moment(text, offset),
+    }
 }
 
 #[cfg(test)]
