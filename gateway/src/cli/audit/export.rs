@@ -95,10 +95,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let config = if needs_config { Some(args.place.config.read()?) } else { None };
     let offset = config.as_ref().map_or(UtcOffset::JAPAN, |config| config.offset);
     let wanted = args.wanted(now, offset)?;
-    let log: Reader = match (&args.place.dir, &config) {
-        (None, Some(config)) => (&config.audit).into(),
-        (dir, _) => dir.as_deref().unwrap_or(Path::new(".")).into(),
-    };
+    let log = args.place.reader()?;
     if wanted.is_everything() && args.format == ExportForm::Jsonl && !args.proof {
         return whole(args, config.as_ref(), &log, now);
     }
