@@ -64,9 +64,7 @@ impl Wanted {
 
     /// Whether the first line fits in everything that only it says.
     fn fits_begin(&self, begin: &Entry) -> bool {
-        let is = |wanted: &Option<String>, stated: &[&Option<String>]| {
-            wanted.is_none() || stated.iter().any(|stated| *stated == wanted)
-        };
+        let is = |wanted: &Option<String>, stated: &[&Option<String>]| wanted.is_none() || stated.contains(&wanted);
         self.begins_in_time(begin.at)
             && is(&self.person, &[&begin.user, &begin.login, &begin.actor])
             && is(&self.device, &[&begin.device])
