@@ -107,11 +107,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
 
-    let around = audit::Around {
-        files,
-        state_dir,
-        login_host: gateway.login_host.as_ref(),
-    };
+    let around = audit::Around { files, state_dir, login_host: gateway.login_host.as_ref() };
     let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();
     let no_upstream = upstream::NoUpstream {
         forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
@@ -210,11 +206,11 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         rule_sets: rule_sets?,
         sessions: sessions?,
         policy,
+        loaded: loaded?,
         policy_tests,
         statements,
         shadow,
         audit: audit?,
-        loaded: loaded?,
         feeds: feeds?,
         limits: limits?,
         operations: operations?,

@@ -239,7 +239,9 @@ mod tests {
     #[test]
     fn rows_that_differ_in_names_and_numbers_alone_have_one_shape() {
         let row = |role: &str, minute: &str| {
-            format!("@id(\"a\")\npermit (principal in Sekimori::Role::\"{role}\") when {{ context.minute < {minute} }};")
+            format!(
+                "@id(\"a\")\npermit (principal in Sekimori::Role::\"{role}\") when {{ context.minute < {minute} }};"
+            )
         };
         assert_eq!(shape(&row("nurse", "480")), shape(&row("doctor2", "530")));
         assert_ne!(shape(&row("nurse", "480")), shape(&row("nurse", "context.zone")));

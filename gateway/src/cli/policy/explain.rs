@@ -8,8 +8,8 @@ use std::time::Duration;
 use audit::{Recorded, RecordedAccess};
 use config::Config;
 use policy::{
-    Access, AppId, Assurance, DeviceClass, DeviceId, Explanation, Method, Methods, Path, PostureDemand,
-    Question, RoleId, SignInMethod, Timestamp, ZoneId, what_if,
+    Access, AppId, Assurance, DeviceClass, DeviceId, Explanation, Method, Methods, Path, PostureDemand, Question,
+    RoleId, SignInMethod, Timestamp, ZoneId, what_if,
 };
 use serde_json::json;
 use store::{PeopleFilter, Person, Store as _};
