@@ -66,7 +66,7 @@ pub struct Note {
     pub source: Option<String>,
     /// How many: of rows, of sessions.
     pub count: Option<u64>,
-    /// The patients it is about: of whom the log was asked.
+    /// The patients of whom the log was asked (`pta`).
     pub patients: Vec<String>,
     /// The roles of the person from then on, where they changed.
     pub roles: Option<Vec<RoleId>>,

@@ -200,7 +200,8 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         line.number("n", count);
     }
     if !note.patients.is_empty() {
-        line.texts("pt", note.patients.iter().map(String::as_str));
+        // Not `pt`: whoever asks who saw a patient is not told of those who asked before.
+        line.texts("pta", note.patients.iter().map(String::as_str));
     }
     for (key, roles) in [("role", &note.roles), ("was", &note.roles_before)] {
         if let Some(roles) = roles {

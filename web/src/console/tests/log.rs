@@ -105,7 +105,7 @@ async fn who_saw_a_patient_is_found_and_the_patient_stands_in_no_address() {
         assert!(!link.contains("12345"), "{link}");
     }
     let read = office.hospital.lines().lines().rfind(|line| line.contains("\"log-read\"")).unwrap().to_owned();
-    for part in ["\"pt\":[\"00012345\"]", "\"why\":\"search\"", "\"n\":2", "\"login\":\"a.ueda\""] {
+    for part in ["\"pta\":[\"00012345\"]", "\"why\":\"search\"", "\"n\":2", "\"login\":\"a.ueda\""] {
         assert!(read.contains(part), "{part} in {read}");
     }
     // The address is the auditor's alone.
