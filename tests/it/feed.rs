@@ -194,6 +194,12 @@ async fn a_receiver_may_be_added_and_taken_away_while_the_gateway_runs() {
     let receiver = Receiver::start();
     let mut ward = Ward::open().await;
     ward.caller.ask(ward.get("/before")).await.expect(200);
+    let lines = ward.hospital.records().len() as u64;
+    eventually("a checkpoint covers it", async || {
+        let told = ward.hospital.run(&["audit", "verify", "--format", "json"]).ok().json();
+        (told["lines_signed"].as_u64() >= Some(lines)).then_some(())
+    })
+    .await;
     let plain = ward.hospital.plan().clone();
     let table = feed(&receiver, receiver.address(), "format = \"json\"\nbegin = \"now\"\n");
     ward.hospital.reload(plain.clone().block(&table));
