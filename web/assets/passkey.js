@@ -78,7 +78,7 @@
     return facts;
   };
   let waiting = null;
-  // Somebody clicked: what is only on offer must not come between.
+  // Somebody clicked, or took the offer: nothing else must come between.
   let busy = false;
 
   const tell = (words) => {
@@ -118,6 +118,10 @@
     if (conditional) request.mediation = "conditional";
     const key = await navigator.credentials.get(request);
     if (conditional) {
+      // The key may have answered in the very moment of a click: one of the two goes on, or the second sign-in would
+      // end the session of the first while the page is on its way there.
+      if (busy) throw new DOMException("somebody clicked", "AbortError");
+      busy = true;
       button.disabled = true;
       tell(say("working"));
     }
@@ -148,6 +152,7 @@
   };
 
   const act = async () => {
+    if (busy) return;
     if (waiting) waiting.abort();
     waiting = null;
     busy = true;
