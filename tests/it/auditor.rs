@@ -84,7 +84,8 @@ async fn an_auditor_finds_follows_counts_reviews_and_signs() {
     auditor.click("section[aria-labelledby=found] tbody th a").await;
     auditor.arrives_at(&desk.hospital.url("console", "/log/records/")).await;
     let record = auditor.text().await;
-    for told in ["何をしたか", "だれが", "なぜそうなったか", "desk-1", PATIENT, "\"ev\":\"open\"", "\"ev\":\"close\""] {
+    for told in ["何をしたか", "だれが", "なぜそうなったか", "desk-1", PATIENT, "\"ev\":\"open\"", "\"ev\":\"close\""]
+    {
         assert!(record.contains(told), "{told}: {record}");
     }
     auditor.click("section[aria-labelledby=what] a[href*='/log/timeline']").await;
@@ -106,7 +107,11 @@ async fn an_auditor_finds_follows_counts_reviews_and_signs() {
         if auditor.url().await.contains("/items/") {
             auditor.click("form[action*='/items/'] .form-buttons button").await;
         }
-        auditor.script("return document.querySelector('form[action$=\"/sign\"]') !== null").await.as_bool()?.then_some(())
+        auditor
+            .script("return document.querySelector('form[action$=\"/sign\"]') !== null")
+            .await
+            .as_bool()?
+            .then_some(())
     });
     all.await;
     auditor.fill("#sign-comment", "問題なし").await;

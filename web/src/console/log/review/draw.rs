@@ -11,6 +11,10 @@ use crate::log_view::{Job, LogTrouble, LogView};
 
 /// How many lines are tried for each line of a random sample before that is all there is.
 const TRIES_PER_LINE: u64 = 200;
+/// Our own pages, where no patient is.
+const OWN: [&str; 3] = ["login", "portal", "console"];
+/// How many apps are counted at most.
+const APPS_MAX: usize = 10_000;
 /// How many hours a period has at most that is drawn from: a year.
 pub(super) const HOURS_MAX: usize = 366 * 24 + 1;
 
@@ -138,11 +142,13 @@ fn anywhere(
     lots: &mut Lots,
     progress: &mut Progress<'_>,
 ) -> Result<Lines, LogTrouble> {
-    let edge = |order| -> Result<(Option<u64>, u64), LogTrouble> {
+    let edge = |order| -> Result<Option<u64>, LogTrouble> {
         let answer = log.find(&Question { order, limit: 1, ..question.clone() })?;
-        Ok((answer.seqs.first().map(|found| found.begin), answer.total))
+        Ok(answer.seqs.first().map(|found| found.begin))
     };
-    let ((first, total), (last, _)) = (edge(Order::Oldest)?, edge(Order::Newest)?);
+    let (first, last) = (edge(Order::Oldest)?, edge(Order::Newest)?);
+    let of_apps = log.count(question, By::App, APPS_MAX)?;
+    let total = of_apps.iter().filter(|app| !OWN.contains(&app.key.as_str())).map(|app| app.count).sum();
     let (Some(first), Some(last)) = (first, last) else { return Ok(Some((Vec::new(), 0))) };
     let range = last.saturating_sub(first).saturating_add(1);
     let (mut tried, mut lines) = (std::collections::BTreeSet::new(), Vec::new());
@@ -169,7 +175,7 @@ fn anywhere(
 
 /// Whether a line opens an app of the hospital's, within the time.
 fn is_of_an_app(entry: &Entry, question: &Question) -> bool {
-    let is_own = entry.app.as_deref().is_none_or(|app| ["login", "portal", "console"].contains(&app));
+    let is_own = entry.app.as_deref().is_none_or(|app| OWN.contains(&app));
     entry.kind == EntryKind::Open && !is_own && entry.at >= question.since && entry.at < question.until
 }
 

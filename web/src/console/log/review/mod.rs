@@ -82,7 +82,9 @@ async fn row(desk: &Desk<'_>, review: &Review) -> Result<Vec<Vec<Bit>>, Refused>
 
 /// The days that a review looks at.
 fn days(desk: &Desk<'_>, review: &Review) -> String {
-    format!("{} – {}", desk.day(review.since), desk.day(ago(review.until, DAY)))
+    // The last moment that is looked at: a review of today ends when it is drawn.
+    let last = ago(review.until, std::time::Duration::from_micros(1));
+    format!("{} – {}", desk.day(review.since), desk.day(last))
 }
 
 /// How a review stands.
