@@ -12,8 +12,8 @@ use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 use web::{HostKind, Site};
 
-use crate::lists::ListClient;
 use crate::feed::Receivers;
+use crate::lists::ListClient;
 use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 

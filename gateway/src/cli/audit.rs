@@ -124,7 +124,9 @@ fn passed_over(lines: u64) -> String {
     match lines {
         0 => String::new(),
         _ => {
-            format!("the first {lines} lines were deleted by age, as the log records; passed over by their kept hashes\n")
+            format!(
+                "the first {lines} lines were deleted by age, as the log records; passed over by their kept hashes\n"
+            )
         }
     }
 }
