@@ -4,16 +4,17 @@
 //! commit. Lines are looked at one round after they were written, when they are on the disk: what a power cut takes
 //! from the log was never in the index.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use audit::{LogProblem, Reader};
+use audit::Reader;
 
 use crate::FindProblem;
 use crate::index::Core;
-use crate::pen::Pen;
+use crate::pen::{Passes, Pen};
 
 /// How long to rest when there is nothing to read.
 const ROUND: Duration = Duration::from_millis(250);
@@ -87,7 +88,10 @@ fn run(core: &Core, log: &Reader, stop: &Stop) {
     let mut pause = RETRY_MIN;
     while !stop.is_asked() {
         let began = Instant::now();
-        let Err(problem) = follow(core, log, stop) else { return };
+        // The engine panics on files that were damaged under it.
+        let followed = catch_unwind(AssertUnwindSafe(|| follow(core, log, stop)))
+            .unwrap_or_else(|_| Err(core.damaged("the engine gave up on it")));
+        let Err(problem) = followed else { return };
         if began.elapsed() > RETRY_MAX {
             pause = RETRY_MIN;
         }
@@ -100,12 +104,15 @@ fn run(core: &Core, log: &Reader, stop: &Stop) {
 
 /// Follows until it is to stop or something goes wrong.
 fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
-    let mut pen = Pen::take_up(core, log)?;
+    // Where it is built anew, what was looked at before does not matter, and may be damaged.
+    let is_asked = core.is_asked_to_begin_anew();
+    let mut pen = if is_asked { Pen::take_up_unseen(core)? } else { Pen::take_up(core, log)? };
     let mut lines = log.from(pen.next().max(log.first()?));
     // What is there at the start was written before.
     let mut safe = log.size()?;
     let mut committed = Instant::now();
     let mut tidied: Option<Instant> = None;
+    let mut passes = Passes::default();
     core.note_trouble(None);
     loop {
         if core.is_asked_to_begin_anew() {
@@ -118,7 +125,7 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
             pen.forget_before(log.first()?)?;
             tidied = Some(Instant::now());
         }
-        let read = read_some(&mut pen, &mut lines, log, safe)?;
+        let read = read_some(&mut pen, &mut lines, &mut passes, log, safe)?;
         let behind = safe.saturating_sub(pen.next());
         let interval = if behind > FAR_BEHIND { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
         if committed.elapsed() >= interval || stop.is_asked() {
@@ -139,19 +146,25 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
 }
 
 /// Reads up to a number of lines, none of them from `safe` on.
-fn read_some(pen: &mut Pen<'_>, lines: &mut audit::Lines, log: &Reader, safe: u64) -> Result<usize, FindProblem> {
+fn read_some(
+    pen: &mut Pen<'_>,
+    lines: &mut audit::Lines,
+    passes: &mut Passes,
+    log: &Reader,
+    safe: u64,
+) -> Result<usize, FindProblem> {
     for count in 0..LINES_PER_LOOK {
         if lines.place() >= safe {
             return Ok(count);
         }
+        let place = lines.place();
         match lines.next() {
             Ok(Some(line)) => pen.take(line.seq, line.text, log)?,
             Ok(None) => return Ok(count),
-            Err(problem @ LogProblem::Damaged { .. }) => {
-                tracing::warn!(%problem, "part of the log cannot be read and is left out of the index");
+            Err(problem) => {
+                passes.over(problem, place, lines.place())?;
                 pen.skip_to(lines.place());
             }
-            Err(problem) => return Err(problem.into()),
         }
     }
     Ok(LINES_PER_LOOK)

@@ -18,7 +18,7 @@ use crate::count::{bars, count};
 use crate::cursor::Cursor;
 use crate::fields::Fields;
 use crate::follow::Follower;
-use crate::pen::Pen;
+use crate::pen::{Passes, Pen};
 use crate::sieve::{Sieve, Stopped};
 use crate::{Answer, Bar, By, Deadline, FindProblem, Lag, Question};
 
@@ -111,20 +111,20 @@ impl Index {
     /// [`FindProblem`]; [`FindProblem::InUse`] where a gateway follows the log with it: see
     /// [`Index::ask_to_build_anew`].
     pub fn rebuild(&self, log: &Reader, mut progress: impl FnMut(u64, u64)) -> Result<(), FindProblem> {
-        let mut pen = Pen::take_up(&self.core, log)?;
+        // What was looked at before does not matter, and may be damaged.
+        let mut pen = Pen::take_up_unseen(&self.core)?;
         pen.begin_anew()?;
         let mut lines = log.from(log.first()?);
-        let mut since_commit = 0;
+        let (mut since_commit, mut passes) = (0, Passes::default());
         loop {
             let place = lines.place();
             match lines.next() {
                 Ok(Some(line)) => pen.take(line.seq, line.text, log)?,
                 Ok(None) => break,
-                Err(problem @ audit::LogProblem::Damaged { .. }) => {
-                    tracing::warn!(%problem, "part of the log cannot be read and is left out of the index");
+                Err(problem) => {
+                    passes.over(problem, place, lines.place())?;
                     pen.skip_to(lines.place());
                 }
-                Err(problem) => return Err(problem.into()),
             }
             since_commit += lines.place().saturating_sub(place);
             if since_commit >= LINES_PER_COMMIT {

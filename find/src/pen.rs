@@ -2,7 +2,7 @@
 
 use std::ops::Bound;
 
-use audit::{Entry, EntryKind, Reader, Story};
+use audit::{Entry, EntryKind, LogProblem, Reader, Story};
 use policy::Timestamp;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::RangeQuery;
@@ -98,7 +98,8 @@ impl<'a> Pen<'a> {
             // It was deleted with its segment since; what was kept of the log goes on after it.
             return Ok(self.cursor.next <= log.size()?);
         }
-        Ok(log.line(last)?.is_some_and(|line| mark(trimmed(&line)) == self.cursor.mark))
+        // A line that is damaged is not the one that was looked at.
+        Ok(readable(log.line(last))?.is_some_and(|line| mark(trimmed(&line)) == self.cursor.mark))
     }
 
     /// Remembers what is open.
@@ -107,8 +108,17 @@ impl<'a> Pen<'a> {
             self.waiting.show(id, begin);
         }
         let mut lines = log.from(self.cursor.from.max(log.first()?));
+        let mut passes = Passes::default();
         while lines.place() < self.cursor.next {
-            let Some(line) = lines.next()? else { break };
+            let place = lines.place();
+            let line = match lines.next() {
+                Ok(Some(line)) => line,
+                Ok(None) => break,
+                Err(problem) => {
+                    passes.over(problem, place, lines.place())?;
+                    continue;
+                }
+            };
             let Some(entry) = Entry::read(line.text) else { continue };
             let Some(id) = entry.request.clone().filter(|_| line.seq < self.cursor.next) else { continue };
             if entry.kind == EntryKind::Open && !self.waiting.is_shown(&id) {
@@ -174,10 +184,12 @@ impl<'a> Pen<'a> {
         match self.waiting.close(id) {
             Opened::Held(open) => self.add(&Story { begin: *open, end: Some(end) }),
             Opened::Shown(begin) => {
-                let line = log.line(begin)?;
-                let Some(open) = line.and_then(|line| Entry::read(trimmed(&line))) else { return Ok(()) };
+                let line = readable(log.line(begin))?;
                 self.writer.delete_term(self.open_term(begin, id));
-                self.add(&Story { begin: open, end: Some(end) })
+                match line.and_then(|line| Entry::read(trimmed(&line))) {
+                    Some(open) => self.add(&Story { begin: open, end: Some(end) }),
+                    None => self.add(&Story::of(end)),
+                }
             }
             // It may still name patients.
             Opened::Never => self.add(&Story::of(end)),
@@ -249,6 +261,41 @@ impl<'a> Pen<'a> {
     pub(crate) fn put_down(self) -> Result<(), FindProblem> {
         let core = self.core;
         self.writer.wait_merging_threads().map_err(|error| core.problem(&error))
+    }
+}
+
+/// How often a damaged place may be met in a row without getting on.
+const STANDSTILLS_MAX: u32 = 64;
+
+/// Passing over what is damaged, as long as that gets on.
+#[derive(Debug, Default)]
+pub(crate) struct Passes {
+    standstills: u32,
+}
+
+impl Passes {
+    /// Passes over damage that was met at a line, after which reading goes on at another.
+    ///
+    /// # Errors
+    /// Any other problem, and damage behind which reading does not go on.
+    pub(crate) fn over(&mut self, problem: LogProblem, met: u64, goes_on: u64) -> Result<(), FindProblem> {
+        self.standstills = if goes_on > met { 0 } else { self.standstills + 1 };
+        if !matches!(problem, LogProblem::Damaged { .. }) || self.standstills > STANDSTILLS_MAX {
+            return Err(problem.into());
+        }
+        tracing::warn!(%problem, "part of the log cannot be read and is left out of the index");
+        Ok(())
+    }
+}
+
+/// A line, where it is there and not damaged.
+fn readable(line: Result<Option<Vec<u8>>, LogProblem>) -> Result<Option<Vec<u8>>, LogProblem> {
+    match line {
+        Err(problem @ LogProblem::Damaged { .. }) => {
+            tracing::warn!(%problem, "a line of the log that the index looks back at cannot be read");
+            Ok(None)
+        }
+        other => other,
     }
 }
 

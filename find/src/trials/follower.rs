@@ -85,3 +85,45 @@ fn what_the_log_deleted_by_age_leaves_the_index() {
     wait_until(|| index.stories() == newer);
     drop(follower);
 }
+
+#[test]
+fn damage_behind_the_index_neither_stops_it_nor_keeps_it_from_being_built_anew() {
+    let folder = Folder::new();
+    let lines = paper::lines(&many_acts(300));
+    let half = lines.len() / 2;
+    folder.append(&lines[..half]);
+    folder.append_segment(half, &lines[half..=half]);
+    let index = Index::open(&folder.index()).unwrap();
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    folder.damage_first_segment();
+    folder.append_segment(half, &lines[half + 1..]);
+    // Accesses that it has as open close, and their opening lines cannot be read.
+    let all = scan::stories(&lines).len() as u64;
+    let half = half as u64;
+    let over = scan::stories(&lines)
+        .into_iter()
+        .find(|story| story.begin.seq < half && story.end.as_ref().is_some_and(|end| end.seq > half));
+    assert!(over.is_some());
+    let follower = index.follow(reader(&folder)).unwrap();
+    wait_until(|| index.lag().seq == lines.len() as u64 && index.stories() == all);
+    assert_eq!(index.trouble(), None);
+    drop(follower);
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    assert!((1..all).contains(&index.stories()), "what can be read is findable");
+}
+
+#[test]
+fn an_index_that_ended_in_what_is_damaged_now_goes_on_behind_it() {
+    let folder = Folder::new();
+    let lines = paper::lines(&many_acts(100));
+    let half = lines.len() / 2;
+    folder.append(&lines[..half]);
+    let index = Index::open(&folder.index()).unwrap();
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    folder.damage_first_segment();
+    folder.append_segment(half, &lines[half..]);
+    let follower = index.follow(reader(&folder)).unwrap();
+    wait_until(|| index.lag().seq == lines.len() as u64);
+    assert_eq!(index.trouble(), None);
+    drop(follower);
+}

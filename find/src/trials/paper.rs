@@ -45,6 +45,13 @@ impl Folder {
         std::fs::remove_file(self.segment(0)).unwrap();
     }
 
+    /// Makes the first file an archived one that cannot be read.
+    pub(super) fn damage_first_segment(&self) {
+        let plain = self.segment(0);
+        std::fs::write(plain.with_extension("archive"), "this is no archive").unwrap();
+        std::fs::remove_file(plain).unwrap();
+    }
+
     fn segment(&self, first: usize) -> PathBuf {
         self.log().join("segments").join(format!("{first:020}.jsonl"))
     }
