@@ -3,7 +3,7 @@
 use std::io::Read as _;
 
 use flate2::bufread::MultiGzDecoder;
-use policy::{BodyForm, PatientFlag, PatientSource, PatientSources, Pointer, Side};
+use policy::{BodyForm, PatientFlag, PatientSource, PatientSources, Pointer, REQUEST_LOOKED_AT, Side};
 
 use crate::dicom_json::DicomJson;
 use crate::fhir::Fhir;
@@ -64,6 +64,8 @@ enum Claim {
     Json,
     Xml,
     Form,
+    /// `multipart/form-data`, which is not read.
+    FormOfParts,
     Dicom,
     Other,
     /// Nothing.
@@ -80,6 +82,8 @@ fn claims(kind: Option<&str>) -> Claim {
         Claim::Xml
     } else if essence == "application/x-www-form-urlencoded" {
         Claim::Form
+    } else if essence == "multipart/form-data" {
+        Claim::FormOfParts
     } else if essence == "application/dicom" || (essence == "multipart/related" && is_of_files(&kind)) {
         Claim::Dicom
     } else {
@@ -105,7 +109,7 @@ fn looks(bytes: &[u8]) -> Looks {
 
 /// Finds the patients in a body.
 pub fn read_body(sources: &PatientSources, body: Body<'_>, found: &mut Found<'_>) {
-    let Some(most) = sources.looks_at(body.side) else { return };
+    let Some(most) = bound(sources, body.side, body.kind) else { return };
     let plain = match unpacked(body.bytes, body.encoding, most) {
         Some(plain) => plain,
         None => return found.flag(PatientFlag::Unreadable),
@@ -119,13 +123,24 @@ pub fn read_body(sources: &PatientSources, body: Body<'_>, found: &mut Found<'_>
     }
     let claim = claims(body.kind);
     let before = found.is_empty();
+    let wants_form = body.side == Side::Request && wants_form(sources);
     let ending = match (looks(bytes), claim) {
+        // First, since a form can begin like anything; that the app reads something else in it is not ruled out.
+        (looks, Claim::Form) if wants_form => {
+            read_form(sources, body, bytes, found);
+            if looks == Looks::Json {
+                read_json(sources, body.side, bytes, found);
+            } else if looks == Looks::Xml {
+                read_xml(sources, body.side, bytes, found);
+            }
+            Some(Ending::Whole)
+        }
+        (_, Claim::FormOfParts) if wants_form => Some(Ending::Unreadable),
         (Looks::Json, _) => read_json(sources, body.side, bytes, found),
         (Looks::Xml, _) => read_xml(sources, body.side, bytes, found),
         (Looks::Dicom, _) | (Looks::Other, Claim::Dicom) if wants_files(sources, body.side) => {
             Some(dicom::read(bytes, found))
         }
-        (_, Claim::Form) => read_form(sources, body, bytes, found),
         (Looks::Other, Claim::Json | Claim::Xml) => Some(Ending::Unreadable),
         (Looks::Other | Looks::Dicom, _) => None,
     };
@@ -182,6 +197,37 @@ fn forms(sources: &PatientSources, side: Side) -> impl Iterator<Item = &BodyForm
     })
 }
 
+/// How much of a body of this kind is looked at, in bytes; `None` where nothing of that side is. A kind that the route
+/// does not look for may be a lie: it is held as long as anything is.
+#[must_use]
+pub fn bound(sources: &PatientSources, side: Side, kind: Option<&str>) -> Option<usize> {
+    let claim = claims(kind);
+    let fits = |form: &BodyForm| match form {
+        BodyForm::Json(_) | BodyForm::DicomJson => claim == Claim::Json,
+        BodyForm::Xml(_) => claim == Claim::Xml,
+        BodyForm::Fhir => matches!(claim, Claim::Json | Claim::Xml),
+        BodyForm::Dicom => claim == Claim::Dicom,
+    };
+    let of_form = (matches!(claim, Claim::Form | Claim::FormOfParts) && side == Side::Request && wants_form(sources))
+        .then_some(REQUEST_LOOKED_AT);
+    let fitting = sources.sources.iter().filter_map(|source| match source {
+        PatientSource::Body(body) if body.side == side && fits(&body.form) => Some(body.bytes_max),
+        PatientSource::Body(_)
+        | PatientSource::Path(_)
+        | PatientSource::Query(_)
+        | PatientSource::Form(_)
+        | PatientSource::FhirSearch
+        | PatientSource::Header(_)
+        | PatientSource::Study => None,
+    });
+    fitting.chain(of_form).max().or_else(|| sources.looks_at(side))
+}
+
+/// Whether the route looks for anything in posted forms.
+fn wants_form(sources: &PatientSources) -> bool {
+    sources.sources.iter().any(|source| matches!(source, PatientSource::Form(_) | PatientSource::FhirSearch))
+}
+
 fn wants_files(sources: &PatientSources, side: Side) -> bool {
     forms(sources, side).any(|form| *form == BodyForm::Dicom)
 }
@@ -225,13 +271,8 @@ fn read_xml(sources: &PatientSources, side: Side, bytes: &[u8], found: &mut Foun
     ending
 }
 
-/// `None` where the route looks for nothing in forms.
-fn read_form(sources: &PatientSources, body: Body<'_>, bytes: &[u8], found: &mut Found<'_>) -> Option<Ending> {
-    if body.side == Side::Answer {
-        return None;
-    }
+fn read_form(sources: &PatientSources, body: Body<'_>, bytes: &[u8], found: &mut Found<'_>) {
     let text = String::from_utf8_lossy(bytes);
-    let mut ending = None;
     for source in &sources.sources {
         match source {
             PatientSource::Form(field) => of_field(field, &text, found),
@@ -240,9 +281,7 @@ fn read_form(sources: &PatientSources, body: Body<'_>, bytes: &[u8], found: &mut
             | PatientSource::Query(_)
             | PatientSource::Header(_)
             | PatientSource::Body(_)
-            | PatientSource::Study => continue,
+            | PatientSource::Study => {}
         }
-        ending = Some(Ending::Whole);
     }
-    ending
 }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use policy::PatientFlag;
+
 use crate::found::Found;
 use crate::json::Ending;
 
@@ -17,22 +19,49 @@ const SEQUENCES: u16 = 0xfffe;
 const UNDEFINED: u32 = u32::MAX;
 /// The most data elements of one file that are looked at.
 const ELEMENTS_MAX: usize = 4_096;
-/// The most files of one body that are looked at.
+/// The most places of one body that are looked at for a file.
 const FILES_MAX: usize = 1_000;
+/// How often all bytes of a body are gone through for the ends of sequences, at most.
+const SEARCHES_MAX: usize = 4;
 
 /// Finds the patients of the files in a body: whole files, or the beginnings of them.
 pub(crate) fn read(bytes: &[u8], found: &mut Found<'_>) -> Ending {
     let mut left = bytes;
-    let mut files = 0;
-    while files < FILES_MAX {
-        let Some(start) = position(left, MAGIC) else { break };
+    let (mut files, mut tries) = (0, 0);
+    let mut searched = Searched { bytes: bytes.len().saturating_mul(SEARCHES_MAX), fell_short: false };
+    while let Some(start) = position(left, MAGIC) {
+        if tries == FILES_MAX {
+            found.flag(PatientFlag::Cut);
+            break;
+        }
         left = left.get(start + MAGIC.len()..).unwrap_or_default();
         // In a file, 128 bytes stand before the mark; in a picture the same letters can stand anywhere.
-        if start >= PREAMBLE_BYTES || files > 0 {
-            files += usize::from(file(left, found));
+        if start >= PREAMBLE_BYTES || tries > 0 {
+            tries += 1;
+            files += usize::from(file(left, found, &mut searched));
         }
     }
+    if searched.fell_short {
+        found.flag(PatientFlag::Cut);
+    }
     if files > 0 { Ending::Whole } else { Ending::Unreadable }
+}
+
+/// How many bytes of a body may still be gone through for the ends of sequences: whoever makes a body can let every
+/// search go to its end.
+struct Searched {
+    bytes: usize,
+    fell_short: bool,
+}
+
+impl Searched {
+    fn position(&mut self, text: &[u8], part: &[u8]) -> Option<usize> {
+        let reach = text.get(..self.bytes.min(text.len())).unwrap_or_default();
+        let place = position(reach, part);
+        self.fell_short |= place.is_none() && reach.len() < text.len();
+        self.bytes -= place.map_or(reach.len(), |place| place.min(reach.len()));
+        place
+    }
 }
 
 fn position(text: &[u8], part: &[u8]) -> Option<usize> {
@@ -53,13 +82,13 @@ struct Element<'b> {
 }
 
 /// Reads a file from behind its mark; says whether it is one.
-fn file(bytes: &[u8], found: &mut Found<'_>) -> bool {
+fn file(bytes: &[u8], found: &mut Found<'_>, searched: &mut Searched) -> bool {
     let mut left = bytes;
     let explicit = Syntax { has_types: true, is_big_endian: false };
     let mut transfer_syntax: Cow<'_, str> = Cow::Borrowed("");
     // The first group is always written with types and little end first (PS3.10 section 7.1).
     while group(left, explicit) == Some(0x0002) {
-        let Some(element) = next(&mut left, explicit) else { return false };
+        let Some(element) = next(&mut left, explicit, searched) else { return false };
         if element.tag == TRANSFER_SYNTAX {
             transfer_syntax = text(element.value);
         }
@@ -77,7 +106,7 @@ fn file(bytes: &[u8], found: &mut Found<'_>) -> bool {
         if group(left, syntax).is_none_or(|group| group > STUDY.0) {
             break;
         }
-        let Some(element) = next(&mut left, syntax) else { break };
+        let Some(element) = next(&mut left, syntax, searched) else { break };
         if element.tag == PATIENT_ID {
             patient = Some(text(element.value));
         } else if element.tag == STUDY {
@@ -106,7 +135,7 @@ fn group(bytes: &[u8], syntax: Syntax) -> Option<u16> {
 }
 
 /// Takes the next element of a data set; sequences are passed over. `None` where it is not there whole.
-fn next<'b>(left: &mut &'b [u8], syntax: Syntax) -> Option<Element<'b>> {
+fn next<'b>(left: &mut &'b [u8], syntax: Syntax, searched: &mut Searched) -> Option<Element<'b>> {
     let bytes = *left;
     let tag = (number_16(bytes, 0, syntax)?, number_16(bytes, 2, syntax)?);
     let (length, start) = if tag.0 == SEQUENCES || !syntax.has_types {
@@ -124,7 +153,7 @@ fn next<'b>(left: &mut &'b [u8], syntax: Syntax) -> Option<Element<'b>> {
             [0xfe, 0xff, 0xdd, 0xe0, 0, 0, 0, 0]
         };
         let inside = bytes.get(start..)?;
-        let end = position(inside, &delimiter)?;
+        let end = searched.position(inside, &delimiter)?;
         *left = inside.get(end + delimiter.len()..)?;
         return Some(Element { tag, value: &[] });
     }
@@ -218,6 +247,27 @@ mod tests {
         body.extend(made("2", "1.2.2", false));
         body.extend(b"\r\n--edge--\r\n");
         assert_eq!(told(&body), ("1 2".into(), "1.2.1=11.2.2=2".into(), Ending::Whole));
+    }
+
+    #[test]
+    fn a_body_made_to_be_searched_without_end_is_marked_and_costs_little() {
+        // At every mark a file begins, whose sequence has no end.
+        let mut file = made("1", "1.2", true);
+        let sequence = position(&file, b"SQ").unwrap();
+        file.truncate(sequence + 8);
+        let body = file.repeat((1 << 20) / file.len());
+        let flags = |bytes: &[u8]| {
+            let ids = PatientIds::default();
+            let mut found = Found::new(&ids);
+            read(bytes, &mut found);
+            found.finish().0.flags
+        };
+        let begun = std::time::Instant::now();
+        assert!(flags(&body).iter().any(|flag| flag == PatientFlag::Cut));
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
+        assert!(flags(&made("1", "1.2", true)).is_empty());
+        let many = made("1", "1.2", false).repeat(FILES_MAX + 2);
+        assert!(flags(&many).iter().any(|flag| flag == PatientFlag::Cut), "files beyond those looked at");
     }
 
     #[test]

@@ -34,7 +34,7 @@ const TYPED: [&str; 19] = [
 /// Finds the patients that the parameters of a search name. `path` tells of which type the search is.
 pub(crate) fn parameters(path: &str, text: &str, found: &mut Found<'_>) {
     let of_patients = searches_patients(path);
-    for field in fields(text) {
+    for field in fields(text, found) {
         let (name, modifier) = match field.name.split_once(':') {
             Some((name, modifier)) => (name, Some(modifier)),
             None => (&*field.name, None),

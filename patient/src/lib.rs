@@ -20,7 +20,7 @@ mod studies;
 mod tests;
 mod xml;
 
-pub use body::{Body, Glance, glance, read_body};
+pub use body::{Body, Glance, bound, glance, read_body};
 pub use found::{Found, Told};
 pub use query::{Asked, of_header, of_request};
 pub use studies::Studies;

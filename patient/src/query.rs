@@ -44,7 +44,7 @@ pub fn of_request(sources: &PatientSources, asked: Asked<'_>, found: &mut Found<
                 fhir_search::parameters(asked.path.as_str(), asked.query.unwrap_or_default(), found);
             }
             PatientSource::Study => {
-                let fields = fields(asked.query.unwrap_or_default());
+                let fields = fields(asked.query.unwrap_or_default(), found);
                 for field in fields.filter(|field| field.name == STUDY_FIELD || field.name == "StudyInstanceUID") {
                     found.study(&field.value);
                 }
@@ -73,7 +73,7 @@ pub fn of_header<'h>(sources: &PatientSources, mut values: impl FnMut(&str) -> V
 
 /// Takes ids out of one field of a query or form; a list with commas is several.
 pub(crate) fn of_field(field: &Field, text: &str, found: &mut Found<'_>) {
-    for one in fields(text).filter(|one| *one.name == *field.name) {
+    for one in fields(text, found).filter(|one| *one.name == *field.name) {
         if is_escaped_twice(&one.value) {
             found.flag(PatientFlag::Unreadable);
             continue;
@@ -91,10 +91,13 @@ pub(crate) struct OneField<'t> {
     pub(crate) value: Cow<'t, str>,
 }
 
-/// The fields of a query or form.
-pub(crate) fn fields(text: &str) -> impl Iterator<Item = OneField<'_>> {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(FIELDS_MAX);
-    pairs.map(|pair| {
+/// The fields of a query or form; marked where there are more than are looked at.
+pub(crate) fn fields<'t>(text: &'t str, found: &mut Found<'_>) -> impl Iterator<Item = OneField<'t>> + use<'t> {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    if pairs.clone().nth(FIELDS_MAX).is_some() {
+        found.flag(PatientFlag::Cut);
+    }
+    pairs.take(FIELDS_MAX).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         OneField { name: decoded_in_query(name), value: decoded_in_query(value) }
     })
@@ -200,6 +203,18 @@ mod tests {
 
     #[test]
     fn the_longest_query_is_no_trouble() {
-        assert_eq!(asked(vec![PatientSource::Query(field("p", None))], "/x", &"p=1&".repeat(100_000)), "0001");
+        let by = |query: &str| asked(vec![PatientSource::Query(field("p", None))], "/x", query);
+        assert_eq!(by(&"p=1&".repeat(100_000)), "0001 !cut");
+    }
+
+    #[test]
+    fn a_patient_behind_more_fields_than_are_looked_at_is_marked() {
+        let with = |before: usize| "x=1&".repeat(before) + "p=7";
+        for source in [PatientSource::Query(field("p", None)), PatientSource::FhirSearch, PatientSource::Study] {
+            let is_by_name = matches!(source, PatientSource::Query(_));
+            let by = |before: usize| asked(vec![source.clone()], "/Patient", &with(before));
+            assert_eq!(by(FIELDS_MAX - 1), if is_by_name { "0007" } else { "" });
+            assert_eq!(by(FIELDS_MAX), "!cut");
+        }
     }
 }

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use policy::{Path, Patients, Side, Template};
 use proptest::prelude::*;
 
-use crate::{Asked, Body, Found, Glance, glance, of_request, read_body};
+use crate::{Asked, Body, Found, Glance, bound, glance, of_request, read_body};
 
 /// What a template's route says of a body of its usual media type.
 fn read(template: Template, side: Side, kind: &str, encoding: Option<&str>, bytes: &[u8], is_cut: bool) -> Patients {
@@ -104,6 +104,45 @@ fn forms_and_orca_and_files_are_read_by_their_templates() {
     assert_eq!(told(&none), "!unreadable");
     let frames = "multipart/related; type=\"application/octet-stream\"; boundary=x";
     assert_eq!(told(&read(Template::Dicomweb, Side::Answer, frames, None, b"--x\r\n\r\n\x01\x02", true)), "");
+}
+
+#[test]
+fn a_form_is_read_as_one_however_it_begins() {
+    let form = |bytes: &[u8]| {
+        let kind = "application/x-www-form-urlencoded; charset=utf-8";
+        told(&read(Template::FhirR4, Side::Request, kind, None, bytes, false))
+    };
+    for first in ["{", "[", "<", " {", "{\"a\":1}", "DICM"] {
+        assert_eq!(form(format!("{first}=1&_id=7").as_bytes()), "7", "{first}");
+    }
+    assert_eq!(form(PATIENT), "1", "an app that reads it as what it is shows the same");
+    assert_eq!(form(("x=1&".repeat(2_000) + "_id=7").as_bytes()), "!cut");
+}
+
+#[test]
+fn a_form_of_parts_is_marked_where_forms_name_patients() {
+    let kind = "multipart/form-data; boundary=x";
+    let parts = b"--x\r\nContent-Disposition: form-data; name=\"_id\"\r\n\r\n7\r\n--x--\r\n";
+    assert_eq!(glance(Some(kind), None, parts), Glance::Hold);
+    let of = |template, side, bytes: &[u8]| told(&read(template, side, kind, None, bytes, false));
+    assert_eq!(of(Template::FhirR4, Side::Request, parts), "!unreadable");
+    assert_eq!(of(Template::FhirR4, Side::Request, &[b"{}\r\n", &parts[..]].concat()), "!unreadable", "a preamble");
+    assert_eq!(of(Template::FhirR4, Side::Answer, parts), "");
+    assert_eq!(of(Template::Orca, Side::Request, parts), "", "no form is looked for");
+}
+
+#[test]
+fn as_much_is_held_of_a_body_as_is_looked_at_of_its_kind() {
+    let routes = Template::Dicomweb.routes(&Path::parse("/dicom-web").unwrap());
+    let route = routes.iter().find(|route| route.pattern.as_str() == "/dicom-web/studies/{study}/**").unwrap();
+    let sources = route.patients.as_ref().unwrap();
+    let of = |kind| bound(sources, Side::Answer, kind);
+    assert_eq!(of(Some("application/dicom+json")), Some(1 << 20));
+    assert_eq!(of(Some("application/dicom")), Some(64 << 10));
+    assert_eq!(of(Some("multipart/related; type=\"application/dicom\"; boundary=x")), Some(64 << 10));
+    assert_eq!(of(Some("image/jpeg")), Some(1 << 20), "it may lie");
+    assert_eq!(of(None), Some(1 << 20));
+    assert_eq!(bound(&policy::PatientSources::default(), Side::Answer, Some("application/dicom")), None);
 }
 
 #[test]
