@@ -112,7 +112,8 @@ impl Crl {
         ca.subject().as_raw() == self.issuer && list.verify_signature(ca.public_key()).is_ok()
     }
 
-    /// Whether another list is about the same certificates and was made earlier, or is the same.
+    /// Whether another list is about the same certificates and was made earlier, or is the same. Which key signed the two
+    /// is the caller's to compare: two CAs may bear one name.
     pub(crate) fn replaces(&self, other: &Self) -> bool {
         self.issuer == other.issuer && self.part == other.part && other.issued_at <= self.issued_at
     }

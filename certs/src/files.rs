@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use crate::CertProblem;
 
 /// The largest file that is read; a chain has a few KiB, a CA bundle some hundred.
-const FILE_BYTES_MAX: u64 = 4 << 20;
+pub(crate) const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// Reads a file, which may hold a key.
 pub(crate) fn read(file: &Path) -> Result<Zeroizing<Vec<u8>>, CertProblem> {

@@ -164,7 +164,7 @@ impl DeviceRoots {
         let verifier = self.verifier.load_full();
         let cas = &verifier.other_certificates;
         let lists = fetched::read(url, bytes, cas)?;
-        if fetched::keep(&trust.crl_fetch.folder, url, (&lists, bytes), cas)? {
+        if fetched::keep(&trust, url, &lists, cas, at)? {
             let first = |problems: Vec<CertProblem>| {
                 let unknown = || CertProblem::new(url.as_str(), "could not be taken into force", "look at the log");
                 problems.into_iter().next().unwrap_or_else(unknown)

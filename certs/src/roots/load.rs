@@ -88,12 +88,16 @@ pub(super) fn of_known_cas(
     Ok(lists)
 }
 
+/// Which CA's key signed a list: the first that bears it.
+pub(super) fn signer(list: &Crl, cas: &[CertificateDer<'static>]) -> Option<usize> {
+    cas.iter().position(|ca| list.is_signed_by(ca))
+}
+
 /// Of lists about the same certificates, by the same key, the one made last.
 fn latest(lists: Vec<Kept>, cas: &[CertificateDer<'static>]) -> Vec<Kept> {
-    let signer = |kept: &Kept| cas.iter().position(|ca| kept.crl.is_signed_by(ca));
     let mut latest: Vec<(Option<usize>, Kept)> = Vec::new();
     for kept in lists {
-        let by = signer(&kept);
+        let by = signer(&kept.crl, cas);
         if latest.iter().any(|(other_by, other)| *other_by == by && other.crl.replaces(&kept.crl)) {
             continue;
         }

@@ -1,7 +1,6 @@
 use std::sync::Arc;
 
 use config::ClientCertificates::Required;
-use config::DeviceTrust;
 use config::TlsProfile::High;
 use policy::Timestamp;
 use rcgen::ExtendedKeyUsagePurpose::ClientAuth;
@@ -88,6 +87,74 @@ fn what_is_not_the_ca_s_newest_list_changes_nothing() {
     take(&hospital, &roots, PLACE, &mdm.list(&[], 0, 30)).unwrap();
     assert_eq!(refusal(&roots, &stolen), None, "the CA took it back");
     assert!(same > generation, "a list signed anew is another list");
+}
+
+#[test]
+fn an_older_list_does_not_come_back_by_way_of_another_cas_answer() {
+    let hospital = Hospital::new();
+    let (mdm, other) = (OtherCa::new("MDM"), OtherCa::new("other"));
+    let trust = fetching(&hospital, &[&mdm.pem, &other.pem], &[PLACE], DistributionPoints::Ignore);
+    let roots = load(&hospital, &trust);
+    let stolen = mdm.issue(13, ClientAuth);
+    let before_the_theft = mdm.list(&[], 2, 30);
+    take(&hospital, &roots, PLACE, &mdm.list(&[13], 1, 30)).unwrap();
+    let of_other = other.list(&[], 1, 30);
+    take(&hospital, &roots, PLACE, &of_other).unwrap();
+    assert_eq!(refusal(&roots, &stolen), Some(Refusal::Revoked), "its list was not in the answer, and stays");
+    assert_eq!(refusal(&roots, &other.issue(1, ClientAuth)), None);
+    let generation = roots.generation();
+    take(&hospital, &roots, PLACE, &of_other).unwrap();
+    assert_eq!(roots.generation(), generation, "no news");
+    for answer in [before_the_theft.clone(), before_the_theft.clone() + &of_other] {
+        let said = take(&hospital, &roots, PLACE, &answer).unwrap_err();
+        assert!(said.contains("older than the one before"), "{said}");
+        assert_eq!(refusal(&roots, &stolen), Some(Refusal::Revoked));
+    }
+    let again = load(&hospital, &trust);
+    assert_eq!(refusal(&again, &stolen), Some(Refusal::Revoked), "nor at the next start");
+
+    // Nor when the other CA is trusted no more.
+    let alone = fetching(&hospital, &[&mdm.pem], &[PLACE], DistributionPoints::Ignore);
+    again.reload(&hospital.device_ca, &alone, NOW).unwrap();
+    assert_eq!(refusal(&again, &stolen), Some(Refusal::Revoked));
+    take(&hospital, &again, PLACE, &before_the_theft).unwrap_err();
+    take(&hospital, &again, PLACE, &mdm.list(&[], 0, 30)).unwrap();
+    assert_eq!(refusal(&again, &stolen), None, "the CA took it back");
+}
+
+#[test]
+fn a_list_that_ended_is_still_newer_than_the_ones_before() {
+    let hospital = Hospital::new();
+    let (mdm, other) = (OtherCa::new("MDM"), OtherCa::new("other"));
+    let trust = fetching(&hospital, &[&mdm.pem, &other.pem], &[PLACE], DistributionPoints::Ignore);
+    let roots = load(&hospital, &trust);
+    take(&hospital, &roots, PLACE, &mdm.list(&[13], 3, 1)).unwrap();
+    take(&hospital, &roots, PLACE, &other.list(&[], 1, 30)).unwrap();
+    let said = take(&hospital, &roots, PLACE, &mdm.list(&[], 4, 30)).unwrap_err();
+    assert!(said.contains("older than the one before"), "{said}");
+    take(&hospital, &roots, PLACE, &mdm.list(&[], 1, 30)).unwrap();
+    assert_eq!(refusal(&roots, &mdm.issue(1, ClientAuth)), None);
+}
+
+#[test]
+fn lists_of_both_keys_of_a_ca_are_compared_each_with_its_own() {
+    let hospital = Hospital::new();
+    let (first, second) = (OtherCa::new("AD CS"), OtherCa::new("AD CS"));
+    let trust = fetching(&hospital, &[&first.pem, &second.pem], &[PLACE], DistributionPoints::Ignore);
+    let roots = load(&hospital, &trust);
+    let (of_first, of_second) = (first.issue(13, ClientAuth), second.issue(13, ClientAuth));
+    let both =
+        |one: (&[u64], i64), other: (&[u64], i64)| first.list(one.0, one.1, 30) + &second.list(other.0, other.1, 30);
+    // The list of the key before was made at another time than that of the new one, whichever stands first.
+    take(&hospital, &roots, PLACE, &both((&[], 4), (&[], 1))).unwrap();
+    assert_eq!((refusal(&roots, &of_first), refusal(&roots, &of_second)), (None, None));
+    take(&hospital, &roots, PLACE, &both((&[13], 3), (&[], 1))).unwrap();
+    assert_eq!((refusal(&roots, &of_first), refusal(&roots, &of_second)), (Some(Refusal::Revoked), None));
+    take(&hospital, &roots, PLACE, &second.list(&[13], 0, 30)).unwrap();
+    let revoked = Some(Refusal::Revoked);
+    assert_eq!((refusal(&roots, &of_first), refusal(&roots, &of_second)), (revoked, revoked));
+    take(&hospital, &roots, PLACE, &both((&[], 4), (&[], 0))).unwrap_err();
+    assert_eq!(refusal(&roots, &of_first), revoked);
 }
 
 #[test]
