@@ -9,7 +9,8 @@ const UID_BYTES_MAX: usize = 64;
 
 /// An id in half-width characters, without space around it, filled up with zeros where it is all digits. `None` for what
 /// is none: empty, too long, or with control characters.
-pub(crate) fn normalised(raw: &str, pad: usize) -> Option<Box<str>> {
+#[must_use]
+pub fn normalised(raw: &str, pad: usize) -> Option<Box<str>> {
     let narrow: Cow<'_, str> =
         if raw.is_ascii() { Cow::Borrowed(raw) } else { Cow::Owned(raw.chars().map(half_width).collect()) };
     let id = narrow.trim();
