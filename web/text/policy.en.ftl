@@ -235,5 +235,5 @@ policy-version-not-approvable = It cannot be approved
 policy-version-problem-same = You proposed this version. Somebody else must approve it.
 policy-version-problem-not-waiting = This version does not wait for an approval.
 policy-version-problem-behind = Another version came into force since this one was proposed, so what it changes is out of date. Have it proposed again.
-policy-version-problem-unknown = The account that proposed it is not the login name of anybody known here, so nobody can say that it was another person. Propose it again from an account of that name, or approve it with sekimori policy approve.
+policy-version-problem-unknown = Nobody can say that another person proposed it: the system does not know under which account they logged in, they gave another name than that account's, or it is not the login name of anybody known here. Have it proposed again after a login under an account with their own login name, or approve it with sekimori policy approve.
 console-done-version-approved = Approved. It is not in force yet.

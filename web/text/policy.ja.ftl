@@ -235,5 +235,5 @@ policy-version-not-approvable = 承認できません
 policy-version-problem-same = あなたが提案した版です。承認できるのは別の人です。
 policy-version-problem-not-waiting = この版は承認を待っていません。
 policy-version-problem-behind = 提案のあとで別の版が有効になったため、変更点が今のものではありません。もう一度提案してもらってください。
-policy-version-problem-unknown = 提案した人のアカウントが、ここに登録された職員のログイン名と一致しないため、別の人だと確かめられません。職員のログイン名と同じアカウントで提案し直すか、コマンド sekimori policy approve で承認してください。
+policy-version-problem-unknown = 提案したのが別の人だと確かめられません。提案した機器にログインの記録がない、名乗った名前がログインしたアカウントと違う、またはそのアカウントがここに登録された職員のログイン名と一致しないためです。職員のログイン名と同じアカウントでログインして提案し直してもらうか、コマンド sekimori policy approve で承認してください。
 console-done-version-approved = 承認しました。まだ有効ではありません。

@@ -33,7 +33,8 @@ pub use review::{
     Signing, Tally,
 };
 pub use revision::{
-    Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, RevisionState, is_one_person,
+    Approval, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, RevisionState, account_logged_in,
+    is_one_person,
 };
 pub use secret::{Secret, TokenHash};
 pub use session::{Displaced, FoundSession, NewSession, Others, Resumed, Resumption, SessionRecord, SessionsOf};

@@ -126,16 +126,52 @@ pub enum Approval {
     SamePerson,
 }
 
-/// Whether two actors are one person: their names are, whatever the case, or the login that the system numbered
-/// (`cli:NAME#LOGIN`) is, whatever they call themselves.
+/// Whether two actors are one person: they share a name, whatever the case, one that they gave or one of an account; or
+/// the login that the system numbered (`cli:NAME#LOGIN=ACCOUNT`) is one, whatever they call themselves.
 #[must_use]
 pub fn is_one_person(one: &str, other: &str) -> bool {
-    let parts = |actor: &str| -> (String, Option<String>) {
+    let (one, other) = (Actor::read(one), Actor::read(other));
+    one.names().any(|name| other.names().any(|theirs| name == theirs))
+        || (one.login.is_some() && one.login == other.login)
+}
+
+/// The account under which somebody at the machine logged in, where the system keeps that and it is the name they gave.
+/// The name alone anybody can set.
+#[must_use]
+pub fn account_logged_in(actor: &str) -> Option<String> {
+    let actor = Actor::read(actor);
+    let account = actor.account.filter(|account| *account == actor.name)?;
+    account.strip_prefix(AT_THE_MACHINE).map(str::to_owned)
+}
+
+/// What the names of those who work at the machine begin with.
+const AT_THE_MACHINE: &str = "cli:";
+
+/// The parts of `cli:NAME`, `cli:NAME#LOGIN` or `cli:NAME#LOGIN=ACCOUNT`; any other actor is all name.
+struct Actor {
+    name: String,
+    login: Option<String>,
+    /// In the form of the name.
+    account: Option<String>,
+}
+
+impl Actor {
+    fn read(actor: &str) -> Self {
         let (name, login) = actor.split_once('#').map_or((actor, None), |(name, login)| (name, Some(login)));
-        (name.to_lowercase(), login.map(str::to_owned))
-    };
-    let (one, other) = (parts(one), parts(other));
-    one.0 == other.0 || (one.1.is_some() && one.1 == other.1)
+        let (login, account) = match login.and_then(|login| login.split_once('=')) {
+            Some((login, account)) => (Some(login), Some(account)),
+            None => (login, None),
+        };
+        Self {
+            name: name.to_lowercase(),
+            login: login.map(str::to_owned),
+            account: account.map(|account| format!("{AT_THE_MACHINE}{}", account.to_lowercase())),
+        }
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.name.as_str()).chain(self.account.as_deref())
+    }
 }
 
 #[cfg(test)]
@@ -149,11 +185,35 @@ mod tests {
             ("cli:sato", "cli:Sato"),
             ("cli:sato#1001", "cli:ito#1001"),
             ("cli:sato#1001", "cli:sato"),
+            ("cli:sato#1001=sato", "cli:ito#1001"),
+            ("cli:ito#1001=sato", "cli:Sato"),
+            ("cli:sato", "cli:ito#1001=Sato"),
         ] {
             assert!(is_one_person(one, other), "{one} {other}");
         }
-        for (one, other) in [("cli:sato", "cli:ito"), ("cli:sato#1001", "cli:ito#1002"), ("cli:佐藤", "cli:伊藤")] {
+        for (one, other) in [
+            ("cli:sato", "cli:ito"),
+            ("cli:sato#1001", "cli:ito#1002"),
+            ("cli:sato#1001=sato", "cli:ito#1002=ito"),
+            ("cli:佐藤", "cli:伊藤"),
+        ] {
             assert!(!is_one_person(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn only_a_name_that_the_system_keeps_too_is_an_account() {
+        for (actor, account) in [
+            ("cli:sato#1001=sato", Some("sato")),
+            ("cli:Sato#1001=sato", Some("sato")),
+            ("cli:ito#1001=sato", None),
+            ("cli:sato#1001", None),
+            ("cli:sato", None),
+            ("sato#1001=sato", None),
+            ("u-12", None),
+            ("", None),
+        ] {
+            assert_eq!(account_logged_in(actor).as_deref(), account, "{actor}");
         }
     }
 }

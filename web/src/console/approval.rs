@@ -2,7 +2,7 @@
 //! who they are; that they are not who proposed it is seen here. What is approved comes into force once somebody who may
 //! write the configuration puts it in its place: the gateway writes no configuration.
 
-use store::{Approval, PeopleFilter, RevisionState};
+use store::{Approval, PeopleFilter, RevisionState, account_logged_in};
 
 use super::desk::{Desk, Refused, Shown};
 use super::versions::{content, named};
@@ -18,7 +18,7 @@ enum Eyes {
     Second,
     /// They proposed it themselves.
     Same,
-    /// Who proposed it is nobody that is known here, so nobody can say that it is another person.
+    /// Who proposed it is nobody that is known here, or not certain, so nobody can say that it is another person.
     Unknown,
 }
 
@@ -84,18 +84,18 @@ async fn problem(desk: &Desk<'_>, proposed_by: &str, state: RevisionState) -> Re
     })
 }
 
-/// Who proposed a version did so at the machine, under the name of their account there. Only where that is the login of
-/// somebody known here is it certain that who asks is another.
+/// Who proposed a version did so at the machine. Only where the system there kept under which account they logged in, and
+/// that is the login of somebody known here, is it certain that who asks is another: the name that they gave says nothing.
 async fn eyes(desk: &Desk<'_>, proposed_by: &str) -> Result<Eyes, Refused> {
-    let Some(account) = proposed_by.strip_prefix("cli:").and_then(|named| named.split('#').next()) else {
+    let Some(account) = account_logged_in(proposed_by) else {
         return Ok(Eyes::Unknown);
     };
-    if is_login(&desk.who.login, account) {
+    if is_login(&desk.who.login, &account) {
         return Ok(Eyes::Same);
     }
-    let filter = PeopleFilter { text: Some(account.to_owned()), ..PeopleFilter::default() };
+    let filter = PeopleFilter { text: Some(account.clone()), ..PeopleFilter::default() };
     let found = desk.store().people(filter, None, PEOPLE_MAX).await?;
-    let mut proposers = found.iter().filter(|person| is_login(&person.login, account)).peekable();
+    let mut proposers = found.iter().filter(|person| is_login(&person.login, &account)).peekable();
     if proposers.peek().is_none() {
         return Ok(Eyes::Unknown);
     }

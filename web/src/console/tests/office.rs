@@ -67,7 +67,8 @@ impl Office {
             ..DeviceRecord::new(tablet.clone(), DeviceClass::Tablet, hospital.now())
         };
         hospital.store.add_device(device, "test".to_owned()).await.unwrap();
-        let version = hospital.store.propose_revision(proposal("cli:h.ito#1002", hospital.now()), None).await.unwrap();
+        let version =
+            hospital.store.propose_revision(proposal("cli:h.ito#1002=h.ito", hospital.now()), None).await.unwrap();
         let review = hospital.store.open_review(review(hospital.now())).await.unwrap();
         let owner = auditor.person.id.clone();
         let question = "outcome=refused".to_owned();

@@ -148,13 +148,17 @@ async fn nobody_approves_what_they_proposed_or_what_nobody_known_proposed() {
     let store = &office.hospital.store;
     let mail = seat(&office.hospital, "t.abe@hosp.example", "阿部 透", "administrator").await;
     for (by, second, expected) in [
-        ("cli:k.mori", &office.administrator, false),
-        ("cli:K.Mori#1001", &office.administrator, false),
-        ("cli:t.abe", &mail, false),
-        ("cli:k.mori", &mail, true),
-        ("cli:root", &office.administrator, false),
-        ("cli:root#1001", &office.administrator, false),
-        ("cli:mori", &office.administrator, false),
+        ("cli:k.mori#1001=k.mori", &office.administrator, false),
+        ("cli:K.Mori#1001=k.mori", &office.administrator, false),
+        ("cli:t.abe#1003=t.abe", &mail, false),
+        ("cli:k.mori#1001=k.mori", &mail, true),
+        // Somebody else's name, which anybody can set: the same person, or nobody knows who.
+        ("cli:h.ito#1001=k.mori", &office.administrator, false),
+        ("cli:h.ito#1001", &office.administrator, false),
+        ("cli:h.ito", &office.administrator, false),
+        ("cli:h.ito#1002=h.ito", &office.administrator, true),
+        ("cli:root#0=root", &office.administrator, false),
+        ("cli:mori#1004=mori", &office.administrator, false),
         ("file", &office.administrator, false),
         ("gateway:denials", &office.administrator, false),
     ] {
