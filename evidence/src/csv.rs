@@ -23,7 +23,8 @@ fn push_cell(out: &mut String, text: &str) {
     // A spreadsheet passes over blanks before a formula, and reads the full-width signs as the others.
     let first = text.trim_start().chars().next().filter(|c| "=+-@＝＋－＠".contains(*c));
     let guard = if first.is_some() || text.starts_with(['\t', '\r']) { "'" } else { "" };
-    if text.contains(['"', ',', '\n', '\r']) {
+    // Semicolons and tabs, too: what a spreadsheet takes for the end of a cell depends on where it was bought.
+    if text.contains(['"', ',', ';', '\t', '\n', '\r']) {
         out.push('"');
         out.push_str(guard);
         out.push_str(&text.replace('"', "\"\""));
@@ -117,8 +118,8 @@ mod tests {
     #[test]
     fn nothing_in_a_cell_is_a_formula_or_ends_it() {
         let mut out = String::new();
-        push_row(&mut out, ["=1+1", "a,b", "say \"x\"", "plain", " =2", "＝3", "\tx", "@a\nb", "1-2"]);
-        assert_eq!(out, "'=1+1,\"a,b\",\"say \"\"x\"\"\",plain,' =2,'＝3,'\tx,\"'@a\nb\",1-2\r\n");
+        push_row(&mut out, ["=1+1", "a,b", "say \"x\"", "plain", " =2", "＝3", "\tx", "@a\nb", "1-2", "a;=b"]);
+        assert_eq!(out, "'=1+1,\"a,b\",\"say \"\"x\"\"\",plain,' =2,'＝3,\"'\tx\",\"'@a\nb\",1-2,\"a;=b\"\r\n");
     }
 
     #[test]
