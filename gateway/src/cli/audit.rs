@@ -7,6 +7,7 @@ mod feed;
 mod find;
 mod index;
 mod key;
+mod patient;
 mod select;
 
 use std::path::PathBuf;
