@@ -245,14 +245,27 @@ impl Fold {
         let span = self.batch.core.clock.now().since(self.access.at);
         let mut sum = lock(&self.sum);
         sum.requests += 1;
+        let is_better = sum.requests == 1 || standing(outcome) > standing(&sum.outcome);
         let all = &mut sum.outcome;
-        all.status = all.status.max(outcome.status);
+        if is_better {
+            (all.status, all.end) = (outcome.status, outcome.end);
+        }
         all.bytes_in = all.bytes_in.saturating_add(outcome.bytes_in);
         all.bytes_out = all.bytes_out.saturating_add(outcome.bytes_out);
         all.duration = all.duration.max(span);
-        if all.end == End::Served {
-            all.end = outcome.end;
-        }
+    }
+}
+
+/// How much of the study an outcome showed: what a person saw is what the record of all says, also where one of four
+/// hundred pictures was not there.
+fn standing(outcome: &Outcome) -> u8 {
+    // What is unchanged (304) is shown as well.
+    let is_shown = outcome.status.is_some_and(|status| matches!(status, 200..=299 | 304));
+    match (is_shown, outcome.end == End::Served) {
+        (true, true) => 3,
+        (true, false) => 2,
+        (false, true) => 1,
+        (false, false) => 0,
     }
 }
 

@@ -87,6 +87,24 @@ async fn the_pictures_of_a_study_are_one_record_with_their_number_and_bytes() {
 }
 
 #[tokio::test]
+async fn a_picture_that_was_not_there_does_not_make_a_failure_of_those_that_were() {
+    let mut viewer = Viewer::new();
+    let log = viewer.open();
+    let failed = |status, end| Outcome { status, end, ..served() };
+    viewer.look(&log, 0, STUDY).await.close(failed(Some(404), End::Served));
+    viewer.look(&log, 0, STUDY).await.close(served());
+    viewer.look(&log, 0, STUDY).await.close(failed(Some(500), End::Served));
+    viewer.look(&log, 0, STUDY).await.close(failed(Some(502), End::UpstreamFailed));
+    viewer.look(&log, 0, "1.2.4").await.close(failed(None, End::UpstreamFailed));
+    viewer.look(&log, 0, "1.2.4").await.close(failed(Some(404), End::Served));
+    let told = |line: &Value| (line["n"].clone(), line["st"].clone(), line["end"].clone());
+    let mut closed: Vec<_> = viewer.closed(&log).iter().map(told).collect();
+    closed.sort_by_key(|line| line.0.as_u64());
+    let expected = [(2, 404, "served"), (4, 200, "served")].map(|(n, st, end)| (n.into(), st.into(), end.into()));
+    assert_eq!(closed, expected);
+}
+
+#[tokio::test]
 async fn a_record_takes_others_in_for_five_minutes() {
     let mut viewer = Viewer::new();
     let log = viewer.open();
