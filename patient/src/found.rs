@@ -95,6 +95,11 @@ impl<'i> Found<'i> {
         self.patients.flags = self.patients.flags.with(flag);
     }
 
+    /// Forgets whose studies were told so far: what a request says of them is no answer of the archive.
+    pub fn forget_told(&mut self) {
+        self.told.clear();
+    }
+
     /// The studies so far.
     #[must_use]
     pub fn studies(&self) -> &[Box<str>] {

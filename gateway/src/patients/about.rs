@@ -40,16 +40,25 @@ impl About {
         let asked = Asked { path, patient: patient.as_deref(), study: study.as_deref(), query };
         patient::of_request(&sources, asked, &mut found);
         let studies = found.studies().to_vec();
-        for patient in gate.desk.patients_of(&studies, routed.inbound.at) {
+        for patient in gate.desk.patients_of(&route.app.id, &studies, routed.inbound.at) {
             found.patient(&patient);
         }
+        let (patients, _) = found.finish();
         let folded = match &*studies {
-            [study] if told.folds => Some(study.clone()),
+            // Where only answers name the patient, they would wait in memory for the closing line of all.
+            [study] if told.folds && !patients.ids.is_empty() => Some(study.clone()),
             _ => None,
         };
-        let (patients, _) = found.finish();
         let pattern = Arc::clone(told.pattern);
         Some(Arc::new(Self { patients, sources, pattern, app: route.app.id.clone(), path: path.clone(), folded }))
+    }
+
+    /// An access by a route with these sources.
+    #[cfg(test)]
+    pub fn by(sources: PatientSources) -> Arc<Self> {
+        let (app, path) = ("emr".parse().unwrap(), Path::parse("/x").unwrap());
+        let patients = Patients::default();
+        Arc::new(Self { patients, sources: Arc::new(sources), pattern: "/x".into(), app, path, folded: None })
     }
 
     /// What the opening line says of it.
@@ -58,7 +67,7 @@ impl About {
     }
 
     /// Whether something of a body is looked at.
-    pub fn looks_at(&self, side: Side) -> Option<usize> {
-        self.sources.looks_at(side)
+    pub fn looks_at(&self, side: Side) -> bool {
+        self.sources.looks_at(side).is_some()
     }
 }

@@ -8,8 +8,8 @@ use std::thread::JoinHandle;
 
 use audit::{Outcome, Receipt};
 use http::header::{HeaderName, HeaderValue};
-use patient::{Found, Studies, Told};
-use policy::{Clock, OnMissing, PatientFlag, Patients, Timestamp};
+use patient::{Body, Found, Studies, Told};
+use policy::{AppId, Clock, OnMissing, PatientFlag, PatientSources, Patients, Timestamp};
 use store::{Store, StoreProblem};
 
 use super::About;
@@ -85,15 +85,19 @@ impl Desk {
         self.shared.budget.clone()
     }
 
-    /// The patients of these studies, as far as answers told.
-    pub fn patients_of(&self, studies: &[Box<str>], at: Timestamp) -> Vec<Arc<str>> {
-        self.shared.patients_of(studies, at)
+    /// The patients of these studies of an app, as far as its answers told.
+    pub fn patients_of(&self, app: &AppId, studies: &[Box<str>], at: Timestamp) -> Vec<Arc<str>> {
+        self.shared.patients_of(app, studies, at)
     }
 
     /// Closes a record with whom it was about: at once, or as soon as its bodies are read.
     pub fn close(&self, seen: Seen) {
-        let held = seen.request.as_ref().map_or(0, Held::len) + seen.answer.as_ref().map_or(0, Held::len);
-        if held <= READ_AT_ONCE {
+        let bodies = [&seen.request, &seen.answer].into_iter().flatten();
+        // How much becomes of what is packed is known only afterwards.
+        let (held, is_packed) = bodies.fold((0, false), |(held, is_packed), body| {
+            (held + body.len(), is_packed || (body.is_packed() && body.len() > 0))
+        });
+        if held <= READ_AT_ONCE && !is_packed {
             return self.shared.finish(seen);
         }
         match self.queue.try_send(Message::Read(Box::new(seen))) {
@@ -128,7 +132,7 @@ impl Desk {
         for part in 0..Studies::PARTS {
             if let Some(text) = store.note(&note_of(part)).await? {
                 let at = self.shared.clock.now();
-                self.shared.studies().restore(&text, at);
+                self.shared.studies().restore(part, &text, at);
             }
         }
         Ok(())
@@ -137,14 +141,16 @@ impl Desk {
     /// Keeps in the store what was learned of studies since the last time.
     ///
     /// # Errors
-    /// [`StoreProblem`]; what was not kept is learned anew after the next start.
+    /// [`StoreProblem`]; what was not kept is tried again the next time.
     pub async fn keep(&self, store: &dyn Store) -> Result<(), StoreProblem> {
-        let changes = {
-            let at = self.shared.clock.now();
-            self.shared.studies().changes(at)
-        };
-        for (part, text) in changes {
-            store.set_note(&note_of(part), text).await?;
+        for part in 0..Studies::PARTS {
+            // One after the other, and made a text without the lock that requests wait for.
+            let Some(changed) = self.shared.studies().take_changed(part) else { continue };
+            let kept = store.set_note(&note_of(part), changed.text(self.shared.clock.now())).await;
+            if let Err(problem) = kept {
+                self.shared.studies().mark(part);
+                return Err(problem);
+            }
         }
         Ok(())
     }
@@ -160,12 +166,12 @@ impl Shared {
         self.studies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn patients_of(&self, studies: &[Box<str>], at: Timestamp) -> Vec<Arc<str>> {
+    fn patients_of(&self, app: &AppId, studies: &[Box<str>], at: Timestamp) -> Vec<Arc<str>> {
         if studies.is_empty() {
             return Vec::new();
         }
         let mut known = self.studies();
-        studies.iter().filter_map(|study| known.patient_of(study, at)).collect()
+        studies.iter().flat_map(|study| known.patients_of(app, study, at)).collect()
     }
 
     fn read_all(&self, waiting: &Receiver<Message>) {
@@ -187,14 +193,14 @@ impl Shared {
             (unreadable, Vec::new())
         });
         let at = self.clock.now();
-        let succeeded = is_success(&outcome);
+        let succeeded = is_success(outcome.status);
         if succeeded && !told.is_empty() {
             let mut studies = self.studies();
-            told.iter().for_each(|one| studies.learn(one, at));
+            told.iter().for_each(|one| studies.learn(&about.app, one, at));
         }
         let mut by_study = Found::new(&about.sources.ids);
         for studies in [&about.patients.studies, &more.studies] {
-            self.patients_of(studies, at).iter().for_each(|patient| by_study.patient(patient));
+            self.patients_of(&about.app, studies, at).iter().for_each(|patient| by_study.patient(patient));
         }
         more.add(by_study.finish().0, about.sources.ids.listed_max);
         let is_named = !(about.patients.ids.is_empty() && more.ids.is_empty());
@@ -208,27 +214,110 @@ impl Shared {
     }
 }
 
-/// Whom bodies and head name, and whose studies they tell. An answer that says no names nobody.
+/// What an answer showed.
+struct Shown<'a> {
+    fields: &'a [(HeaderName, HeaderValue)],
+    body: Option<Body<'a>>,
+}
+
 fn read(seen: &Seen) -> (Patients, Vec<Told>) {
     let Seen { about, request, answer, outcome, .. } = seen;
-    let mut found = Found::new(&about.sources.ids);
     let path = about.path.as_str();
-    if let Some(body) = request.as_ref().and_then(|held| held.body(seen.request_came_whole, path)) {
-        patient::read_body(&about.sources, body, &mut found);
+    let request = request.as_ref().and_then(|held| held.body(seen.request_came_whole, path));
+    let shown = is_success(outcome.status).then(|| Shown {
+        fields: &seen.fields,
+        body: answer.as_ref().and_then(|held| held.body(seen.answer_came_whole, path)),
+    });
+    find(&about.sources, request, shown)
+}
+
+/// Whom bodies and head name, and whose studies the answer tells. An answer that says no showed nothing and names nobody.
+fn find(sources: &PatientSources, request: Option<Body<'_>>, shown: Option<Shown<'_>>) -> (Patients, Vec<Told>) {
+    let mut found = Found::new(&sources.ids);
+    if let Some(body) = request {
+        patient::read_body(sources, body, &mut found);
+        // Whoever stores says what they like of a study, also of one that the archive knows better.
+        found.forget_told();
     }
-    if is_success(outcome) {
+    if let Some(Shown { fields, body }) = shown {
         let values = |name: &str| {
-            let of_name = seen.fields.iter().filter(|(one, _)| one.as_str() == name);
+            let of_name = fields.iter().filter(|(one, _)| one.as_str() == name);
             of_name.filter_map(|(_, value)| value.to_str().ok()).collect()
         };
-        patient::of_header(&about.sources, values, &mut found);
-        if let Some(body) = answer.as_ref().and_then(|held| held.body(seen.answer_came_whole, path)) {
-            patient::read_body(&about.sources, body, &mut found);
+        patient::of_header(sources, values, &mut found);
+        if let Some(body) = body {
+            patient::read_body(sources, body, &mut found);
         }
     }
     found.finish()
 }
 
-fn is_success(outcome: &Outcome) -> bool {
-    outcome.status.is_some_and(|status| (200..300).contains(&status))
+/// Whether something was shown: also what the client had already (304), and what a tunnel showed (101).
+fn is_success(status: Option<u16>) -> bool {
+    matches!(status, Some(101 | 200..=299 | 304))
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{Path, PatientSource, Side, Template};
+
+    use super::*;
+
+    /// A DICOM file of a patient and a study.
+    fn file(patient: &str, study: &str) -> Vec<u8> {
+        let element = |group: u16, number: u16, kind: &[u8], value: &str| {
+            let length = u16::try_from(value.len()).unwrap().to_le_bytes();
+            [&group.to_le_bytes(), &number.to_le_bytes(), kind, &length, value.as_bytes()].concat()
+        };
+        let syntax = element(2, 0x10, b"UI", "1.2.840.10008.1.2.1\0");
+        [vec![0; 128], b"DICM".to_vec(), syntax, element(0x10, 0x20, b"LO", patient), element(0x20, 0xd, b"UI", study)]
+            .concat()
+    }
+
+    fn images() -> Arc<PatientSources> {
+        let routes = Template::Dicomweb.routes(&Path::parse("/dicom-web").unwrap());
+        let route = routes.iter().find(|route| route.pattern.as_str() == "/dicom-web/studies/{study}/**").unwrap();
+        route.patients.clone().unwrap()
+    }
+
+    fn body(side: Side, bytes: &[u8]) -> Body<'_> {
+        let kind = Some("application/dicom");
+        Body { side, bytes, is_cut: false, kind, encoding: None, path: "/dicom-web/studies" }
+    }
+
+    fn ids(patients: &Patients) -> String {
+        patients.ids.join(" ")
+    }
+
+    #[test]
+    fn whoever_stores_does_not_teach_whose_a_study_is() {
+        let (stored, file) = (file("66", "1.2"), file("77", "1.3 "));
+        let shown = Shown { fields: &[], body: None };
+        let (patients, told) = find(&images(), Some(body(Side::Request, &stored)), Some(shown));
+        assert_eq!((ids(&patients), told.len()), ("66".to_owned(), 0), "in the record, and nowhere else");
+        let shown = Shown { fields: &[], body: Some(body(Side::Answer, &file)) };
+        let (patients, told) = find(&images(), Some(body(Side::Request, &stored)), Some(shown));
+        assert_eq!(ids(&patients), "66 77");
+        assert_eq!(told, [Told { study: "1.3".into(), patient: "77".into() }]);
+    }
+
+    #[test]
+    fn what_the_client_had_already_is_shown_to_it() {
+        for (status, is_shown) in [
+            (Some(200), true),
+            (Some(304), true),
+            (Some(101), true),
+            (Some(302), false),
+            (Some(404), false),
+            (None, false),
+        ] {
+            assert_eq!(is_success(status), is_shown, "{status:?}");
+        }
+        let field = policy::Field { name: "x-patient-id".into(), pattern: None };
+        let header = PatientSource::Header(policy::AnswerHeader { field, strip: false });
+        let sources = PatientSources { sources: vec![header], ..Default::default() };
+        let fields = [(HeaderName::from_static("x-patient-id"), HeaderValue::from_static("7"))];
+        assert_eq!(ids(&find(&sources, None, Some(Shown { fields: &fields, body: None })).0), "7");
+        assert_eq!(ids(&find(&sources, None, None).0), "");
+    }
 }

@@ -86,6 +86,11 @@ impl Held {
         self.bytes.len()
     }
 
+    /// Whether it came packed.
+    pub fn is_packed(&self) -> bool {
+        self.encoding.is_some()
+    }
+
     /// The body as far as it was held; `None` where it is of no interest.
     pub fn body<'a>(&'a self, came_whole: bool, path: &'a str) -> Option<Body<'a>> {
         let is_cut = match self.state {

@@ -30,7 +30,7 @@ pub struct Lookout {
 impl Lookout {
     /// Looks out for whom an exchange is about; `fields` are those of its request.
     pub fn new(about: Arc<About>, desk: &Desk, fields: &HeaderMap) -> Rc<Self> {
-        let request = about.looks_at(Side::Request).map(|most| held(desk, Side::Request, most, fields));
+        let request = held(&about, desk, Side::Request, fields);
         Rc::new(Self {
             about,
             desk: desk.clone(),
@@ -42,7 +42,12 @@ impl Lookout {
 
     /// Asks for an answer that can be looked at: whole, anew, and packed in no other way than is read here.
     pub fn ask_plainly(&self, method: &str, fields: &mut HeaderMap) {
-        if self.about.looks_at(Side::Answer).is_none() {
+        let looks_at_body = self.about.looks_at(Side::Answer);
+        if method == "GET" && (looks_at_body || self.about.sources.headers().next().is_some()) {
+            // What is unchanged would be shown again, and nobody would know whose it is.
+            [IF_NONE_MATCH, IF_MODIFIED_SINCE].iter().for_each(|name| drop(fields.remove(name)));
+        }
+        if !looks_at_body {
             return;
         }
         let takes_gzip = fields
@@ -55,16 +60,18 @@ impl Lookout {
             fields.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if method == "GET" {
-            // What is unchanged would be shown again, and nobody would know whose it is.
-            [IF_NONE_MATCH, IF_MODIFIED_SINCE, RANGE, IF_RANGE].iter().for_each(|name| drop(fields.remove(name)));
+            [RANGE, IF_RANGE].iter().for_each(|name| drop(fields.remove(name)));
         }
     }
 
     /// Sees the head of the answer pass, and takes out of it what the client does not get to see.
     pub fn see_head(&self, fields: &mut HeaderMap) {
-        let desk = &self.desk;
-        *self.answer.borrow_mut() =
-            self.about.looks_at(Side::Answer).map(|most| held(desk, Side::Answer, most, fields));
+        *self.answer.borrow_mut() = held(&self.about, &self.desk, Side::Answer, fields);
+        self.see_fields(fields);
+    }
+
+    /// Sees fields of the answer pass, in its head or behind its body, and takes out what the client does not get to see.
+    pub fn see_fields(&self, fields: &mut HeaderMap) {
         for header in self.about.sources.headers() {
             let Ok(name) = HeaderName::from_bytes(header.field.name.as_bytes()) else { continue };
             let values = fields.get_all(&name).iter().map(|value| (name.clone(), value.clone()));
@@ -101,9 +108,11 @@ impl Lookout {
     }
 }
 
-fn held(desk: &Desk, side: Side, most: usize, fields: &HeaderMap) -> Held {
+/// Room for what is looked at of a body; `None` where nothing is.
+fn held(about: &About, desk: &Desk, side: Side, fields: &HeaderMap) -> Option<Held> {
     let text = |name: HeaderName| fields.get(name).map(HeaderValue::to_str).and_then(Result::ok);
-    Held::new(desk.budget(), side, most, text(CONTENT_TYPE), text(CONTENT_ENCODING))
+    let most = patient::bound(&about.sources, side, text(CONTENT_TYPE))?;
+    Some(Held::new(desk.budget(), side, most, text(CONTENT_TYPE), text(CONTENT_ENCODING)))
 }
 
 /// The receipt of an access, with the lookout that says whom it was about when it is closed.
@@ -141,5 +150,58 @@ impl Watched {
 impl From<Receipt> for Watched {
     fn from(receipt: Receipt) -> Self {
         Self { receipt, lookout: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{AnswerHeader, Clock, Field, PatientSource, PatientSources, Timestamp};
+
+    use super::*;
+    use crate::metrics::PatientCounts;
+
+    fn lookout(sources: Vec<PatientSource>) -> Rc<Lookout> {
+        let clock = Clock::new(|| Timestamp::from_unix_micros(0));
+        let desk = Desk::open(clock, PatientCounts::default()).unwrap();
+        let sources = PatientSources { sources, ..PatientSources::default() };
+        Lookout::new(About::by(sources), &desk, &HeaderMap::new())
+    }
+
+    fn header(strip: bool) -> PatientSource {
+        PatientSource::Header(AnswerHeader { field: Field { name: "x-patient-id".into(), pattern: None }, strip })
+    }
+
+    fn fields(of: &[(&'static str, &'static str)]) -> HeaderMap {
+        of.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect()
+    }
+
+    #[test]
+    fn an_answer_whose_head_names_the_patient_is_asked_for_anew() {
+        let conditions = [("if-none-match", "\"1\""), ("if-modified-since", "x"), ("range", "bytes=0-1")];
+        let asked = |sources| {
+            let mut asked = fields(&conditions);
+            lookout(sources).ask_plainly("GET", &mut asked);
+            conditions
+                .iter()
+                .map(|(name, _)| *name)
+                .filter(|name| asked.contains_key(*name))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(asked(vec![header(false)]), "range");
+        assert_eq!(asked(vec![PatientSource::Study]), "if-none-match if-modified-since range");
+    }
+
+    #[test]
+    fn what_the_client_does_not_get_to_see_goes_wherever_it_stands() {
+        for (strip, left) in [(true, 1), (false, 2)] {
+            let lookout = lookout(vec![header(strip)]);
+            let mut head = fields(&[("x-patient-id", "7"), ("etag", "1")]);
+            let mut trailers = head.clone();
+            lookout.see_head(&mut head);
+            lookout.see_fields(&mut trailers);
+            assert_eq!((head.len(), trailers.len()), (left, left));
+            assert_eq!(lookout.fields.borrow().len(), 2, "and names the patient all the same");
+        }
     }
 }
