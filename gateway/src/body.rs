@@ -379,6 +379,9 @@ impl Body for ResponseBody {
             Some(Ok(mut frame)) => {
                 if let Some(trailers) = frame.trailers_mut() {
                     headers::trailers_towards_client(trailers);
+                    if let Some(lookout) = this.record.as_ref().and_then(|record| record.receipt.lookout()) {
+                        lookout.see_fields(trailers);
+                    }
                 }
                 if let (Some(record), Some(data)) = (&this.record, frame.data_ref()) {
                     // A download that moves is in use; what an endless stream sends by itself is not.

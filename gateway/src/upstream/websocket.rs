@@ -97,7 +97,11 @@ pub async fn open(
         return forward.fail(Fault::AppUnreachable, End::UpstreamFailed);
     }
     let upstream = hyper::upgrade::on(&mut response);
-    let answer = client_answer(response.headers().clone(), &key, switch, forward.route.app.shield.as_ref());
+    let mut fields = response.headers().clone();
+    if let Some(lookout) = forward.receipt.lookout() {
+        lookout.see_head(&mut fields);
+    }
+    let answer = client_answer(fields, &key, switch, forward.route.app.shield.as_ref());
     let tunnel = Tunnel { exchange: forward.exchange, receipt: forward.receipt, in_book, _connection: connection };
     // The tunnel owns its record and ends when either side does, when it is revoked, or with the worker.
     drop(spawn_local(tunnel.run(client, upstream)));
