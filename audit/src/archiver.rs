@@ -5,26 +5,31 @@
 //! line with the tiles and with the root that was signed at its end; only then is the plain file removed. Segments are
 //! archived, and deleted, oldest first, so that one number says how far. What a crash leaves half done is done again.
 
+mod by_age;
+mod doubt;
+mod rest;
+
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use policy::Timestamp;
+pub(crate) use by_age::refuse_unsigned_record;
+pub(crate) use doubt::Doubt;
+
+use rest::Rest;
 
 use crate::archive::{self, Archive};
-use crate::bundle::{Bundle, Kind};
+use crate::checkpoint::Checkpoint;
 use crate::core::Core;
 use crate::data_key::DataKey;
-use crate::deleted::{self, Deleted, DeletedSegment};
+use crate::deleted;
 use crate::escrow::RecoveryKey;
-use crate::keys::{wrapped_path, write_wrapped};
+use crate::keys::{KEYS, is_kept, wrapped_path, write_wrapped};
 use crate::regrow::from_tiles;
 use crate::segment::{self, Form, Segment};
 use crate::signed_note::VerifierKey;
 use crate::tree::{FullTile, TILE_WIDTH, Tree, leaf_hash};
-use crate::{ClockState, LogProblem, Reader, disk, history, search, tile, upkeep};
+use crate::{LogProblem, Reader, disk, history, tile};
 
 /// How often it looks for something to do.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -32,6 +37,19 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 const MEASURE_INTERVAL: Duration = Duration::from_secs(10);
 /// The lowest priority of a thread.
 const NICE_MAX: i32 = 19;
+
+/// The kinds of work, by their place in [`Archiver::rests`].
+const CLEAN: usize = 0;
+const ARCHIVE: usize = 1;
+const DELETE: usize = 2;
+
+/// The key of an archive that was written.
+enum SegmentKey {
+    /// It has one.
+    Own(DataKey),
+    /// It is not encrypted.
+    None,
+}
 
 /// Archives and deletes.
 #[derive(Debug)]
@@ -43,6 +61,12 @@ pub(crate) struct Archiver {
     pub(crate) work: Work,
     /// The segment that cannot be archived because it is not what was signed: it stays as it is.
     given_up: Option<u64>,
+    /// The checkpoint that the log was opened with.
+    signed_before: Option<Checkpoint>,
+    doubt: Doubt,
+    oldest: by_age::Oldest,
+    /// After failures: of putting in order, archiving, deleting.
+    rests: [Rest; 3],
     measured: Mutex<Option<Instant>>,
 }
 
@@ -56,8 +80,26 @@ pub(crate) struct Work {
 }
 
 impl Archiver {
-    pub(crate) fn new(core: Arc<Core>, reader: Reader, verifier: VerifierKey, work: Work) -> Self {
-        Self { core, reader, verifier, work, given_up: None, measured: Mutex::default() }
+    pub(crate) fn new(
+        core: Arc<Core>,
+        reader: Reader,
+        verifier: VerifierKey,
+        work: Work,
+        signed_before: Option<Checkpoint>,
+        doubt: Doubt,
+    ) -> Self {
+        Self {
+            core,
+            reader,
+            verifier,
+            work,
+            given_up: None,
+            signed_before,
+            doubt,
+            oldest: by_age::Oldest::default(),
+            rests: <[Rest; 3]>::default(),
+            measured: Mutex::default(),
+        }
     }
 
     /// Runs until the log stops.
@@ -68,22 +110,40 @@ impl Archiver {
         let mut is_clean = false;
         while !self.core.is_stopping() {
             self.measure();
-            let outcome = if is_clean { Ok(()) } else { self.clean() };
+            let outcome = if is_clean { Ok(()) } else { self.rested(CLEAN, |archiver| archiver.clean()) };
             is_clean = outcome.is_ok();
-            let outcome = outcome.and_then(|()| self.archive_due()).and_then(|()| self.delete_due());
+            let outcome = outcome.and_then(|()| {
+                // Where there is no room to archive, deletion makes some.
+                let archived = self.rested(ARCHIVE, Self::archive_due);
+                self.rested(DELETE, Self::delete_due).and(archived)
+            });
             self.core.set_archive_problem(outcome.err());
             std::thread::park_timeout(LOOK_INTERVAL);
         }
     }
 
+    /// Does one kind of work, where its last failure is long enough ago.
+    fn rested(
+        &mut self,
+        kind: usize,
+        work: impl FnOnce(&mut Self) -> Result<(), LogProblem>,
+    ) -> Result<(), LogProblem> {
+        self.rests.get(kind).map_or(Ok(()), |rest| rest.is_over(Instant::now()))?;
+        let outcome = work(self);
+        self.rests.get_mut(kind).map_or(Ok(()), |rest| rest.note(outcome, Instant::now()))
+    }
+
     /// Removes what a crash left: unfinished archives, segments whose deletion was recorded, tiles of archived lines.
     fn clean(&self) -> Result<(), LogProblem> {
         let directory = self.reader.directory();
+        by_age::check_recorded(&self.reader, self.signed_before.as_ref())?;
         let folder = segment::folder(directory);
         let problem = |error: std::io::Error| LogProblem::disk(&folder, &error);
         for entry in std::fs::read_dir(&folder).map_err(problem)? {
             let path = entry.map_err(problem)?.path();
-            if path.extension().is_some_and(|extension| extension == "new") {
+            let ends_in = |known: &str| path.extension().is_some_and(|extension| extension == known);
+            // A key without its archive opens nothing.
+            if ends_in("new") || (ends_in(KEYS) && !path.with_extension("archive").exists()) {
                 disk::remove(&path).map_err(problem)?;
             }
         }
@@ -112,6 +172,9 @@ impl Archiver {
             if self.given_up == Some(segment.first) {
                 return Err(unfit(segment));
             }
+            let bytes =
+                std::fs::metadata(&segment.path).map_err(|error| LogProblem::disk(&segment.path, &error))?.len();
+            self.core.has_room_for(bytes)?;
             self.archive(segment, next.first).inspect_err(|problem| {
                 if matches!(problem, LogProblem::Damaged { .. }) {
                     self.given_up = Some(segment.first);
@@ -127,42 +190,67 @@ impl Archiver {
         let temporary =
             Segment { path: segment.path.with_extension("new"), form: Form::Archived, first: segment.first };
         let done = self.write_and_check(segment, &temporary, end);
-        if !matches!(done, Ok(true)) {
+        let Ok(Some(key)) = done else {
             // Another try begins anew, with another key.
             drop(disk::remove(&temporary.path));
             return done.map(|_| ());
-        }
+        };
         let archived = Segment::of(directory, segment.first, Form::Archived);
         let folder = segment::folder(directory);
+        let problem = |error: std::io::Error| LogProblem::disk(&archived.path, &error);
         std::fs::rename(&temporary.path, &archived.path)
             .and_then(|()| disk::sync_directory(&folder))
-            .and_then(|()| disk::remove(&segment.path))
-            .and_then(|()| disk::sync_directory(&folder))
-            .map_err(|error| LogProblem::disk(&archived.path, &error))?;
+            .map_err(problem)?;
+        // Nobody takes the key from the ring between this look at it and the end of the plain lines: whoever wants to
+        // after that finds that this segment needs it.
+        let held = self.reader.keys().hold()?;
+        if let SegmentKey::Own(key) = &key
+            && !is_kept(&archived, key, self.reader.keys())?
+        {
+            drop(disk::remove(&archived.path));
+            let reason = "is no longer opened by the ring; it will be archived under another key".to_owned();
+            return Err(LogProblem::Key { place: wrapped_path(&archived).display().to_string(), reason });
+        }
+        disk::remove(&segment.path).map_err(problem)?;
+        drop(held);
+        disk::sync_directory(&folder).map_err(problem)?;
         tracing::info!(first = segment.first, end, "a segment of the audit log was archived");
         self.remove_tiles(segment.first, end)
     }
 
-    /// Writes the archive and reads it back; `false` where the log stops meanwhile.
-    fn write_and_check(&self, segment: &Segment, temporary: &Segment, end: u64) -> Result<bool, LogProblem> {
+    /// Writes the archive and reads it back; nothing where the log stops meanwhile.
+    fn write_and_check(
+        &self,
+        segment: &Segment,
+        temporary: &Segment,
+        end: u64,
+    ) -> Result<Option<SegmentKey>, LogProblem> {
         let key = if self.work.is_encrypted {
-            Some(self.new_key(temporary)?)
+            SegmentKey::Own(self.new_key(temporary)?)
         } else {
             // An earlier try may have been encrypted.
             let path = wrapped_path(temporary);
             disk::remove(&path).map_err(|error| LogProblem::disk(&path, &error))?;
-            None
+            SegmentKey::None
         };
         let go_on = || {
             self.measure();
             !self.core.is_stopping()
         };
-        if archive::write(&temporary.path, segment, end, key.as_ref(), go_on)?.is_none() {
-            return Ok(false);
+        let own = match &key {
+            SegmentKey::Own(key) => Some(key),
+            SegmentKey::None => None,
+        };
+        if archive::write(&temporary.path, segment, end, own, go_on)?.is_none() {
+            return Ok(None);
+        }
+        #[cfg(test)]
+        if let Some(meanwhile) = { self.core.appender().faults.at_written_archive.take() } {
+            (meanwhile.0)();
         }
         // By the key as it lies beside, not the one in memory.
         let written = Archive::open(temporary, self.reader.keys())?;
-        self.check(segment, &written, end, go_on)
+        Ok(self.check(segment, &written, end, go_on)?.then_some(key))
     }
 
     /// Makes a key for a segment and puts it beside, wrapped.
@@ -172,8 +260,9 @@ impl Archiver {
             reason: reason.to_owned(),
         };
         let key = DataKey::random().ok_or_else(|| fault("no key could be made"))?;
+        let _held = self.reader.keys().hold()?;
         let ring = self.reader.keys().read()?.ok_or_else(|| fault("no key ring is named"))?;
-        write_wrapped(segment, key.secret(), &ring, self.work.recovery.as_ref())?;
+        write_wrapped(segment, key.secret(), &ring, self.work.recovery.as_ref(), Vec::new())?;
         Ok(key)
     }
 
@@ -237,56 +326,6 @@ impl Archiver {
         (first / width..end / width)
             .try_for_each(|index| tile::remove_lowest(directory, index))
             .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))
-    }
-
-    /// Deletes archived segments of which every line is old enough. Only while the clock is kept at true time: a clock
-    /// that was set wrong would make everything old.
-    fn delete_due(&self) -> Result<(), LogProblem> {
-        let Some(after) = self.work.delete_after else { return Ok(()) };
-        while !self.core.is_stopping() {
-            let segments = segment::list(self.reader.directory())?;
-            let [oldest, next, ..] = segments.as_slice() else { return Ok(()) };
-            if oldest.form != Form::Archived || self.core.clock_reading().state != ClockState::Synchronised {
-                return Ok(());
-            }
-            // No line of the one before is younger than the first of the next.
-            let closed = self.began(next)?.ok_or_else(|| unfit(next))?;
-            if self.core.clock.now().since(closed) <= after {
-                return Ok(());
-            }
-            self.delete(oldest, next.first)?;
-        }
-        Ok(())
-    }
-
-    /// When the first line of a segment was written.
-    fn began(&self, segment: &Segment) -> Result<Option<Timestamp>, LogProblem> {
-        let began = match segment.form {
-            Form::Archived => Some(self.reader.archive(segment)?.index.began.clone()),
-            Form::Plain => {
-                let mut lines = segment.lines(0)?;
-                let first = lines.next()?;
-                first.and_then(|line| std::str::from_utf8(line.text).ok()).and_then(search::moment).map(str::to_owned)
-            }
-        };
-        Ok(began.and_then(|began| Timestamp::parse_rfc3339(&format!("{began}Z"))))
-    }
-
-    /// Deletes the oldest segment: first recorded, then what its proof needs is kept, then it is removed.
-    fn delete(&self, segment: &Segment, end: u64) -> Result<(), LogProblem> {
-        let directory = self.reader.directory();
-        let tree = self.tree_before(end)?;
-        let gone = DeletedSegment { first: segment.first, end, root: BASE64.encode(tree.root()) };
-        let mut bundle = Bundle::default();
-        bundle.push(Kind::Fact, |out, _| upkeep::deleted(out, self.core.clock.now(), &gone))?;
-        self.core.append(&bundle)?;
-        self.core.sync()?;
-        let mut segments = deleted::read(directory)?.map(|deleted| deleted.segments).unwrap_or_default();
-        segments.push(gone);
-        deleted::write(directory, &Deleted { tree, segments })?;
-        remove_archive(segment)?;
-        tracing::warn!(first = segment.first, end, "a segment of the audit log was deleted, as `delete_after` says");
-        Ok(())
     }
 
     /// Measures how large the log's segments are, now and then.

@@ -198,6 +198,17 @@ impl Core {
         }
     }
 
+    /// Whether so much can be written besides the lines, and the log still has the room that it must have.
+    pub(crate) fn has_room_for(&self, bytes: u64) -> Result<(), LogProblem> {
+        let room = disk::room(&self.directory).map_err(|error| LogProblem::disk(&self.directory, &error))?;
+        let needed_bytes = self.free_bytes_min.saturating_add(bytes);
+        if room.free_bytes >= needed_bytes {
+            return Ok(());
+        }
+        let directory = self.directory.display().to_string();
+        Err(LogProblem::Full { directory, free_bytes: room.free_bytes, needed_bytes })
+    }
+
     /// Looks at the rest of the world: room, clock, and the age of the segment. What changed is written to the log.
     pub(crate) fn look_around(&self) {
         #[cfg(test)]

@@ -21,6 +21,8 @@ pub(crate) struct Deleted {
     /// The tree over every line that was deleted.
     pub(crate) tree: Tree,
     pub(crate) segments: Vec<DeletedSegment>,
+    /// The number of the line that records the last deletion.
+    pub(crate) record: Option<u64>,
 }
 
 /// A segment that was deleted.
@@ -41,6 +43,8 @@ struct File {
     /// For each level the hashes of its partial tile, base64, one after the other.
     edge: Vec<String>,
     segments: Vec<DeletedSegment>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    record: Option<u64>,
 }
 
 /// Where it is kept.
@@ -75,7 +79,7 @@ pub(crate) fn read(directory: &Path) -> Result<Option<Deleted>, LogProblem> {
     let edge = edge.ok_or_else(damaged)?;
     let fits = (0_u32..).zip(&edge).all(|(level, row)| row.len() as u64 == width(file.end, level))
         && width(file.end, u32::try_from(edge.len()).unwrap_or(u32::MAX)) == 0;
-    let deleted = Deleted { tree: Tree::from_edge(file.end, edge), segments: file.segments };
+    let deleted = Deleted { tree: Tree::from_edge(file.end, edge), segments: file.segments, record: file.record };
     let is_last = deleted
         .segments
         .last()
@@ -91,7 +95,8 @@ pub(crate) fn write(directory: &Path, deleted: &Deleted) -> Result<(), LogProble
         edge.resize(usize::from(level), String::new());
         edge.push(BASE64.encode(row.as_flattened()));
     }
-    let file = File { v: 1, end: deleted.tree.size(), edge, segments: deleted.segments.clone() };
+    let (segments, record) = (deleted.segments.clone(), deleted.record);
+    let file = File { v: 1, end: deleted.tree.size(), edge, segments, record };
     serde_json::to_vec(&file)
         .map_err(io::Error::other)
         .and_then(|text| disk::replace(&path, &text))
@@ -124,7 +129,7 @@ mod tests {
             (0..size).for_each(|n| tree.push(leaf_hash(&n.to_be_bytes()), &mut Vec::new()));
             let root = BASE64.encode(tree.root());
             let segments = vec![DeletedSegment { first: 0, end: size, root }];
-            write(folder.path(), &Deleted { tree: tree.clone(), segments }).unwrap();
+            write(folder.path(), &Deleted { tree: tree.clone(), segments, record: Some(size + 9) }).unwrap();
             let mut again = read(folder.path()).unwrap().unwrap().tree;
             assert_eq!(end(folder.path()).unwrap(), size);
             for n in size..size + 400 {
@@ -142,7 +147,7 @@ mod tests {
         let mut tree = Tree::default();
         (0..300_u64).for_each(|n| tree.push(leaf_hash(&n.to_be_bytes()), &mut Vec::new()));
         let segments = vec![DeletedSegment { first: 0, end: 300, root: BASE64.encode(tree.root()) }];
-        write(folder.path(), &Deleted { tree, segments }).unwrap();
+        write(folder.path(), &Deleted { tree, segments, record: None }).unwrap();
         let text = std::fs::read_to_string(path(folder.path())).unwrap();
         for (from, to) in [("\"end\":300", "\"end\":301"), ("\"v\":1", "\"v\":2")] {
             std::fs::write(path(folder.path()), text.replace(from, to)).unwrap();

@@ -8,10 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::data_key::{DataKey, Secret};
 use crate::escrow::{RecoveryKey, RecoverySecret, RecoverySlot};
-use crate::ring::{KeyRing, RingSlot};
+use crate::ring::{KeyRing, RingHold, RingSlot};
 use crate::segment::{self, Form, Segment};
 use crate::{LogProblem, disk};
 
+/// How the name of a file of wrapped keys ends.
+pub(crate) const KEYS: &str = "keys";
 /// A file of wrapped keys has two of them.
 const FILE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -59,6 +61,11 @@ impl Keys {
         Ok(Some(read))
     }
 
+    /// Keeps others from changing the ring, or what is wrapped under its keys; nothing where no ring is named.
+    pub(crate) fn hold(&self) -> Result<Option<RingHold>, LogProblem> {
+        self.ring.as_ref().map(|ring| RingHold::take(&ring.path)).transpose()
+    }
+
     fn known(&self) -> Option<Arc<KeyRing>> {
         self.ring.as_ref()?.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -86,7 +93,7 @@ impl Keys {
 
 /// Where the wrapped key of a segment lies.
 pub(crate) fn wrapped_path(segment: &Segment) -> PathBuf {
-    segment.path.with_extension("keys")
+    segment.path.with_extension(KEYS)
 }
 
 fn read_wrapped(segment: &Segment) -> Result<Wrapped, LogProblem> {
@@ -103,18 +110,20 @@ fn read_wrapped(segment: &Segment) -> Result<Wrapped, LogProblem> {
         .ok_or_else(|| LogProblem::damaged(&path, "does not hold the key of its segment"))
 }
 
-/// Writes the key of a segment, wrapped under the newest key of the ring and for the recovery key.
+/// Writes the key of a segment, wrapped under the newest key of the ring and for the recovery key. Without one, what was
+/// encrypted to recovery keys before is kept. To be called while the ring is held.
 pub(crate) fn write_wrapped(
     segment: &Segment,
     secret: &[u8],
     ring: &KeyRing,
     recovery: Option<&RecoveryKey>,
+    kept: Vec<RecoverySlot>,
 ) -> Result<(), LogProblem> {
     let path = wrapped_path(segment);
     let fault = || LogProblem::Key { place: path.display().to_string(), reason: "could not be wrapped".to_owned() };
     let recovery = match recovery {
         Some(key) => vec![key.wrap(secret, segment.first).ok_or_else(fault)?],
-        None => Vec::new(),
+        None => kept,
     };
     let ring = vec![ring.wrap(secret, segment.first).ok_or_else(fault)?];
     let wrapped = Wrapped { v: 1, first: segment.first, ring, recovery };
@@ -122,14 +131,28 @@ pub(crate) fn write_wrapped(
     disk::replace(&path, &text).map_err(|error| LogProblem::disk(&path, &error))
 }
 
-/// How many encrypted segments need each key of a ring, by the key's id.
+/// Whether the ring as it is on disk now opens the key beside a segment, and gives this one. To be called while the ring
+/// is held: else the key may go from it the moment after.
+pub(crate) fn is_kept(segment: &Segment, key: &DataKey, keys: &Keys) -> Result<bool, LogProblem> {
+    let wrapped = read_wrapped(segment)?;
+    let ring = keys.read()?;
+    let opened = ring.and_then(|ring| wrapped.ring.iter().find_map(|slot| ring.unwrap(slot, segment.first)));
+    Ok(opened.is_some_and(|secret| secret.as_slice() == key.secret()))
+}
+
+/// How many encrypted segments need each key of a ring, by the key's id; those that are being archived count too.
 ///
 /// # Errors
 /// [`LogProblem`] where the log cannot be read.
 pub fn key_use(dir: &Path) -> Result<BTreeMap<String, u64>, LogProblem> {
     let mut uses = BTreeMap::new();
     for segment in sealed(dir)? {
-        for slot in read_wrapped(&segment)?.ring {
+        let wrapped = match read_wrapped(&segment) {
+            // It was deleted a moment ago.
+            Err(_) if !wrapped_path(&segment).exists() => continue,
+            read => read?,
+        };
+        for slot in wrapped.ring {
             *uses.entry(slot.key).or_insert(0) += 1;
         }
     }
@@ -143,17 +166,22 @@ pub fn key_use(dir: &Path) -> Result<BTreeMap<String, u64>, LogProblem> {
 /// # Errors
 /// [`LogProblem`] where a key cannot be unwrapped or written.
 pub fn rewrap(dir: &Path, keys: &Keys, recovery: Option<&RecoveryKey>) -> Result<u64, LogProblem> {
-    let Some(ring) = keys.read()? else { return Ok(0) };
     let mut changed = 0;
     for segment in sealed(dir)? {
-        let wrapped = read_wrapped(&segment)?;
+        // The archiver may write the same file, and others change the ring: one segment after the other.
+        let _held = keys.hold()?;
+        let Some(ring) = keys.read()? else { return Ok(0) };
+        let wrapped = match read_wrapped(&segment) {
+            Err(_) if !wrapped_path(&segment).exists() => continue,
+            read => read?,
+        };
         let is_in_ring = wrapped.ring.iter().any(|slot| ring.is_newest(slot));
         let is_in_escrow = recovery.is_none_or(|key| wrapped.recovery.iter().any(|slot| slot.key == key.id()));
         if is_in_ring && is_in_escrow && wrapped.ring.len() == 1 {
             continue;
         }
         let key = keys.data_key(&segment)?;
-        write_wrapped(&segment, key.secret(), &ring, recovery)?;
+        write_wrapped(&segment, key.secret(), &ring, recovery, wrapped.recovery)?;
         changed += 1;
     }
     Ok(changed)
@@ -175,9 +203,13 @@ pub struct RecoveredKeys {
 /// [`LogProblem`] where the ring or a file cannot be read or written.
 pub fn recover(dir: &Path, secret: &RecoverySecret, keys: &Keys) -> Result<RecoveredKeys, LogProblem> {
     let mut recovered = RecoveredKeys::default();
-    let Some(ring) = keys.read()? else { return Ok(recovered) };
     for segment in sealed(dir)? {
-        let wrapped = read_wrapped(&segment)?;
+        let _held = keys.hold()?;
+        let Some(ring) = keys.read()? else { return Ok(recovered) };
+        let wrapped = match read_wrapped(&segment) {
+            Err(_) if !wrapped_path(&segment).exists() => continue,
+            read => read?,
+        };
         if wrapped.ring.iter().any(|slot| ring.has(&slot.key)) {
             continue;
         }
@@ -185,7 +217,7 @@ pub fn recover(dir: &Path, secret: &RecoverySecret, keys: &Keys) -> Result<Recov
         let opened: Option<Secret> = wrapped.recovery.iter().find_map(unwrap);
         match opened {
             Some(opened) => {
-                write_wrapped(&segment, opened.as_slice(), &ring, Some(secret.public()))?;
+                write_wrapped(&segment, opened.as_slice(), &ring, Some(secret.public()), Vec::new())?;
                 recovered.segments += 1;
             }
             None => recovered.closed.push(segment.path),
@@ -194,14 +226,21 @@ pub fn recover(dir: &Path, secret: &RecoverySecret, keys: &Keys) -> Result<Recov
     Ok(recovered)
 }
 
-/// The encrypted segments.
+/// The encrypted segments: those with a key beside them, also where the archive is still being written.
 fn sealed(dir: &Path) -> Result<Vec<Segment>, LogProblem> {
-    if !segment::folder(dir).exists() {
-        return Ok(Vec::new());
+    let folder = segment::folder(dir);
+    let entries = match std::fs::read_dir(&folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        read => read.map_err(|error| LogProblem::disk(&folder, &error))?,
+    };
+    let mut sealed = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| LogProblem::disk(&folder, &error))?.path();
+        if path.extension().is_some_and(|extension| extension == KEYS) {
+            let first = path.file_stem().and_then(|stem| stem.to_str()?.parse().ok());
+            sealed.extend(first.map(|first| Segment::of(dir, first, Form::Archived)));
+        }
     }
-    let segments = segment::list_all(dir)?;
-    Ok(segments
-        .into_iter()
-        .filter(|segment| segment.form == Form::Archived && wrapped_path(segment).exists())
-        .collect())
+    sealed.sort_by_key(|segment| segment.first);
+    Ok(sealed)
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use policy::{Clock, Timestamp};
 
 use crate::append::{Appender, Shape};
-use crate::archiver::{Archiver, Work};
+use crate::archiver::{Archiver, Doubt, Work, refuse_unsigned_record};
 use crate::bundle::{Bundle, Kind};
 use crate::checkpoint::{self, Checkpoint};
 use crate::core::Core;
@@ -55,6 +55,9 @@ pub(crate) fn open(
     let disk = File::open(directory).map_err(|error| LogProblem::disk(directory, &error))?;
     let grown = regrow::regrow(&reader, &disk, &segments, &end, signed.as_ref())?;
 
+    refuse_unsigned_record(&reader, signed_size)?;
+    let doubt = Doubt::open(directory, end.last.as_deref().and_then(moment), clock.now())?;
+
     let spooled = Count::default();
     let shape = Shape {
         directory: directory.clone(),
@@ -69,7 +72,7 @@ pub(crate) fn open(
     let core = Arc::new(Core::new(config, clock, appender, spooled, process_lock)?);
     let recovery = put_in_order(&core, &mut end, torn_bytes)?;
     core.look_at_disk();
-    let archiver = Archiver::new(Arc::clone(&core), reader, signer.verifier().clone(), work);
+    let archiver = Archiver::new(Arc::clone(&core), reader, signer.verifier().clone(), work, signed, doubt);
     let sealer = Sealer::new(Arc::clone(&core), signer, config.origin.clone(), disk, grown, signed_size);
     Ok((core, sealer, archiver, recovery))
 }
@@ -152,6 +155,8 @@ pub(crate) struct End {
     pub(crate) next: u64,
     /// When the newest segment was begun, as its first line says.
     began: Option<Timestamp>,
+    /// The moment of the last line.
+    last: Option<String>,
     /// Accesses that are open.
     open: HashSet<String>,
     /// The emergency spool that was merged last, and the last line of it.
@@ -175,7 +180,8 @@ impl End {
 fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
     let begins = deleted::end(reader.directory())?;
     let newest = segments.last().cloned().unwrap_or_else(|| Segment::new(reader.directory(), begins));
-    let mut end = End { segment: newest, bytes: 0, next: begins, began: None, open: HashSet::new(), merged: None };
+    let mut end =
+        End { segment: newest, bytes: 0, next: begins, began: None, last: None, open: HashSet::new(), merged: None };
     let since = segments.iter().rev().take(2).find_map(|segment| since(reader, segment)).unwrap_or(0);
     for segment in segments.iter().filter(|segment| segment.first >= since) {
         if end.bytes > 0 && segment.first != end.next {
@@ -189,8 +195,14 @@ fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
                 break;
             }
             let text = String::from_utf8_lossy(raw.text);
+            let at = search::moment(&text);
             if end.bytes == 0 {
-                end.began = search::moment(&text).and_then(|at| Timestamp::parse_rfc3339(&format!("{at}Z")));
+                end.began = at.and_then(moment);
+            }
+            if let Some(at) = at {
+                let last = end.last.get_or_insert_default();
+                last.clear();
+                last.push_str(at);
             }
             end.note(&text);
             end.bytes += raw.bytes();
@@ -202,6 +214,10 @@ fn find_end(reader: &Reader, segments: &[Segment]) -> Result<End, LogProblem> {
         (end.segment, end.bytes) = (Segment::new(reader.directory(), end.next), 0);
     }
     Ok(end)
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    Timestamp::parse_rfc3339(&format!("{text}Z"))
 }
 
 /// From which segment on accesses may be open, by the header of a segment.

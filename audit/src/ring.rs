@@ -28,6 +28,21 @@ pub struct KeyRing {
     keys: Vec<RingKey>,
 }
 
+/// Keeps other processes, and other threads, from changing a ring meanwhile: the folder that it lies in is locked.
+#[derive(Debug)]
+pub(crate) struct RingHold {
+    _folder: std::fs::File,
+}
+
+impl RingHold {
+    /// Waits until nobody else holds it. Whoever has it must not take it again.
+    pub(crate) fn take(ring: &Path) -> Result<Self, LogProblem> {
+        let folder = ring.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let locked = std::fs::File::open(folder).and_then(|file| file.lock().map(|()| file));
+        locked.map(|file| Self { _folder: file }).map_err(|error| LogProblem::disk(folder, &error))
+    }
+}
+
 /// One key of a ring.
 pub(crate) struct RingKey {
     pub(crate) id: String,
@@ -95,8 +110,13 @@ impl KeyRing {
         if let Some(folder) = path.parent() {
             disk::make_directory(folder).map_err(|error| LogProblem::disk(folder, &error))?;
         }
+        let _held = RingHold::take(path)?;
+        // Another process may have made it since.
+        if path.exists() {
+            return Err(problem(path, "is there already; it is not written over"));
+        }
         let mut ring = Self { path: path.to_owned(), keys: Vec::new() };
-        ring.add(at)?;
+        ring.push(at)?;
         Ok(ring)
     }
 
@@ -105,6 +125,13 @@ impl KeyRing {
     /// # Errors
     /// [`LogProblem`] where the file cannot be written.
     pub fn add(&mut self, at: Timestamp) -> Result<String, LogProblem> {
+        let _held = RingHold::take(&self.path)?;
+        // Another process may have changed it since.
+        self.keys = Self::read(&self.path)?.keys;
+        self.push(at)
+    }
+
+    fn push(&mut self, at: Timestamp) -> Result<String, LogProblem> {
         let secret = random_secret().ok_or_else(|| problem(&self.path, "no key could be made; try again"))?;
         let id = id_of(&secret);
         let made = at.rfc3339(UtcOffset::UTC);
@@ -116,11 +143,20 @@ impl KeyRing {
         Ok(id)
     }
 
-    /// Removes a key that no segment needs any more; see [`crate::key_use`]. The newest stays.
+    /// Removes a key that no segment of this log needs any more; see [`crate::key_use`]. The newest stays.
     ///
     /// # Errors
-    /// [`LogProblem`] where it is not in the ring, is the newest, or the file cannot be written.
-    pub fn remove(&mut self, id: &str) -> Result<(), LogProblem> {
+    /// [`LogProblem`] where it is not in the ring, is the newest, is needed, or the file cannot be written.
+    pub fn remove(&mut self, id: &str, log: &Path) -> Result<(), LogProblem> {
+        let _held = RingHold::take(&self.path)?;
+        self.keys = Self::read(&self.path)?.keys;
+        let segments = crate::key_use(log)?.get(id).copied().unwrap_or(0);
+        if segments > 0 {
+            return Err(problem(
+                &self.path,
+                &format!("{segments} segments need its key `{id}`; wrap theirs anew first"),
+            ));
+        }
         let Some(at) = self.keys.iter().position(|key| key.id == id) else {
             return Err(problem(&self.path, &format!("has no key `{id}`")));
         };
@@ -235,9 +271,29 @@ mod tests {
         assert!(again.unwrap(&new, 21).is_none(), "another segment's");
         let swapped = RingSlot { key: old.key.clone(), ..new.clone() };
         assert!(again.unwrap(&swapped, 20).is_none());
-        assert!(again.remove(&new.key).is_err(), "the newest wraps");
-        again.remove(&old.key).unwrap();
+        assert!(again.remove(&new.key, folder.path()).is_err(), "the newest wraps");
+        again.remove(&old.key, folder.path()).unwrap();
         assert!(KeyRing::read(&path).unwrap().unwrap(&old, 20).is_none());
+    }
+
+    #[test]
+    fn no_change_of_a_ring_is_lost_to_another() {
+        let folder = Folder::new();
+        let path = folder.path().join("ring");
+        let first = KeyRing::make(&path, clock().now()).unwrap().keys().next().unwrap().0.to_owned();
+        // Both were read before either changes it.
+        let (mut one, mut other) = (KeyRing::read(&path).unwrap(), KeyRing::read(&path).unwrap());
+        let second = one.add(clock().now()).unwrap();
+        let third = other.add(clock().now()).unwrap();
+        one.remove(&first, folder.path()).unwrap();
+        let kept = KeyRing::read(&path).unwrap();
+        assert_eq!(kept.keys().map(|(id, _)| id).collect::<Vec<_>>(), [second, third]);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| KeyRing::read(&path).unwrap().add(clock().now()).unwrap());
+            }
+        });
+        assert_eq!(KeyRing::read(&path).unwrap().keys().count(), 6);
     }
 
     #[test]

@@ -61,6 +61,17 @@ pub(crate) struct Faults {
     pub(crate) clock_is_free: bool,
     /// The next syncs of tiles fail, and what is in this folder is lost.
     pub(crate) tile_sync_loses: Option<PathBuf>,
+    /// What somebody does meanwhile when an archive was written, once.
+    pub(crate) at_written_archive: Option<Meanwhile>,
+}
+
+/// What somebody does meanwhile.
+pub(crate) struct Meanwhile(pub(crate) Box<dyn FnOnce() + Send>);
+
+impl std::fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Meanwhile(..)")
+    }
 }
 
 impl Faults {

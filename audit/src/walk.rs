@@ -87,7 +87,7 @@ struct Walker<'a> {
     leaves: Leaves<'a>,
     /// Lines after the signed ones.
     unsigned: u64,
-    /// Deletions that the log records: the number after the last deleted line, and the root there.
+    /// Deletions that signed lines record: the number after the last deleted line, and the root there.
     recorded: BTreeMap<u64, String>,
 }
 
@@ -167,8 +167,8 @@ impl Walker<'_> {
 
     fn archived_line(&mut self, text: &[u8], in_block: &Finding) {
         let number = self.walk.lines;
-        self.walk.lines += 1;
         self.note_deletion(text);
+        self.walk.lines += 1;
         if self.tree.size() < self.signed_size {
             // After damage the tree waits for the next whole tile.
             if self.tree.size() == number {
@@ -217,8 +217,9 @@ impl Walker<'_> {
         }
     }
 
+    /// Notes what the line that comes next says of a deletion. Before its signature anybody may have written it.
     fn note_deletion(&mut self, text: &[u8]) {
-        if self.walk.deleted > 0 {
+        if self.walk.deleted > 0 && self.walk.lines < self.signed_size {
             self.recorded.extend(upkeep::read_deleted(text));
         }
     }
@@ -228,8 +229,8 @@ impl Walker<'_> {
         if !raw.ended {
             push(&mut self.walk.broken, place.finding("does not end in a newline"));
         }
-        self.walk.lines += 1;
         self.note_deletion(raw.text);
+        self.walk.lines += 1;
         self.leaves.line(place, &hash, raw.text);
         if self.tree.size() < self.signed_size {
             self.grow(hash, None);
@@ -245,7 +246,6 @@ impl Walker<'_> {
         if line::whole_number(raw.text) != Some(self.signed_size.max(self.archived_end) + self.unsigned) {
             push(&mut self.walk.broken, place.finding("is not a line that the log wrote here"));
         }
-        self.note_deletion(raw.text);
         self.unsigned += 1;
         self.walk.lines += 1;
     }
@@ -313,7 +313,8 @@ impl Walker<'_> {
         let Ok(Some(kept)) = deleted::read(self.directory) else { return };
         let path = deleted::path(self.directory);
         if self.recorded.get(&kept.tree.size()) != Some(&BASE64.encode(kept.tree.root())) {
-            let what = format!("no line of the log says that lines before {} were to be deleted", kept.tree.size());
+            let what =
+                format!("no signed line of the log says that lines before {} were to be deleted", kept.tree.size());
             push(&mut self.walk.broken, Finding::in_file(&path, what));
         }
         let mut next = 0;

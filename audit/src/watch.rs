@@ -12,7 +12,7 @@ const LEVELS: [u8; 3] = [70, 85, 95];
 /// How far below a level it must come for that to be said.
 const SLACK_PERCENT: u8 = 2;
 /// A clock that differs from the passing of time by more than this was set.
-const STEP_MIN: Duration = Duration::from_secs(5);
+pub(crate) const STEP_MIN: Duration = Duration::from_secs(5);
 
 /// What was seen last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

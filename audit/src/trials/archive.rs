@@ -215,11 +215,69 @@ async fn keys_are_rotated_without_touching_the_segments() {
     assert_eq!(rewrap(ward.directory(), &keys, None).unwrap(), segments.len() as u64);
     assert_eq!(rewrap(ward.directory(), &keys, None).unwrap(), 0, "done already");
     assert_eq!(key_use(ward.directory()).unwrap().into_iter().collect::<Vec<_>>(), [(new, segments.len() as u64)]);
-    KeyRing::read(&path).unwrap().remove(&old).unwrap();
+    KeyRing::read(&path).unwrap().remove(&old, ward.directory()).unwrap();
     assert_eq!(lines(&ward.reader()), before);
     let after: Vec<Vec<u8>> = archives(&ward).iter().map(|path| std::fs::read(path).unwrap()).collect();
     assert_eq!(segments, after);
     verify(ward.reader(), None).unwrap();
+}
+
+#[tokio::test]
+async fn a_key_that_is_dropped_while_a_segment_is_archived_under_it_loses_no_line() {
+    let mut ward = sealed_ward();
+    let path = ward.config.encryption.as_ref().unwrap().ring.clone();
+    let ring = path.clone();
+    // Somebody counted before the segment's key lay there, and takes the key out of the file now.
+    let meanwhile = move || {
+        let mut file: serde_json::Value = serde_json::from_slice(&std::fs::read(&ring).unwrap()).unwrap();
+        KeyRing::read(&ring).unwrap().add(crate::testing::clock().now()).unwrap();
+        let newer: serde_json::Value = serde_json::from_slice(&std::fs::read(&ring).unwrap()).unwrap();
+        file["keys"] = serde_json::json!([newer["keys"][1]]);
+        std::fs::write(&ring, file.to_string()).unwrap();
+    };
+    let log = ward.open_with(crate::testing::clock(), |log| {
+        let meanwhile = crate::testing::Meanwhile(Box::new(meanwhile));
+        log.core().appender().faults.at_written_archive = Some(meanwhile);
+    });
+    accesses(&mut ward, &log, 300).await;
+    until(|| all_archived(&ward)).await;
+    log.stop();
+    assert_eq!(KeyRing::read(&path).unwrap().keys().count(), 1);
+    let read = lines(&ward.reader());
+    assert!(read.len() > 600, "{}", read.len());
+    verify(ward.reader(), None).unwrap();
+}
+
+#[tokio::test]
+async fn a_key_counts_as_needed_from_before_its_archive_is_there() {
+    let mut ward = sealed_ward();
+    archived(&mut ward).await;
+    let path = ward.config.encryption.as_ref().unwrap().ring.clone();
+    let archive = archives(&ward)[0].clone();
+    let all = archives(&ward).len() as u64;
+    std::fs::rename(&archive, archive.with_extension("new")).unwrap();
+    let old = KeyRing::read(&path).unwrap().keys().next().unwrap().0.to_owned();
+    assert_eq!(key_use(ward.directory()).unwrap()[&old], all);
+    let mut ring = KeyRing::read(&path).unwrap();
+    ring.add(crate::testing::clock().now()).unwrap();
+    let problem = ring.remove(&old, ward.directory()).unwrap_err();
+    assert!(problem.to_string().contains("segments need"), "{problem}");
+    assert_eq!(rewrap(ward.directory(), &Keys::ring(&path), None).unwrap(), all);
+    ring.remove(&old, ward.directory()).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_encrypted_to_a_recovery_key_stays_so_where_none_is_configured() {
+    let mut ward = sealed_ward();
+    archived(&mut ward).await;
+    let path = ward.config.encryption.as_ref().unwrap().ring.clone();
+    let secret = RecoverySecret::make(&ward.folder.path().join("recovery.key")).unwrap();
+    rewrap(ward.directory(), &Keys::ring(&path), Some(secret.public())).unwrap();
+    KeyRing::read(&path).unwrap().add(crate::testing::clock().now()).unwrap();
+    assert!(rewrap(ward.directory(), &Keys::ring(&path), None).unwrap() > 0);
+    std::fs::remove_file(&path).unwrap();
+    KeyRing::make(&path, crate::testing::clock().now()).unwrap();
+    assert_eq!(recover(ward.directory(), &secret, &Keys::ring(&path)).unwrap().closed, Vec::<PathBuf>::new());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use config::OnLogFailure::Refuse;
 use policy::{Clock, Timestamp};
 
 use crate::testing::{Ward, clock, served};
-use crate::{Log, LogProblem, deleted, segment, verify};
+use crate::{Log, LogProblem, deleted, segment, upkeep, verify};
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -51,6 +51,9 @@ async fn whole_segments_go_when_all_their_lines_are_old_and_the_log_says_so_firs
     let mut ward = archived().await;
     let closed = segment::list(ward.directory()).unwrap().len() as u64 - 1;
     ward.config.delete_after = Some(10 * DAY);
+    let log = ward.open_at(days_later(5));
+    accesses(&mut ward, &log, 1).await;
+    log.stop();
     let log = ward.open_at(days_later(10));
     accesses(&mut ward, &log, 5).await;
     tokio::time::sleep(Duration::from_millis(2_200)).await;
@@ -109,17 +112,117 @@ async fn segments_that_go_without_a_record_are_missed() {
     use base64::Engine as _;
     let root = base64::engine::general_purpose::STANDARD.encode(tree.root());
     let gone = deleted::DeletedSegment { first: 0, end: segments[1].first, root };
-    deleted::write(ward.directory(), &deleted::Deleted { tree, segments: vec![gone] }).unwrap();
-    let findings = verify(ward.directory(), Some(key.public_key())).unwrap_err();
-    assert!(findings[0].what.contains("no line of the log says"), "{findings:?}");
-    accesses_after(&mut ward).await;
+    let kept = deleted::Deleted { tree, segments: vec![gone.clone()], record: None };
+    deleted::write(ward.directory(), &kept).unwrap();
+    let missed = |ward: &Ward| {
+        let findings = verify(ward.directory(), Some(key.public_key())).unwrap_err();
+        assert!(findings[0].what.contains("no signed line of the log says"), "{findings:?}");
+    };
+    missed(&ward);
+    // The log can still be opened, with an alarm; it is the auditor's to judge.
+    let log = ward.open();
+    accesses(&mut ward, &log, 3).await;
+    until(|| log.health().archive_problem.is_some_and(|problem| problem.contains("no signed line"))).await;
+    log.stop();
+    missed(&ward);
+
+    // Somebody also writes the line that the gateway would have written. Nothing signs it.
+    let newest = segment::list(ward.directory()).unwrap().pop().unwrap().path;
+    let (mut body, mut line) = (Vec::new(), Vec::new());
+    upkeep::deleted(&mut body, clock().now(), &gone);
+    crate::line::push_line(&mut line, ward.reader().size().unwrap(), &body);
+    let mut text = std::fs::read(&newest).unwrap();
+    text.extend_from_slice(&line);
+    std::fs::write(&newest, text).unwrap();
+    missed(&ward);
+    let refused = ward.try_open().unwrap_err();
+    assert!(refused.to_string().contains("no signed line"), "to go on would sign it: {refused}");
+    missed(&ward);
 }
 
-/// The log itself can still be opened: it is the auditor's to judge.
-async fn accesses_after(ward: &mut Ward) {
-    let log = ward.open();
-    accesses(ward, &log, 3).await;
+/// Writes an archive anew, with lines and an index that are not what they were.
+fn forge(segment: &segment::Segment, change: impl Fn(&str) -> String, began: Option<&str>) {
+    let archive = crate::archive::Archive::open(segment, &crate::Keys::none()).unwrap();
+    let text: Vec<u8> = (0..archive.blocks()).flat_map(|number| archive.block(number).unwrap()).collect();
+    let plain = segment.path.with_extension("forged");
+    std::fs::write(&plain, change(std::str::from_utf8(&text).unwrap())).unwrap();
+    let source = segment::Segment { path: plain.clone(), form: segment::Form::Plain, first: segment.first };
+    crate::archive::write(&segment.path, &source, archive.index.end, None, || true).unwrap().unwrap();
+    std::fs::remove_file(plain).unwrap();
+    if let Some(began) = began {
+        let bytes = std::fs::read(&segment.path).unwrap();
+        let (rest, trailer) = bytes.split_at(bytes.len() - 64);
+        let at = usize::try_from(u64::from_be_bytes(trailer[..8].try_into().unwrap())).unwrap();
+        let index = std::str::from_utf8(&rest[at..]).unwrap().replace(&archive.index.began, began);
+        let hash = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, index.as_bytes());
+        let parts = [&rest[..at], index.as_bytes(), &trailer[..16], hash.as_ref(), &trailer[48..]];
+        std::fs::write(&segment.path, parts.concat()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_an_archive_says_of_its_own_age_makes_nothing_old() {
+    let mut ward = archived().await;
+    let segments = segment::list(ward.directory()).unwrap();
+    let began = crate::archive::Archive::open(&segments[1], &crate::Keys::none()).unwrap().index.began;
+    forge(&segments[1], str::to_owned, Some(&began.replace("2026-", "1999-")));
+    let forged = crate::archive::Archive::open(&segments[1], &crate::Keys::none()).unwrap().index.began;
+    assert!(forged.starts_with("1999-"), "{forged}");
+    ward.config.delete_after = Some(10 * DAY);
+    let log = ward.open_at(days_later(1));
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
     log.stop();
+    assert_eq!(deleted::end(ward.directory()).unwrap(), 0);
+    assert!(ward.events("segment-deleted").is_empty());
+}
+
+#[tokio::test]
+async fn a_segment_that_is_not_what_was_signed_is_kept_for_the_auditor() {
+    let mut ward = archived().await;
+    let segments = segment::list(ward.directory()).unwrap();
+    forge(&segments[0], |text| text.replace("n.sato", "n.kato"), None);
+    ward.config.delete_after = Some(DAY);
+    let log = ward.open_at(days_later(3));
+    until(|| log.health().archive_problem.is_some_and(|problem| problem.contains("nothing is deleted"))).await;
+    log.stop();
+    assert_eq!(deleted::end(ward.directory()).unwrap(), 0);
+    assert!(ward.events("segment-deleted").is_empty() && segments[0].path.exists());
+    assert!(verify(ward.directory(), None).is_err());
+}
+
+#[tokio::test]
+async fn a_clock_that_is_set_years_ahead_deletes_nothing_for_days() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let mut ward = archived().await;
+    ward.config.delete_after = Some(30 * DAY);
+    let day = Arc::new(AtomicU32::new(0));
+    let moving = || {
+        let (day, began) = (Arc::clone(&day), Instant::now());
+        Clock::new(move || {
+            let passed = i64::try_from(began.elapsed().as_micros()).unwrap();
+            let at = days_later(day.load(Ordering::Acquire)).now();
+            Timestamp::from_unix_micros(at.unix_micros() + passed)
+        })
+    };
+    let log = ward.open_with(moving(), |log| log.core().appender().faults.clock_moves = true);
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    day.store(3_000, Ordering::Release);
+    until(|| !ward.events("clock-stepped").is_empty()).await;
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    log.stop();
+    // A restart forgets nothing.
+    let log = ward.open_with(moving(), |_| {});
+    tokio::time::sleep(Duration::from_millis(2_200)).await;
+    log.stop();
+    assert_eq!(deleted::end(ward.directory()).unwrap(), 0);
+    assert!(ward.events("segment-deleted").is_empty());
+    // Where it is right, and nobody says otherwise for days, it is believed.
+    day.store(3_004, Ordering::Release);
+    let log = ward.open_with(moving(), |_| {});
+    until(|| deleted::end(ward.directory()).unwrap() > 0).await;
+    log.stop();
+    verify(ward.directory(), None).unwrap();
 }
 
 #[tokio::test]

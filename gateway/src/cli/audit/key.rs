@@ -142,7 +142,7 @@ fn drop_key(id: &str, config: &ConfigArg) -> Result<(), Failure> {
             "{segments} segments need the key {id}; run `sekimori audit key rewrap` first"
         )));
     }
-    KeyRing::read(&encryption.ring).and_then(|mut ring| ring.remove(id)).map_err(unavailable)?;
+    KeyRing::read(&encryption.ring).and_then(|mut ring| ring.remove(id, &directory)).map_err(unavailable)?;
     out::say(&format!("key {id} is no longer in the ring; copies of the log from before may still need it"));
     Ok(())
 }
