@@ -1,8 +1,8 @@
 //! `sekimori audit export`: the log handed over, in a form that others read, alone or as a file that proves itself. Who
 //! asked, for what, and how much it was is recorded first.
 
-use std::fs::OpenOptions;
-use std::io::{BufWriter, Write};
+use std::fs::{File, OpenOptions};
+use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use policy::{Timestamp, UtcOffset};
 use store::{LogUse, Store as _};
 
 use super::Place;
+use super::patient::as_in_the_log;
 use super::select::{Wanted, select};
 use crate::cli::{actor, block_on, open_store, out, policy as moments, span};
 use crate::clock;
@@ -94,7 +95,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let needs_config = args.place.is_of_this_node() || args.proof || args.format != ExportForm::Jsonl;
     let config = if needs_config { Some(args.place.config.read()?) } else { None };
     let offset = config.as_ref().map_or(UtcOffset::JAPAN, |config| config.offset);
-    let wanted = args.wanted(now, offset)?;
+    let wanted = args.wanted(now, offset, config.as_ref())?;
     let log = args.place.reader()?;
     if wanted.is_everything() && args.format == ExportForm::Jsonl && !args.proof {
         return whole(args, config.as_ref(), &log, now);
@@ -131,12 +132,12 @@ fn whole(args: &Args, config: Option<&Config>, log: &Reader, now: Timestamp) -> 
 }
 
 impl Args {
-    fn wanted(&self, now: Timestamp, offset: UtcOffset) -> Result<Wanted, Failure> {
+    fn wanted(&self, now: Timestamp, offset: UtcOffset, config: Option<&Config>) -> Result<Wanted, Failure> {
         let when = |text: &Option<String>| text.as_deref().map(|text| moment(text, now, offset)).transpose();
         Ok(Wanted {
             since: when(&self.since)?,
             until: when(&self.until)?,
-            patient: self.patient.clone(),
+            patient: as_in_the_log(self.patient.as_deref(), self.app.as_deref(), config)?,
             person: self.person.clone(),
             device: self.device.clone(),
             app: self.app.clone(),
@@ -236,12 +237,20 @@ fn written<T>(
     let mut beside = file.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-    let mut out = BufWriter::new(opened.map_err(in_words)?);
+    let mut out = BufWriter::new(fresh(&beside).map_err(in_words)?);
     let done = write(&mut out).map_err(failure)?;
     out.into_inner().map_err(|error| in_words(error.into_error()))?.sync_all().map_err(in_words)?;
     std::fs::rename(&beside, file).map_err(in_words)?;
     Ok(done)
+}
+
+/// A file that was not there, for its owner alone: what lies there might be open to others, or lead elsewhere.
+fn fresh(file: &Path) -> std::io::Result<File> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)
 }
 
 fn failure(problem: ExportProblem) -> Failure {

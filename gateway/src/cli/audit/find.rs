@@ -13,6 +13,7 @@ use serde_json::json;
 use store::{LogUse, Store as _};
 
 use super::Place;
+use super::patient::as_in_the_log;
 use crate::cli::{actor, block_on, open_store, out, span, table};
 use crate::failure::Failure;
 use crate::{clock, finding};
@@ -194,7 +195,7 @@ impl Args {
         Ok(Question {
             since: when(&self.since, everything.since)?,
             until: when(&self.until, everything.until)?,
-            patient: self.patient.clone(),
+            patient: as_in_the_log(self.patient.as_deref(), self.app.as_deref(), Some(config))?,
             study: self.study.clone(),
             person: self.person.clone(),
             device: self.device.clone(),
