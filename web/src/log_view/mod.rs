@@ -2,15 +2,17 @@
 //! whatever configuration is in force. Deliberately not here: who may look, and how it is shown (the console).
 
 mod jobs;
+mod record;
 mod seal;
 
 use std::time::Duration;
 
-use audit::{Entry, EntryKind, LogProblem, Reader, Story};
+use audit::{Entry, EntryKind, LogProblem, Reader};
 use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Place, Question};
 use policy::UserId;
 
 pub(crate) use jobs::{Busy, Job, JobState, Jobs};
+pub(crate) use record::{Damage, Line, Record};
 use seal::Seal;
 
 /// How long one question may take.
@@ -81,10 +83,19 @@ impl From<LogProblem> for LogTrouble {
     }
 }
 
+/// How the index stands to the log.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Standing {
+    /// How many lines of the log it has still to look at.
+    pub(crate) behind: u64,
+    /// What keeps it from following the log, if anything does.
+    pub(crate) trouble: Option<String>,
+}
+
 /// A page of stories.
 #[derive(Debug, Default)]
 pub(crate) struct Stories {
-    pub(crate) stories: Vec<Story>,
+    pub(crate) records: Vec<Record>,
     /// How many there are on all pages.
     pub(crate) total: u64,
     pub(crate) next: Option<Place>,
@@ -101,31 +112,38 @@ impl LogView {
         self.book.as_ref().ok_or(LogTrouble::NoIndex)
     }
 
-    /// How many lines the index has still to look at.
-    pub(crate) fn behind(&self) -> u64 {
-        self.book.as_ref().map_or(0, |(index, _)| index.lag().behind)
+    /// How the index stands to the log, as the log is now: what the index last knew of it may be long ago. Blocks.
+    pub(crate) fn standing(&self) -> Standing {
+        let Some((index, reader)) = &self.book else { return Standing::default() };
+        let (lag, size) = (index.lag(), reader.size());
+        let behind = size.map_or(lag.behind, |size| size.saturating_sub(lag.seq));
+        Standing { behind, trouble: index.trouble() }
     }
 
     /// Where the stories are that a question asks for. Blocks.
     pub(crate) fn find(&self, question: &Question) -> Result<Answer, LogTrouble> {
+        self.find_within(question, &answer_deadline())
+    }
+
+    fn find_within(&self, question: &Question, deadline: &Deadline) -> Result<Answer, LogTrouble> {
         let (index, _) = self.book()?;
-        Ok(index.ask(question, &Deadline::within(ANSWER_TIMEOUT))?)
+        Ok(index.ask(question, deadline)?)
     }
 
     /// The stories that a question asks for. Blocks.
     pub(crate) fn stories(&self, question: &Question) -> Result<Stories, LogTrouble> {
         let answer = self.find(question)?;
-        let mut stories = Vec::new();
+        let mut records = Vec::new();
         for found in &answer.seqs {
-            stories.extend(self.story(*found)?);
+            records.extend(self.record(*found)?);
         }
-        Ok(Stories { stories, total: answer.total, next: answer.next })
+        Ok(Stories { records, total: answer.total, next: answer.next })
     }
 
     /// How many there are of each. Blocks.
     pub(crate) fn count(&self, question: &Question, by: By, top: usize) -> Result<Vec<Bar>, LogTrouble> {
         let (index, _) = self.book()?;
-        Ok(index.count(question, by, top, &Deadline::within(ANSWER_TIMEOUT))?)
+        Ok(index.count(question, by, top, &answer_deadline())?)
     }
 
     /// How many there are in all. Blocks.
@@ -133,40 +151,76 @@ impl LogView {
         Ok(self.find(&Question { limit: 1, ..question.clone() })?.total)
     }
 
-    /// A story by its place; nothing where the log no longer has its line.
-    pub(crate) fn story(&self, place: FoundAt) -> Result<Option<Story>, LogTrouble> {
-        let Some(begin) = self.entry(place.begin)? else { return Ok(None) };
-        let end = match place.end {
-            Some(end) => self.entry(end)?,
-            None => None,
+    /// A record by its place; nothing where the log no longer has it. Blocks.
+    fn record(&self, place: FoundAt) -> Result<Option<Record>, LogTrouble> {
+        let begin = match self.entry(place.begin)? {
+            Line::Read(begin) => *begin,
+            Line::Damaged(damage) => return Ok(Some(Record::damaged(damage))),
+            Line::Gone => return Ok(None),
         };
-        Ok(Some(Story { begin, end }))
+        Ok(Some(match place.end.map(|end| self.entry(end)).transpose()? {
+            Some(Line::Read(end)) => Record::whole(begin, Some(*end)),
+            Some(Line::Damaged(damage)) => Record { damage: Some(damage), ..Record::whole(begin, None) },
+            Some(Line::Gone) | None => Record::whole(begin, None),
+        }))
     }
 
     /// A line, read. Blocks.
-    pub(crate) fn entry(&self, seq: u64) -> Result<Option<Entry>, LogTrouble> {
-        Ok(self.line(seq)?.and_then(|line| Entry::read(&line)))
+    pub(crate) fn entry(&self, seq: u64) -> Result<Line, LogTrouble> {
+        let (_, reader) = self.book()?;
+        let damage = match reader.line(seq) {
+            Ok(Some(line)) => match Entry::read(&line) {
+                Some(entry) => return Ok(Line::Read(Box::new(entry))),
+                None => Damage { seq, file: None },
+            },
+            Ok(None) if seq < reader.first()? || seq >= reader.size()? => return Ok(Line::Gone),
+            Ok(None) => Damage { seq, file: None },
+            Err(LogProblem::Damaged { place, .. }) => Damage::at(seq, &place),
+            Err(problem) => return Err(problem.into()),
+        };
+        tracing::warn!(line = seq, file = damage.file, "a damaged line of the log was asked for");
+        Ok(Line::Damaged(damage))
     }
 
-    /// A line as it was written. Blocks.
+    /// A line as it was written; nothing where it is not there, or damaged. Blocks.
     pub(crate) fn line(&self, seq: u64) -> Result<Option<Vec<u8>>, LogTrouble> {
         let (_, reader) = self.book()?;
-        Ok(reader.line(seq)?)
+        match reader.line(seq) {
+            Err(LogProblem::Damaged { .. }) => Ok(None),
+            line => Ok(line?),
+        }
     }
 
-    /// The story that a line belongs to, whichever of its lines it is. Blocks.
-    pub(crate) fn story_of(&self, entry: Entry) -> Result<Story, LogTrouble> {
-        let of_access = matches!(entry.kind, EntryKind::Open | EntryKind::Close);
-        let Some(request) = entry.request.clone().filter(|_| of_access) else { return Ok(Story::of(entry)) };
-        // A request may have begun long before its last line, and may end long after its first.
-        let mut question = Question::new(policy::Timestamp::from_unix_micros(0), policy::Timestamp::MAX);
-        (question.request, question.limit) = (Some(request), FAMILY_MAX);
-        let family = self.find(&question)?.seqs;
+    /// The records that lines belong to, whichever of their lines they are; nothing where the log no longer has one.
+    /// Blocks.
+    pub(crate) fn records_of(&self, seqs: &[u64]) -> Result<Vec<Option<Record>>, LogTrouble> {
+        let deadline = answer_deadline();
+        let one = |seq: &u64| match self.entry(*seq)? {
+            Line::Read(entry) => self.record_of(*entry, &deadline).map(Some),
+            Line::Damaged(damage) => Ok(Some(Record::damaged(damage))),
+            Line::Gone => Ok(None),
+        };
+        seqs.iter().map(one).collect()
+    }
+
+    fn record_of(&self, entry: Entry, deadline: &Deadline) -> Result<Record, LogTrouble> {
+        let (since, until) = match entry.kind {
+            // What it opens begins with it.
+            EntryKind::Open => (entry.at, entry.at.after(Duration::from_millis(1))),
+            // A request may have begun long before its last line.
+            EntryKind::Close => (policy::Timestamp::from_unix_micros(0), policy::Timestamp::MAX),
+            EntryKind::Refused | EntryKind::Segment | EntryKind::Fact(_) | EntryKind::Unknown(_) => {
+                return Ok(Record::whole(entry, None));
+            }
+        };
+        let mut question = Question::new(since, until);
+        (question.request, question.limit) = (entry.request.clone(), FAMILY_MAX);
+        let family = match question.request {
+            Some(_) => self.find_within(&question, deadline)?.seqs,
+            None => Vec::new(),
+        };
         let own = family.into_iter().find(|found| found.begin == entry.seq || found.end == Some(entry.seq));
-        match own.map(|found| self.story(found)).transpose()?.flatten() {
-            Some(story) => Ok(story),
-            None => Ok(Story::of(entry)),
-        }
+        Ok(own.map(|found| self.record(found)).transpose()?.flatten().unwrap_or_else(|| Record::whole(entry, None)))
     }
 
     /// Seals a patient for an address that one person uses.
@@ -180,5 +234,103 @@ impl LogView {
     }
 }
 
+fn answer_deadline() -> Deadline {
+    Deadline::within(ANSWER_TIMEOUT)
+}
+
 /// How many stories one request may have: its access, and what was told within it.
 const FAMILY_MAX: usize = 100;
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use policy::Timestamp;
+
+    use super::*;
+
+    struct Folder(PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    /// A log of twenty accesses, each of two lines.
+    fn text() -> String {
+        let line = |seq: u64| {
+            let (event, id) = (if seq.is_multiple_of(2) { "open" } else { "close" }, seq / 2);
+            format!(
+                "{{\"v\":1,\"seq\":{seq},\"ts\":\"2026-11-22T01:{:02}:00.000000Z\",\"ev\":\"{event}\",\"id\":\"01935f1c-0000-7000-8000-{id:012x}\",\"app\":\"emr\",\"end\":\"served\",\"st\":200}}\n",
+                seq / 2
+            )
+        };
+        (0..40).map(line).collect()
+    }
+
+    fn view(name: &str, is_built: bool) -> (Folder, LogView) {
+        let folder = Folder(std::env::temp_dir().join(format!("sekimori-log-view-{name}-{}", std::process::id())));
+        let log = folder.0.join("log");
+        std::fs::create_dir_all(log.join("segments")).unwrap();
+        std::fs::write(log.join("segments").join(format!("{:020}.jsonl", 0)), text()).unwrap();
+        let index = Index::open(&folder.0.join("index")).unwrap();
+        let reader: Reader = log.as_path().into();
+        if is_built {
+            index.rebuild(&reader, |_, _| {}).unwrap();
+        }
+        // What was read while it was built is not to be remembered.
+        (folder, LogView::new(Some((index, log.as_path().into()))))
+    }
+
+    fn everything() -> Question {
+        Question::new(Timestamp::from_unix_micros(0), Timestamp::MAX)
+    }
+
+    #[test]
+    fn an_index_that_does_not_follow_is_behind_however_much_it_knows() {
+        assert_eq!(view("behind", false).1.standing(), Standing { behind: 40, trouble: None });
+        assert_eq!(view("built", true).1.standing(), Standing::default());
+    }
+
+    #[test]
+    fn a_damaged_line_is_named_and_the_rest_is_shown() {
+        let (folder, view) = view("damaged", true);
+        let file = folder.0.join("log/segments").join(format!("{:020}.jsonl", 0));
+        let worse = |(seq, line): (usize, &str)| match seq {
+            10 | 21 => "#".repeat(50) + "\n",
+            _ => line.to_owned(),
+        };
+        std::fs::write(&file, text().split_inclusive('\n').enumerate().map(worse).collect::<String>()).unwrap();
+        let found = view.stories(&everything()).unwrap();
+        assert_eq!((found.total, found.records.len()), (20, 20));
+        let damaged: Vec<_> = found.records.iter().filter(|record| record.damage.is_some()).collect();
+        let seqs = |record: &&Record| (record.seq, record.story.is_some(), record.damage.as_ref().map(|one| one.seq));
+        assert_eq!(damaged.iter().map(seqs).collect::<Vec<_>>(), [(20, true, Some(21)), (10, false, Some(10))]);
+        let records = view.records_of(&[9, 10, 11, 99]).unwrap();
+        let has = |record: &Option<Record>| record.as_ref().map(|record| (record.seq, record.story.is_some()));
+        // The closing line of an access whose opening line is damaged belongs to what is left of it.
+        assert_eq!(
+            records.iter().map(has).collect::<Vec<_>>(),
+            [Some((8, true)), Some((10, false)), Some((10, false)), None]
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let (folder, view) = view("file", true);
+        let file = folder.0.join("log/segments").join(format!("{:020}.jsonl", 0));
+        std::fs::write(
+            file.with_file_name(format!("{:020}.jsonl", 30)),
+            text().split_inclusive('\n').skip(30).collect::<String>(),
+        )
+        .unwrap();
+        std::fs::write(file.with_extension("archive"), "this is no archive").unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let found = view.stories(&everything()).unwrap();
+        let readable = found.records.iter().filter(|record| record.story.is_some()).count();
+        assert_eq!((found.records.len(), readable), (20, 5));
+        let damage = found.records.last().unwrap().damage.clone().unwrap();
+        assert_eq!(damage.file, Some(format!("{:020}.archive", 0)));
+    }
+}

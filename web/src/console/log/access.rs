@@ -4,11 +4,12 @@ use audit::{Entry, EntryKind, Story};
 use policy::{DeviceClass, Timestamp};
 
 use super::super::desk::{Desk, Shown};
-use super::super::view::{Bit, ConsoleContent, Facts, Go, Mark, Part, Raw};
+use super::super::view::{Bit, ConsoleContent, Facts, Go, Mark, MarkTone, Part, Raw, Words};
 use super::Asked;
 use super::story::Names;
 use crate::Fault;
 use crate::chart::grouped;
+use crate::log_view::Damage;
 
 /// Label and value of a fact; no value, no fact.
 type Row = (&'static str, Option<Vec<Bit>>);
@@ -20,24 +21,33 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
     let seq: u64 = named.parse().ok().filter(|seq: &u64| seq.to_string() == named).ok_or(Fault::NotFound)?;
     let found = desk
         .off(move |log| {
-            let Some(entry) = log.entry(seq)? else { return Ok(None) };
-            let story = log.story_of(entry)?;
-            let mut lines = vec![log.line(story.begin.seq)?];
-            if let Some(end) = &story.end {
-                lines.push(log.line(end.seq)?);
-            }
-            Ok(Some((story, lines)))
+            let Some(record) = log.records_of(&[seq])?.into_iter().flatten().next() else { return Ok(None) };
+            let ends = record.story.as_ref().and_then(|story| Some(story.end.as_ref()?.seq));
+            // Of what is damaged the line that was asked for may say more than the one that begins it.
+            let first = if record.story.is_some() { record.seq } else { seq };
+            let lines =
+                [Some(first), ends].into_iter().flatten().map(|seq| log.line(seq)).collect::<Result<Vec<_>, _>>()?;
+            Ok(Some((record, lines)))
         })
         .await?;
-    let (story, lines) = found.ok_or(Fault::NotFound)?;
-    desk.note_look("record", 1, story.patients().next()).await?;
-    let names = desk.names_in(std::slice::from_ref(&story)).await?;
+    let (record, lines) = found.ok_or(Fault::NotFound)?;
+    desk.note_look_at("record", record.story.as_ref()).await?;
+    let names = desk.names_in(std::slice::from_ref(&record)).await?;
     let text = lines.into_iter().flatten().map(|line| String::from_utf8_lossy(&line).trim_end().to_owned());
     let raw = Raw {
         id: "raw",
         heading: desk.say("log-raw"),
         lead: desk.say("log-raw-what"),
         text: text.collect::<Vec<_>>().join("\n"),
+    };
+    let damaged = record.damage.as_ref().map(|damage| Part::Words(damaged(desk, damage)));
+    let Some(story) = record.story else {
+        return Ok(desk.show(ConsoleContent {
+            title: desk.say_with("log-damaged", "number", &record.seq.to_string()),
+            up: Some(Go::new(desk.say("console-records"), "/log")),
+            parts: damaged.into_iter().chain((!raw.text.is_empty()).then_some(Part::Raw(raw))).collect(),
+            ..ConsoleContent::default()
+        }));
     };
     let marks = desk
         .outcome_bits(&story)
@@ -49,18 +59,31 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
         up: Some(Go::new(desk.say("console-records"), "/log")),
         marks: marks.collect(),
         actions: ways_on(desk, &story),
-        parts: vec![
-            Part::Facts(facts(desk, "what", what(desk, &story))),
-            Part::Facts(facts(desk, "who", who(desk, &story.begin, &names))),
-            Part::Facts(facts(desk, "from", from(desk, &story.begin))),
-            Part::Facts(facts(desk, "why", why(desk, &story.begin))),
-            Part::Facts(facts(desk, "end", end(desk, &story))),
-            Part::Raw(raw),
-        ]
-        .into_iter()
-        .filter(|part| !matches!(part, Part::Facts(facts) if facts.rows.is_empty()))
-        .collect(),
+        parts: damaged
+            .into_iter()
+            .chain([
+                Part::Facts(facts(desk, "what", what(desk, &story))),
+                Part::Facts(facts(desk, "who", who(desk, &story.begin, &names))),
+                Part::Facts(facts(desk, "from", from(desk, &story.begin))),
+                Part::Facts(facts(desk, "why", why(desk, &story.begin))),
+                Part::Facts(facts(desk, "end", end(desk, &story))),
+                Part::Raw(raw),
+            ])
+            .filter(|part| !matches!(part, Part::Facts(facts) if facts.rows.is_empty()))
+            .collect(),
     }))
+}
+
+/// What is said of a record that is damaged, in whole or in part.
+fn damaged(desk: &Desk<'_>, damage: &Damage) -> Words {
+    let what = desk.say("log-damaged-what");
+    Words {
+        id: "damaged",
+        heading: desk.say_with("log-damaged", "number", &damage.seq.to_string()),
+        tone: MarkTone::Bad,
+        lines: std::iter::once(what).chain(damage.file.clone()).collect(),
+        links: Vec::new(),
+    }
 }
 
 fn facts(desk: &Desk<'_>, id: &'static str, rows: Vec<Row>) -> Facts {

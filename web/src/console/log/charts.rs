@@ -46,7 +46,7 @@ pub(in super::super) async fn charts(desk: &Desk<'_>) -> Shown {
         title: desk.say("log-charts"),
         lead: Some(desk.say("log-charts-lead")),
         up: Some(Go::new(desk.say("console-records"), "/log")),
-        parts: std::iter::once(Part::Filter(filter(desk, &asked))).chain(desk.behind()).chain(parts).collect(),
+        parts: std::iter::once(Part::Filter(filter(desk, &asked))).chain(desk.behind().await?).chain(parts).collect(),
         ..ConsoleContent::default()
     }))
 }

@@ -15,7 +15,7 @@ mod timeline;
 
 use std::sync::Arc;
 
-use audit::{Event, Note};
+use audit::{Event, Note, Story};
 use bytes::Bytes;
 use find::Question;
 use http::Response;
@@ -32,7 +32,7 @@ pub(super) use timeline::timeline;
 use super::desk::{Desk, Refused};
 use super::view::{ConsoleContent, Go, MarkTone, Part, Words};
 use crate::Fault;
-use crate::log_view::{LogTrouble, LogView};
+use crate::log_view::{LogTrouble, LogView, Standing};
 
 impl<'a> Desk<'a> {
     /// What the auditor's view stands on.
@@ -64,20 +64,35 @@ impl<'a> Desk<'a> {
         Ok(self.record_about(note, None).await?)
     }
 
-    /// What is said beside an answer while the index has not seen the newest records yet.
-    fn behind(&self) -> Option<Part> {
-        let behind = self.log().behind();
-        (behind > BEHIND_MAX).then(|| {
-            Part::Words(Words {
-                id: "behind",
-                heading: self.say("log-behind"),
-                tone: MarkTone::Warn,
-                lines: vec![self.say_with("log-behind-what", "count", &crate::chart::grouped(behind))],
-                links: Vec::new(),
-            })
-        })
+    /// Records that one record is looked at, and of which patients, up to a bound.
+    async fn note_look_at(&self, what: &'static str, story: Option<&Story>) -> Result<(), Refused> {
+        let mut note = Note::new(Event::LogRead, self.at()).who(&self.who).code(what);
+        note.count = Some(1);
+        note.patients =
+            story.into_iter().flat_map(Story::patients).take(PATIENTS_NOTED_MAX).map(str::to_owned).collect();
+        Ok(self.record_about(note, None).await?)
+    }
+
+    /// What is said beside an answer while the index has not seen the newest records yet, or does not follow the log.
+    async fn behind(&self) -> Result<Option<Part>, Refused> {
+        let Standing { behind, trouble } = self.off(|log| Ok(log.standing())).await?;
+        let count = crate::chart::grouped(behind);
+        let (heading, tone, lines) = match trouble {
+            Some(trouble) => {
+                let what = self.say_with("log-index-stands-what", "count", &count);
+                (self.say("log-index-stands"), MarkTone::Bad, vec![what, trouble])
+            }
+            None if behind > BEHIND_MAX => {
+                (self.say("log-behind"), MarkTone::Warn, vec![self.say_with("log-behind-what", "count", &count)])
+            }
+            None => return Ok(None),
+        };
+        Ok(Some(Part::Words(Words { id: "behind", heading, tone, lines, links: Vec::new() })))
     }
 }
+
+/// How many patients of one record are noted when somebody looks at it.
+const PATIENTS_NOTED_MAX: usize = 100;
 
 /// How many records the index may be behind before a page says so: about a second's worth at full speed.
 const BEHIND_MAX: u64 = 5_000;

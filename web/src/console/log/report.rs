@@ -166,13 +166,15 @@ pub(in super::super) async fn report(desk: &Desk<'_>) -> Shown {
         ),
         up: Some(Go::new(desk.say("console-records"), "/log")),
         actions: vec![Go::new(desk.say("log-charts"), asked.address(desk, "/log/charts"))],
-        parts: vec![
-            Part::Filter(filter(desk, this_month, month)),
-            Part::Table(figures(desk, &asked, &counted.figures)),
-            Part::Charts(charts),
-            Part::Table(reviews(desk, period).await?),
-            Part::Signers(signers(desk)),
-        ],
+        parts: std::iter::once(Part::Filter(filter(desk, this_month, month)))
+            .chain(desk.behind().await?)
+            .chain([
+                Part::Table(figures(desk, &asked, &counted.figures)),
+                Part::Charts(charts),
+                Part::Table(reviews(desk, period).await?),
+                Part::Signers(signers(desk)),
+            ])
+            .collect(),
         ..ConsoleContent::default()
     }))
 }

@@ -32,7 +32,7 @@ pub(in super::super) async fn search(desk: &Desk<'_>) -> Shown {
     let asked = Asked::read(desk);
     let mut parts = vec![Part::Ask(form(desk, &asked))];
     parts.extend(narrowed(desk, &asked));
-    parts.extend(desk.behind());
+    parts.extend(desk.behind().await?);
     match asked.asking(desk).await? {
         Asking::Wrong(key) => return Ok(desk.show_problem(desk.say(key), content(desk, &asked, parts))),
         Asking::Which(people) => {
@@ -69,15 +69,15 @@ fn content(desk: &Desk<'_>, asked: &Asked, parts: Vec<Part>) -> ConsoleContent {
 }
 
 async fn table(desk: &Desk<'_>, asked: &Asked, found: &Stories) -> Result<Table, super::super::desk::Refused> {
-    let names = desk.names_in(&found.stories).await?;
+    let names = desk.names_in(&found.records).await?;
     let heading = desk.say_with("log-found", "count", &grouped(found.total));
-    let mut table = desk.records_table("found", heading, &found.stories, &names);
+    let mut table = desk.records_table("found", heading, &found.records, &names);
     let first =
         asked.after.map(|_| Go::new(desk.say("console-first-page"), asked.beginning_at(None).address(desk, "/log")));
     let next =
         found.next.map(|next| Go::new(desk.say("console-older"), asked.beginning_at(Some(next)).address(desk, "/log")));
     table.pages = pages(first, next);
-    if asked.is_plain() || found.stories.is_empty() {
+    if asked.is_plain() || found.records.is_empty() {
         return Ok(table);
     }
     table.pages.push(Go::new(desk.say("log-as-timeline"), asked.address(desk, "/log/timeline")));

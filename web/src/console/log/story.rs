@@ -8,6 +8,7 @@ use policy::{Action, AppId, DeviceId, InfoClass, Reason, RoleId, UserId};
 use super::super::desk::{Desk, Refused};
 use super::super::view::{Bit, Mark, MarkTone, Table};
 use super::Asked;
+use crate::log_view::{Damage, Record};
 
 /// How many patients of one record a table names.
 const PATIENTS_SHOWN: usize = 4;
@@ -17,8 +18,8 @@ pub(super) type Names = BTreeMap<String, String>;
 
 impl Desk<'_> {
     /// The names of everybody in these records, as the directory has them.
-    pub(super) async fn names_in(&self, stories: &[Story]) -> Result<Names, Refused> {
-        let begins = stories.iter().map(|story| &story.begin);
+    pub(super) async fn names_in(&self, records: &[Record]) -> Result<Names, Refused> {
+        let begins = records.iter().filter_map(|record| Some(&record.story.as_ref()?.begin));
         let ids = begins.flat_map(|entry| entry.user.iter().chain(&entry.actor));
         let mut names = Names::new();
         for id in ids.filter_map(|id| UserId::parse(id).ok()) {
@@ -33,13 +34,13 @@ impl Desk<'_> {
     }
 
     /// A table of records; `asked` is where its links go on from.
-    pub(super) fn records_table(&self, id: &'static str, heading: String, stories: &[Story], names: &Names) -> Table {
+    pub(super) fn records_table(&self, id: &'static str, heading: String, records: &[Record], names: &Names) -> Table {
         let heads = ["console-when", "console-who", "console-what", "console-where-from", "log-outcome"];
         Table {
             id,
             heading,
             heads: heads.map(|head| self.say(head)).into(),
-            rows: stories.iter().map(|story| self.record_row(story, names)).collect(),
+            rows: records.iter().map(|record| self.record_row(record, names)).collect(),
             empty: self.say("console-none-fit"),
             note: None,
             pages: Vec::new(),
@@ -47,7 +48,12 @@ impl Desk<'_> {
     }
 
     /// A record as a row of five cells.
-    pub(super) fn record_row(&self, story: &Story, names: &Names) -> Vec<Vec<Bit>> {
+    pub(super) fn record_row(&self, record: &Record, names: &Names) -> Vec<Vec<Bit>> {
+        let damage = record.damage.as_ref().map(|damage| self.damage_bits(damage)).unwrap_or_default();
+        let Some(story) = &record.story else {
+            let place = Bit::link(record.seq.to_string(), format!("/log/records/{}", record.seq));
+            return vec![vec![place], vec![], damage, vec![], vec![]];
+        };
         let begin = &story.begin;
         let when = Bit::link(self.second(begin), format!("/log/records/{}", begin.seq));
         let from = [
@@ -57,10 +63,16 @@ impl Desk<'_> {
         vec![
             vec![when],
             self.who_bits(begin, names),
-            self.what_bits(story, names),
+            self.what_bits(story, names).into_iter().chain(damage).collect(),
             from.into_iter().flatten().collect(),
             self.outcome_bits(story),
         ]
+    }
+
+    /// What is said in the place of what is damaged.
+    fn damage_bits(&self, damage: &Damage) -> Vec<Bit> {
+        let mark = Mark::bad(self.say_with("log-damaged", "number", &damage.seq.to_string()));
+        [Some(Bit::Mark(mark)), damage.file.as_ref().map(Bit::soft)].into_iter().flatten().collect()
     }
 
     /// When it was, to the second.

@@ -46,11 +46,11 @@ pub(in super::super) async fn timeline(desk: &Desk<'_>) -> Shown {
     let seen = desk.off(move |log| look(log, &question, around, day, beside)).await?;
     desk.note_look("timeline", seen.stories.total, asked.patient.as_deref()).await?;
 
-    let names = desk.names_in(&seen.stories.stories).await?;
+    let names = desk.names_in(&seen.stories.records).await?;
     let today = desk.day(day.since);
     let on_day = asked.within(&today, &today);
     let heading = desk.voice.say_all("log-on-day", &[("day", &today), ("count", &grouped(seen.stories.total))]);
-    let mut table = desk.records_table("found", heading, &seen.stories.stories, &names);
+    let mut table = desk.records_table("found", heading, &seen.stories.records, &names);
     table.pages = pages(
         asked.after.map(|_| Go::new(desk.say("console-first-page"), on_day.address(desk, "/log/timeline"))),
         seen.stories
@@ -66,7 +66,7 @@ pub(in super::super) async fn timeline(desk: &Desk<'_>) -> Shown {
         Part::Charts(charts),
         Part::Table(table),
     ];
-    parts.extend(desk.behind());
+    parts.extend(desk.behind().await?);
     let place = on_day.address(desk, "/log");
     Ok(desk.show(ConsoleContent {
         title: title(desk, &asked).await?,

@@ -7,7 +7,7 @@ use find::{By, Calendar, Order, Question};
 use store::{NewReviewItem, REVIEW_ITEMS_MAX};
 
 use super::super::period::Period;
-use crate::log_view::{Job, LogTrouble, LogView};
+use crate::log_view::{Job, Line, LogTrouble, LogView};
 
 /// How many lines are tried for each line of a random sample before that is all there is.
 const TRIES_PER_LINE: u64 = 200;
@@ -161,7 +161,13 @@ fn anywhere(
         if !tried.insert(seq) {
             continue;
         }
-        if log.entry(seq)?.is_some_and(|entry| is_of_an_app(&entry, question)) {
+        let is_drawn = match log.entry(seq)? {
+            Line::Read(entry) => is_of_an_app(&entry, question),
+            // Nobody can say what it was: somebody is to look at that.
+            Line::Damaged(_) => true,
+            Line::Gone => false,
+        };
+        if is_drawn {
             lines.push(seq);
             if !progress.step() {
                 return Ok(None);

@@ -9,6 +9,7 @@ use super::super::super::view::{Choice, ConsoleContent, Field, Form, Go, Part, S
 use super::one::{COMMENT_CHARS_MAX, named};
 use crate::Fault;
 use crate::chart::grouped;
+use crate::log_view::Record;
 
 /// The review and the line of it that the path names.
 async fn item(desk: &Desk<'_>) -> Result<(Review, Vec<ReviewItem>, u64), Refused> {
@@ -25,17 +26,15 @@ pub(in super::super::super) async fn ask(desk: &Desk<'_>) -> Shown {
 }
 
 async fn page(desk: &Desk<'_>, review: &Review, items: &[ReviewItem], seq: u64) -> Result<ConsoleContent, Refused> {
-    let stories = desk.stories_of(vec![seq]).await?;
-    let story = stories.into_iter().flatten().next();
-    let patient = story.as_ref().and_then(|story| story.patients().next());
-    desk.note_look("review-record", 1, patient).await?;
-    let stories: Vec<_> = story.into_iter().collect();
-    let names = desk.names_in(&stories).await?;
+    let records: Vec<Record> = desk.records_of(vec![seq]).await?.into_iter().flatten().collect();
+    let story = records.iter().find_map(|record| record.story.as_ref());
+    desk.note_look_at("review-record", story).await?;
+    let names = desk.names_in(&records).await?;
     let item = items.iter().find(|item| item.seq == seq);
     let rule = item.map(|item| desk.known("log-rule", &item.rule)).unwrap_or_default();
-    let mut table = desk.records_table("record", desk.say_with("log-drawn-as", "rule", &rule), &stories, &names);
+    let mut table = desk.records_table("record", desk.say_with("log-drawn-as", "rule", &rule), &records, &names);
     table.empty = desk.say("log-gone");
-    let is_own = stories.iter().any(|story| story.begin.user.as_deref() == Some(desk.who.user.as_str()));
+    let is_own = is_own(desk, &records);
     let finding = item.and_then(|item| item.finding.as_ref());
     let mut parts = vec![Part::Table(Table { note: is_own.then(|| desk.say("log-judge-own")), ..table })];
     if review.signature.is_none() && !is_own {
@@ -52,6 +51,12 @@ async fn page(desk: &Desk<'_>, review: &Review, items: &[ReviewItem], seq: u64) 
         parts,
         ..ConsoleContent::default()
     })
+}
+
+/// Whether it is about what the reviewer did. Of a damaged record nobody can say, and it is judged as damaged.
+fn is_own(desk: &Desk<'_>, records: &[Record]) -> bool {
+    let stories = records.iter().filter_map(|record| record.story.as_ref());
+    stories.into_iter().any(|story| story.begin.user.as_deref() == Some(desk.who.user.as_str()))
 }
 
 fn form(desk: &Desk<'_>, review: &Review, seq: u64, finding: Option<&ReviewFinding>) -> Form {
@@ -88,8 +93,8 @@ pub(in super::super::super) async fn judge(desk: &Desk<'_>) -> Shown {
         let page = page(desk, &review, &items, seq).await?;
         return Ok(desk.show_problem(desk.say("log-wrong-comment"), page));
     }
-    let own = desk.stories_of(vec![seq]).await?.into_iter().flatten().next();
-    if own.is_some_and(|story| story.begin.user.as_deref() == Some(desk.who.user.as_str())) {
+    let records: Vec<Record> = desk.records_of(vec![seq]).await?.into_iter().flatten().collect();
+    if is_own(desk, &records) {
         let page = page(desk, &review, &items, seq).await?;
         return Ok(desk.show_problem(desk.say("log-judge-own"), page));
     }

@@ -183,6 +183,10 @@ pub(in super::super) async fn begin(desk: &Desk<'_>) -> Shown {
     if wanted.is_empty() {
         return refuse("log-wrong-number");
     }
+    // A sample must not silently lack what the index has not seen.
+    if desk.behind().await?.is_some() {
+        return refuse("log-review-behind");
+    }
     // What is not over yet could not be drawn again.
     let until = until.min(desk.at());
     let draw = Draw { period: Period { since, until }, calendar: super::asked::calendar(desk), seed: seed()?, wanted };

@@ -1,6 +1,6 @@
 //! One review: how its sample was drawn, every line of it with what was found, and the signature.
 
-use audit::{Event, Note, Story};
+use audit::{Event, Note};
 use store::{Judgment, Review, ReviewItem, Signature, Signing};
 
 use super::super::super::desk::{Desk, Refused, Shown};
@@ -11,7 +11,7 @@ use super::draw::rules_of;
 use super::{days, found, state};
 use crate::Fault;
 use crate::chart::grouped;
-use crate::log_view::LogView;
+use crate::log_view::Record;
 
 /// How long a comment may be, in characters.
 pub(super) const COMMENT_CHARS_MAX: usize = 400;
@@ -30,13 +30,13 @@ pub(in super::super::super) async fn one(desk: &Desk<'_>) -> Shown {
 
 async fn page(desk: &Desk<'_>, review: &Review) -> Result<ConsoleContent, Refused> {
     let items = desk.store().review_items(review.number).await?;
-    let stories = desk.stories_of(items.iter().map(|item| item.seq).collect()).await?;
+    let records = desk.records_of(items.iter().map(|item| item.seq).collect()).await?;
     desk.note_look("review", items.len() as u64, None).await?;
-    let known: Vec<Story> = stories.iter().flatten().cloned().collect();
+    let known: Vec<Record> = records.iter().flatten().cloned().collect();
     let names = desk.names_in(&known).await?;
     let mut rows = Vec::new();
-    for (item, story) in items.iter().zip(&stories) {
-        rows.push(row(desk, review, item, story.as_ref(), &names).await?);
+    for (item, record) in items.iter().zip(&records) {
+        rows.push(row(desk, review, item, record.as_ref(), &names).await?);
     }
     let heads = ["log-finding", "log-drawn-by", "console-when", "console-who", "console-what", "console-where-from"];
     let table = Table {
@@ -67,16 +67,9 @@ async fn page(desk: &Desk<'_>, review: &Review) -> Result<ConsoleContent, Refuse
 }
 
 impl Desk<'_> {
-    /// The stories that begin with these lines, each where the log still has it.
-    pub(super) async fn stories_of(&self, seqs: Vec<u64>) -> Result<Vec<Option<Story>>, Refused> {
-        let read = move |log: &LogView| {
-            let mut stories = Vec::new();
-            for seq in seqs {
-                stories.push(log.entry(seq)?.map(|entry| log.story_of(entry)).transpose()?);
-            }
-            Ok(stories)
-        };
-        self.off(read).await
+    /// The records that begin with these lines, each where the log still has it.
+    pub(super) async fn records_of(&self, seqs: Vec<u64>) -> Result<Vec<Option<Record>>, Refused> {
+        self.off(move |log| log.records_of(&seqs)).await
     }
 
     /// What was found of a line.
@@ -94,7 +87,7 @@ async fn row(
     desk: &Desk<'_>,
     review: &Review,
     item: &ReviewItem,
-    story: Option<&Story>,
+    record: Option<&Record>,
     names: &Names,
 ) -> Result<Vec<Vec<Bit>>, Refused> {
     let place = format!("/log/reviews/{}/items/{}", review.number, item.seq);
@@ -110,8 +103,8 @@ async fn row(
     };
     let rule = desk.known("log-rule", &item.rule);
     let mut row = vec![finding, vec![Bit::Text(rule)]];
-    match story {
-        Some(story) => row.extend(desk.record_row(story, names).into_iter().take(4)),
+    match record {
+        Some(record) => row.extend(desk.record_row(record, names).into_iter().take(4)),
         None => {
             row.extend([vec![Bit::Mono(item.seq.to_string())], vec![], vec![Bit::Soft(desk.say("log-gone"))], vec![]])
         }
