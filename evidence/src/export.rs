@@ -62,6 +62,8 @@ pub struct Order {
     pub at: Timestamp,
     /// The line of the log that records this export.
     pub recorded: Option<u64>,
+    /// Lines that may belong here and are damaged.
+    pub damaged: u64,
 }
 
 /// The first line of a file with proof.
@@ -99,6 +101,9 @@ pub struct Header {
     pub seqs: String,
     /// The line that records this export.
     pub recorded: Option<u64>,
+    /// Lines of the log that were passed over because they are damaged; some may have been asked for.
+    #[serde(default)]
+    pub damaged: u64,
     /// The log's signed checkpoint.
     pub checkpoint: String,
     /// Proofs that the log begins as a checkpoint that was kept says.
@@ -326,6 +331,7 @@ fn header(
         records: seqs.count(),
         seqs: seqs.to_string(),
         recorded: order.recorded,
+        damaged: order.damaged,
         checkpoint: checkpoint.to_owned(),
         kept,
     }

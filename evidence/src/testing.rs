@@ -106,6 +106,7 @@ impl Made {
             by: "監査 太郎".into(),
             at: Timestamp::parse_rfc3339("2025-04-01T00:03:00Z").unwrap(),
             recorded: Some(99),
+            damaged: 0,
         };
         let (checkpoint, signer) = (self.checkpoint(size), self.signer());
         let proof = Proof { directory: Path::new("/nonexistent"), checkpoint: &checkpoint, signer: &signer, kept };

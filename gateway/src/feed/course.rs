@@ -1,6 +1,7 @@
 //! One feed's course through the log: what was sent and has arrived, what is held to be sent next, and the file that keeps
 //! it. Knows nothing of connections.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -31,6 +32,8 @@ pub struct Course {
     held: Option<Batch>,
     /// Lines before this were looked at for messages that are left out.
     counted: u64,
+    /// Opening lines that were counted as lost; no more than were open at once.
+    lost: BTreeSet<u64>,
     saved: Standing,
     saved_at: Instant,
     is_unsaved: bool,
@@ -64,6 +67,7 @@ impl Course {
         Ok(Self {
             window: Window::new(standing.settled.clone(), feed.settle),
             counted: standing.settled.next,
+            lost: BTreeSet::new(),
             saved: Standing::at(origin, u64::MAX),
             saved_at: now,
             is_unsaved: false,
@@ -117,9 +121,10 @@ impl Course {
         if waited > DELAY {
             self.window.note_delay(now);
         }
-        let fresh = batch.left_out.iter().filter(|line| **line >= self.counted).count() as u64;
+        let lost = batch.lost.iter().filter(|line| self.lost.insert(**line)).count();
+        let fresh = (batch.left_out.iter().filter(|line| **line >= self.counted).count() + lost) as u64;
         if fresh > 0 {
-            let line = batch.left_out.last();
+            let line = batch.left_out.iter().chain(&batch.lost).max();
             tracing::warn!(
                 feed = %self.receiver.feed.id,
                 count = fresh,

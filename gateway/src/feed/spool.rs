@@ -27,6 +27,8 @@ const DICOM_KIND: &str = "DICOM+RFC3881";
 #[derive(Debug)]
 pub struct Spool {
     lines: Lines,
+    /// Accesses that the position had open and whose opening lines are damaged now: not told of, and not said yet.
+    lost: Vec<u64>,
     teller: Teller,
 }
 
@@ -46,6 +48,8 @@ pub struct Batch {
     pub messages: u64,
     /// Lines that are damaged, or whose message is longer than the receiver takes.
     pub left_out: Vec<u64>,
+    /// Accesses that were begun before and cannot be told of: their opening lines are damaged.
+    pub lost: Vec<u64>,
     /// Where the log goes on.
     pub position: Position,
     /// When the first of its lines was written.
@@ -53,19 +57,26 @@ pub struct Batch {
 }
 
 impl Spool {
-    /// A spool that goes on at a position.
+    /// A spool that goes on at a position. An access whose opening line is damaged is left out.
     ///
     /// # Errors
     /// [`LogProblem`] where the log cannot be read.
     pub fn at(position: &Position, receiver: Arc<Receiver>, log: &Audit) -> Result<Self, LogProblem> {
         let reader: Reader = log.into();
-        let mut stories = Stories::new();
+        let (mut stories, mut lost) = (Stories::new(), Vec::new());
         for seq in position.open.iter() {
-            if let Some(entry) = reader.line(*seq)?.and_then(|line| Entry::read(&line)) {
-                stories.take(entry);
+            let line = match reader.line(*seq) {
+                Ok(line) => line,
+                Err(LogProblem::Damaged { .. }) => None,
+                Err(problem) => return Err(problem),
+            };
+            match line.and_then(|line| Entry::read(&line)) {
+                // It is open, so there is nothing to tell yet.
+                Some(entry) => drop(stories.take(entry)),
+                None => lost.push(*seq),
             }
         }
-        Ok(Self { lines: reader.from(position.next), teller: Teller { receiver, stories } })
+        Ok(Self { lines: reader.from(position.next), lost, teller: Teller { receiver, stories } })
     }
 
     /// Takes what is to be sent next from the lines before `end`; nothing where all of them were taken. Damaged lines
@@ -74,7 +85,7 @@ impl Spool {
     /// # Errors
     /// [`LogProblem`] where the log cannot be read; this spool is not to be asked again then.
     pub fn take(&mut self, end: u64) -> Result<Option<Batch>, LogProblem> {
-        let mut batch = Batch::default();
+        let mut batch = Batch { lost: std::mem::take(&mut self.lost), ..Batch::default() };
         let begin = self.lines.place();
         let mut damages = 0;
         while self.lines.place() < end && self.lines.place() - begin < LINES_MAX && batch.bytes.len() < BYTES_MAX {
@@ -86,10 +97,16 @@ impl Spool {
                     damages += 1;
                     batch.left_out.push(place);
                 }
+                // What was got on with is kept; the next batch goes on behind it.
+                Err(LogProblem::Damaged { .. }) if place > begin => {
+                    batch.left_out.push(place);
+                    break;
+                }
                 Err(problem) => return Err(problem),
             }
         }
         if self.lines.place() == begin {
+            self.lost = batch.lost;
             return Ok(None);
         }
         batch.position = Position { next: self.lines.place(), open: self.teller.stories.lines() };
@@ -167,6 +184,55 @@ mod tests {
 
     fn spool(house: &House, position: &Position) -> Spool {
         Spool::at(position, Arc::clone(&house.receiver), &house.config.audit).unwrap()
+    }
+
+    /// A log of two files, the first of which is an archived one that cannot be read.
+    fn damage(house: &House, first: usize, lines: &[String]) {
+        house.write_log(lines);
+        let folder = house.config.audit.directory.join("segments");
+        let whole = folder.join(format!("{:020}.jsonl", 0));
+        let text = std::fs::read_to_string(&whole).unwrap();
+        let rest: String = text.split_inclusive('\n').skip(first).collect();
+        std::fs::write(folder.join(format!("{first:020}.jsonl")), rest).unwrap();
+        std::fs::write(whole.with_extension("archive"), "this is no archive").unwrap();
+        std::fs::remove_file(whole).unwrap();
+    }
+
+    #[test]
+    fn an_access_whose_beginning_is_damaged_is_left_out_and_said_once() {
+        let lines =
+            [line("open", "a", "/a"), line("open", "b", "/b"), line("close", "a", "/a"), line("refused", "c", "/c")];
+        let house = house("format = \"dicom-xml\"", &lines);
+        damage(&house, 1, &lines);
+        let position = Position { next: 2, open: Arc::from([0, 1]) };
+        let mut spool = spool(&house, &position);
+        assert_eq!(spool.take(2).unwrap(), None, "said with what is sent next");
+        let batch = spool.take(4).unwrap().unwrap();
+        assert_eq!((batch.messages, &batch.lost[..], &batch.position.open[..]), (1, &[0][..], &[1][..]));
+    }
+
+    #[test]
+    fn very_many_damaged_lines_are_got_over_batch_by_batch() {
+        let lines: Vec<String> = (0..1_000).map(|n| line("refused", &format!("r{n}"), "/a")).collect();
+        let house = house("format = \"json\"", &lines);
+        let file = house.config.audit.directory.join("segments").join(format!("{:020}.jsonl", 0));
+        let text = std::fs::read_to_string(&file).unwrap();
+        // Every other line of a long stretch.
+        let worse = |(n, line): (usize, &str)| {
+            if (100..500).contains(&n) && n % 2 == 0 {
+                line.replacen("{\"v\":1", "{\"w\":1", 1).replacen("\"seq\"", "\"sequ\"", 1)
+            } else {
+                line.to_owned()
+            }
+        };
+        std::fs::write(&file, text.split_inclusive('\n').enumerate().map(worse).collect::<String>()).unwrap();
+        let mut spool = spool(&house, &Position::default());
+        let (mut messages, mut left_out) = (0, 0);
+        while let Some(batch) = spool.take(1_000).unwrap() {
+            messages += batch.messages;
+            left_out += batch.left_out.len();
+        }
+        assert_eq!((messages, left_out), (800, 200));
     }
 
     fn text(batch: &Batch) -> String {

@@ -60,6 +60,7 @@ fn said(good: &Checked, format: Format) -> String {
             "question": header.question,
             "stories": header.stories,
             "records": header.records,
+            "damaged": header.damaged,
             "lines_signed": good.size,
             "held_against_kept": good.held_against_kept,
         })
@@ -70,8 +71,14 @@ fn said(good: &Checked, format: Format) -> String {
             } else {
                 "it was not held against a kept checkpoint (--checkpoint) / 保管のチェックポイントとは照らしていません"
             };
+            let damaged = match header.damaged {
+                0 => String::new(),
+                count => format!(
+                    "\nit is not whole: {count} lines of the log were damaged and passed over / 完全ではありません: ログの壊れた {count} 行は入っていません"
+                ),
+            };
             format!(
-                "good: {} records of {} stories, as they stand in {} ({} lines signed)\n合っています: 記録 {} 件\nexported {} by {}, asked {}\n{held}",
+                "good: {} records of {} stories, as they stand in {} ({} lines signed)\n合っています: 記録 {} 件\nexported {} by {}, asked {}\n{held}{damaged}",
                 header.records,
                 header.stories,
                 shown(&header.origin),

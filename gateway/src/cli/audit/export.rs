@@ -7,16 +7,16 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use audit::{Entry, EntryKind, Event, LogKey, LogSigner, Reader};
+use audit::{Entry, EntryKind, Event, LogKey, LogProblem, LogSigner, Reader};
 use config::Config;
 use evidence::Source;
-use evidence::export::{ExportProblem, Form, Order, Proof, StoryAt, write_plain, write_with_proof};
+use evidence::export::{ExportProblem, Form, Order, Proof, write_plain, write_with_proof};
 use policy::{Timestamp, UtcOffset};
 use store::{LogUse, Store as _};
 
 use super::Place;
 use super::patient::as_in_the_log;
-use super::select::{Wanted, select};
+use super::select::{STANDSTILLS_MAX, Selected, Wanted, select};
 use crate::cli::{actor, block_on, open_store, out, policy as moments, span};
 use crate::clock;
 use crate::failure::Failure;
@@ -100,7 +100,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if wanted.is_everything() && args.format == ExportForm::Jsonl && !args.proof {
         return whole(args, config.as_ref(), &log, now);
     }
-    let stories = select(&log, &wanted)?;
+    let selected = select(&log, &wanted)?;
+    selected.warn();
+    let stories = &selected.stories;
     let told = match &config {
         Some(config) if args.place.is_of_this_node() => Some(tell(config, &wanted.words(), stories.len() as u64, now)?),
         Some(_) | None => None,
@@ -111,12 +113,12 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             if told.is_some() && recorded.is_none() {
                 out::complain("the gateway does not run, so this export is recorded when it starts, not in the file");
             }
-            with_proof(args, config, &log, (&stories, &wanted), (now, recorded))
+            with_proof(args, config, &log, (&selected, &wanted), (now, recorded))
         }
         (config, _) => {
             let source = config.as_ref().map_or_else(nobody, Source::of);
             let lines = |seq| log.line(seq);
-            written(args.output.as_deref(), |out| write_plain(&stories, args.format.form(), &source, lines, out))
+            written(args.output.as_deref(), |out| write_plain(stories, args.format.form(), &source, lines, out))
         }
     }
 }
@@ -127,8 +129,36 @@ fn whole(args: &Args, config: Option<&Config>, log: &Reader, now: Timestamp) -> 
         let lines = log.size().map_err(|problem| Failure::unavailable(problem.to_string()))?;
         tell(config, "", lines, now)?;
     }
-    let write = |out: &mut dyn Write| audit::export_jsonl(log.clone(), out).map_err(ExportProblem::Log);
-    written(args.output.as_deref(), write).map(drop)
+    let damaged = written(args.output.as_deref(), |out| every_line(log, out))?;
+    Selected { damaged, ..Selected::default() }.warn();
+    Ok(())
+}
+
+/// Writes every line as it is; gives how many are damaged and left out.
+fn every_line(log: &Reader, out: &mut dyn Write) -> Result<u64, ExportProblem> {
+    let mut lines = log.from(log.first()?);
+    let (mut damaged, mut standstills) = (0, 0);
+    loop {
+        let place = lines.place();
+        match lines.next() {
+            Ok(Some(line)) => {
+                out.write_all(line.text)?;
+                out.write_all(b"\n")?;
+            }
+            Ok(None) => break,
+            Err(problem @ LogProblem::Damaged { .. }) => {
+                let passed = lines.place().saturating_sub(place);
+                standstills = if passed == 0 { standstills + 1 } else { 0 };
+                if standstills > STANDSTILLS_MAX {
+                    return Err(problem.into());
+                }
+                damaged += passed;
+            }
+            Err(problem) => return Err(problem.into()),
+        }
+    }
+    out.flush()?;
+    Ok(damaged)
 }
 
 impl Args {
@@ -197,7 +227,7 @@ fn with_proof(
     args: &Args,
     config: &Config,
     log: &Reader,
-    (stories, wanted): (&[StoryAt], &Wanted),
+    (selected, wanted): (&Selected, &Wanted),
     (now, recorded): (Timestamp, Option<u64>),
 ) -> Result<(), Failure> {
     let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
@@ -205,11 +235,12 @@ fn with_proof(
     let checkpoint = audit::newest_checkpoint(log.directory()).map_err(unavailable)?;
     let checkpoint = checkpoint.ok_or_else(|| failure(ExportProblem::NoCheckpoint))?;
     let signer = LogSigner::open(&config.state_dir, &config.audit.origin).map_err(unavailable)?;
-    let order = Order { form: args.format.form(), question: wanted.question(), by: actor(), at: now, recorded };
+    let (form, damaged) = (args.format.form(), selected.damaged);
+    let order = Order { form, question: wanted.question(), by: actor(), at: now, recorded, damaged };
     let proof = Proof { directory: log.directory(), checkpoint: &checkpoint, signer: &signer, kept: kept.as_deref() };
     let lines = |seq| log.line(seq);
     let header = written(args.output.as_deref(), |out| {
-        write_with_proof(stories, &order, &Source::of(config), &proof, lines, out)
+        write_with_proof(&selected.stories, &order, &Source::of(config), &proof, lines, out)
     })?;
     out::complain(&format!("{} records of {} stories, with proof", header.records, header.stories));
     Ok(())

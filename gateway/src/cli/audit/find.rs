@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use audit::{Entry, Reader, Story, StoryOutcome};
+use audit::{Entry, LogProblem, Reader, Story, StoryOutcome};
 use config::Config;
 use evidence::{Source, csv};
 use find::{Addresses, Bar, By, Calendar, Deadline, FindProblem, FoundAt, Index, Order, Question};
@@ -309,13 +309,15 @@ fn say_stories(found: &[FoundAt], log: &Reader, config: &Config, form: Form) -> 
     if form == Form::Csv {
         csv::push_row(&mut text, csv::HEADINGS);
     }
+    let first = log.first().map_err(unreadable)?;
     for at in found {
-        let Some(begin) = log.line(at.begin).map_err(unreadable)? else { continue };
-        let end = at.end.map(|seq| log.line(seq)).transpose().map_err(unreadable)?.flatten();
+        // What was deleted by age is not in the index for long.
+        let Some(begin) = line(log, at.begin, first)? else { continue };
+        let end = at.end.map(|seq| line(log, seq, first)).transpose()?.flatten();
         if form == Form::Json {
-            let line = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
-            let end = end.as_deref().map_or_else(|| "null".to_owned(), line);
-            out::say(&escaped(&format!(r#"{{"begin":{},"end":{end}}}"#, line(&begin))));
+            let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
+            let end = end.as_deref().map_or_else(|| "null".to_owned(), text);
+            out::say(&escaped(&format!(r#"{{"begin":{},"end":{end}}}"#, text(&begin))));
             continue;
         }
         let Some(begin) = Entry::read(&begin) else { continue };
@@ -332,6 +334,19 @@ fn say_stories(found: &[FoundAt], log: &Reader, config: &Config, form: Form) -> 
         Form::Json => {}
     }
     Ok(())
+}
+
+/// A line that the index knows of; nothing where it was deleted by age, or is damaged, which is said.
+fn line(log: &Reader, seq: u64, first: u64) -> Result<Option<Vec<u8>>, Failure> {
+    let reason = match log.line(seq) {
+        Ok(Some(line)) if Entry::read(&line).is_some() => return Ok(Some(line)),
+        Ok(None) if seq < first => return Ok(None),
+        Ok(Some(_) | None) => "it is not as it was written".to_owned(),
+        Err(problem @ LogProblem::Damaged { .. }) => problem.to_string(),
+        Err(problem) => return Err(unreadable(problem)),
+    };
+    out::complain(&format!("line {seq} of the log is damaged and cannot be shown: {}", printable(&reason)));
+    Ok(None)
 }
 
 const HEADINGS: [&str; 10] = ["line", "when", "outcome", "who", "device", "app", "what", "patients", "path", "why"];

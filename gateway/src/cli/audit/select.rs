@@ -7,12 +7,15 @@ use evidence::export::StoryAt;
 use policy::Timestamp;
 use serde_json::{Map, Value};
 
+use crate::cli::out;
 use crate::failure::Failure;
 
 /// The most lines that one export names.
 const LINES_MAX: usize = 5_000_000;
 /// Lines of several workers, and after a clock was set, are out of order by no more than this, in microseconds.
 const DISORDER_MAX: i64 = 60_000_000;
+/// How often a damaged place may be met in a row without getting on.
+pub const STANDSTILLS_MAX: u32 = 64;
 
 /// What is asked for. What is left out fits everything.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -76,29 +79,66 @@ impl Wanted {
     }
 }
 
-/// The stories that are wanted, in the order in which they begin. Where everything is, every line is there.
-pub fn select(log: &Reader, wanted: &Wanted) -> Result<Vec<StoryAt>, Failure> {
+/// What was selected.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Selected {
+    /// The stories that are wanted, in the order in which they begin.
+    pub stories: Vec<StoryAt>,
+    /// Lines that may have been wanted and are damaged.
+    pub damaged: u64,
+}
+
+impl Selected {
+    /// Says what could not be read, if there was any.
+    pub fn warn(&self) {
+        if self.damaged > 0 {
+            let lines = self.damaged;
+            out::complain(&format!(
+                "{lines} lines of the log are damaged and left out; run `sekimori audit verify` to see which"
+            ));
+        }
+    }
+}
+
+/// The stories that are wanted. Where everything is, every line is there. Damaged lines are passed over and counted.
+pub fn select(log: &Reader, wanted: &Wanted) -> Result<Selected, Failure> {
     let unavailable = |problem: LogProblem| Failure::unavailable(problem.to_string());
     let size = log.size().map_err(unavailable)?;
     let everything = wanted.is_everything();
     let mut selecting = Selecting { wanted, everything, open: HashMap::new(), found: Vec::new() };
     let mut lines = log.from(first_line(log, wanted.since, size).map_err(unavailable)?);
-    while let Some(line) = lines.next().map_err(unavailable)?.filter(|line| line.seq < size) {
-        if let Some(entry) = Entry::read(line.text) {
-            if wanted.until.is_some_and(|until| is_long_after(entry.at, until)) && selecting.open.is_empty() {
-                break;
+    let (mut damaged, mut standstills) = (0, 0);
+    while lines.place() < size {
+        let place = lines.place();
+        match lines.next() {
+            Ok(Some(line)) => match Entry::read(line.text) {
+                Some(entry)
+                    if wanted.until.is_some_and(|until| is_long_after(entry.at, until))
+                        && selecting.open.is_empty() =>
+                {
+                    break;
+                }
+                Some(entry) => selecting.line(entry),
+                None => damaged += 1,
+            },
+            Ok(None) => break,
+            Err(problem @ LogProblem::Damaged { .. }) => {
+                let passed = lines.place().saturating_sub(place);
+                standstills = if passed == 0 { standstills + 1 } else { 0 };
+                if standstills > STANDSTILLS_MAX {
+                    return Err(unavailable(problem));
+                }
+                damaged += passed;
             }
-            selecting.line(entry);
-        } else if everything {
-            selecting.found.push(StoryAt { begin: line.seq, end: None });
+            Err(problem) => return Err(unavailable(problem)),
         }
         if selecting.found.len() > LINES_MAX {
             return Err(Failure::input(format!("more than {LINES_MAX} lines are asked for; ask for a shorter time")));
         }
     }
-    let mut found = selecting.end();
-    found.sort_unstable_by_key(|story| story.begin);
-    Ok(found)
+    let mut stories = selecting.end();
+    stories.sort_unstable_by_key(|story| story.begin);
+    Ok(Selected { stories, damaged })
 }
 
 struct Selecting<'a> {
@@ -160,8 +200,12 @@ fn first_line(log: &Reader, since: Option<Timestamp>, size: u64) -> Result<u64, 
     let mut high = size;
     while high.saturating_sub(low) > 1 {
         let middle = low + (high - low) / 2;
-        let at = log.line(middle)?.and_then(|line| Entry::read(&line)).map(|entry| entry.at);
-        match at {
+        let line = match log.line(middle) {
+            Ok(line) => line,
+            Err(LogProblem::Damaged { .. }) => None,
+            Err(problem) => return Err(problem),
+        };
+        match line.and_then(|line| Entry::read(&line)).map(|entry| entry.at) {
             Some(at) if is_long_after(since, at) => low = middle,
             Some(_) => high = middle,
             // What cannot be read says nothing: from the beginning of what is left.
@@ -240,10 +284,42 @@ mod tests {
         Timestamp::parse_rfc3339(&format!("2026-11-22T{text}Z"))
     }
 
+    fn stories(log: &Reader, wanted: &Wanted) -> Vec<StoryAt> {
+        let selected = select(log, wanted).unwrap();
+        assert_eq!(selected.damaged, 0);
+        selected.stories
+    }
+
+    #[test]
+    fn what_is_damaged_is_passed_over_and_counted() {
+        let (folder, log) = log();
+        let segments = folder.path().join("segments");
+        let file = segments.join(format!("{:020}.jsonl", 0));
+        let text = std::fs::read_to_string(&file).unwrap();
+        let lines: Vec<&str> = text.split_inclusive('\n').collect();
+        // Two lines that are no lines any more, and one that says nothing.
+        let worse = |(seq, line): (usize, &&str)| match seq {
+            301 | 305 => "#".repeat(40) + "\n",
+            311 => format!("{{\"v\":1,\"seq\":{seq},\"ts\":\"yesterday\"}}\n"),
+            _ => (*line).to_owned(),
+        };
+        std::fs::write(&file, lines.iter().enumerate().map(worse).collect::<String>()).unwrap();
+        let selected = select(&log, &Wanted { since: at("02:00:00"), ..nothing() }).unwrap();
+        assert_eq!((selected.stories.len(), selected.damaged), (179, 3));
+        assert_eq!(select(&log, &nothing()).unwrap().damaged, 3);
+        // A whole file that cannot be read.
+        std::fs::write(segments.join(format!("{:020}.jsonl", 400)), lines[400..].concat()).unwrap();
+        std::fs::write(file.with_extension("archive"), "this is no archive").unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let log: Reader = folder.path().into();
+        let selected = select(&log, &Wanted { since: at("03:00:00"), ..nothing() }).unwrap();
+        assert_eq!((selected.stories.len(), selected.damaged), (102, 400));
+    }
+
     #[test]
     fn everything_is_every_line() {
         let (_folder, log) = log();
-        let found = select(&log, &nothing()).unwrap();
+        let found = stories(&log, &nothing());
         let lines: usize = found.iter().map(|story| 1 + usize::from(story.end.is_some())).sum();
         assert_eq!(lines as u64, log.size().unwrap());
         assert!(found.is_sorted_by_key(|story| story.begin));
@@ -252,22 +328,22 @@ mod tests {
     #[test]
     fn stories_are_found_by_what_either_line_says() {
         let (_folder, log) = log();
-        let of_patient = select(&log, &Wanted { patient: Some("7".into()), ..nothing() }).unwrap();
+        let of_patient = stories(&log, &Wanted { patient: Some("7".into()), ..nothing() });
         assert_eq!(of_patient.len(), 31, "thirty closed, and one that is still open");
         assert_eq!(of_patient.last(), Some(&StoryAt { begin: 601, end: None }));
         let both = Wanted { person: Some("p0".into()), device: Some("d9".into()), ..nothing() };
-        assert_eq!(select(&log, &both).unwrap(), [StoryAt { begin: 602, end: None }]);
-        assert_eq!(select(&log, &Wanted { app: Some("pacs".into()), ..nothing() }).unwrap(), []);
+        assert_eq!(stories(&log, &both), [StoryAt { begin: 602, end: None }]);
+        assert_eq!(stories(&log, &Wanted { app: Some("pacs".into()), ..nothing() }), []);
     }
 
     #[test]
     fn a_time_counts_by_the_beginning() {
         let (_folder, log) = log();
         let hour = Wanted { since: at("02:00:00"), until: at("03:00:00"), ..nothing() };
-        let found = select(&log, &hour).unwrap();
+        let found = stories(&log, &hour);
         assert_eq!((found.len(), found[0]), (60, StoryAt { begin: 241, end: Some(242) }));
         let last = Wanted { until: at("00:00:01"), ..nothing() };
-        assert_eq!(select(&log, &last).unwrap(), [StoryAt { begin: 1, end: Some(2) }]);
+        assert_eq!(stories(&log, &last), [StoryAt { begin: 1, end: Some(2) }]);
     }
 
     #[test]
