@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tests::{Answer, filled, resident_bytes, within};
+use tests::{Answer, eventually, filled, resident_bytes, within};
 
 use crate::ward::Ward;
 
@@ -20,6 +20,12 @@ async fn warm_ward() -> Ward {
         ward.caller.ask(ward.get(&format!("/bytes/{WARM}"))).await.expect(200);
         ward.caller.ask(ward.ask("POST", "/sink/0").body(filled(WARM))).await.expect(200);
     }
+    let lines = ward.hospital.records().len() as u64;
+    eventually("the index has taken in what warmed it", async || {
+        let status = ward.hospital.run(&["audit", "index", "status", "--format", "json"]);
+        (status.code == Some(0) && status.json()["followed"].as_u64() >= Some(lines)).then_some(())
+    })
+    .await;
     ward
 }
 

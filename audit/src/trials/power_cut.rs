@@ -157,11 +157,11 @@ async fn after_a_failed_sync_of_tiles_nothing_is_signed_until_they_are_made_agai
     }
 }
 
-/// Waits for the sealer, at most five seconds.
+/// Waits for the sealer, at most half a minute.
 async fn until(what: impl Fn() -> bool) {
     let start = Instant::now();
     while !what() {
-        assert!(start.elapsed() < Duration::from_secs(5), "waited in vain");
+        assert!(start.elapsed() < Duration::from_secs(30), "waited in vain");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
