@@ -102,12 +102,17 @@ pub struct Header {
     /// The line that records this export.
     pub recorded: Option<u64>,
     /// Lines of the log that were passed over because they are damaged; some may have been asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_none")]
     pub damaged: u64,
     /// The log's signed checkpoint.
     pub checkpoint: String,
     /// Proofs that the log begins as a checkpoint that was kept says.
     pub kept: Vec<Kept>,
+}
+
+/// A header says nothing of damage where there is none.
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 /// A checkpoint that somebody kept, and the proof that the log begins with it.
