@@ -38,7 +38,7 @@ pub(super) const PAGE_MAX: usize = 50;
 pub(super) struct Asked {
     values: BTreeMap<&'static str, String>,
     pub(super) patient: Option<String>,
-    /// Whether an address held a patient that does not open any more.
+    /// Whether a patient was stated that cannot be read, or does not open any more.
     pub(super) is_patient_lost: bool,
     pub(super) after: Option<Place>,
 }
@@ -59,7 +59,8 @@ impl Asked {
         let mut asked = Self::of_pairs(desk.request.query.as_bytes());
         let sealed = desk.asked(SEALED);
         asked.patient = sealed.as_deref().and_then(|sealed| desk.log().unseal(&desk.who.user, sealed));
-        asked.is_patient_lost = sealed.is_some() && asked.patient.is_none();
+        let is_stated = form_urlencoded::parse(desk.request.query.as_bytes()).any(|(name, _)| name == SEALED);
+        asked.is_patient_lost = is_stated && asked.patient.is_none();
         asked.after = desk.asked(AFTER).and_then(|after| Place::parse(&after));
         asked
     }
@@ -84,6 +85,7 @@ impl Asked {
             asked.set(name, form.raw(name));
         }
         asked.patient = patient_id(form.raw(PATIENT)).map(|id| padded(id, pad(desk)));
+        asked.is_patient_lost = asked.patient.is_none() && !form.raw(PATIENT).trim().is_empty();
         asked
     }
 
@@ -144,7 +146,9 @@ impl Asked {
     /// The address of a page that asks for it.
     pub(super) fn address(&self, desk: &Desk<'_>, place: &str) -> String {
         let mut query = self.pairs();
-        let sealed = self.patient.as_ref().and_then(|patient| desk.log().seal(&desk.who.user, patient));
+        // One that cannot be sealed is stated all the same, empty: nobody is shown all patients instead.
+        let sealed = |patient: &String| desk.log().seal(&desk.who.user, patient).unwrap_or_default();
+        let sealed = self.patient.as_ref().map(sealed).or_else(|| self.is_patient_lost.then(String::new));
         query.extend_pairs(sealed.map(|sealed| (SEALED, sealed)));
         query.extend_pairs(self.after.map(|after| (AFTER, after.to_string())));
         let query = query.finish();

@@ -114,6 +114,19 @@ async fn who_saw_a_patient_is_found_and_the_patient_stands_in_no_address() {
 }
 
 #[tokio::test]
+async fn a_patient_that_cannot_be_read_never_leads_to_everybody() {
+    let office = Office::open().await;
+    let too_long = format!("patient={}", "1".repeat(101));
+    for form in [too_long.as_str(), "patient=%01"] {
+        let (place, page) = office.find(form).await;
+        assert!(place.contains("pt="), "{place}");
+        assert!(page.contains("lost-patient"), "{place}");
+    }
+    let cut = format!("/log?pt={}", "x".repeat(300));
+    assert!(text(&office.auditor.get(&office, &cut).await).contains("lost-patient"));
+}
+
+#[tokio::test]
 async fn records_are_found_by_plain_fields() {
     let office = Office::open().await;
     office.day_at_work().await;
