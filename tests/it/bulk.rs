@@ -16,16 +16,19 @@ const LONG: Duration = Duration::from_secs(300);
 /// on both of its workers.
 async fn warm_ward() -> Ward {
     let ward = Ward::open().await;
-    for _ in 0..8 {
-        ward.caller.ask(ward.get(&format!("/bytes/{WARM}"))).await.expect(200);
-        ward.caller.ask(ward.ask("POST", "/sink/0").body(filled(WARM))).await.expect(200);
+    // Twice: the index beside the log has memory of its own, which it takes with its first records.
+    for _ in 0..2 {
+        for _ in 0..8 {
+            ward.caller.ask(ward.get(&format!("/bytes/{WARM}"))).await.expect(200);
+            ward.caller.ask(ward.ask("POST", "/sink/0").body(filled(WARM))).await.expect(200);
+        }
+        let lines = ward.hospital.records().len() as u64;
+        eventually("the index has taken in what warmed it", async || {
+            let status = ward.hospital.run(&["audit", "index", "status", "--format", "json"]);
+            (status.code == Some(0) && status.json()["followed"].as_u64() >= Some(lines)).then_some(())
+        })
+        .await;
     }
-    let lines = ward.hospital.records().len() as u64;
-    eventually("the index has taken in what warmed it", async || {
-        let status = ward.hospital.run(&["audit", "index", "status", "--format", "json"]);
-        (status.code == Some(0) && status.json()["followed"].as_u64() >= Some(lines)).then_some(())
-    })
-    .await;
     ward
 }
 

@@ -28,6 +28,12 @@ async fn busy_ward() -> Ward {
     ward.caller.ask(Ask::get("emr", "/a%00b")).await.expect(400);
     eventually("the closing lines", async || (ward.hospital.records().with("ev", "close").len() == 3).then_some(()))
         .await;
+    let lines = ward.hospital.records().len() as u64;
+    eventually("a checkpoint that covers them", async || {
+        let verify = ward.hospital.run(&["audit", "verify", "--format", "json"]);
+        (verify.code == Some(0) && verify.json()["lines_signed"].as_u64() >= Some(lines)).then_some(())
+    })
+    .await;
     ward
 }
 
