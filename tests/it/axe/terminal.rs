@@ -77,9 +77,9 @@ async fn shared(ward: &Ward, terminal: &mut Gallery) {
     terminal.browser.click("[data-do]").await;
     terminal.browser.arrives_at(&ward.portal()).await;
     terminal.visit(&ward.portal()).await;
-    terminal.visit(&hospital.url("login", "/switch")).await;
     // A key that the page may use by itself would go on from it.
     terminal.browser.unplug(&plugged_in).await;
+    terminal.visit(&hospital.url("login", "/switch")).await;
     terminal.browser.click("form[action='/.sekimori/switch'] button").await;
     terminal.look(".waiting .who").await;
 
