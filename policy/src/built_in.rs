@@ -20,12 +20,16 @@ const CONSOLE: &str = "builtin-console";
 const CONSOLE_ASSURANCE: Assurance = Assurance::Aal2;
 /// How long ago.
 const CONSOLE_WITHIN: Duration = Duration::from_secs(12 * 3_600);
-/// How long ago, for whoever approves a version that another person proposed.
+/// How long ago, for whoever approves what another person proposed or asked for, or judges what they did.
 const APPROVAL_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// Where whoever may look at everything posts: questions name patients, who stand in no address, and reviews are theirs.
 const ASKED_BY_POST: [&str; 2] = ["explain", "log"];
 /// What of the console the help desk may change: the first segments of its paths.
 const HELPED_WITH: [&str; 4] = ["people", "invitations", "devices", "sessions"];
+/// Where approvers decide.
+const MAINTENANCE: &str = "maintenance";
+/// Where reviewers decide.
+const GLASS: &str = "glass";
 
 /// Whether a rule id belongs to the gateway itself.
 pub(crate) fn is_reserved(id: &RuleId) -> bool {
@@ -73,8 +77,7 @@ fn console(access: &Access, roles: &ConsoleRoles) -> Answer {
     let Some(right) = roles.right_of(who) else {
         return Answer::always(Outcome::deny(Reason::RoleNotAllowed, id(CONSOLE)));
     };
-    let approves = right.administers() && is_approval(&access.path);
-    let within = if approves { APPROVAL_WITHIN } else { CONSOLE_WITHIN };
+    let within = if approves(access, roles, right) { APPROVAL_WITHIN } else { CONSOLE_WITHIN };
     let until = who.authenticated_at.after(within);
     let fresh = access.at < until;
     let mut unmet = [
@@ -86,7 +89,7 @@ fn console(access: &Access, roles: &ConsoleRoles) -> Answer {
     .filter(|(is_unmet, _)| *is_unmet)
     .map(|(_, reason)| reason);
     let outcome = match (unmet.next(), unmet.collect::<Vec<_>>()) {
-        (None, _) => may_change(access, right),
+        (None, _) => may_change(access, roles, right),
         (Some(Reason::StepUpRequired), _) => {
             Outcome::challenge(Challenge::StepUp(CONSOLE_ASSURANCE), id(CONSOLE), Vec::new())
         }
@@ -96,23 +99,44 @@ fn console(access: &Access, roles: &ConsoleRoles) -> Answer {
 }
 
 /// What of the console somebody with this right may do, everything else being met.
-fn may_change(access: &Access, right: ConsoleRight) -> Outcome {
+fn may_change(access: &Access, roles: &ConsoleRoles, right: ConsoleRight) -> Outcome {
     if access.action == Action::Read {
         return Outcome::allow(id(CONSOLE));
     }
     let place = first_segment(&access.path);
-    let helps_here = right.helps() && HELPED_WITH.contains(&place);
+    let helps_here = right.helps() && (HELPED_WITH.contains(&place) || is_end_of_maintenance(&access.path));
     let asks = access.action == Action::Write && right.sees_all() && ASKED_BY_POST.contains(&place);
-    if right.administers() || helps_here || asks {
+    if right.administers() || helps_here || asks || decides(access, roles) {
         return look_and_act(access.action, id(CONSOLE));
     }
     Outcome::deny(Reason::ActionNotAllowed, id(CONSOLE))
 }
 
-/// Whether this is where a version is approved: `/versions/NUMBER/approve`.
-fn is_approval(path: &Path) -> bool {
+/// Whether who asks has the role that decides on what is found there.
+fn decides(access: &Access, roles: &ConsoleRoles) -> bool {
+    let Some(who) = signed_in(access) else { return false };
+    match first_segment(&access.path) {
+        MAINTENANCE => roles.approves(who),
+        GLASS => roles.reviews(who),
+        _ => false,
+    }
+}
+
+/// Whether who asks is where they approve, or judge, what another person wants: `/versions/NUMBER/approve`,
+/// `/maintenance/GRANT/approve`, `/maintenance/GRANT/admit`, `/glass/GRANT/review`.
+fn approves(access: &Access, roles: &ConsoleRoles, right: ConsoleRight) -> bool {
+    let mut segments = access.path.as_str().split('/').skip(1);
+    match (segments.next(), segments.nth(1)) {
+        (Some("versions"), Some("approve")) => right.administers(),
+        (Some(MAINTENANCE), Some("approve" | "admit")) | (Some(GLASS), Some("review")) => decides(access, roles),
+        _ => false,
+    }
+}
+
+/// Whether this ends maintenance that is under way, which whoever helps may do: `/maintenance/GRANT/end`.
+fn is_end_of_maintenance(path: &Path) -> bool {
     let mut segments = path.as_str().split('/').skip(1);
-    segments.next() == Some("versions") && segments.nth(1) == Some("approve")
+    (segments.next(), segments.nth(1)) == (Some(MAINTENANCE), Some("end"))
 }
 
 fn first_segment(path: &Path) -> &str {

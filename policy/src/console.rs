@@ -11,6 +11,10 @@ pub struct ConsoleRoles {
     pub help_desk: Vec<RoleId>,
     /// May look at everything and change nothing.
     pub auditors: Vec<RoleId>,
+    /// May say yes or no to the maintenance that vendors ask for, and end it.
+    pub approvers: Vec<RoleId>,
+    /// May judge how somebody broke the glass.
+    pub reviewers: Vec<RoleId>,
 }
 
 /// What somebody may do in the console.
@@ -24,23 +28,40 @@ pub enum ConsoleRight {
     Audit,
     /// Both [`ConsoleRight::Help`] and [`ConsoleRight::Audit`].
     HelpAndAudit,
+    /// Decide on exceptions, as approver or reviewer, and see nothing else.
+    Decide,
 }
 
 impl ConsoleRoles {
     /// What this person may do; `None` for nothing.
     #[must_use]
     pub fn right_of(&self, who: &Who) -> Option<ConsoleRight> {
-        let has_one_of = |roles: &[RoleId]| who.roles.iter().any(|role| roles.contains(role));
-        if has_one_of(&self.administrators) {
+        if has_one_of(who, &self.administrators) {
             return Some(ConsoleRight::Administer);
         }
-        match (has_one_of(&self.help_desk), has_one_of(&self.auditors)) {
+        match (has_one_of(who, &self.help_desk), has_one_of(who, &self.auditors)) {
             (true, true) => Some(ConsoleRight::HelpAndAudit),
             (true, false) => Some(ConsoleRight::Help),
             (false, true) => Some(ConsoleRight::Audit),
-            (false, false) => None,
+            (false, false) => (self.approves(who) || self.reviews(who)).then_some(ConsoleRight::Decide),
         }
     }
+
+    /// Whether this person may say yes or no to maintenance. Administrators may not unless they have such a role.
+    #[must_use]
+    pub fn approves(&self, who: &Who) -> bool {
+        has_one_of(who, &self.approvers)
+    }
+
+    /// Whether this person may judge how the glass was broken. Administrators may not unless they have such a role.
+    #[must_use]
+    pub fn reviews(&self, who: &Who) -> bool {
+        has_one_of(who, &self.reviewers)
+    }
+}
+
+fn has_one_of(who: &Who, roles: &[RoleId]) -> bool {
+    who.roles.iter().any(|role| roles.contains(role))
 }
 
 impl ConsoleRight {
@@ -49,7 +70,7 @@ impl ConsoleRight {
     pub fn sees_all(self) -> bool {
         match self {
             Self::Administer | Self::Audit | Self::HelpAndAudit => true,
-            Self::Help => false,
+            Self::Help | Self::Decide => false,
         }
     }
 
@@ -58,7 +79,7 @@ impl ConsoleRight {
     pub fn helps(self) -> bool {
         match self {
             Self::Administer | Self::Help | Self::HelpAndAudit => true,
-            Self::Audit => false,
+            Self::Audit | Self::Decide => false,
         }
     }
 

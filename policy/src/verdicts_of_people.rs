@@ -224,8 +224,13 @@ fn as_if(access: &mut Access, change: fn(&mut Who)) {
 fn console_judge() -> Judge {
     let roles = |name: &str| vec![name.parse().unwrap()];
     let mut source = source(vec![], r#"@id("no") forbid (principal, action, resource);"#);
-    source.console =
-        ConsoleRoles { administrators: roles("admin"), help_desk: roles("desk"), auditors: roles("auditor") };
+    source.console = ConsoleRoles {
+        administrators: roles("admin"),
+        help_desk: roles("desk"),
+        auditors: roles("auditor"),
+        approvers: roles("approver"),
+        reviewers: roles("reviewer"),
+    };
     Judge::new(Arc::new(Policy::load(&source).unwrap()))
 }
 
@@ -269,19 +274,52 @@ fn the_console_is_for_its_roles_and_each_has_its_right() {
 }
 
 #[test]
-fn a_version_is_approved_only_by_who_just_proved_who_they_are() {
+fn approvers_and_reviewers_decide_where_they_decide_and_nowhere_else() {
     let mut judge = console_judge();
-    let mut check = |path: &str, minutes: u64, expected: &str| {
+    let mut check = |roles: &[&str], path: &str, expected: &str| {
+        let told = told(&mut judge, at_console(roles, Action::Write, path));
+        assert_eq!(told, format!("{expected} builtin-console"), "{roles:?} {path}");
+    };
+    let refused = |told: &str| format!("{told} builtin-console action-not-allowed");
+    for (role, own, others) in [
+        ("approver", "/maintenance/g-1/refuse", "/glass/g-1/note"),
+        ("reviewer", "/glass/g-1/note", "/maintenance/g-1/end"),
+    ] {
+        check(&[role], own, "allow");
+        assert_eq!(told(&mut console_judge(), at_console(&[role], Action::Write, others)), refused("deny"));
+        for path in ["/people/u-1/disable", "/sessions/1/end", "/log", "/versions/1/approve", "/"] {
+            assert_eq!(told(&mut console_judge(), at_console(&[role], Action::Write, path)), refused("deny"), "{path}");
+        }
+    }
+    check(&["desk"], "/maintenance/g-1/end", "allow");
+    for path in ["/maintenance/g-1/approve", "/maintenance", "/glass/g-1/end"] {
+        assert_eq!(told(&mut console_judge(), at_console(&["desk"], Action::Write, path)), refused("deny"), "{path}");
+    }
+    check(&["desk", "approver"], "/maintenance/g-1/refuse", "allow");
+}
+
+#[test]
+fn who_approves_or_judges_has_just_proved_who_they_are() {
+    let mut judge = console_judge();
+    let mut check = |role: &str, path: &str, minutes: u64, expected: &str| {
         for action in [Action::Read, Action::Write] {
-            let mut access = at_console(&["admin"], action, path);
+            let mut access = at_console(&[role], action, path);
             access.at = moment("2026-11-20T09:00:00").after(Duration::from_secs(minutes * 60));
             assert_eq!(told(&mut judge, access), expected, "{path} after {minutes} min");
         }
     };
-    check("/versions/12/approve", 9, "allow builtin-console");
-    check("/versions/12/approve", 10, "StepUp(Aal2) builtin-console step-up-required");
-    check("/versions/12/approve/", 10, "StepUp(Aal2) builtin-console step-up-required");
-    check("/versions/12", 60, "allow builtin-console");
+    for (role, path) in [
+        ("admin", "/versions/12/approve"),
+        ("admin", "/versions/12/approve/"),
+        ("approver", "/maintenance/g-1/approve"),
+        ("approver", "/maintenance/g-1/admit"),
+        ("reviewer", "/glass/g-1/review"),
+    ] {
+        check(role, path, 9, "allow builtin-console");
+        check(role, path, 10, "StepUp(Aal2) builtin-console step-up-required");
+    }
+    check("admin", "/versions/12", 60, "allow builtin-console");
+    check("approver", "/maintenance/g-1/end", 60, "allow builtin-console");
 }
 
 #[test]

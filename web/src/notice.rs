@@ -104,3 +104,10 @@ pub(crate) fn wall_clock(at: Timestamp, offset: UtcOffset) -> String {
     let (hour, minute) = (t.minute_of_day / 60, t.minute_of_day % 60);
     format!("{:04}-{:02}-{:02} {hour:02}:{minute:02}:{:02}", t.year, t.month, t.day, t.second)
 }
+
+/// Reads a moment as people and browsers write it, `2026-11-23 08:30` or with `T` between, by the hospital's clock.
+pub(crate) fn read_wall_clock(text: &str, offset: UtcOffset) -> Option<Timestamp> {
+    let (date, time) = text.trim().split_once([' ', 'T'])?;
+    let seconds = if time.len() == 5 { ":00" } else { "" };
+    Timestamp::parse_rfc3339(&format!("{date}T{time}{seconds}{offset}"))
+}

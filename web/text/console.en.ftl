@@ -19,6 +19,7 @@ console-right-administrator = administrator
 console-right-help-desk = help desk
 console-right-auditor = auditor
 console-right-help-and-audit = help desk and auditor
+console-right-decide = decides on exceptions
 
 # Shared
 console-search = Search

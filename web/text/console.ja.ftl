@@ -19,6 +19,7 @@ console-right-administrator = 管理者
 console-right-help-desk = ヘルプデスク
 console-right-auditor = 監査者
 console-right-help-and-audit = ヘルプデスク・監査者
+console-right-decide = 例外の承認・確認
 
 # 共通
 console-search = 絞り込む

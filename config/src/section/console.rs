@@ -21,7 +21,12 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, host: Option<Option<&
     let help_desk = table.list("help_desk", role);
     let auditors = table.list("auditors", role);
     table.finish();
-    let roles = ConsoleRoles { administrators: administrators?, help_desk: help_desk?, auditors: auditors? };
+    let roles = ConsoleRoles {
+        administrators: administrators?,
+        help_desk: help_desk?,
+        auditors: auditors?,
+        ..ConsoleRoles::default()
+    };
     if host == Some(None) && roles != ConsoleRoles::default() {
         return table.wrong(
             "names roles, but there is no console",

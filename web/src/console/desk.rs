@@ -73,11 +73,20 @@ impl<'a> Desk<'a> {
     /// Whether who asks is what a page demands.
     pub(super) fn is(&self, duty: Duty) -> bool {
         match duty {
-            Duty::Look => true,
+            Duty::Enter => true,
+            Duty::Look => self.right != ConsoleRight::Decide,
             Duty::Inspect => self.right.sees_all(),
+            Duty::Oversee => self.right.sees_all() || self.approves(),
+            Duty::Stop => self.right.administers() || self.right.helps() || self.approves(),
+            Duty::Approve => self.approves(),
             Duty::Help => self.right.helps(),
             Duty::Administer => self.right.administers(),
         }
+    }
+
+    /// Whether who asks may say yes or no to maintenance.
+    fn approves(&self) -> bool {
+        self.config().console.approves(&self.who)
     }
 
     /// Refuses who is not what a page demands.
@@ -99,7 +108,13 @@ impl<'a> Desk<'a> {
     /// Whether one of these roles has a part in the console.
     pub(super) fn has_part(&self, roles: &[RoleId]) -> bool {
         let console = &self.config().console;
-        let parts = [&console.administrators, &console.help_desk, &console.auditors];
+        let parts = [
+            &console.administrators,
+            &console.help_desk,
+            &console.auditors,
+            &console.approvers,
+            &console.reviewers,
+        ];
         roles.iter().any(|role| parts.iter().any(|part| part.contains(role)))
     }
 
@@ -228,6 +243,7 @@ impl<'a> Desk<'a> {
             ConsoleRight::Help => "console-right-help-desk",
             ConsoleRight::Audit => "console-right-auditor",
             ConsoleRight::HelpAndAudit => "console-right-help-and-audit",
+            ConsoleRight::Decide => "console-right-decide",
         });
         let who = format!("{} ({right})", self.who.name);
         show(status, &ConsoleView { frame: self.site.frame_of(self.request), nav: self.nav(), who, flash, page })
@@ -248,7 +264,7 @@ impl<'a> Desk<'a> {
     fn nav(&self) -> Vec<NavItem> {
         let here = self.named(0);
         let places = [
-            (Duty::Look, "console-home", "/"),
+            (Duty::Enter, "console-home", "/"),
             (Duty::Look, "console-people", "/people"),
             (Duty::Look, "console-invitations", "/invitations"),
             (Duty::Look, "console-devices", "/devices"),

@@ -13,6 +13,7 @@ use store::{PeopleFilter, Person};
 use super::desk::{Desk, Refused};
 use super::posted::Posted;
 use super::view::{Choice, Field, Form, Submit};
+use crate::notice::read_wall_clock;
 use crate::{Fault, PolicyWords};
 
 /// The methods that a form offers; every other is asked for at the command line.
@@ -152,10 +153,7 @@ impl Asked {
         if self.at.is_empty() {
             return Ok(desk.at());
         }
-        let (date, time) = self.at.split_once([' ', 'T']).ok_or("policy-ask-problem-at")?;
-        let seconds = if time.len() == 5 { ":00" } else { "" };
-        let read = Timestamp::parse_rfc3339(&format!("{date}T{time}{seconds}{}", desk.config().offset));
-        read.ok_or("policy-ask-problem-at")
+        read_wall_clock(&self.at, desk.config().offset).ok_or("policy-ask-problem-at")
     }
 
     /// The person with this login, where one is named.

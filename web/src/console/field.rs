@@ -9,76 +9,76 @@ impl Field {
     }
 
     /// One line of text.
-    pub(super) fn text(form: &str, name: &'static str, label: String, value: impl Into<String>, most: usize) -> Self {
+    pub(crate) fn text(form: &str, name: &'static str, label: String, value: impl Into<String>, most: usize) -> Self {
         Self::new(form, name, label, FieldKind::Text { value: value.into(), chars_max: most })
     }
 
     /// What to look for.
-    pub(super) fn search(label: String, value: Option<&str>) -> Self {
+    pub(crate) fn search(label: String, value: Option<&str>) -> Self {
         Self::new("filter", "q", label, FieldKind::Search { value: value.unwrap_or_default().to_owned() })
     }
 
     /// A day, as `2026-11-22`.
-    pub(super) fn day(form: &str, name: &'static str, label: String, value: impl Into<String>) -> Self {
+    pub(crate) fn day(form: &str, name: &'static str, label: String, value: impl Into<String>) -> Self {
         Self::new(form, name, label, FieldKind::Date { value: value.into() })
     }
 
     /// Many lines of text.
-    pub(super) fn area(form: &str, name: &'static str, label: String, value: impl Into<String>, rows: usize) -> Self {
+    pub(crate) fn area(form: &str, name: &'static str, label: String, value: impl Into<String>, rows: usize) -> Self {
         Self::new(form, name, label, FieldKind::Area { value: value.into(), rows })
     }
 
     /// A file.
-    pub(super) fn file(form: &str, name: &'static str, label: String, accept: &'static str) -> Self {
+    pub(crate) fn file(form: &str, name: &'static str, label: String, accept: &'static str) -> Self {
         Self::new(form, name, label, FieldKind::File { accept })
     }
 
     /// One of several.
-    pub(super) fn choice(form: &str, name: &'static str, label: String, choices: Vec<Choice>) -> Self {
+    pub(crate) fn choice(form: &str, name: &'static str, label: String, choices: Vec<Choice>) -> Self {
         Self::new(form, name, label, FieldKind::Choice(choices))
     }
 
     /// Some of several.
-    pub(super) fn some_of(form: &str, name: &'static str, label: String, choices: Vec<Choice>) -> Self {
+    pub(crate) fn some_of(form: &str, name: &'static str, label: String, choices: Vec<Choice>) -> Self {
         Self::new(form, name, label, FieldKind::Ticks(choices))
     }
 
     /// What is sent along and seen by nobody.
-    pub(super) fn hidden_value(name: &'static str, value: impl Into<String>) -> Self {
+    pub(crate) fn hidden_value(name: &'static str, value: impl Into<String>) -> Self {
         Self::new("hidden", name, String::new(), FieldKind::Hidden(value.into()))
     }
 
     /// It must be filled in.
-    pub(super) fn required(self) -> Self {
+    pub(crate) fn required(self) -> Self {
         Self { is_required: true, ..self }
     }
 
     /// What helps to fill it in.
-    pub(super) fn hinted(self, hint: String) -> Self {
+    pub(crate) fn hinted(self, hint: String) -> Self {
         Self { hint: Some(hint), ..self }
     }
 }
 
 impl Choice {
     /// One of several.
-    pub(super) fn new(value: impl Into<String>, label: String, is_chosen: bool) -> Self {
+    pub(crate) fn new(value: impl Into<String>, label: String, is_chosen: bool) -> Self {
         Self { value: value.into(), label, is_chosen }
     }
 }
 
 impl Submit {
     /// The one button of a form.
-    pub(super) fn main(label: String) -> Vec<Self> {
+    pub(crate) fn main(label: String) -> Vec<Self> {
         vec![Self { label, look: GoLook::Main, sends: None }]
     }
 
     /// The one button of a form that takes something away.
-    pub(super) fn stop(label: String) -> Vec<Self> {
+    pub(crate) fn stop(label: String) -> Vec<Self> {
         vec![Self { label, look: GoLook::Stop, sends: None }]
     }
 }
 
 /// The links to the pages before and after.
-pub(super) fn pages(first: Option<Go>, next: Option<Go>) -> Vec<Go> {
+pub(crate) fn pages(first: Option<Go>, next: Option<Go>) -> Vec<Go> {
     first.into_iter().chain(next).collect()
 }

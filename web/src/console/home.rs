@@ -14,6 +14,17 @@ const COUNT_MAX: usize = 1_000;
 
 /// The page.
 pub(super) async fn home(desk: &Desk<'_>) -> Shown {
+    let tiles = if desk.is(Duty::Look) { ledgers(desk).await? } else { Vec::new() };
+    Ok(desk.show(ConsoleContent {
+        title: desk.say("console-home-title"),
+        lead: Some(desk.say("console-home-lead")),
+        parts: vec![Part::Tiles(tiles)],
+        ..ConsoleContent::default()
+    }))
+}
+
+/// What of people, devices and records needs attention.
+async fn ledgers(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
     let (at, store) = (desk.at(), desk.store());
     let ledger = store.devices().await?;
     let devices = |state: State| ledger.iter().filter(|device| state.has(desk, device)).count();
@@ -50,12 +61,7 @@ pub(super) async fn home(desk: &Desk<'_>) -> Shown {
         tile("devices", devices(State::Active), MarkTone::Plain, "/devices"),
         tile("sessions", open, MarkTone::Plain, "/sessions"),
     ]);
-    Ok(desk.show(ConsoleContent {
-        title: desk.say("console-home-title"),
-        lead: Some(desk.say("console-home-lead")),
-        parts: vec![Part::Tiles(tiles)],
-        ..ConsoleContent::default()
-    }))
+    Ok(tiles)
 }
 
 /// What the reviews of the log wait for, where they do.

@@ -144,7 +144,7 @@ pub(super) async fn trail(desk: &Desk<'_>) -> Shown {
         parts: vec![
             Part::Filter(filter),
             Part::Words(next_steps(desk, &device)),
-            Part::Table(by_patient(desk, &patients)),
+            Part::Table(by_patient(desk, &found, &patients)),
             Part::Table(by_person(desk, &found)),
             Part::Table(opened(desk, found)),
         ],
@@ -169,7 +169,7 @@ fn next_steps(desk: &Desk<'_>, device: &DeviceRecord) -> Words {
 }
 
 /// Whose information was opened, the last one first.
-fn by_patient(desk: &Desk<'_>, seen: &PatientsSeen) -> Table {
+fn by_patient(desk: &Desk<'_>, found: &Found, seen: &PatientsSeen) -> Table {
     let list = |words: &BTreeSet<String>| words.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
     let row = |patient: &PatientSeen| {
         vec![
@@ -181,7 +181,11 @@ fn by_patient(desk: &Desk<'_>, seen: &PatientsSeen) -> Table {
         ]
     };
     let said = |key: &str, count: u64| (count > 0).then(|| desk.say_with(key, "count", &count.to_string()));
-    let notes = [said("console-trail-more-patients", seen.with_more), said("console-trail-no-patient", seen.without)];
+    let notes = [
+        (found.is_readable && !found.is_whole).then(|| desk.say("log-trail-partly")),
+        said("console-trail-more-patients", seen.with_more),
+        said("console-trail-no-patient", seen.without),
+    ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     let heads = ["console-trail-patient", "console-last-seen", "console-person", "console-app", "console-count"];
     Table {
@@ -189,7 +193,7 @@ fn by_patient(desk: &Desk<'_>, seen: &PatientsSeen) -> Table {
         heading: desk.say("console-trail-patients"),
         heads: heads.map(|head| desk.say(head)).into(),
         rows: seen.patients.iter().map(row).collect(),
-        empty: desk.say("console-trail-patients-none"),
+        empty: desk.say(if found.is_readable { "console-trail-patients-none" } else { "console-log-unreadable" }),
         note: (!notes.is_empty()).then(|| notes.join(" ")),
         pages: Vec::new(),
     }
@@ -216,8 +220,8 @@ fn by_person(desk: &Desk<'_>, found: &Found) -> Table {
         heading: desk.say("console-trail-people"),
         heads: heads.map(|head| desk.say(head)).into(),
         rows: counts.iter().map(row).collect(),
-        empty: desk.say("console-trail-none"),
-        note: None,
+        empty: desk.say(if found.is_readable { "console-trail-none" } else { "console-log-unreadable" }),
+        note: (found.is_readable && !found.is_whole).then(|| desk.say("console-log-partly")),
         pages: Vec::new(),
     }
 }

@@ -9,7 +9,7 @@ const HEAD_BYTES_MAX: usize = 2_048;
 
 /// Name and bytes of every piece; `None` if the form cannot be read. A byte order mark, as spreadsheets write it, is
 /// taken off.
-pub(super) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<(String, &'a [u8])>> {
+pub(crate) fn pieces<'a>(content_type: &str, body: &'a [u8]) -> Option<Vec<(String, &'a [u8])>> {
     let boundary = boundary(content_type)?;
     let first = format!("--{boundary}");
     let next = format!("\r\n--{boundary}");

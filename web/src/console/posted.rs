@@ -14,15 +14,15 @@ use crate::{Fault, PageRequest};
 const FIELDS_MAX: usize = 1_200;
 
 /// A posted form.
-pub(super) struct Posted {
+pub(crate) struct Posted {
     fields: Vec<(String, String)>,
     /// Fields whose bytes are not UTF-8: files in another encoding.
-    pub(super) unreadable: Vec<String>,
+    pub(crate) unreadable: Vec<String>,
 }
 
 impl Posted {
     /// Reads the body of a request.
-    pub(super) fn read(request: &PageRequest) -> Result<Self, Refused> {
+    pub(crate) fn read(request: &PageRequest) -> Result<Self, Refused> {
         let kind = request.headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
         let mut posted = Self { fields: Vec::new(), unreadable: Vec::new() };
         if kind.starts_with("multipart/form-data") {
@@ -40,17 +40,17 @@ impl Posted {
     }
 
     /// The first value of a field, as sent; empty if there is none.
-    pub(super) fn raw(&self, name: &str) -> &str {
+    pub(crate) fn raw(&self, name: &str) -> &str {
         self.fields.iter().find(|(found, _)| found == name).map_or("", |(_, value)| value.as_str())
     }
 
     /// Every value of a field.
-    pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     /// A line of text without what is around it, at most so many characters.
-    pub(super) fn line(&self, name: &str, chars_max: usize) -> Result<String, Refused> {
+    pub(crate) fn line(&self, name: &str, chars_max: usize) -> Result<String, Refused> {
         let line = self.raw(name).trim();
         let is_plain = line.chars().count() <= chars_max && !line.chars().any(char::is_control);
         if is_plain { Ok(line.to_owned()) } else { Err(Fault::BadRequest.into()) }
@@ -58,7 +58,7 @@ impl Posted {
 }
 
 /// The moment so long before another.
-pub(super) fn ago(at: Timestamp, span: Duration) -> Timestamp {
+pub(crate) fn ago(at: Timestamp, span: Duration) -> Timestamp {
     let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_unix_micros(at.unix_micros().saturating_sub(micros))
 }

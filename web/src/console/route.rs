@@ -151,10 +151,18 @@ pub enum ConsolePage {
 /// What a person must be to use a page of the console.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Duty {
-    /// Whoever has a part in the console: administrator, help desk, auditor.
+    /// Whoever has a part in the console.
+    Enter,
+    /// Administrator, help desk, auditor.
     Look,
     /// Administrators and auditors: what the help desk needs not see.
     Inspect,
+    /// The same, and whoever decides on maintenance.
+    Oversee,
+    /// Whoever may end maintenance at once: administrators, the help desk, whoever decides on it.
+    Stop,
+    /// Whoever decides on maintenance, and nobody else.
+    Approve,
     /// Administrators and the help desk.
     Help,
     /// Administrators.
@@ -166,8 +174,8 @@ impl ConsolePage {
     #[must_use]
     pub fn duty(self) -> Duty {
         match self {
-            Self::Home
-            | Self::People
+            Self::Home => Duty::Enter,
+            Self::People
             | Self::Person
             | Self::Invitations
             | Self::Devices

@@ -10,45 +10,45 @@ use crate::view::Frame;
 /// A page of the console.
 #[derive(Template)]
 #[template(path = "console/page.html")]
-pub(super) struct ConsoleView<'a> {
-    pub(super) frame: Frame<'a>,
-    pub(super) nav: Vec<NavItem>,
+pub(crate) struct ConsoleView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) nav: Vec<NavItem>,
     /// Who is signed in, as what.
-    pub(super) who: String,
+    pub(crate) who: String,
     /// What was just done, or what stood in the way.
-    pub(super) flash: Option<Flash>,
-    pub(super) page: ConsoleContent,
+    pub(crate) flash: Option<Flash>,
+    pub(crate) page: ConsoleContent,
 }
 
 /// An entry of the navigation.
-pub(super) struct NavItem {
-    pub(super) label: String,
-    pub(super) href: &'static str,
-    pub(super) is_current: bool,
+pub(crate) struct NavItem {
+    pub(crate) label: String,
+    pub(crate) href: &'static str,
+    pub(crate) is_current: bool,
 }
 
 /// What was just done, or what stood in the way.
-pub(super) struct Flash {
-    pub(super) tone: MarkTone,
-    pub(super) text: String,
+pub(crate) struct Flash {
+    pub(crate) tone: MarkTone,
+    pub(crate) text: String,
     /// Where it is several things: one a line.
-    pub(super) lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 /// A page without what is around it.
 #[derive(Default)]
-pub(super) struct ConsoleContent {
-    pub(super) title: String,
-    pub(super) lead: Option<String>,
+pub(crate) struct ConsoleContent {
+    pub(crate) title: String,
+    pub(crate) lead: Option<String>,
     /// The list that the page belongs to.
-    pub(super) up: Option<Go>,
-    pub(super) marks: Vec<Mark>,
-    pub(super) actions: Vec<Go>,
-    pub(super) parts: Vec<Part>,
+    pub(crate) up: Option<Go>,
+    pub(crate) marks: Vec<Mark>,
+    pub(crate) actions: Vec<Go>,
+    pub(crate) parts: Vec<Part>,
 }
 
 /// One part of a page.
-pub(super) enum Part {
+pub(crate) enum Part {
     Filter(Filter),
     /// The same by POST: what is asked for must not stand in an address.
     Ask(Filter),
@@ -70,15 +70,15 @@ pub(super) enum Part {
 }
 
 /// A link.
-pub(super) struct Go {
-    pub(super) label: String,
-    pub(super) href: String,
-    pub(super) look: GoLook,
+pub(crate) struct Go {
+    pub(crate) label: String,
+    pub(crate) href: String,
+    pub(crate) look: GoLook,
 }
 
 /// How a link stands out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum GoLook {
+pub(crate) enum GoLook {
     /// What is most likely wanted.
     Main,
     /// One of several.
@@ -88,7 +88,7 @@ pub(super) enum GoLook {
 }
 
 impl GoLook {
-    pub(super) fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Main => "button slim primary",
             Self::Plain => "button slim",
@@ -98,29 +98,29 @@ impl GoLook {
 }
 
 impl Go {
-    pub(super) fn new(label: String, href: impl Into<String>) -> Self {
+    pub(crate) fn new(label: String, href: impl Into<String>) -> Self {
         Self { label, href: href.into(), look: GoLook::Plain }
     }
 
-    pub(super) fn main(label: String, href: impl Into<String>) -> Self {
+    pub(crate) fn main(label: String, href: impl Into<String>) -> Self {
         Self { look: GoLook::Main, ..Self::new(label, href) }
     }
 
-    pub(super) fn stop(label: String, href: impl Into<String>) -> Self {
+    pub(crate) fn stop(label: String, href: impl Into<String>) -> Self {
         Self { look: GoLook::Stop, ..Self::new(label, href) }
     }
 }
 
 /// A word that says a state. Never colour alone.
 #[derive(Clone)]
-pub(super) struct Mark {
-    pub(super) tone: MarkTone,
-    pub(super) text: String,
+pub(crate) struct Mark {
+    pub(crate) tone: MarkTone,
+    pub(crate) text: String,
 }
 
 /// How a state feels.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum MarkTone {
+pub(crate) enum MarkTone {
     /// As it should be.
     Good,
     /// Look at it.
@@ -132,7 +132,7 @@ pub(super) enum MarkTone {
 }
 
 impl MarkTone {
-    pub(super) fn class(self) -> &'static str {
+    pub(crate) fn class(self) -> &'static str {
         match self {
             Self::Good => "good",
             Self::Warn => "warn",
@@ -142,7 +142,7 @@ impl MarkTone {
     }
 
     /// How a screen reader is told: at once what stood in the way, politely what was done.
-    pub(super) fn role(self) -> &'static str {
+    pub(crate) fn role(self) -> &'static str {
         match self {
             Self::Bad | Self::Warn => "alert",
             Self::Good | Self::Plain => "status",
@@ -151,25 +151,25 @@ impl MarkTone {
 }
 
 impl Mark {
-    pub(super) fn good(text: String) -> Self {
+    pub(crate) fn good(text: String) -> Self {
         Self { tone: MarkTone::Good, text }
     }
 
-    pub(super) fn warn(text: String) -> Self {
+    pub(crate) fn warn(text: String) -> Self {
         Self { tone: MarkTone::Warn, text }
     }
 
-    pub(super) fn bad(text: String) -> Self {
+    pub(crate) fn bad(text: String) -> Self {
         Self { tone: MarkTone::Bad, text }
     }
 
-    pub(super) fn plain(text: String) -> Self {
+    pub(crate) fn plain(text: String) -> Self {
         Self { tone: MarkTone::Plain, text }
     }
 }
 
 /// A piece of a cell or fact.
-pub(super) enum Bit {
+pub(crate) enum Bit {
     Text(String),
     /// Beside the point, on its own line.
     Soft(String),
@@ -193,103 +193,103 @@ pub(super) enum Bit {
 
 impl Bit {
     /// The words of a text that are kept whole.
-    pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
+    pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
         text.split(' ')
     }
 
-    pub(super) fn text(text: impl Into<String>) -> Self {
+    pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(text.into())
     }
 
-    pub(super) fn soft(text: impl Into<String>) -> Self {
+    pub(crate) fn soft(text: impl Into<String>) -> Self {
         Self::Soft(text.into())
     }
 
-    pub(super) fn link(label: impl Into<String>, href: impl Into<String>) -> Self {
+    pub(crate) fn link(label: impl Into<String>, href: impl Into<String>) -> Self {
         Self::Link { label: label.into(), href: href.into() }
     }
 }
 
 /// Label and value, several.
-pub(super) struct Facts {
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) rows: Vec<(String, Vec<Bit>)>,
+pub(crate) struct Facts {
+    pub(crate) id: &'static str,
+    pub(crate) heading: String,
+    pub(crate) rows: Vec<(String, Vec<Bit>)>,
 }
 
 /// A table.
-pub(super) struct Table {
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) heads: Vec<String>,
-    pub(super) rows: Vec<Vec<Vec<Bit>>>,
+pub(crate) struct Table {
+    pub(crate) id: &'static str,
+    pub(crate) heading: String,
+    pub(crate) heads: Vec<String>,
+    pub(crate) rows: Vec<Vec<Vec<Bit>>>,
     /// What is said where there is no row.
-    pub(super) empty: String,
+    pub(crate) empty: String,
     /// Said below it.
-    pub(super) note: Option<String>,
+    pub(crate) note: Option<String>,
     /// The pages before and after.
-    pub(super) pages: Vec<Go>,
+    pub(crate) pages: Vec<Go>,
 }
 
 /// What narrows a list; a form by GET.
-pub(super) struct Filter {
-    pub(super) label: String,
-    pub(super) action: String,
-    pub(super) fields: Vec<Field>,
-    pub(super) button: String,
+pub(crate) struct Filter {
+    pub(crate) label: String,
+    pub(crate) action: String,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) button: String,
     /// Back to everything, where something is filtered.
-    pub(super) clear: Option<Go>,
+    pub(crate) clear: Option<Go>,
 }
 
 /// A form by POST.
-pub(super) struct Form {
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) lead: Option<String>,
-    pub(super) action: String,
+pub(crate) struct Form {
+    pub(crate) id: &'static str,
+    pub(crate) heading: String,
+    pub(crate) lead: Option<String>,
+    pub(crate) action: String,
     /// Whether it carries a file.
-    pub(super) with_file: bool,
-    pub(super) fields: Vec<Field>,
-    pub(super) buttons: Vec<Submit>,
+    pub(crate) with_file: bool,
+    pub(crate) fields: Vec<Field>,
+    pub(crate) buttons: Vec<Submit>,
     /// Back without doing it.
-    pub(super) back: Option<Go>,
+    pub(crate) back: Option<Go>,
     /// Whether it is shown only when asked for.
-    pub(super) folded: bool,
+    pub(crate) folded: bool,
 }
 
 /// A button of a form.
-pub(super) struct Submit {
-    pub(super) label: String,
-    pub(super) look: GoLook,
+pub(crate) struct Submit {
+    pub(crate) label: String,
+    pub(crate) look: GoLook,
     /// Name and value it sends, where there are several buttons.
-    pub(super) sends: Option<(&'static str, &'static str)>,
+    pub(crate) sends: Option<(&'static str, &'static str)>,
 }
 
 /// A field of a form.
-pub(super) struct Field {
-    pub(super) name: &'static str,
+pub(crate) struct Field {
+    pub(crate) name: &'static str,
     /// Unique on the page.
-    pub(super) id: String,
-    pub(super) label: String,
-    pub(super) hint: Option<String>,
-    pub(super) is_required: bool,
-    pub(super) kind: FieldKind,
+    pub(crate) id: String,
+    pub(crate) label: String,
+    pub(crate) hint: Option<String>,
+    pub(crate) is_required: bool,
+    pub(crate) kind: FieldKind,
 }
 
 impl Field {
     /// Its value, where nobody sees it.
-    pub(super) fn hidden(&self) -> Option<&str> {
+    pub(crate) fn hidden(&self) -> Option<&str> {
         if let FieldKind::Hidden(value) = &self.kind { Some(value) } else { None }
     }
 
     /// What may be ticked, where it is several boxes under one name.
-    pub(super) fn ticks(&self) -> Option<&[Choice]> {
+    pub(crate) fn ticks(&self) -> Option<&[Choice]> {
         if let FieldKind::Ticks(choices) = &self.kind { Some(choices) } else { None }
     }
 }
 
 /// What a field takes.
-pub(super) enum FieldKind {
+pub(crate) enum FieldKind {
     Text { value: String, chars_max: usize },
     Search { value: String },
     Date { value: String },
@@ -301,56 +301,56 @@ pub(super) enum FieldKind {
 }
 
 /// One of several.
-pub(super) struct Choice {
-    pub(super) value: String,
-    pub(super) label: String,
-    pub(super) is_chosen: bool,
+pub(crate) struct Choice {
+    pub(crate) value: String,
+    pub(crate) label: String,
+    pub(crate) is_chosen: bool,
 }
 
 /// Words between the other parts.
-pub(super) struct Words {
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) tone: MarkTone,
-    pub(super) lines: Vec<String>,
-    pub(super) links: Vec<Go>,
+pub(crate) struct Words {
+    pub(crate) id: &'static str,
+    pub(crate) heading: String,
+    pub(crate) tone: MarkTone,
+    pub(crate) lines: Vec<String>,
+    pub(crate) links: Vec<Go>,
 }
 
 /// A one-time code, shown once.
-pub(super) struct Code {
-    pub(super) heading: String,
-    pub(super) code: String,
+pub(crate) struct Code {
+    pub(crate) heading: String,
+    pub(crate) code: String,
     /// Where it is used, with the code in the fragment, which is sent to no server.
-    pub(super) link: String,
+    pub(crate) link: String,
     /// The same as a picture; markup of ours.
-    pub(super) picture: Option<String>,
-    pub(super) until: String,
-    pub(super) steps: Vec<String>,
+    pub(crate) picture: Option<String>,
+    pub(crate) until: String,
+    pub(crate) steps: Vec<String>,
 }
 
 /// A number that leads to a list.
-pub(super) struct Tile {
-    pub(super) label: String,
-    pub(super) number: String,
-    pub(super) tone: MarkTone,
-    pub(super) href: String,
-    pub(super) note: String,
+pub(crate) struct Tile {
+    pub(crate) label: String,
+    pub(crate) number: String,
+    pub(crate) tone: MarkTone,
+    pub(crate) href: String,
+    pub(crate) note: String,
 }
 
 /// A text as it is, to be read letter by letter.
-pub(super) struct Raw {
-    pub(super) id: &'static str,
-    pub(super) heading: String,
-    pub(super) lead: String,
-    pub(super) text: String,
+pub(crate) struct Raw {
+    pub(crate) id: &'static str,
+    pub(crate) heading: String,
+    pub(crate) lead: String,
+    pub(crate) text: String,
 }
 
 /// How far something is that takes long.
-pub(super) struct Progress {
-    pub(super) heading: String,
+pub(crate) struct Progress {
+    pub(crate) heading: String,
     /// In words, for everybody.
-    pub(super) said: String,
-    pub(super) done: u64,
-    pub(super) all: u64,
-    pub(super) links: Vec<Go>,
+    pub(crate) said: String,
+    pub(crate) done: u64,
+    pub(crate) all: u64,
+    pub(crate) links: Vec<Go>,
 }

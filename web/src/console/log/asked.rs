@@ -1,5 +1,5 @@
-//! What is asked for, as the search form, links and kept questions write it. A patient stands in forms and on pages, and
-//! in addresses only sealed.
+//! What is asked for, as the search form, links and kept questions write it. What may name a patient stands in forms and
+//! on pages, and in addresses only sealed.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,11 @@ pub(super) const FIELDS: [&str; 21] = [
 ];
 /// The patient, in forms.
 const PATIENT: &str = "patient";
-/// The patient in addresses.
-const SEALED: &str = "pt";
+/// What may name a patient, and how it is called in addresses, where it stands only sealed: the words of a path may be a
+/// patient's number, and a study is one patient's.
+pub(super) const SEALED: [(&str, &str); 3] = [(PATIENT, "pt"), ("study", "su"), ("words", "wo")];
+/// The time, which a kept question does without.
+const TIME: [&str; 3] = ["from", "to", "hour"];
 /// Where the page begins.
 const AFTER: &str = "after";
 /// How long a value may be, in characters.
@@ -38,8 +41,8 @@ pub(super) const PAGE_MAX: usize = 50;
 pub(super) struct Asked {
     values: BTreeMap<&'static str, String>,
     pub(super) patient: Option<String>,
-    /// Whether a patient was stated that cannot be read, or does not open any more.
-    pub(super) is_patient_lost: bool,
+    /// Whether something was stated that cannot be read, or does not open any more.
+    pub(super) is_lost: bool,
     pub(super) after: Option<Place>,
 }
 
@@ -56,18 +59,25 @@ pub(super) enum Asking {
 impl Asked {
     /// Reads the address of a page.
     pub(super) fn read(desk: &Desk<'_>) -> Self {
-        let mut asked = Self::of_pairs(desk.request.query.as_bytes());
-        let sealed = desk.asked(SEALED);
-        asked.patient = sealed.as_deref().and_then(|sealed| desk.log().unseal(&desk.who.user, sealed));
-        let is_stated = form_urlencoded::parse(desk.request.query.as_bytes()).any(|(name, _)| name == SEALED);
-        asked.is_patient_lost = is_stated && asked.patient.is_none();
+        let query = desk.request.query.as_bytes();
+        let mut asked = Self::of_pairs(query);
+        for (name, sealed) in SEALED {
+            // What stands there in the clear is none of our addresses, and asking for everything is no answer to it.
+            asked.is_lost |= asked.values.remove(name).is_some();
+            let Some(sealed) = crate::query::field(query, sealed) else { continue };
+            match desk.log().unseal(&desk.who.user, &sealed) {
+                Some(patient) if name == PATIENT => asked.patient = Some(patient),
+                Some(text) => asked.set(name, &text),
+                None => asked.is_lost = true,
+            }
+        }
         asked.after = desk.asked(AFTER).and_then(|after| Place::parse(&after));
         asked
     }
 
     /// Reads what is kept.
     pub(super) fn of_kept(kept: &str) -> Self {
-        Self::of_pairs(kept.as_bytes())
+        Self::of_pairs(kept.as_bytes()).keepable()
     }
 
     fn of_pairs(pairs: &[u8]) -> Self {
@@ -85,7 +95,7 @@ impl Asked {
             asked.set(name, form.raw(name));
         }
         asked.patient = patient_id(form.raw(PATIENT)).map(|id| padded(id, pad(desk)));
-        asked.is_patient_lost = asked.patient.is_none() && !form.raw(PATIENT).trim().is_empty();
+        asked.is_lost = asked.patient.is_none() && !form.raw(PATIENT).trim().is_empty();
         asked
     }
 
@@ -145,24 +155,47 @@ impl Asked {
 
     /// The address of a page that asks for it.
     pub(super) fn address(&self, desk: &Desk<'_>, place: &str) -> String {
-        let mut query = self.pairs();
-        // One that cannot be sealed is stated all the same, empty: nobody is shown all patients instead.
-        let sealed = |patient: &String| desk.log().seal(&desk.who.user, patient).unwrap_or_default();
-        let sealed = self.patient.as_ref().map(sealed).or_else(|| self.is_patient_lost.then(String::new));
-        query.extend_pairs(sealed.map(|sealed| (SEALED, sealed)));
+        let is_sealed = |name: &str| SEALED.iter().any(|(sealed, _)| *sealed == name);
+        let mut query = self.pairs(|name| !is_sealed(name));
+        for (name, sealed) in SEALED {
+            let text = if name == PATIENT { self.patient.as_deref() } else { self.get(name) };
+            // What cannot be sealed is stated all the same, empty: nobody is shown everything instead.
+            let text = text.map(|text| desk.log().seal(&desk.who.user, text).unwrap_or_default());
+            let text = text.or_else(|| (self.is_lost && name == PATIENT).then(String::new));
+            query.extend_pairs(text.map(|text| (sealed, text)));
+        }
         query.extend_pairs(self.after.map(|after| (AFTER, after.to_string())));
         let query = query.finish();
         if query.is_empty() { place.to_owned() } else { format!("{place}?{query}") }
     }
 
-    /// As it is kept: without a patient, and without the days, which go on.
+    /// As it is kept: without the days, which go on, and without what may name a patient.
     pub(super) fn kept(&self) -> String {
-        self.without("from").without("to").without("hour").pairs().finish()
+        self.keepable().pairs(|_| true).finish()
     }
 
-    fn pairs(&self) -> Serializer<'static, String> {
+    /// What of it is kept.
+    fn keepable(&self) -> Self {
+        let mut kept = Self { values: self.values.clone(), ..Self::default() };
+        let names_a_patient = |name: &str, value: &str| match name {
+            "study" => true,
+            // Digits of any width may be a patient's number.
+            "words" => value.chars().any(char::is_numeric),
+            _ => false,
+        };
+        kept.values.retain(|name, value| !TIME.contains(name) && !names_a_patient(name, value));
+        kept
+    }
+
+    /// Whether it is kept as it is, but for its time.
+    pub(super) fn is_kept_whole(&self) -> bool {
+        let lasting = self.values.keys().filter(|name| !TIME.contains(*name)).count();
+        self.patient.is_none() && self.keepable().values.len() == lasting
+    }
+
+    fn pairs(&self, wanted: impl Fn(&str) -> bool) -> Serializer<'static, String> {
         let mut query = Serializer::new(String::new());
-        query.extend_pairs(FIELDS.iter().filter_map(|name| Some((*name, self.get(name)?))));
+        query.extend_pairs(FIELDS.iter().filter(|name| wanted(name)).filter_map(|name| Some((*name, self.get(name)?))));
         query
     }
 
@@ -297,6 +330,22 @@ mod tests {
         {
             assert_eq!(padded(typed.to_owned(), pad), read);
         }
+    }
+
+    #[test]
+    fn what_may_name_a_patient_is_not_kept() {
+        for (kept, whole) in [
+            ("app=emr&study=1.2.3", false),
+            ("app=emr&words=chart+12345", false),
+            ("app=emr&words=%EF%BC%91%EF%BC%92%EF%BC%93", false),
+            ("app=emr&from=2026-11-01", true),
+        ] {
+            let asked = Asked::of_pairs(kept.as_bytes());
+            assert_eq!((asked.kept(), asked.is_kept_whole()), ("app=emr".to_owned(), whole), "{kept}");
+            assert_eq!(Asked::of_kept(kept).get("app"), Some("emr"));
+            assert_eq!(Asked::of_kept(kept).get("words").or(Asked::of_kept(kept).get("study")), None, "{kept}");
+        }
+        assert_eq!(Asked::of_kept("words=%E7%97%85%E6%A3%9F").get("words"), Some("病棟"));
     }
 
     #[test]

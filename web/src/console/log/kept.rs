@@ -1,4 +1,5 @@
-//! Questions that somebody keeps, to ask them again with a press. A patient is not kept with them.
+//! Questions that somebody keeps, to ask them again with a press. What may name a patient is not kept with
+//! them.
 
 use super::super::desk::{Desk, Refused, Shown};
 use super::super::posted::Posted;
@@ -37,7 +38,7 @@ pub(super) async fn table(desk: &Desk<'_>) -> Result<Table, Refused> {
 
 /// The form that keeps what is asked for.
 pub(super) fn form(desk: &Desk<'_>, asked: &Asked) -> Form {
-    let lead = if asked.patient.is_some() { "log-keep-without-patient" } else { "log-keep-what" };
+    let lead = if asked.is_kept_whole() { "log-keep-what" } else { "log-keep-without-patient" };
     Form {
         id: "keep",
         heading: desk.say("log-keep"),

@@ -21,7 +21,7 @@ use crate::log_view::Stories;
 const IN_FORM: [&str; 11] =
     ["who", "device", "app", "action", "outcome", "hours", "event", "words", "address", "from", "to"];
 
-/// Takes the form: a patient that stands in it is sealed before it comes into an address.
+/// Takes the form: what may name a patient is sealed before it comes into an address.
 pub(in super::super) fn find(desk: &Desk<'_>) -> Shown {
     let asked = Asked::of_form(desk, &Posted::read(desk.request)?);
     Ok(headers::redirect(StatusCode::SEE_OTHER, &asked.address(desk, "/log")))
@@ -39,7 +39,7 @@ pub(in super::super) async fn search(desk: &Desk<'_>) -> Shown {
             desk.note_look("search-people", people.len() as u64, None).await?;
             parts.push(Part::Table(which(desk, &asked, &people)));
         }
-        Asking::Question(_) if asked.is_patient_lost => parts.push(Part::Words(lost(desk))),
+        Asking::Question(_) if asked.is_lost => parts.push(Part::Words(lost(desk))),
         Asking::Question(question) => {
             let found = desk.off(move |log| log.stories(&question)).await?;
             desk.note_look("search", found.total, asked.patient.as_deref()).await?;
@@ -106,10 +106,10 @@ fn which(desk: &Desk<'_>, asked: &Asked, people: &[Person]) -> Table {
 
 fn lost(desk: &Desk<'_>) -> Words {
     Words {
-        id: "lost-patient",
-        heading: desk.say("log-patient-lost"),
+        id: "lost-part",
+        heading: desk.say("log-lost"),
         tone: MarkTone::Warn,
-        lines: vec![desk.say("log-patient-lost-what")],
+        lines: vec![desk.say("log-lost-what")],
         links: Vec::new(),
     }
 }
@@ -166,7 +166,7 @@ fn form(desk: &Desk<'_>, asked: &Asked) -> Filter {
         action: "/log/find".to_owned(),
         fields,
         button: desk.say("console-search"),
-        clear: (!asked.is_plain() || asked.is_patient_lost).then(|| Go::new(desk.say("console-clear"), "/log")),
+        clear: (!asked.is_plain() || asked.is_lost).then(|| Go::new(desk.say("console-clear"), "/log")),
     }
 }
 

@@ -8,7 +8,7 @@ use super::super::field::pages;
 use super::super::posted::ago;
 use super::super::view::{ConsoleContent, Field, Filter, Go, Part};
 use super::Asked;
-use super::asked::{Asking, PAGE_MAX};
+use super::asked::{Asking, PAGE_MAX, SEALED};
 use super::charts::{columns_by_day, columns_by_hour, rows_by};
 use super::period::{DAY, Period};
 use crate::chart::{Chart, grouped};
@@ -32,7 +32,7 @@ pub(in super::super) async fn timeline(desk: &Desk<'_>) -> Shown {
     let asked = Asked::read(desk);
     let asking = asked.asking(desk).await?;
     let question = match asking {
-        Asking::Question(question) if !asked.is_patient_lost => question,
+        Asking::Question(question) if !asked.is_lost => question,
         // The search page says what is wrong with it, or offers whom it may mean.
         Asking::Question(_) | Asking::Which(_) | Asking::Wrong(_) => {
             return Ok(crate::headers::redirect(http::StatusCode::SEE_OTHER, &asked.address(desk, "/log")));
@@ -132,7 +132,7 @@ fn filter(desk: &Desk<'_>, today: &str, asked: &Asked) -> Filter {
     let address = asked.without("from").without("to").without("hour").address(desk, "");
     let query = address.strip_prefix('?').unwrap_or_default();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
-        let known = super::asked::FIELDS.into_iter().chain(["pt"]).find(|one| *one == name);
+        let known = super::asked::FIELDS.into_iter().chain(SEALED.map(|(_, sealed)| sealed)).find(|one| *one == name);
         fields.extend(known.map(|name| Field::hidden_value(name, value.into_owned())));
     }
     Filter {

@@ -110,7 +110,7 @@ async fn who_saw_a_patient_is_found_and_the_patient_stands_in_no_address() {
     }
     // The address is the auditor's alone.
     let page = text(&office.administrator.get(&office, &place).await);
-    assert!(!page.contains("00012345") && page.contains("患者IDを入れ直してください"));
+    assert!(!page.contains("00012345") && page.contains("条件の一部を入れ直してください"));
 }
 
 #[tokio::test]
@@ -120,10 +120,36 @@ async fn a_patient_that_cannot_be_read_never_leads_to_everybody() {
     for form in [too_long.as_str(), "patient=%01"] {
         let (place, page) = office.find(form).await;
         assert!(place.contains("pt="), "{place}");
-        assert!(page.contains("lost-patient"), "{place}");
+        assert!(page.contains("lost-part"), "{place}");
     }
     let cut = format!("/log?pt={}", "x".repeat(300));
-    assert!(text(&office.auditor.get(&office, &cut).await).contains("lost-patient"));
+    assert!(text(&office.auditor.get(&office, &cut).await).contains("lost-part"));
+}
+
+#[tokio::test]
+async fn words_and_studies_stand_in_no_address_either() {
+    let office = Office::open().await;
+    office.day_at_work().await;
+    let (place, page) = office.find("words=00012346&app=emr").await;
+    assert_eq!(found(&page), 1, "the number stands in the path");
+    let (of_study, study) = office.find("study=1.2.392.12345&app=emr").await;
+    assert!(of_study.contains("su=") && study.contains("1.2.392.12345"));
+    for (place, page) in [(&place, &page), (&of_study, &study)] {
+        for address in links(page, "/log").iter().chain([place]) {
+            assert!(!address.contains("12345") && !address.contains("12346"), "{address}");
+        }
+    }
+    assert!(page.contains("数字の入った言葉"), "what is not kept is said");
+    let day = place.replacen("/log?", "/log/timeline?", 1);
+    let day = text(&office.auditor.get(&office, &day).await);
+    assert!(!day.contains("name=\"words\"") && day.contains("name=\"wo\""), "nor where another day is chosen");
+    assert!(text(&office.administrator.get(&office, &place).await).contains("lost-part"), "for nobody else");
+    // In the clear it is none of our addresses, and does not lead to everybody.
+    for clear in ["/log?app=emr&words=00012346", "/log?study=1.2.392.12345"] {
+        assert!(text(&office.auditor.get(&office, clear).await).contains("lost-part"), "{clear}");
+    }
+    let (_, long) = office.find(&format!("words={}", "%E7%97%85".repeat(100))).await;
+    assert!(!long.contains("lost-part"), "the longest that the form takes is sealed too");
 }
 
 #[tokio::test]
@@ -232,6 +258,10 @@ async fn a_question_is_kept_without_its_patient_and_asked_again() {
     assert!(page.contains("自分"));
     let again = links(&page, "/log?app=emr").into_iter().next().unwrap();
     assert_eq!(again, "/log?app=emr", "neither patient nor days nor what we do not know");
+    let numbered = "name=%E7%95%AA%E5%8F%B7&query=rule%3Dx%26words%3D00012345%26study%3D1.2.3";
+    office.auditor.post(&office, "/log/questions", numbered).await;
+    let kept = office.hospital.store.saved_questions(&office.auditor.person.id).await.unwrap();
+    assert!(kept.iter().any(|one| one.query == "rule=x"), "{kept:?}");
     assert!(!text(&office.administrator.get(&office, "/log").await).contains("自分"), "it is the auditor's");
     let all = office.hospital.store.saved_questions(&office.auditor.person.id).await.unwrap();
     let id = all.iter().find(|one| one.name == "自分").unwrap().id;

@@ -45,8 +45,12 @@ async fn an_auditor_sees_everything_and_changes_nothing() {
             Duty::Look | Duty::Inspect if page == ConsolePage::OutageReport => {
                 assert_eq!(response.status(), StatusCode::NOT_FOUND, "no outage so far");
             }
-            Duty::Look | Duty::Inspect => assert_eq!(response.status(), StatusCode::OK, "GET {row}"),
-            Duty::Help | Duty::Administer => assert_eq!(response.status(), StatusCode::FORBIDDEN, "GET {row}"),
+            Duty::Enter | Duty::Look | Duty::Inspect | Duty::Oversee => {
+                assert_eq!(response.status(), StatusCode::OK, "GET {row}");
+            }
+            Duty::Help | Duty::Administer | Duty::Stop | Duty::Approve => {
+                assert_eq!(response.status(), StatusCode::FORBIDDEN, "GET {row}");
+            }
         }
         if response.status() == StatusCode::OK {
             assert!(!text(&response).contains("method=\"post\" action=\"/people"), "{row} offers a change");
@@ -65,8 +69,8 @@ async fn the_help_desk_may_what_helps_and_nothing_else() {
     let office = Office::open().await;
     for (method, (row, page)) in rows("GET").map(|row| ("GET", row)).chain(rows("POST").map(|row| ("POST", row))) {
         let is_theirs = match page.duty() {
-            Duty::Look | Duty::Help => true,
-            Duty::Inspect | Duty::Administer => false,
+            Duty::Enter | Duty::Look | Duty::Help | Duty::Stop => true,
+            Duty::Inspect | Duty::Oversee | Duty::Administer | Duty::Approve => false,
         };
         // What a device in force shows of people's work is not for the help desk.
         let is_theirs = is_theirs && page != ConsolePage::DeviceTrail;
