@@ -14,8 +14,14 @@ use crate::{Action, Apps, Day, Devices, Effect, Hours, Rule, SignInMethod, Subje
 /// A longer list is written as a set, so that no expression nests deep.
 const ALTERNATIVES_MAX: usize = 8;
 
-/// The rule as one Cedar policy.
+/// The rule as one Cedar policy, under its name.
+#[cfg(test)]
 pub(crate) fn cedar_text(rule: &Rule) -> String {
+    format!("@id(\"{}\")\n{}", rule.id, statement(rule))
+}
+
+/// The rule as one Cedar policy.
+pub(crate) fn statement(rule: &Rule) -> String {
     let mut conditions = Vec::new();
     let principal = match &rule.subjects {
         Subjects::Anyone => "principal".to_owned(),
@@ -65,7 +71,7 @@ pub(crate) fn cedar_text(rule: &Rule) -> String {
         Effect::Permit => "permit",
         Effect::Forbid => "forbid",
     };
-    let mut text = format!("@id(\"{}\")\n{effect} ({principal}, {action}, {resource})", rule.id);
+    let mut text = format!("{effect} ({principal}, {action}, {resource})");
     for condition in conditions {
         write!(text, "\nwhen {{ {condition} }}").expect("writing to a string does not fail");
     }
@@ -102,8 +108,11 @@ pub(crate) fn situation(rule: &Rule) -> impl Iterator<Item = String> {
         (!rule.posture.is_empty()).then(|| format!("context.device.posture.containsAll({})", list(&rule.posture, "")));
     let outage = (!reaches_outages(rule)).then(|| "!context.in_outage".to_owned());
     let grant = rule.grant.then(|| "context.grant != \"\"".to_owned());
+    let glass = rule.break_glass.then(|| "context.break_glass != \"\"".to_owned());
     let hours = rule.hours.as_ref().map(hours);
-    [paths, classes, device, posture, zone, hours, outage, grant, methods, keys, assurance, fresh].into_iter().flatten()
+    [paths, classes, device, posture, zone, hours, outage, grant, glass, methods, keys, assurance, fresh]
+        .into_iter()
+        .flatten()
 }
 
 /// Whether the rule is about people, too, who signed in while their provider could not be reached: rules that forbid
@@ -159,6 +168,7 @@ pub(crate) fn reads(rule: &Rule) -> Reads {
     reads = when(reads, !rule.paths.is_empty(), Fact::Path);
     reads = when(reads, !rule.classes.is_empty(), Fact::InfoClass);
     reads = when(reads, rule.grant, Fact::Grant);
+    reads = when(reads, rule.break_glass, Fact::BreakGlass);
     reads = when(reads, rule.devices == Devices::Known, Fact::Known);
     reads = when(reads, matches!(rule.devices, Devices::Classes(_)), Fact::Class);
     reads = when(reads, !rule.zones.is_empty(), Fact::Zone);
@@ -197,6 +207,7 @@ mod tests {
             rule.paths = vec![crate::PathPattern::parse("/fhir/*").unwrap()];
             rule.classes = vec!["lab-results".parse().unwrap()];
             rule.grant = true;
+            rule.break_glass = true;
             rule.devices = Devices::Classes(vec![crate::DeviceClass::Tablet]);
             rule.zones = vec!["ward".parse().unwrap()];
             rule.hours = Some(Hours {
@@ -222,6 +233,7 @@ when { context.device.posture.containsAll(["os_patched=true"]) }
 when { context.zone == "ward" }
 when { ((context.weekday == "sun" || context.weekday == "hol") && context.minute >= 1320) || ((context.weekday_before == "sun" || context.weekday_before == "hol") && context.minute < 360) }
 when { context.grant != "" }
+when { context.break_glass != "" }
 when { context.methods.contains("provider-mfa") || context.methods.contains("passkey") }
 when { context.key_model == "abababab-abab-abab-abab-abababababab" }
 when { context.assurance >= 2 }
@@ -236,6 +248,7 @@ when { context.auth_age_seconds < 900 };"#;
             Fact::WeekdayBefore,
             Fact::InfoClass,
             Fact::Grant,
+            Fact::BreakGlass,
             Fact::Assurance,
             Fact::AuthAge,
             Fact::Methods,

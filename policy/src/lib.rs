@@ -26,6 +26,7 @@ mod fit;
 #[cfg(test)]
 mod fixtures;
 mod gate;
+mod grant;
 mod guard;
 mod host;
 mod id;
@@ -37,6 +38,7 @@ mod lint;
 mod matrix;
 mod memo;
 mod methods;
+mod mould;
 mod name;
 mod path;
 mod patient_source;
@@ -69,6 +71,7 @@ pub use condition::{Condition, Missing};
 pub use console::{ConsoleRight, ConsoleRoles};
 pub use difference::{Change, difference};
 pub use expect::Expectation;
+pub use grant::{Grant, GrantKind};
 pub use guard::Guard;
 pub use host::{Host, HostProblem};
 pub use id::{RequestId, SessionId};
@@ -79,8 +82,8 @@ pub use lint::{About, Around, Finding, Flaw, lint};
 pub use matrix::{AppTable, Cell, Entry, Line, Lines, Matrix, NeverBecause, Reading, Subject};
 pub use methods::{Aaguid, Methods, SignInMethod};
 pub use name::{
-    AppId, DeviceId, FeedId, GrantId, InfoClass, NAME_BYTES_MAX, NameProblem, PostureName, PostureSourceId, ProviderId,
-    Revision, RoleId, RuleId, RuleSetId, StatementId, UserId, ZoneId,
+    AppId, DeviceId, FeedId, GrantId, InfoClass, NAME_BYTES_MAX, NameProblem, NoticeId, PostureName, PostureSourceId,
+    ProviderId, Revision, RoleId, RuleId, RuleSetId, StatementId, UserId, ZoneId,
 };
 pub use path::{PATH_BYTES_MAX, Path, PathProblem};
 pub use patient_source::{

@@ -3,12 +3,13 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use cedar_policy::{PolicyId, Schema, ValidationMode, Validator};
+use cedar_policy::{PolicyId, Schema, Validator};
 
 use crate::calendar::Calendar;
 use crate::facts::Reads;
 use crate::gate::{Gate, Marks};
 use crate::index::{AppEntry, Index, Scope};
+use crate::mould::Moulds;
 use crate::schema::{self, Words};
 use crate::{
     AppFacts, AppId, Caps, CedarFile, Classifier, ConsoleRoles, PolicyPlace, PolicyProblem, PolicySource, Revision,
@@ -55,9 +56,9 @@ impl Policy {
         let mut statements = Vec::new();
         let marks = Marks::of(&source.rules);
         if problems.is_empty() {
-            let mut sound = Sound::default();
+            let mut moulds = Moulds::new(&validator);
             for rule in &source.rules {
-                compile_row(rule, &validator, &mut sound, &marks)
+                compile_row(rule, &mut moulds, &marks)
                     .map_or_else(|found| problems.push(found), |row| statements.push(row));
             }
         }
@@ -154,25 +155,16 @@ fn index(apps: &[AppFacts], statements: &[Statement]) -> Index {
     Index::of(apps, configured)
 }
 
-fn compile_row(
-    rule: &Rule,
-    validator: &Validator,
-    sound: &mut Sound,
-    marks: &Marks,
-) -> Result<Statement, PolicyProblem> {
+fn compile_row(rule: &Rule, moulds: &mut Moulds<'_>, marks: &Marks) -> Result<Statement, PolicyProblem> {
     let rule = &rule.led_around_by_no_slash();
-    let problem = |reason: String| PolicyProblem {
+    let cedar = moulds.cast(&rule.id, &compile::statement(rule)).map_err(|reason| PolicyProblem {
         place: PolicyPlace::Rule(rule.id.clone()),
         reason,
         remedy: "correct the rule".to_owned(),
-    };
-    let text = compile::cedar_text(rule);
-    let cedar = cedar_policy::Policy::parse(Some(PolicyId::new(rule.id.as_str())), &text)
-        .map_err(|errors| problem(errors.to_string()))?;
-    sound.check(&text, &cedar, validator).map_err(problem)?;
+    })?;
     Ok(Statement {
         rule: rule.id.clone(),
-        cedar: without_places(cedar),
+        cedar,
         scope: Scope::of_rule(rule),
         reads: compile::reads(rule),
         row: Some((rule.clone(), Gate::of(rule, marks))),
@@ -180,44 +172,8 @@ fn compile_row(
     })
 }
 
-/// The shapes of rows that Cedar's validator took. It looks at types, and those of our rows do not depend on which names
-/// and numbers stand in them: apps, which the schema lists, were looked for before. So thousands of rows are validated by
-/// their few shapes.
-#[derive(Default)]
-struct Sound(HashSet<String>);
-
-impl Sound {
-    /// Validates a row, unless one of its shape was.
-    fn check(&mut self, text: &str, row: &cedar_policy::Policy, validator: &Validator) -> Result<(), String> {
-        let shape = shape(text);
-        if self.0.contains(&shape) {
-            return Ok(());
-        }
-        let alone = cedar_policy::PolicySet::from_policies([row.clone()]).map_err(|error| error.to_string())?;
-        let checked = validator.validate(&alone, ValidationMode::Strict);
-        if let Some(error) = checked.validation_errors().next() {
-            return Err(error.to_string());
-        }
-        self.0.insert(shape);
-        Ok(())
-    }
-}
-
-/// The text of a row without what stands in quotes, and without its numbers. No row of ours has a quote in quotes.
-fn shape(text: &str) -> String {
-    let mut shape = String::with_capacity(text.len());
-    for (place, part) in text.split('"').enumerate() {
-        if place % 2 == 1 {
-            shape.push('"');
-        } else {
-            shape.extend(part.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }));
-        }
-    }
-    shape
-}
-
 /// The same policy without its places in a text, which Cedar copies at each step of an evaluation.
-fn without_places(policy: cedar_policy::Policy) -> cedar_policy::Policy {
+pub(crate) fn without_places(policy: cedar_policy::Policy) -> cedar_policy::Policy {
     let again =
         policy.to_json().ok().and_then(|json| cedar_policy::Policy::from_json(Some(policy.id().clone()), json).ok());
     again.unwrap_or(policy)
@@ -229,22 +185,5 @@ fn taken(file: &CedarFile, policy: &cedar_policy::Policy, rule: &RuleId) -> Poli
         place: PolicyPlace::in_file(&file.name, &file.text, start),
         reason: format!("`{rule}` is the name of an earlier rule"),
         remedy: "give each rule its own name".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rows_that_differ_in_names_and_numbers_alone_have_one_shape() {
-        let row = |role: &str, minute: &str| {
-            format!(
-                "@id(\"a\")\npermit (principal in Sekimori::Role::\"{role}\") when {{ context.minute < {minute} }};"
-            )
-        };
-        assert_eq!(shape(&row("nurse", "480")), shape(&row("doctor2", "530")));
-        assert_ne!(shape(&row("nurse", "480")), shape(&row("nurse", "context.zone")));
-        assert_ne!(shape("[\"a\", \"b\"]"), shape("[\"a\"]"));
     }
 }

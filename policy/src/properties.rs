@@ -9,7 +9,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cedar_policy::{Authorizer, Decision, PolicySet, Request};
+use cedar_policy::{Authorizer, Decision, PolicyId, PolicySet, Request};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 
@@ -133,6 +133,7 @@ fn any_rule() -> impl Strategy<Value = Rule> {
                 in_outage: in_outage && !forbids,
                 classes,
                 grant: grant && !forbids,
+                break_glass: false,
                 caps: caps.filter(|_| !forbids && !for_anyone),
                 ..rule("unnamed", "nurse", "emr")
             }
@@ -194,6 +195,13 @@ fn person() -> impl Strategy<Value = Who> {
     })
 }
 
+/// Now and then an exception of one kind or the other, which now and then does not reach what is asked.
+pub(crate) fn any_grant() -> impl Strategy<Value = Option<Grant>> {
+    let named = select(vec!["g-1", "glass-1"]).prop_map(|id| Grant::named(id.parse().unwrap()));
+    let grant = (named, prop::bool::weighted(0.7)).prop_map(|(grant, reaches)| Grant { reaches, ..grant });
+    prop::option::weighted(0.3, grant)
+}
+
 pub(crate) fn any_access() -> impl Strategy<Value = Access> {
     let device = prop::option::weighted(
         0.8,
@@ -203,7 +211,7 @@ pub(crate) fn any_access() -> impl Strategy<Value = Access> {
     let place = (select(parsed::<ZoneId>(&ZONES)), select(vec!["10.1.2.3", "192.0.2.1", "2001:db8::1"]));
     let what = (select(parsed::<AppId>(&APPS)), select(Action::ALL.to_vec()), select(PATHS.to_vec()));
     let class = prop::option::of(select(parsed::<InfoClass>(&CLASSES)));
-    let what = (what, class, prop::option::weighted(0.2, Just("exception-1".parse().unwrap())));
+    let what = (what, class, any_grant());
     let seconds = 0..7 * 86_400i64;
     (prop::option::weighted(0.8, person()), device, place, what, seconds).prop_map(
         |(who, device, (zone, address), ((app, action, path), class, grant), seconds)| Access {
@@ -269,6 +277,8 @@ fn agrees(scanned: &Scanned, verdict: &Verdict<()>) -> bool {
             | Reason::PathNotAllowed
             | Reason::ClassNotAllowed
             | Reason::GrantRequired
+            | Reason::GrantReach
+            | Reason::BreakGlassRequired
             | Reason::DeviceRequired
             | Reason::DeviceClassNotAllowed
             | Reason::ZoneNotAllowed
@@ -325,6 +335,16 @@ proptest! {
             } else {
                 prop_assert!(matches!(&verdict, Verdict::Deny(refused) if refused.reasons.main == Reason::OtherDevice));
             }
+        }
+    }
+
+    #[test]
+    fn every_row_is_what_cedar_reads_in_its_text(rules in table()) {
+        let policy = Policy::load(&hospital(rules, "")).unwrap();
+        for statement in &policy.statements {
+            let row = statement.row().unwrap();
+            let read = cedar_policy::Policy::parse(Some(PolicyId::new(row.id.as_str())), compile::statement(row));
+            prop_assert_eq!(&statement.cedar, &read.unwrap());
         }
     }
 
