@@ -48,7 +48,7 @@ pub struct PatientsSeen {
 /// [`LogProblem`] where the log cannot be read.
 pub fn opened_from(log: &config::Audit, device: &DeviceId, search: Search) -> Result<Opened, LogProblem> {
     let mark = format!(r#""dev":"{device}""#);
-    let found = audit::search(log, search, |line| is_access(line) && line.contains(&mark) && !is_own_page(line))?;
+    let mut found = audit::search(log, search, |line| is_access(line) && line.contains(&mark) && !is_own_page(line))?;
     let mut stories: Vec<Story> = found
         .lines
         .iter()
@@ -68,6 +68,8 @@ pub fn opened_from(log: &config::Audit, device: &DeviceId, search: Search) -> Re
     let ends = audit::search(log, ends, |line| {
         names_patients_at_its_end(line) && request_of(line).is_some_and(|request| places.contains_key(request))
     })?;
+    // Of an end that was not reached nobody knows whom it names.
+    found.is_whole &= ends.is_whole;
     for end in ends.lines.iter().filter_map(|line| Entry::read(line.as_bytes())) {
         let place = end.request.as_ref().and_then(|request| places.get(request));
         if let Some(story) = place.and_then(|place| stories.get_mut(*place)) {

@@ -28,8 +28,8 @@ log-field-study = Study (UID)
 log-field-request = Request
 log-field-hour = Hour
 log-hour-of = { $hour } o’clock
-log-patient-lost = Please enter the patient id again
-log-patient-lost-what = A patient id in an address works for you alone, until the gateway starts again. Enter it above and search once more.
+log-lost = Please enter the rest of what you look for again
+log-lost-what = Patient, study and words of an address work for you alone, until the gateway starts again. Enter them above and search once more.
 log-wrong-address = Write an IP address as 10.1.2.3, 10.1.2.0/24 or 10.1.
 log-behind = The newest records are not in yet
 log-behind-what = The index has { $count } more records to read. Wait a moment and search again.
@@ -155,7 +155,7 @@ log-kept-none = None yet. After a search you can keep it under a name.
 log-kept-name = Name
 log-keep = Keep this question
 log-keep-what = Keeps the question without its days, under a name. Only you see it.
-log-keep-without-patient = Keeps the question under a name, without the patient and its days. Only you see it.
+log-keep-without-patient = Keeps the question under a name, without its days and without what may name a patient: patient, study, and words with a digit in them. Only you see it.
 log-keep-button = Keep
 
 # Reviews
@@ -263,3 +263,6 @@ log-month = Month
 log-signer-director = Director
 log-signer-security = Head of information security
 log-signer-reviewer = Reviewer
+
+# What was opened from a lost device
+log-trail-partly = The log is long; only the newest part was searched, so patients may be missing here.

@@ -27,8 +27,8 @@ log-field-study = 検査(Study UID)
 log-field-request = 要求の番号
 log-field-hour = 時刻
 log-hour-of = { $hour }時台
-log-patient-lost = 患者IDを入れ直してください
-log-patient-lost-what = アドレスの患者IDは、ご本人だけが、関所の再起動まで使えます。上の欄に入れてもう一度さがしてください。
+log-lost = 条件の一部を入れ直してください
+log-lost-what = アドレスの患者ID・検査・言葉は、ご本人だけが、関所の再起動まで使えます。上の欄に入れてもう一度さがしてください。
 log-wrong-address = IPアドレスは 10.1.2.3、10.1.2.0/24、10.1. のように入れてください。
 log-behind = 最新の記録はまだ入っていません
 log-behind-what = 索引があと{ $count }件の記録を読んでいます。少し待ってからもう一度さがしてください。
@@ -154,7 +154,7 @@ log-kept-none = まだありません。さがしたあとに、条件に名前�
 log-kept-name = 名前
 log-keep = この条件を残す
 log-keep-what = 日付を除く条件を、名前を付けて残します。見えるのはあなただけです。
-log-keep-without-patient = 条件を名前を付けて残します。患者IDと日付は残りません。見えるのはあなただけです。
+log-keep-without-patient = 条件を名前を付けて残します。日付と、患者が分かるおそれのあるもの(患者ID・検査・数字の入った言葉)は残りません。見えるのはあなただけです。
 log-keep-button = 残す
 
 # 見直し
@@ -262,3 +262,6 @@ log-month = 月
 log-signer-director = 病院長
 log-signer-security = 医療情報システム安全管理責任者
 log-signer-reviewer = 見直しの担当
+
+# なくした端末から開かれたもの
+log-trail-partly = 記録が多いため、新しいものだけを調べました。ここにない患者さんもいるおそれがあります。

@@ -223,9 +223,9 @@ impl LogView {
         Ok(own.map(|found| self.record(found)).transpose()?.flatten().unwrap_or_else(|| Record::whole(entry, None)))
     }
 
-    /// Seals a patient for an address that one person uses.
-    pub(crate) fn seal(&self, whose: &UserId, patient: &str) -> Option<String> {
-        self.seal.as_ref()?.close(whose, patient)
+    /// Seals a text for an address that one person uses.
+    pub(crate) fn seal(&self, whose: &UserId, text: &str) -> Option<String> {
+        self.seal.as_ref()?.close(whose, text)
     }
 
     /// Opens what was sealed for this person.

@@ -1,4 +1,4 @@
-//! Patients in addresses of ours: sealed, so that neither a browser's history nor a link that is passed on names one.
+//! What may name a patient in addresses of ours: sealed, so that neither a browser's history nor a link that is passed on names one.
 
 use std::fmt;
 
@@ -9,8 +9,8 @@ use policy::UserId;
 
 /// How long a nonce is.
 const NONCE_BYTES: usize = 12;
-/// The longest patient id that is sealed, in bytes.
-const TEXT_BYTES_MAX: usize = 256;
+/// The longest text that is sealed, in bytes: a hundred characters.
+const TEXT_BYTES_MAX: usize = 400;
 
 /// Seals what stands in an address. The key lives as long as the program: what was sealed before a restart, or for
 /// somebody else, does not open.
