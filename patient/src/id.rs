@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use policy::AppFacts;
+
 /// The longest id, in bytes; numbers of patients are far shorter, and what is longer names nobody.
 const ID_BYTES_MAX: usize = 64;
 /// The longest Study Instance UID (PS3.5 section 9.1).
@@ -26,6 +28,18 @@ pub fn normalised(raw: &str, pad: usize) -> Option<Box<str>> {
         return Some("0".repeat(pad.min(ID_BYTES_MAX)).into());
     }
     Some(format!("{digits:0>pad$}").into())
+}
+
+/// To how many digits these apps fill up ids; 0 where they do not, or not all alike: then nobody can say which spelling
+/// of an id is meant.
+pub fn common_pad<'a>(apps: impl Iterator<Item = &'a AppFacts>) -> usize {
+    let sources = apps.flat_map(|app| &app.routes).filter_map(|route| route.patients.as_ref());
+    common(sources.map(|patients| patients.ids.pad).filter(|pad| *pad > 0))
+}
+
+fn common(mut pads: impl Iterator<Item = usize>) -> usize {
+    let first = pads.next().unwrap_or(0);
+    if pads.all(|pad| pad == first) { first } else { 0 }
 }
 
 /// Full-width forms of ASCII and the ideographic space, as they are typed in Japanese.
@@ -69,6 +83,13 @@ mod tests {
     fn what_names_nobody_is_no_id() {
         for raw in ["", "  ", "\u{3000}", "1\n2", "a\0", &"1".repeat(65), "\u{85}x\u{85}y"] {
             assert_eq!(normalised(raw, 8), None, "{raw:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_filled_up_where_all_apps_do_so_alike() {
+        for (pads, expected) in [(vec![], 0), (vec![8], 8), (vec![8, 8], 8), (vec![8, 5, 8], 0)] {
+            assert_eq!(common(pads.iter().copied()), expected, "{pads:?}");
         }
     }
 

@@ -22,6 +22,6 @@ mod xml;
 
 pub use body::{Body, Glance, bound, glance, read_body};
 pub use found::{Found, Told};
-pub use id::normalised;
+pub use id::{common_pad, normalised};
 pub use query::{Asked, of_header, of_request};
 pub use studies::Studies;

@@ -20,7 +20,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
     ("patient", &["policy"]),
     ("evidence", &["policy", "config", "audit"]),
     ("identity", &["policy", "config", "store"]),
-    ("web", &["policy", "config", "store", "audit", "find", "evidence", "identity"]),
+    ("web", &["policy", "config", "store", "audit", "find", "patient", "evidence", "identity"]),
     ("gateway", &["policy", "config", "certs", "store", "audit", "find", "patient", "evidence", "identity", "web"]),
     ("prove", &["policy", "config"]),
 ];

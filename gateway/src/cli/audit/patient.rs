@@ -21,29 +21,14 @@ pub(super) fn as_in_the_log(
     Ok(Some(id.into()))
 }
 
-/// To how many digits the apps, or the one that is asked for, fill up numbers; 0 where they do not, or not all alike.
+/// To how many digits the apps, or the one that is asked for, fill up numbers.
 fn pad(config: &Config, app: Option<&str>) -> usize {
-    let apps = config.policy.apps.iter().filter(|one| app.is_none_or(|app| one.id.as_str() == app));
-    let routes = apps.flat_map(|app| &app.routes);
-    let pads = routes.filter_map(|route| route.patients.as_ref()).map(|patients| patients.ids.pad);
-    common(pads.filter(|pad| *pad > 0))
-}
-
-fn common(mut pads: impl Iterator<Item = usize>) -> usize {
-    let first = pads.next().unwrap_or(0);
-    if pads.all(|pad| pad == first) { first } else { 0 }
+    patient::common_pad(config.policy.apps.iter().filter(|one| app.is_none_or(|app| one.id.as_str() == app)))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn numbers_are_filled_up_where_all_apps_do_so_alike() {
-        for (pads, expected) in [(vec![], 0), (vec![8], 8), (vec![8, 8], 8), (vec![8, 5, 8], 0)] {
-            assert_eq!(common(pads.iter().copied()), expected, "{pads:?}");
-        }
-    }
 
     #[test]
     fn a_number_that_was_typed_in_full_width_is_found_and_none_is_refused() {

@@ -94,9 +94,17 @@ impl Asked {
         for name in FIELDS {
             asked.set(name, form.raw(name));
         }
-        asked.patient = patient_id(form.raw(PATIENT)).map(|id| padded(id, pad(desk)));
+        asked.patient = patient::normalised(form.raw(PATIENT), asked.pad(desk)).map(String::from);
         asked.is_lost = asked.patient.is_none() && !form.raw(PATIENT).trim().is_empty();
         asked
+    }
+
+    /// To how many digits the apps, or the one that is asked for, fill up patients' ids.
+    fn pad(&self, desk: &Desk<'_>) -> usize {
+        let app = self.get("app");
+        patient::common_pad(
+            desk.config().policy.apps.iter().filter(|one| app.is_none_or(|app| one.id.as_str() == app)),
+        )
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -279,58 +287,9 @@ async fn who_is(desk: &Desk<'_>, text: &str) -> Result<Who, Refused> {
     })
 }
 
-/// A patient's id as somebody typed it: without spaces, digits in half width.
-pub(super) fn patient_id(text: &str) -> Option<String> {
-    let narrow = |c: char| match c {
-        '\u{ff01}'..='\u{ff5e}' => u32::from(c).checked_sub(0xfee0).and_then(char::from_u32).unwrap_or(c),
-        other => other,
-    };
-    let id: String = text.chars().filter(|c| !c.is_whitespace()).map(narrow).collect();
-    let is_plain = id.chars().count() <= VALUE_CHARS_MAX && !id.chars().any(char::is_control);
-    (is_plain && !id.is_empty()).then_some(id)
-}
-
-/// To how many digits the apps fill up ids; 0 where they do not, or not all alike.
-fn pad(desk: &Desk<'_>) -> usize {
-    let routes = desk.config().policy.apps.iter().flat_map(|app| &app.routes);
-    let pads = routes.filter_map(|route| route.patients.as_ref()).map(|patients| patients.ids.pad);
-    let mut pads: Vec<usize> = pads.filter(|pad| *pad > 0).collect();
-    pads.dedup();
-    if let [one] = pads.as_slice() { *one } else { 0 }
-}
-
-/// An id as the log has it, where somebody left out its zeros.
-fn padded(id: String, pad: usize) -> String {
-    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
-    if is_number && id.len() < pad { format!("{id:0>pad$}") } else { id }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn patients_are_read_as_they_are_typed() {
-        for (typed, read) in [
-            ("00012345", Some("00012345")),
-            (" ０００１２３４５ ", Some("00012345")),
-            ("ａ-１", Some("a-1")),
-            (" ", None),
-        ] {
-            assert_eq!(patient_id(typed).as_deref(), read, "{typed}");
-        }
-        assert_eq!(patient_id(&"1".repeat(VALUE_CHARS_MAX + 1)), None);
-        assert_eq!(patient_id("1\u{7}"), None);
-    }
-
-    #[test]
-    fn zeros_that_were_left_out_are_filled_in() {
-        for (typed, pad, read) in
-            [("12345", 8, "00012345"), ("00012345", 8, "00012345"), ("a-1", 8, "a-1"), ("7", 0, "7")]
-        {
-            assert_eq!(padded(typed.to_owned(), pad), read);
-        }
-    }
 
     #[test]
     fn what_may_name_a_patient_is_not_kept() {
