@@ -57,7 +57,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     if args.output.exists() {
         return Err(Failure::input(format!("`{}` is there already; name a new directory", args.output.display())));
     }
-    let made_up = MadeUp::of(&config).ok_or_else(|| Failure::input("the configuration has no app and no role"))?;
+    let nothing = || Failure::input("the configuration has no app and no role");
+    let made_up = MadeUp::of(&config).ok_or_else(nothing)?;
     let now = clock::now();
     let log = open(&config, &args.output, now)?;
     let recorder = log.recorder();
@@ -66,7 +67,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let allowed = block_on(async {
         let mut allowed = 0_u32;
         for at in moments(now, args.span, args.accesses, &mut dice) {
-            let access = made_up.access(&config, at, &mut dice);
+            let access = made_up.access(&config, at, &mut dice).ok_or_else(nothing)?;
             allowed += u32::from(record(judge.judge(access, ()), &recorder, &mut dice).await?);
         }
         Ok(allowed)
@@ -155,15 +156,13 @@ impl MadeUp {
         (!apps.is_empty() && !roles.is_empty() && !zones.is_empty()).then_some(Self { apps, roles, zones })
     }
 
-    fn access(&self, config: &Config, at: Timestamp, dice: &mut Dice) -> policy::Access {
+    fn access(&self, config: &Config, at: Timestamp, dice: &mut Dice) -> Option<policy::Access> {
         let zone = if dice.one_in(12) { dice.of(&self.zones) } else { self.zones.first() };
-        let (app, requests) = dice.of(&self.apps).map_or((None, &[][..]), |(app, requests)| (Some(app), requests));
-        let (method, path) = dice.of(requests).cloned().unwrap_or_else(plain);
+        let (app, requests) = dice.of(&self.apps)?;
+        let (method, path) = dice.of(requests).cloned()?;
         let path =
             UrlPath::parse(&path.as_str().replace("/1", &format!("/{:05}", 1 + dice.below(PATIENTS)))).unwrap_or(path);
-        let fallback = || ZoneId::parse("inside").expect("it is a name");
-        let app = app.map_or_else(|| policy::AppId::parse("app").expect("it is a name"), |app| app.id.clone());
-        let mut question = Question::new(app, method, path, zone.cloned().unwrap_or_else(fallback), at);
+        let mut question = Question::new(app.id.clone(), method, path, zone.cloned()?, at);
         question.address = ADDRESS;
         let role = dice.of(&self.roles).cloned();
         let number = 1 + dice.below(PEOPLE_OF_A_ROLE);
@@ -186,7 +185,7 @@ impl MadeUp {
             let name = config.roles.get(&role).map_or(role.as_str(), |names| &names.ja);
             (who.name, who.login) = (format!("{name} {number}").into(), format!("{role}-{number}").into());
         }
-        access
+        Some(access)
     }
 }
 
@@ -201,11 +200,6 @@ fn requests(app: &App) -> Vec<(Method, UrlPath)> {
     });
     let home = get().map(|method| (method, app.prefix.clone()));
     of_routes.chain(home).collect()
-}
-
-/// A request of an app without any.
-fn plain() -> (Method, UrlPath) {
-    (Method::parse("GET").expect("it is a method"), UrlPath::parse("/").expect("it is a path"))
 }
 
 /// Numbers that look random and are the same for the same seed (SplitMix64).
