@@ -14,8 +14,8 @@ use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
     app, audit, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits, listener,
-    operations, outage, passkeys, patients, policy as cedar, posture, provider, roles, rule, rule_set, sessions,
-    statements, upstream,
+    notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles, rule, rule_set,
+    sessions, statements, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};
@@ -116,6 +116,9 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let of_audit = root.section("audit");
     let of_feeds = feed::Around { files, no_upstream: &no_upstream };
     let feeds = of_audit.as_ref().and_then(|table| feed::read(table, &of_feeds));
+    let of_notices = notice::Around { files, no_upstream: &no_upstream };
+    let mail = notice::read_mail(&root, of_notices);
+    let notices = notice::read(&root, of_notices, document.get("mail").is_some());
     let audit = of_audit.and_then(|table| audit::read(&table, &around));
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
     let patients = root.section("patients").and_then(|table| patients::read(&table));
@@ -212,6 +215,8 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         shadow,
         audit: audit?,
         feeds: feeds?,
+        mail: mail?,
+        notices: notices?,
         limits: limits?,
         operations: operations?,
         activation: of_policy.as_ref()?.activation,

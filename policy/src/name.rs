@@ -110,6 +110,8 @@ names! {
     PostureSourceId;
     /// A receiver of the hospital's own that the access log is told to.
     FeedId;
+    /// Somebody who is notified by mail or webhook.
+    NoticeId;
     /// One loaded version of configuration and policy; in every record.
     Revision;
 }

@@ -8,8 +8,8 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, Names, Operations, Outage,
-    Passkeys, PolicyTest, PostureSource, Provider, RuleSet, SessionSpans, Statement,
+    App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer, Names, Notice,
+    Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet, SessionSpans, Statement,
 };
 
 /// One loaded configuration.
@@ -76,6 +76,10 @@ pub struct Config {
     pub audit: Audit,
     /// Receivers that the access log is told to; may be empty.
     pub feeds: Vec<Feed>,
+    /// The hospital's mail server, where there is one.
+    pub mail: Option<MailServer>,
+    /// Who is notified of what; may be empty.
+    pub notices: Vec<Notice>,
     /// Bounds on everything a stranger can send.
     pub limits: Limits,
     /// Health, metrics and diagnostics.

@@ -11,6 +11,7 @@ mod facility;
 mod feed;
 mod limits;
 mod listener;
+mod notice;
 mod operations;
 mod people;
 mod provider;
@@ -28,6 +29,10 @@ pub use facility::{Facility, Names};
 pub use feed::{Feed, FeedBegin, FeedEvents, FeedFormat};
 pub use limits::Limits;
 pub use listener::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
+pub use notice::{
+    MailAddress, MailEncryption, MailLogin, MailServer, Notice, NoticeEvent, NoticeLanguage, NoticeTo, Webhook,
+    WebhookKey,
+};
 pub use operations::Operations;
 pub use people::{Authenticator, Directory, Passkeys};
 pub use provider::{Outage, Provider, SecondFactor};

@@ -18,6 +18,7 @@ pub(crate) mod hours;
 pub(crate) mod limits;
 pub(crate) mod listener;
 pub(crate) mod names;
+pub(crate) mod notice;
 pub(crate) mod operations;
 pub(crate) mod outage;
 pub(crate) mod passkeys;

@@ -6,6 +6,7 @@ mod feed;
 mod files;
 mod golden;
 mod mistakes;
+mod notice;
 mod patients;
 mod sections;
 mod statements;
