@@ -43,10 +43,12 @@ pub(super) fn config(folder: &Folder, providers: usize, extra: &Extra) -> Config
         + chart
         + &app("pacs", "画像参照 (PACS)", "Images (PACS)")
         + &app("lab", "検査結果", "Lab results")
-        + &app("receipt", "医事会計・レセプト", "Billing");
+        + &app("receipt", "医事会計・レセプト", "Billing")
+        + "[[app]]\nid = \"pacs-shell\"\nname = { ja = \"PACS 保守\", en = \"PACS shell\" }\nkind = \"tcp\"\n\
+           host = \"pacs-shell.hosp.example\"\nupstream = \"127.0.0.1:9\"\nprotocol = \"ssh\"\nportal = false\n\n";
     let text = format!(
         "[facility]\nname = \"さくら総合病院\"\n\n[gateway]\nstate_dir = \"state\"\nlogin_host = \"{LOGIN}\"\n\
-         portal_host = \"{PORTAL}\"\n{}\n[[listener]]\naddress = \"127.0.0.1:8443\"\nzone = \"inside\"\n\n\
+         portal_host = \"{PORTAL}\"\n{}\n[audit]\nfree_min = \"1MiB\"\n\n[[listener]]\naddress = \"127.0.0.1:8443\"\nzone = \"inside\"\n\n\
          [[certificate]]\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n\n[roles]\n\
          nurse = {{ ja = \"看護師\", en = \"Nurse\" }}\n{}\n{providers}{apps}[[rule]]\nid = \"nurses\"\neffect = \"permit\"\n\
          roles = [\"nurse\"]\napps = [\"emr\", \"pacs\"]\nactions = [\"read\"]\ndevices = \"known\"\n",
