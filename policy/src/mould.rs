@@ -110,7 +110,9 @@ impl<'a> Row<'a> {
                 PrincipalConstraint::In(EntityOrSlot::Entity(self.entity(role)?))
             }
             kept @ (PrincipalConstraint::Any | PrincipalConstraint::Is(_)) => kept.clone(),
-            _ => return None,
+            PrincipalConstraint::In(EntityOrSlot::Slot(_))
+            | PrincipalConstraint::Eq(_)
+            | PrincipalConstraint::IsIn(..) => return None,
         };
         let action = match &mould.action {
             ActionConstraint::Any => ActionConstraint::Any,
@@ -124,7 +126,9 @@ impl<'a> Row<'a> {
                 ResourceConstraint::Eq(EntityOrSlot::Entity(self.entity(app)?))
             }
             kept @ (ResourceConstraint::Any | ResourceConstraint::Is(_)) => kept.clone(),
-            _ => return None,
+            ResourceConstraint::Eq(EntityOrSlot::Slot(_))
+            | ResourceConstraint::In(_)
+            | ResourceConstraint::IsIn(..) => return None,
         };
         let filled = Template::new(PolicyId::new(id.as_str()), mould.effect, principal, action, resource);
         let filled = StaticPolicy::try_from(filled.try_with_clauses(clauses?).ok()?).ok()?;
@@ -138,6 +142,7 @@ impl<'a> Row<'a> {
         })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "what rows do not hold, and what Cedar may add, is not cast")]
     fn expression(&self, expression: &Arc<Expr>) -> Option<Arc<Expr>> {
         let filled = match &**expression {
             Expr::Var(_) | Expr::Literal(Literal::Bool(_)) => return Some(Arc::clone(expression)),
