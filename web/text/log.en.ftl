@@ -266,3 +266,33 @@ log-signer-reviewer = Reviewer
 
 # What was opened from a lost device
 log-trail-partly = The log is long; only the newest part was searched, so patients may be missing here.
+
+# A file that proves itself
+log-export = Hand over with proof
+log-export-what = Makes a file that proves itself: whoever gets it checks it with nothing but the log’s public key. Up to { $count } records; for more, use `sekimori audit export`. That you take it is recorded.
+log-export-form = Form
+log-export-form-csv = Table (CSV)
+log-export-form-jsonl = Lines as written
+log-export-form-fhir = FHIR AuditEvent
+log-export-form-dicom = DICOM audit message
+log-export-button = Make the file
+log-export-none = No file is being made.
+log-exporting = Making the file
+log-export-at = { $done } % are done.
+log-export-cancelled = It was stopped. Nothing is left of it.
+log-export-failed = The file could not be made. Please try again in a moment, and tell your IT team if it stays so.
+log-export-too-large = The file would be too large. Ask for a shorter time, or use `sekimori audit export`.
+log-export-too-many = { $count } records fit, and a file here has { $most } at most. Ask for a shorter time, or use `sekimori audit export`.
+log-export-busy-own = Your last file is not made yet.
+log-export-busy-others = Others are making files. Please wait a moment.
+log-export-file = The file
+log-export-records = Records
+log-export-size = Size
+log-export-kept = Kept here until
+log-export-damaged = Damaged records left out
+log-export-fetch = Download the file
+log-export-check = How it is checked
+log-export-check-1 = Hand over the file together with the page below, which opens in any browser and needs no network.
+log-export-check-2 = The log’s public key comes by another way: the one that was put aside when the gateway was set up. On the command line it is `sekimori audit check-export FILE --key KEY`.
+log-export-check-3 = The file names patients. Keep it as you keep records.
+log-export-verifier = Download the page that checks it

@@ -265,3 +265,33 @@ log-signer-reviewer = 見直しの担当
 
 # なくした端末から開かれたもの
 log-trail-partly = 記録が多いため、新しいものだけを調べました。ここにない患者さんもいるおそれがあります。
+
+# 証明付きの提出
+log-export = 証明付きで書き出す
+log-export-what = 記録簿の公開鍵だけで正しさを確かめられるファイルを作ります。{ $count }件までです。それより多いときは `sekimori audit export` を使います。書き出したことは記録されます。
+log-export-form = 形式
+log-export-form-csv = 表(CSV)
+log-export-form-jsonl = 書かれたままの行
+log-export-form-fhir = FHIR AuditEvent
+log-export-form-dicom = DICOM監査メッセージ
+log-export-button = ファイルを作る
+log-export-none = 作っているファイルはありません。
+log-exporting = ファイルを作っています
+log-export-at = { $done }%まで済みました。
+log-export-cancelled = 中止しました。何も残っていません。
+log-export-failed = ファイルを作れませんでした。少し待ってからやり直し、続くときは情報システム担当に知らせてください。
+log-export-too-large = ファイルが大きくなりすぎます。期間を短くするか、`sekimori audit export` を使ってください。
+log-export-too-many = { $count }件あります。ここで作れるのは{ $most }件までです。期間を短くするか、`sekimori audit export` を使ってください。
+log-export-busy-own = 前のファイルがまだできていません。
+log-export-busy-others = ほかの人がファイルを作っています。少し待ってください。
+log-export-file = できたファイル
+log-export-records = 記録の件数
+log-export-size = 大きさ
+log-export-kept = 置いておく期限
+log-export-damaged = 壊れていて除いた記録
+log-export-fetch = ファイルを受け取る
+log-export-check = 確かめ方
+log-export-check-1 = ファイルと、下の確認用ページを一緒に渡します。確認用ページはどのブラウザーでも開け、ネットワークは要りません。
+log-export-check-2 = 記録簿の公開鍵は、設置の日に控えたものを別の経路で渡します。コマンドでは `sekimori audit check-export ファイル --key 鍵` です。
+log-export-check-3 = ファイルには患者さんが分かるものが入っています。診療記録と同じように扱ってください。
+log-export-verifier = 確認用ページを受け取る

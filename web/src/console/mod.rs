@@ -133,6 +133,11 @@ impl Site {
             ConsolePage::LogCharts => log::charts(desk).await,
             ConsolePage::KeepQuestion => log::keep(desk).await,
             ConsolePage::ForgetQuestion => log::forget(desk).await,
+            ConsolePage::ExportLog => log::begin_export(desk).await,
+            ConsolePage::LogExport => Ok(log::export(desk)),
+            ConsolePage::CancelLogExport => Ok(log::cancel_export(desk)),
+            ConsolePage::LogExportFile => log::export_file(desk).await,
+            ConsolePage::LogExportVerifier => Ok(log::export_verifier()),
             ConsolePage::LogReport => log::report(desk).await,
             ConsolePage::Reviews => log::reviews(desk).await,
             ConsolePage::AskNewReview => Ok(log::ask_new(desk)),
@@ -172,12 +177,18 @@ impl Desk<'_> {
         Ok(self.record_about(note, device).await?)
     }
 
-    /// Writes a note about this request and a device, and waits until it is on disk.
-    async fn record_about(&self, note: Note, device: Option<&DeviceId>) -> Result<(), Fault> {
+    /// Says of a note in which request it happened, from where, and under which configuration.
+    fn placed(&self, note: Note) -> Note {
         let mut note = note.request(self.request.request).from(&self.request.from);
         note.host = Some(self.request.host.clone());
-        note.device = device.cloned();
         note.revision = Some(self.config().revision.clone());
+        note
+    }
+
+    /// Writes a note about this request and a device, and waits until it is on disk.
+    async fn record_about(&self, note: Note, device: Option<&DeviceId>) -> Result<(), Fault> {
+        let mut note = self.placed(note);
+        note.device = device.cloned();
         self.site.parts.recorder.note(note).await.map_err(|problem| {
             tracing::warn!(request = %self.request.request, %problem, "the console could not record");
             Fault::NotRecorded

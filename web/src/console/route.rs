@@ -126,6 +126,16 @@ pub enum ConsolePage {
     KeepQuestion,
     /// Forgets a question.
     ForgetQuestion,
+    /// Begins to make a file of what was found.
+    ExportLog,
+    /// How far that is, and what came of it.
+    LogExport,
+    /// Stops that.
+    CancelLogExport,
+    /// The file.
+    LogExportFile,
+    /// The page that checks such a file.
+    LogExportVerifier,
     /// The page of a month.
     LogReport,
     /// The periodic reviews.
@@ -199,6 +209,11 @@ impl ConsolePage {
             | Self::LogCharts
             | Self::KeepQuestion
             | Self::ForgetQuestion
+            | Self::ExportLog
+            | Self::LogExport
+            | Self::CancelLogExport
+            | Self::LogExportFile
+            | Self::LogExportVerifier
             | Self::LogReport
             | Self::Reviews
             | Self::AskNewReview
@@ -320,6 +335,11 @@ pub const TABLE: &[Row] = &[
     get("/log/charts", ConsolePage::LogCharts),
     post("/log/questions", ConsolePage::KeepQuestion),
     post("/log/questions/{question}/forget", ConsolePage::ForgetQuestion),
+    get("/log/export", ConsolePage::LogExport),
+    post("/log/export", ConsolePage::ExportLog),
+    post("/log/export/cancel", ConsolePage::CancelLogExport),
+    get("/log/export/file", ConsolePage::LogExportFile),
+    get("/log/export/verify-export.html", ConsolePage::LogExportVerifier),
     get("/log/report", ConsolePage::LogReport),
     get("/log/reviews", ConsolePage::Reviews),
     post("/log/reviews", ConsolePage::BeginReview),

@@ -9,31 +9,31 @@ use policy::UserId;
 
 /// How many people may have work under way at once.
 const WORKING_MAX: usize = 4;
-/// How many ended ones are remembered for whoever comes to look.
-const ENDED_MAX: usize = 100;
 
-/// The work that is under way, or ended lately, by person.
-#[derive(Debug, Default)]
-pub(crate) struct Jobs {
-    of: Mutex<BTreeMap<UserId, Arc<Job>>>,
+/// The work of one kind that is under way, or ended lately, by person.
+#[derive(Debug)]
+pub(crate) struct Jobs<T> {
+    of: Mutex<BTreeMap<UserId, Arc<Job<T>>>>,
+    /// How many are remembered, those that ended among them, for whoever comes to look.
+    kept_max: usize,
 }
 
-/// One piece of work.
+/// One piece of work, which makes something.
 #[derive(Debug)]
-pub(crate) struct Job {
+pub(crate) struct Job<T> {
     done: AtomicU64,
     all: AtomicU64,
     is_cancelled: AtomicBool,
-    state: Mutex<JobState>,
+    state: Mutex<JobState<T>>,
 }
 
 /// How a piece of work stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum JobState {
+pub(crate) enum JobState<T> {
     /// Under way.
     Working,
-    /// It made the review of this number.
-    Made(u64),
+    /// It made this.
+    Made(T),
     /// Somebody stopped it.
     Cancelled,
     /// It could not be done.
@@ -49,9 +49,14 @@ pub(crate) enum Busy {
     Others,
 }
 
-impl Jobs {
+impl<T: Clone + PartialEq> Jobs<T> {
+    /// Remembers so many; never fewer than may be under way.
+    pub(crate) fn new(kept_max: usize) -> Self {
+        Self { of: Mutex::default(), kept_max: kept_max.max(WORKING_MAX) }
+    }
+
     /// Begins a piece of work for a person.
-    pub(crate) fn begin(&self, whose: &UserId) -> Result<Arc<Job>, Busy> {
+    pub(crate) fn begin(&self, whose: &UserId) -> Result<Arc<Job<T>>, Busy> {
         let mut of = self.lock();
         if of.get(whose).is_some_and(|job| job.state() == JobState::Working) {
             return Err(Busy::Own);
@@ -59,7 +64,7 @@ impl Jobs {
         if of.values().filter(|job| job.state() == JobState::Working).count() >= WORKING_MAX {
             return Err(Busy::Others);
         }
-        while of.len() >= ENDED_MAX {
+        while of.len() >= self.kept_max {
             let ended = of.iter().find(|(_, job)| job.state() != JobState::Working).map(|(user, _)| user.clone());
             let Some(ended) = ended else { break };
             of.remove(&ended);
@@ -75,17 +80,25 @@ impl Jobs {
     }
 
     /// The work of a person, under way or ended.
-    pub(crate) fn of(&self, whose: &UserId) -> Option<Arc<Job>> {
+    pub(crate) fn of(&self, whose: &UserId) -> Option<Arc<Job<T>>> {
         self.lock().get(whose).cloned()
     }
 
+    /// Forgets what ended and is not worth keeping.
+    pub(crate) fn forget(&self, is_over: impl Fn(&JobState<T>) -> bool) {
+        self.lock().retain(|_, job| {
+            let state = job.state();
+            state == JobState::Working || !is_over(&state)
+        });
+    }
+
     /// A map is whole after whatever happened to who held it.
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<UserId, Arc<Job>>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<UserId, Arc<Job<T>>>> {
         self.of.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Job {
+impl<T: Clone + PartialEq> Job<T> {
     /// Notes how far it is; false where it is to stop.
     pub(crate) fn goes_on(&self, done: u64, all: u64) -> bool {
         self.done.store(done, Ordering::Relaxed);
@@ -110,12 +123,12 @@ impl Job {
     }
 
     /// How it stands.
-    pub(crate) fn state(&self) -> JobState {
-        *self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn state(&self) -> JobState<T> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// It ended so.
-    pub(crate) fn end(&self, state: JobState) {
+    pub(crate) fn end(&self, state: JobState<T>) {
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
@@ -124,13 +137,15 @@ impl Job {
 mod tests {
     use super::*;
 
+    const KEPT_MAX: usize = 100;
+
     fn user(number: usize) -> UserId {
         UserId::parse(&format!("u-{number}")).unwrap()
     }
 
     #[test]
     fn a_person_works_on_one_thing_and_few_people_work_at_once() {
-        let jobs = Jobs::default();
+        let jobs = Jobs::<u64>::new(KEPT_MAX);
         let first = jobs.begin(&user(0)).unwrap();
         assert_eq!(jobs.begin(&user(0)).err(), Some(Busy::Own));
         for number in 1..WORKING_MAX {
@@ -144,16 +159,26 @@ mod tests {
 
     #[test]
     fn what_ended_is_forgotten_in_the_end() {
-        let jobs = Jobs::default();
-        for number in 0..3 * ENDED_MAX {
+        let jobs = Jobs::<u64>::new(KEPT_MAX);
+        for number in 0..3 * KEPT_MAX {
             jobs.begin(&user(number)).unwrap().end(JobState::Failed);
         }
-        assert!(jobs.lock().len() <= ENDED_MAX);
+        assert!(jobs.lock().len() <= KEPT_MAX);
+    }
+
+    #[test]
+    fn what_is_not_worth_keeping_is_forgotten_and_what_is_under_way_is_not() {
+        let jobs = Jobs::new(KEPT_MAX);
+        jobs.begin(&user(1)).unwrap().end(JobState::Made(7));
+        jobs.begin(&user(2)).unwrap().end(JobState::Made(8));
+        jobs.begin(&user(3)).unwrap();
+        jobs.forget(|state| *state != JobState::Made(8));
+        assert_eq!([1, 2, 3].map(|number| jobs.of(&user(number)).is_some()), [false, true, true]);
     }
 
     #[test]
     fn work_stops_where_it_is_asked_to() {
-        let jobs = Jobs::default();
+        let jobs = Jobs::<u64>::new(KEPT_MAX);
         let job = jobs.begin(&user(1)).unwrap();
         assert!(job.goes_on(3, 10));
         assert_eq!(job.progress(), (3, 10));

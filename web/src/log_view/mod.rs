@@ -2,6 +2,7 @@
 //! whatever configuration is in force. Deliberately not here: who may look, and how it is shown (the console).
 
 mod jobs;
+mod parcel;
 mod record;
 mod seal;
 
@@ -12,9 +13,12 @@ use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Place, Questi
 use policy::UserId;
 
 pub(crate) use jobs::{Busy, Job, JobState, Jobs};
+pub(crate) use parcel::{Exported, Packing, Parcel, STORIES_MAX};
 pub(crate) use record::{Damage, Line, Record};
 use seal::Seal;
 
+/// How many draws are remembered that ended. Of exports no more are kept than may be under way: their files are large.
+const DRAWS_KEPT_MAX: usize = 100;
 /// How long one question may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -23,7 +27,10 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct LogView {
     book: Option<(Index, Reader)>,
     seal: Option<Seal>,
-    pub(crate) jobs: Jobs,
+    /// Drawing samples; each makes a review of this number.
+    pub(crate) draws: Jobs<u64>,
+    /// Making files to hand over.
+    pub(crate) exports: Jobs<Exported>,
 }
 
 /// Why the log is not shown.
@@ -105,7 +112,7 @@ impl LogView {
     /// With an index and the log that it follows; without them every page says that there is no index.
     #[must_use]
     pub fn new(book: Option<(Index, Reader)>) -> Self {
-        Self { book, seal: Seal::new(), jobs: Jobs::default() }
+        Self { book, seal: Seal::new(), draws: Jobs::new(DRAWS_KEPT_MAX), exports: Jobs::new(0) }
     }
 
     fn book(&self) -> Result<&(Index, Reader), LogTrouble> {

@@ -76,7 +76,7 @@ impl Hospital {
             origin: config.origin(&config.login_host),
             name: config.facility.name.clone(),
         };
-        let keys = folder.0.join("keys");
+        let keys = config.state_dir.clone();
         fs::create_dir_all(&keys).unwrap();
         let (log, _) = Log::open(&config.audit, &config.facility, &keys, clock_arg).unwrap();
         let book = config.console_host.is_some().then(|| {

@@ -102,9 +102,7 @@ impl Asked {
     /// To how many digits the apps, or the one that is asked for, fill up patients' ids.
     fn pad(&self, desk: &Desk<'_>) -> usize {
         let app = self.get("app");
-        patient::common_pad(
-            desk.config().policy.apps.iter().filter(|one| app.is_none_or(|app| one.id.as_str() == app)),
-        )
+        patient::common_pad(desk.config().policy.apps.iter().filter(|one| app.is_none_or(|app| one.id.as_str() == app)))
     }
 
     fn set(&mut self, name: &str, value: &str) {
@@ -205,6 +203,17 @@ impl Asked {
         let mut query = Serializer::new(String::new());
         query.extend_pairs(FIELDS.iter().filter(|name| wanted(name)).filter_map(|name| Some((*name, self.get(name)?))));
         query
+    }
+
+    /// The question as it was asked, for a file that is handed over.
+    pub(super) fn told(&self, question: &Question) -> serde_json::Value {
+        let moments = [("since", question.since), ("until", question.until)].map(|(key, at)| (key, at.to_string()));
+        let patient = self.patient.iter().map(|patient| (PATIENT, patient.clone()));
+        let person = question.person.iter().map(|person| ("who", person.clone()));
+        let values = self.values.iter().filter(|(name, _)| !TIME.contains(name) && **name != "who");
+        let values = values.map(|(name, value)| (*name, value.clone()));
+        let told = moments.into_iter().chain(patient).chain(person).chain(values);
+        serde_json::Value::Object(told.map(|(key, value)| (key.to_owned(), value.into())).collect())
     }
 
     /// The time that is asked for: an hour, or whole days by the hospital's clock; the last week unless said otherwise.

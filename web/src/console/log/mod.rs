@@ -5,6 +5,7 @@
 mod access;
 mod asked;
 mod charts;
+mod export;
 mod kept;
 mod period;
 mod report;
@@ -12,6 +13,7 @@ mod review;
 mod search;
 mod story;
 mod timeline;
+mod work;
 
 use std::sync::Arc;
 
@@ -23,6 +25,9 @@ use http::Response;
 pub(super) use access::access;
 use asked::Asked;
 pub(super) use charts::charts;
+pub(super) use export::{
+    begin as begin_export, cancel as cancel_export, export, file as export_file, verifier as export_verifier,
+};
 pub(super) use kept::{forget, keep};
 pub(super) use report::report;
 pub(super) use review::{ask_item, ask_new, attention, begin, cancel, drawing, judge, one as review, reviews, sign};

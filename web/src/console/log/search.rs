@@ -12,7 +12,7 @@ use super::super::view::{
     Bit, Choice, ConsoleContent, Facts, Field, FieldKind, Filter, Go, MarkTone, Part, Table, Words,
 };
 use super::asked::{Asking, VALUE_CHARS_MAX};
-use super::{Asked, kept};
+use super::{Asked, export, kept};
 use crate::chart::grouped;
 use crate::headers;
 use crate::log_view::Stories;
@@ -44,6 +44,7 @@ pub(in super::super) async fn search(desk: &Desk<'_>) -> Shown {
             let found = desk.off(move |log| log.stories(&question)).await?;
             desk.note_look("search", found.total, asked.patient.as_deref()).await?;
             parts.push(Part::Table(table(desk, &asked, &found).await?));
+            parts.extend((found.total > 0).then(|| Part::Form(export::form(desk, &asked))));
         }
     }
     if asked.is_plain() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use audit::{About, End, Outcome};
 use http::StatusCode;
-use http::header::LOCATION;
+use http::header::{CONTENT_DISPOSITION, LOCATION};
 use policy::{Access, Action, AppId, Host, Judge, Method, Path, Patients, RequestId, Timestamp, Verdict};
 
 use super::office::{Office, Seat, seat};
@@ -269,6 +269,75 @@ async fn a_question_is_kept_without_its_patient_and_asked_again() {
     assert_eq!(not_theirs.status(), StatusCode::NOT_FOUND);
     office.auditor.post(&office, &format!("/log/questions/{id}/forget"), "").await;
     assert!(!text(&office.auditor.get(&office, "/log").await).contains("自分"));
+}
+
+/// Asks for a file by a form, and gives the page that tells what came of it.
+async fn hand_over(office: &Office, form: &str) -> String {
+    let begun = office.auditor.post(office, "/log/export", form).await;
+    assert_eq!(begun.status(), StatusCode::SEE_OTHER, "{}", text(&begun));
+    assert_eq!(begun.headers()[LOCATION], "/log/export");
+    for _ in 0..400 {
+        let page = text(&office.auditor.get(office, "/log/export").await);
+        if !page.contains("<progress") {
+            return page;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the file is never made");
+}
+
+#[tokio::test]
+async fn what_was_found_is_handed_over_with_proof_and_recorded_first() {
+    let office = Office::open().await;
+    office.day_at_work().await;
+    let (_, page) = office.find("patient=00012345&app=emr").await;
+    for part in ["action=\"/log/export\"", "name=\"patient\" value=\"00012345\"", "name=\"app\" value=\"emr\""] {
+        assert!(page.contains(part), "{part}");
+    }
+    assert_eq!(office.auditor.get(&office, "/log/export/file").await.status(), StatusCode::NOT_FOUND);
+    let key = audit::LogKey::parse(office.hospital.log.public_key()).unwrap();
+    for form in ["csv", "jsonl", "fhir", "dicom"] {
+        let page = hand_over(&office, &format!("form={form}&patient=00012345&app=emr")).await;
+        assert!(page.contains("href=\"/log/export/file\"") && page.contains("verify-export.html"), "{page}");
+        let file = office.auditor.get(&office, "/log/export/file").await;
+        assert_eq!(file.headers()[CONTENT_DISPOSITION], "attachment; filename=\"records-2026-11-22.export\"");
+        let checked = evidence::check::check(&file.body()[..], &key, None).unwrap();
+        let header = checked.header;
+        assert_eq!((header.stories, header.exported_by.as_str()), (2, "a.ueda"), "{form}");
+        assert_eq!((&header.question["patient"], &header.question["app"]), (&"00012345".into(), &"emr".into()));
+        let recorded = header.recorded.expect("the line that records it is in it");
+        let line = office
+            .hospital
+            .lines()
+            .lines()
+            .find(|line| line.contains(&format!("\"seq\":{recorded},")))
+            .unwrap()
+            .to_owned();
+        for part in ["\"why\":\"export\"", "\"n\":2", "\"pta\":[\"00012345\"]", "\"login\":\"a.ueda\""] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        assert!(office.hospital.lines().contains("\"why\":\"export-file\""), "and that it was fetched");
+    }
+    assert_eq!(office.administrator.get(&office, "/log/export/file").await.status(), StatusCode::NOT_FOUND);
+    let verifier = office.auditor.get(&office, "/log/export/verify-export.html").await;
+    assert!(text(&verifier).starts_with("<!DOCTYPE html>") || text(&verifier).starts_with("<!doctype html>"));
+}
+
+#[tokio::test]
+async fn nothing_is_handed_over_that_was_not_asked_for_plainly() {
+    let office = Office::open().await;
+    office.day_at_work().await;
+    for form in ["", "form=zip", "form=CSV"] {
+        let refused = office.auditor.post(&office, "/log/export", form).await;
+        assert_eq!(refused.status(), StatusCode::BAD_REQUEST, "{form}");
+    }
+    for form in ["form=csv&patient=%01", "form=csv&address=nonsense"] {
+        let led = office.auditor.post(&office, "/log/export", form).await;
+        assert!(led.headers()[LOCATION].to_str().unwrap().starts_with("/log?"), "back to where it is said: {form}");
+    }
+    assert!(text(&office.auditor.get(&office, "/log/export").await).contains("作っているファイルはありません"));
+    let stopped = office.auditor.post(&office, "/log/export/cancel", "").await;
+    assert_eq!(stopped.headers()[LOCATION], "/log/export");
 }
 
 /// Opens a review of this day by a form, and gives its place.

@@ -92,7 +92,7 @@ pub(super) fn rules_of(written: &str) -> Vec<(Rule, u32, u64)> {
 }
 
 /// Draws a sample; nothing where the job was stopped. Blocks.
-pub(super) fn draw(log: &LogView, draw: &Draw, job: &Job) -> Result<Option<Drawn>, LogTrouble> {
+pub(super) fn draw(log: &LogView, draw: &Draw, job: &Job<u64>) -> Result<Option<Drawn>, LogTrouble> {
     let all: u64 = draw.wanted.iter().map(|(_, wanted)| u64::from(*wanted)).sum();
     let mut progress = Progress { job, done: 0, all };
     let mut drawn = Drawn::default();
@@ -282,7 +282,7 @@ impl Lots {
 
 /// How far the draw is.
 struct Progress<'a> {
-    job: &'a Job,
+    job: &'a Job<u64>,
     done: u64,
     all: u64,
 }

@@ -16,8 +16,9 @@ pub(in super::super) use one::{one, sign};
 
 use super::super::desk::{Desk, Refused, Shown};
 use super::super::posted::{Posted, ago};
-use super::super::view::{Bit, ConsoleContent, Field, Form, Go, Mark, MarkTone, Part, Progress, Submit, Table, Words};
+use super::super::view::{Bit, ConsoleContent, Field, Form, Go, Mark, MarkTone, Part, Submit, Table, Words};
 use super::period::{DAY, Month, Period};
+use super::work;
 use crate::Fault;
 use crate::chart::grouped;
 use crate::headers;
@@ -206,12 +207,9 @@ fn seed() -> Result<u64, Fault> {
 /// Draws beside the page, and waits a moment for what is quick.
 async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
     let log = desk.log().clone();
-    let job = log.jobs.begin(&desk.who.user)?;
+    let job = log.draws.begin(&desk.who.user)?;
     let (store, recorder) = (desk.site.parts.store.clone(), desk.site.parts.recorder.clone());
-    let mut note = Note::new(Event::ReviewOpened, desk.at()).who(&desk.who).request(desk.request.request);
-    note = note.from(&desk.request.from);
-    note.host = Some(desk.request.host.clone());
-    note.revision = Some(desk.config().revision.clone());
+    let mut note = desk.placed(Note::new(Event::ReviewOpened, desk.at()).who(&desk.who));
     let mut review = NewReview {
         since: draw.period.since,
         until: draw.period.until,
@@ -251,36 +249,18 @@ async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
 
 /// How far the draw of who asks is, or on to what it made.
 pub(in super::super) fn drawing(desk: &Desk<'_>) -> Response<Bytes> {
-    let Some(job) = desk.log().jobs.of(&desk.who.user) else {
+    let Some(job) = desk.log().draws.of(&desk.who.user) else {
         return desk.show(drawing_page(desk, vec![said(desk, "log-drawing-none", MarkTone::Plain)]));
     };
-    let (done, all) = job.progress();
-    let part = match job.state() {
+    let place = "/log/reviews/drawing";
+    let parts = match job.state() {
         JobState::Made(number) => return desk.go(&format!("/log/reviews/{number}"), "review-opened"),
-        JobState::Working => Part::Progress(Progress {
-            heading: desk.say("log-drawing"),
-            said: desk.voice.say_all("log-drawing-at", &[("done", &grouped(done)), ("all", &grouped(all))]),
-            done,
-            all,
-            links: vec![Go::main(desk.say("log-look-again"), "/log/reviews/drawing")],
+        JobState::Working => work::under_way(desk, &job, place, "log-drawing", |done, all| {
+            desk.voice.say_all("log-drawing-at", &[("done", &grouped(done)), ("all", &grouped(all))])
         }),
-        JobState::Cancelled => said(desk, "log-drawing-cancelled", MarkTone::Plain),
-        JobState::Failed => said(desk, "log-drawing-failed", MarkTone::Bad),
+        JobState::Cancelled => vec![said(desk, "log-drawing-cancelled", MarkTone::Plain)],
+        JobState::Failed => vec![said(desk, "log-drawing-failed", MarkTone::Bad)],
     };
-    let mut parts = vec![part];
-    if job.state() == JobState::Working {
-        parts.push(Part::Form(Form {
-            id: "cancel",
-            heading: desk.say("log-drawing-stop"),
-            lead: None,
-            action: "/log/reviews/drawing/cancel".to_owned(),
-            with_file: false,
-            fields: Vec::new(),
-            buttons: Submit::stop(desk.say("log-drawing-stop")),
-            back: None,
-            folded: false,
-        }));
-    }
     desk.show(drawing_page(desk, parts))
 }
 
@@ -305,7 +285,7 @@ fn said(desk: &Desk<'_>, key: &str, tone: MarkTone) -> Part {
 
 /// Stops the draw of who asks.
 pub(in super::super) fn cancel(desk: &Desk<'_>) -> Response<Bytes> {
-    if let Some(job) = desk.log().jobs.of(&desk.who.user) {
+    if let Some(job) = desk.log().draws.of(&desk.who.user) {
         job.cancel();
     }
     headers::redirect(http::StatusCode::SEE_OTHER, "/log/reviews/drawing")
