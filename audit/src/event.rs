@@ -87,6 +87,28 @@ pub enum Event {
     PolicyApproved,
     /// The gateway went back to the version before, because people who had been allowed were denied.
     PolicyReturned,
+    /// A vendor's window was asked for.
+    GrantRequested,
+    /// Somebody of the hospital approved a vendor's window.
+    GrantApproved,
+    /// Somebody on duty let a vendor's person in before it was approved.
+    GrantAdmitted,
+    /// Somebody of the hospital refused a vendor's window.
+    GrantRefused,
+    /// Whoever asked for a vendor's window took it back.
+    GrantWithdrawn,
+    /// An exception was ended before its time: a vendor's window or broken glass.
+    GrantEnded,
+    /// What was done in a vendor's window was reported.
+    GrantReported,
+    /// Somebody of the hospital confirmed the report of a vendor's window.
+    GrantConfirmed,
+    /// Somebody broke the glass.
+    GlassBroken,
+    /// Somebody judged how the glass was broken.
+    GlassReviewed,
+    /// A line of the inventory of remote maintenance was added, changed or removed.
+    InventoryChanged,
     /// A TLS handshake was refused.
     TlsRefused,
     /// A request was refused before it could be judged.
@@ -163,6 +185,17 @@ impl Event {
         Self::LogRead,
         Self::ReviewOpened,
         Self::ReviewJudged,
+        Self::GrantRequested,
+        Self::GrantApproved,
+        Self::GrantAdmitted,
+        Self::GrantRefused,
+        Self::GrantWithdrawn,
+        Self::GrantEnded,
+        Self::GrantReported,
+        Self::GrantConfirmed,
+        Self::GlassBroken,
+        Self::GlassReviewed,
+        Self::InventoryChanged,
         Self::ReviewSigned,
         Self::Recovered,
         Self::SegmentDeleted,
@@ -225,6 +258,17 @@ impl Event {
             Self::ReviewJudged => "review-judged",
             Self::ReviewSigned => "review-signed",
             Self::Recovered => "recovered",
+            Self::GrantRequested => "grant-requested",
+            Self::GrantApproved => "grant-approved",
+            Self::GrantAdmitted => "grant-admitted",
+            Self::GrantRefused => "grant-refused",
+            Self::GrantWithdrawn => "grant-withdrawn",
+            Self::GrantEnded => "grant-ended",
+            Self::GrantReported => "grant-reported",
+            Self::GrantConfirmed => "grant-confirmed",
+            Self::GlassBroken => "glass-broken",
+            Self::GlassReviewed => "glass-reviewed",
+            Self::InventoryChanged => "inventory-changed",
             Self::SegmentDeleted => "segment-deleted",
             Self::LogCapacity => "log-capacity",
             Self::ClockSynchronised => "clock-synchronised",

@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 
 use policy::{
-    Aaguid, AppId, DeviceId, Fingerprint, Host, Methods, ProviderId, RequestId, Revision, RoleId, SessionId, Timestamp,
+    Aaguid, AppId, DeviceId, Fingerprint, GrantId, Host, Methods, ProviderId, RequestId, Revision, RoleId, SessionId, Timestamp,
     UserId, Who, ZoneId,
 };
 
@@ -70,6 +70,8 @@ pub struct Note {
     pub patients: Vec<String>,
     /// The roles of the person from then on, where they changed.
     pub roles: Option<Vec<RoleId>>,
+    /// The exception it is about (`vs`).
+    pub grant: Option<GrantId>,
     /// The roles of the person until then.
     pub roles_before: Option<Vec<RoleId>>,
     /// When what was given ends: an invitation, a temporary code.
@@ -112,6 +114,7 @@ impl Note {
             roles: None,
             roles_before: None,
             until: None,
+            grant: None,
             in_outage: false,
         }
     }

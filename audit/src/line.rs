@@ -138,7 +138,7 @@ fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mu
         line.text("cls", class.as_str());
     }
     if let Some(grant) = &access.grant {
-        line.text("vs", grant.as_str());
+        line.text("vs", grant.id.as_str());
     }
 }
 
@@ -182,6 +182,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     for (key, value) in texts {
         if let Some(value) = value {
             line.text(key, value);
+        ("vs", note.grant.as_ref().map(policy::GrantId::as_str)),
         }
     }
     if let Some(session) = note.session {

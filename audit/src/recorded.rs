@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{
-    Aaguid, Access, Action, Assurance, Decision, Device, DeviceClass, Fingerprint, From, Host, InfoClass, Judged,
+    Aaguid, Access, Action, Assurance, Decision, Device, DeviceClass, Fingerprint, From, Grant, Host, InfoClass, Judged,
     Known, Method, Methods, Path, PostureFact, ProviderId, Reason, RequestId, Revision, RoleId, RuleId, SessionId,
     SignInMethod, Timestamp, UserId, Who,
 };
@@ -121,7 +121,8 @@ impl Line<'_> {
             who: self.who(at, device.as_ref(), reason)?.map(Arc::new),
             device: device.map(Arc::new),
             from: From { address: self.ip.parse::<IpAddr>().ok()?, zone: self.zone.parse().ok()? },
-            grant: if_stated(self.vs, policy::GrantId::parse)?,
+            grant: if_stated(self.vs, policy::GrantId::parse)?
+                .map(|id| Grant { reaches: reason != Some(Reason::GrantReach), ..Grant::named(id) }),
         };
         let judged = Judged { decision, rule: RuleId::parse(self.rule).ok()?, reason };
         let known = Known { authentication: self.auth.is_some(), posture: self.pst.is_some() };
@@ -215,7 +216,7 @@ mod tests {
     fn access() -> Access {
         let mut access = Ward::new().access("POST", "n.sato");
         access.class = Some("chart".parse().unwrap());
-        access.grant = Some("g-1".parse().unwrap());
+        access.grant = Some(Grant::named("g-1".parse().unwrap()));
         let fact = |name: &str, value: &str| PostureFact {
             name: name.parse().unwrap(),
             value: value.into(),

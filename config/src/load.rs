@@ -102,6 +102,10 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let posture_sources = posture::read(&root, files);
     let console_host = gateway.console_host.as_ref().map(Option::as_ref);
     let console = root.section("console").and_then(|table| console::read(&table, &declared, console_host));
+    let has_console = console_host.map(|host| host.is_some());
+    let maintenance = root.section("maintenance").and_then(|table| maintenance::read(&table, &declared, has_console));
+    let break_glass = root.section("break_glass").and_then(|table| break_glass::read(&table, &declared, has_console));
+    let console = console.map(|roles| console::with_deciders(roles, maintenance.as_ref(), break_glass.as_ref()));
     let state_dir = gateway.state_dir.as_deref().unwrap_or(Path::new("/"));
     let devices = root.section("devices").and_then(|table| devices::read(&table, files, state_dir));
     let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
@@ -158,6 +162,11 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         offset: gateway.offset.unwrap_or(UtcOffset::JAPAN),
         holidays: holidays.holidays.clone(),
     };
+    if let (Some(maintenance), Some(glass)) = (&maintenance, &break_glass) {
+        break_glass::look_at(&policy.rules, maintenance, glass, |rule, reason, remedy| {
+            report.push(cedar::problem_of(&rule.id, &rules.places, report, reason, remedy));
+        });
+    }
     let loaded = cedar::load(&policy, &rules.places, report);
     let around = expect::Around {
         declared: &declared,
@@ -202,6 +211,8 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         devices: devices?,
         posture_sources: posture_sources?,
         console: console?,
+        maintenance: maintenance?,
+        break_glass: break_glass?,
         forbidden_upstreams: gateway.forbidden_upstreams?,
         apps: apps?,
         roles: roles?,

@@ -292,7 +292,18 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         | Event::ConfigActivated
         | Event::PolicyProposed
         | Event::PolicyApproved
-        | Event::PolicyReturned => alert(SECURITY_CONFIGURATION),
+        | Event::PolicyReturned
+        | Event::InventoryChanged => alert(SECURITY_CONFIGURATION),
+        Event::GrantRequested
+        | Event::GrantApproved
+        | Event::GrantAdmitted
+        | Event::GrantRefused
+        | Event::GrantWithdrawn
+        | Event::GrantEnded
+        | Event::GrantReported
+        | Event::GrantConfirmed
+        | Event::GlassBroken
+        | Event::GlassReviewed => alert(USER_ATTRIBUTES),
         Event::ConfigRefused => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
         Event::Recovered => alert(AUDIT_RECORDING_STARTED),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),

@@ -13,7 +13,7 @@ use audit::{Event, Log, Note, Recovery};
 use certs::{DeviceCa, DeviceRoots, ServerCertificates};
 use config::{Config, Problems};
 use identity::{
-    Assertions, Devices, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions, Watch,
+    Assertions, Devices, Grants, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions, Watch,
 };
 use policy::Clock;
 use store::{Sqlite, Store};
@@ -84,6 +84,8 @@ pub struct Parts {
     pub outage: Arc<Outage>,
     /// The gateway's device CA.
     pub device_ca: Arc<DeviceCa>,
+    /// Exceptions that are in force.
+    pub grants: Arc<Grants>,
     /// Signs who asks.
     pub assertions: Arc<Assertions>,
     /// The clock.
@@ -172,6 +174,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         assertions: Arc::new(assertions),
         clock: clock.clone(),
         log: log.clone(),
+        grants: Arc::new(Grants::new(Arc::clone(&store), &config)),
         log_view: Arc::clone(&finding.view),
         upstream_ids: UpstreamIds::default(),
     };
@@ -192,6 +195,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         counts: Counts::default(),
         denials: Denials::default(),
         shadow: Shadow::default(),
+        grants: Arc::clone(&parts.grants),
         desk,
         index: finding.index.clone(),
         metrics,
@@ -212,7 +216,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let mut control = tokio::task::JoinSet::new();
     let from = record::recorded_up_to(&*store).await.map_err(unavailable)?;
     let watch = Watch::new(Arc::clone(&store), Arc::clone(&sessions), Arc::clone(&devices), clock.clone(), from);
-    control.spawn(upkeep::follow_events(Arc::clone(&gate), watch.with_outage(Arc::clone(&outage))));
+    let watch = watch.with_outage(Arc::clone(&outage)).with_grants(Arc::clone(&parts.grants));
+    control.spawn(upkeep::follow_events(Arc::clone(&gate), watch));
     control.spawn(record::record_events(Arc::clone(&gate), Arc::clone(&store), from));
     control.spawn(upkeep::tend_outages(Arc::clone(&gate), outage, Arc::clone(&sessions)));
     control.spawn(upkeep::refresh_sessions(Arc::clone(&gate), Refresh::new(Arc::clone(&store), sessions)));
@@ -292,6 +297,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let lists =
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
+        grants: Arc::clone(&parts.grants),
     Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, lists })
 }
 

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use audit::Log;
 use certs::{DeviceRoots, ServerCertificates};
-use identity::{Assertions, Devices, Sessions};
-use policy::Clock;
+use identity::{Asked, Assertions, Devices, Grants, Sessions};
+use policy::{Access, Clock, Grant};
 use tokio::sync::watch;
 
 use crate::caps::Counts;
@@ -38,6 +38,8 @@ pub struct Gate {
     /// Signs who asks, for apps.
     pub assertions: Arc<Assertions>,
     /// The access log.
+    /// Exceptions that are in force.
+    pub grants: Arc<Grants>,
     pub log: Log,
     /// How often one may ask.
     pub limiter: Limiter,
@@ -72,3 +74,16 @@ impl Gate {
         self.stopping.load(Ordering::Relaxed)
     }
 }
+    /// The exception that is in force for an access, as far as it names patients before it is judged.
+    pub fn grant_for(&self, access: &Access, about: Option<&About>) -> Option<Grant> {
+        let who = access.who.as_ref()?;
+        self.grants.find(&Asked {
+            person: &who.user,
+            app: &access.app,
+            method: &access.method,
+            path: &access.path,
+            patients: about.map_or(&[], |about| &about.patients.ids),
+            at: access.at,
+        })
+    }
+

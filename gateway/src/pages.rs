@@ -14,7 +14,7 @@ use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, Limited};
 use identity::{POSTURE_BYTES_MAX, Session};
 use policy::{Access, Action, AppId, Method, Verdict};
-use web::{ConsolePage, Fault, Page, PageRequest, Why};
+use web::{ConsolePage, Fault, MaintenancePage, Page, PageRequest, Why};
 
 use crate::body::{Record, ResponseBody};
 use crate::exchange::Exchange;
@@ -144,6 +144,8 @@ impl Kind {
             | Page::Portal
             | Page::StartSignIn
             | Page::Arrive
+            Page::Maintenance(MaintenancePage::Ask) => Self::Upload,
+            Page::Maintenance(MaintenancePage::Report) => Self::Import,
             | Page::SignedIn
             | Page::AskSignOut
             | Page::SignOut
@@ -168,6 +170,7 @@ impl Kind {
 
     /// Whether its requests are counted, so that nobody guesses.
     fn is_proof(self) -> bool {
+            | Page::Maintenance(_)
         match self {
             Self::Proof | Self::DeviceProof => true,
             Self::Ordinary | Self::Signed | Self::Posture | Self::Console | Self::Import => false,
@@ -243,6 +246,7 @@ pub fn recorded(response: Response<ResponseBody>, exchange: Rc<Exchange>, receip
     let (parts, body) = response.into_parts();
     let bytes = body.into_own().unwrap_or_else(Bytes::new);
     let record = Record { receipt: receipt.into(), exchange, status, in_book: None, enter: None };
+    question.grant = worker.gate.grant_for(&question, None);
     Response::from_parts(parts, ResponseBody::own_recorded(bytes, record))
 }
 

@@ -7,10 +7,11 @@ use std::time::Duration;
 use audit::{Event, Note};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Current;
-use policy::DeviceId;
-use store::{Change, CredentialId, Invitation, InvitationId, Purpose, Store, StoreProblem};
+use policy::{DeviceId, GrantId};
+use store::{Change, CredentialId, GrantRecord, Invitation, InvitationId, Purpose, Ruling, Store, StoreProblem};
 
 use crate::gate::Gate;
+use crate::key_deed::KeyDeed;
 
 mod whose;
 
@@ -39,6 +40,8 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let mut recorded = from;
     let mut changed = gate.changed.subscribe();
     let mut whose = Whose::default();
+    // Nothing was read yet.
+    let mut is_stale = true;
     loop {
         let at = gate.clock.now();
         whose.look(&*store, at).await;
@@ -51,6 +54,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             }
         }
         let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
+        is_stale |= events.iter().any(|event| may_give(&event.change));
         for event in &events {
             whose.follow(event, &*store).await;
             if let Some(note) = note_of(event, &*store, &whose).await {
@@ -61,12 +65,66 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             }
             recorded = event.sequence;
         }
+        if is_stale && events.len() < EVENTS_MAX {
+            // What was given comes into force once that is recorded.
+            match gate.grants.reload(gate.clock.now()).await {
+                Ok(()) => {
+                    is_stale = false;
+                    gate.ring();
+                }
+                Err(problem) => tracing::error!(%problem, "exceptions cannot be read; none comes into force"),
+            }
+        }
         if events.is_empty() {
             // Either there is news, or it is time to look all the same.
             let _rung = tokio::time::timeout(WAIT, changed.changed()).await;
         } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
             tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
         }
+    }
+}
+
+/// Whether something may come into force by it that was not: an exception that was given, or that somebody may give
+/// again who gave it.
+fn may_give(change: &Change) -> bool {
+    match change {
+        Change::GrantApproved(_)
+        | Change::GrantAdmitted(_)
+        | Change::GlassBroken(_)
+        | Change::PersonEnabled(_)
+        | Change::PersonChanged { .. } => true,
+        Change::PersonAdded(_)
+        | Change::PersonDisabled(_)
+        | Change::CredentialAdded { .. }
+        | Change::CredentialRenamed { .. }
+        | Change::CredentialRemoved { .. }
+        | Change::InvitationMade(_)
+        | Change::InvitationUsed(_)
+        | Change::InvitationRevoked(_)
+        | Change::DeviceAdded(_)
+        | Change::DeviceChanged(_)
+        | Change::DeviceRevoked(_)
+        | Change::CertificateAdded(_)
+        | Change::CertificateRevoked(_)
+        | Change::PostureChanged
+        | Change::SessionEnded(_)
+        | Change::SessionParked(_)
+        | Change::SessionResumed(_)
+        | Change::SessionChanged(_)
+        | Change::OutageBegan(_)
+        | Change::OutageEnded(_)
+        | Change::OutageSwitched { .. }
+        | Change::PolicyProposed(_)
+        | Change::PolicyApproved(_)
+        | Change::LogRead(_)
+        | Change::GrantRequested(_)
+        | Change::GrantRefused(_)
+        | Change::GrantWithdrawn(_)
+        | Change::GrantEnded(_)
+        | Change::GrantReported(_)
+        | Change::GrantConfirmed(_)
+        | Change::GlassReviewed(_)
+        | Change::InventoryChanged(_) => false,
     }
 }
 
@@ -120,8 +178,44 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
             Note { provider: Some(provider.clone()), ..note(Event::OutageSwitched).code(position.as_str()) }
         }
         Change::LogRead(used) => {
-            Note { count: Some(used.count), ..note(Event::LogRead).code(used.what.clone()).reason(&used.question) }
+            let note = match KeyDeed::parse(&used.what) {
+                Some(deed) => note(Event::LogKeyChanged).code(deed.word()),
+                None => note(Event::LogRead).code(used.what.clone()),
+            };
+            Note { count: Some(used.count), ..note.reason(&used.question) }
         }
+        Change::GrantRequested(id) => of_grant(note(Event::GrantRequested), id, store, purpose).await,
+        Change::GrantApproved(id) => {
+            let words = |kept: &GrantRecord| said(kept.maintenance()?.approvals.last());
+            of_grant(note(Event::GrantApproved), id, store, words).await
+        }
+        Change::GrantAdmitted(id) => {
+            let words = |kept: &GrantRecord| said(kept.maintenance()?.admitted.as_ref().map(|admitted| &admitted.by));
+            of_grant(note(Event::GrantAdmitted), id, store, words).await
+        }
+        Change::GrantRefused(id) => {
+            let words = |kept: &GrantRecord| said(kept.maintenance()?.refused.as_ref());
+            of_grant(note(Event::GrantRefused), id, store, words).await
+        }
+        Change::GrantWithdrawn(id) => {
+            let words = |kept: &GrantRecord| said(kept.maintenance()?.withdrawn.as_ref());
+            of_grant(note(Event::GrantWithdrawn), id, store, words).await
+        }
+        Change::GrantEnded(id) => of_grant(note(Event::GrantEnded), id, store, why_ended).await,
+        Change::GrantReported(id) => of_grant(note(Event::GrantReported), id, store, purpose).await,
+        Change::GrantConfirmed(id) => {
+            let words = |kept: &GrantRecord| said(kept.maintenance()?.confirmed.as_ref());
+            of_grant(note(Event::GrantConfirmed), id, store, words).await
+        }
+        Change::GlassBroken(id) => {
+            let words = |kept: &GrantRecord| kept.glass().map(|glass| glass.words.as_str());
+            of_grant(note(Event::GlassBroken), id, store, words).await
+        }
+        Change::GlassReviewed(id) => {
+            let words = |kept: &GrantRecord| said(kept.glass()?.review.as_ref().map(|review| &review.by));
+            of_grant(note(Event::GlassReviewed), id, store, words).await
+        }
+        Change::InventoryChanged(number) => Note { count: Some(*number), ..note(Event::InventoryChanged) },
         Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
         Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
     })
@@ -145,6 +239,34 @@ async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
         Some(kept) => Note { revision: Some(kept.proposal.revision), ..note }.reason(&kept.proposal.why),
         None => note,
     }
+}
+
+/// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
+/// whoever did this, as far as the store answers. The patient that glass was broken for is named by what was done with it.
+async fn of_grant(note: Note, id: &GrantId, store: &dyn Store, words: fn(&GrantRecord) -> Option<&str>) -> Note {
+    let note = Note { grant: Some(id.clone()), ..note };
+    let Ok(Some(kept)) = store.grant(id).await else { return note };
+    let mut note = Note { app: Some(kept.app.clone()), until: Some(kept.over_at()), ..note };
+    if let Some(words) = words(&kept) {
+        note = note.reason(words);
+    }
+    if let Some(glass) = kept.glass() {
+        let review = glass.review.as_ref().filter(|_| note.event == Event::GlassReviewed);
+        note = note.code(review.map_or(glass.reason.as_str(), |review| review.verdict.as_str()));
+    }
+    of_person(note, &kept.person, store).await
+}
+
+fn purpose(kept: &GrantRecord) -> Option<&str> {
+    kept.maintenance().map(|one| one.purpose.as_str())
+}
+
+fn why_ended(kept: &GrantRecord) -> Option<&str> {
+    said(kept.ended.as_ref())
+}
+
+fn said(ruling: Option<&Ruling>) -> Option<&str> {
+    ruling.map(|ruling| ruling.words.as_str())
 }
 
 /// Adds who or what is invited to which, why, and how they were proofed, as far as the store answers. A temporary code

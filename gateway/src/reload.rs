@@ -195,6 +195,7 @@ impl Reloader {
         self.gate.roots.reload(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
+        self.gate.grants.hold_to(config);
         self.gate.snapshot.store(Arc::new(snapshot));
         Ok(())
     }

@@ -168,6 +168,10 @@ impl Worker {
         let access = snapshot.policy.classify(&access).into_owned();
         match self.judge(snapshot, access, ()) {
             Verdict::Allow(authorized) => {
+        access.grant = match (&access.grant, &access.who) {
+            (Some(grant), Some(who)) => self.gate.grants.again(grant, &who.user, at),
+            (Some(_) | None, _) => None,
+        };
                 Ok(Again::Until(authorized.permit().until().min(at.after(LOOK_AGAIN)), current))
             }
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),

@@ -10,6 +10,7 @@ mod cache;
 mod csv;
 mod devices;
 mod fetch;
+mod grants;
 mod hand_off;
 mod oidc;
 mod outage;
@@ -33,6 +34,7 @@ pub use csv::{CsvFault, CsvProblem};
 pub use devices::{DeviceState, Devices, DevicesPlan, EnrolProblem};
 pub use fetch::{Fetch, FetchProblem};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
+pub use grants::{Asked, AskedWindow, BrokenGlass, GrantProblem, Granted, Grants};
 pub use oidc::{
     Begin, Callback, LoggedOut, LogoutProblem, Oidc, Place, Rejection, SignInProblem, SignedIn, StartedSignIn, offered,
     user_id,

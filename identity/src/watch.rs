@@ -4,12 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::HashSet;
 use policy::{Clock, Timestamp};
 use store::{Change, Event, Store, StoreProblem};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use crate::{Devices, Outage, Sessions};
+use crate::{Devices, Grants, Outage, Sessions};
 
 /// How often the store is asked for events.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
@@ -27,6 +28,7 @@ pub struct Watch {
     devices: Arc<Devices>,
     clock: Clock,
     outage: Option<Arc<Outage>>,
+    grants: Option<Arc<Grants>>,
     /// The last event that was applied.
     applied: u64,
     changes: watch::Sender<u64>,
@@ -46,6 +48,7 @@ impl Watch {
             devices,
             clock,
             outage: None,
+            grants: None,
             applied: from,
             changes,
             written_down_at: now,
@@ -57,6 +60,12 @@ impl Watch {
     #[must_use]
     pub fn with_outage(self, outage: Arc<Outage>) -> Self {
         Self { outage: Some(outage), ..self }
+    }
+
+    /// Follows the ends of exceptions too. What is given comes into force elsewhere, once that is recorded.
+    #[must_use]
+    pub fn with_grants(self, grants: Arc<Grants>) -> Self {
+        Self { grants: Some(grants), ..self }
     }
 
     /// Tells the number of the last event each time some were applied: streams then ask again whether they may go on.
@@ -99,7 +108,7 @@ impl Watch {
     /// Ends come first and cannot fail; what was added is read at last.
     async fn apply(&self, events: &[Event]) -> Result<(), StoreProblem> {
         let (mut is_ledger_changed, mut is_outage_changed) = (false, false);
-        let mut changed = Vec::new();
+        let (mut changed, mut doubted) = (Vec::new(), HashSet::default());
         for event in events {
             match &event.change {
                 Change::SessionEnded(id) => self.sessions.forget(*id),
@@ -118,9 +127,16 @@ impl Watch {
                 | Change::CertificateAdded(_)
                 | Change::CertificateRevoked(_)
                 | Change::PostureChanged => is_ledger_changed = true,
+                Change::PersonChanged { user, roles: Some(_) } | Change::PersonDisabled(user) => {
+                    doubted.insert(user.clone());
+                }
+                Change::GrantEnded(id) => {
+                    if let Some(grants) = &self.grants {
+                        grants.note_ended(id).await;
+                    }
+                }
                 Change::PersonAdded(_)
-                | Change::PersonChanged { .. }
-                | Change::PersonDisabled(_)
+                | Change::PersonChanged { roles: None, .. }
                 | Change::PersonEnabled(_)
                 | Change::CredentialAdded { .. }
                 | Change::CredentialRenamed { .. }
@@ -130,7 +146,17 @@ impl Watch {
                 | Change::InvitationRevoked(_)
                 | Change::LogRead(_)
                 | Change::PolicyProposed(_)
-                | Change::PolicyApproved(_) => {}
+                | Change::PolicyApproved(_)
+                | Change::GrantRequested(_)
+                | Change::GrantApproved(_)
+                | Change::GrantAdmitted(_)
+                | Change::GrantRefused(_)
+                | Change::GrantWithdrawn(_)
+                | Change::GrantReported(_)
+                | Change::GrantConfirmed(_)
+                | Change::GlassBroken(_)
+                | Change::GlassReviewed(_)
+                | Change::InventoryChanged(_) => {}
                 Change::OutageBegan(_) | Change::OutageEnded(_) | Change::OutageSwitched { .. } => {
                     is_outage_changed = true;
                 }
@@ -141,6 +167,11 @@ impl Watch {
         }
         if is_ledger_changed {
             self.devices.reload().await?;
+        }
+        if let Some(grants) = &self.grants
+            && doubted.iter().any(|person| grants.rest_on(person))
+        {
+            grants.narrow(&doubted, self.clock.now()).await?;
         }
         match &self.outage {
             Some(outage) if is_outage_changed => outage.reload().await,

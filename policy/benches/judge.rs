@@ -181,6 +181,7 @@ fn rule(number: usize) -> Rule {
         in_outage: false,
         classes: if every(4) { classes() } else { vec![] },
         grant: false,
+        break_glass: false,
         caps: every(7).then(|| {
             let patients = NonZeroU32::new(60);
             Arc::new(Caps { requests: None, patients, beyond: Beyond::Alarm })

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use crate::{
-    Aaguid, AppId, DeviceId, GrantId, Host, InfoClass, Methods, Path, PostureFact, ProviderId, RequestId, RoleId,
+    Aaguid, AppId, DeviceId, Grant, Host, InfoClass, Methods, Path, PostureFact, ProviderId, RequestId, RoleId,
     SessionId, Timestamp, UserId, ZoneId,
 };
 
@@ -35,8 +35,8 @@ pub struct Access {
     pub device: Option<Arc<Device>>,
     /// Where it comes from.
     pub from: From,
-    /// The approved exception it runs under.
-    pub grant: Option<GrantId>,
+    /// The exception that is in force for it.
+    pub grant: Option<Grant>,
 }
 
 impl Access {

@@ -4,8 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use crate::built_in;
 use crate::{
-    AppFacts, AppId, Apps, Devices, Effect, Hours, PolicyPlace, PolicyProblem, PostureDemand, PostureName, Rule,
-    RuleId, Subjects,
+    AppFacts, AppId, Apps, DeviceClass, Devices, Effect, Hours, PolicyPlace, PolicyProblem, PostureDemand, PostureName,
+    Rule, RuleId, Subjects,
 };
 
 /// Every problem of the table, rule by rule.
@@ -56,6 +56,9 @@ pub(crate) fn check(rules: &[Rule], apps: &[AppFacts]) -> Vec<PolicyProblem> {
                 "a rule that forbids would forbid only those who have an approved exception".to_owned(),
                 "ask for a `grant` in the rules that permit",
             );
+        }
+        for (reason, remedy) in glass_problems(rule) {
+            tell(reason.to_owned(), remedy);
         }
         for (reason, remedy) in caps_problems(rule) {
             tell(reason.to_owned(), remedy);
@@ -109,6 +112,29 @@ fn app_problems<'a>(
         )),
         Some(false) => None,
     })
+}
+
+/// Glass is broken by people whom the hospital knows, never by vendors.
+fn glass_problems(rule: &Rule) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let named = matches!(rule.subjects, Subjects::Roles(_));
+    let at_vendors = matches!(&rule.devices, Devices::Classes(classes) if classes.contains(&DeviceClass::Vendor));
+    [
+        (
+            rule.effect == Effect::Forbid,
+            "a rule that forbids would forbid only those who broke the glass",
+            "ask for `break_glass` in the rules that permit",
+        ),
+        (!named, "glass is broken by certain people, and vendors are never among them", "name their `roles`"),
+        (at_vendors, "glass is never broken from a vendor's device", "take `vendor` out of `devices`"),
+        (
+            rule.grant,
+            "an access rests on one exception: an approved one, or broken glass",
+            "write a rule for each of `grant` and `break_glass`",
+        ),
+    ]
+    .into_iter()
+    .filter(|(is_wrong, ..)| rule.break_glass && *is_wrong)
+    .map(|(_, reason, remedy)| (reason, remedy))
 }
 
 fn caps_problems(rule: &Rule) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -172,7 +198,7 @@ mod tests {
     #[test]
     fn each_mistake_is_named_with_its_remedy() {
         type Mistake = fn(&mut Rule);
-        let mistakes: [(Mistake, &str); 18] = [
+        let mistakes: [(Mistake, &str); 22] = [
             (|rule| rule.id = "default-deny".parse().unwrap(), "own rules"),
             (|rule| rule.id = "builtin-x".parse().unwrap(), "own rules"),
             (|rule| rule.subjects = Subjects::Roles(vec![]), "`roles` is empty"),
@@ -197,6 +223,16 @@ mod tests {
             (|rule| (rule.effect, rule.in_outage) = (Effect::Forbid, true), "always reaches into outages"),
             (|rule| rule.posture = demands(&["edr=running", "edr=idle"]), "two values of `edr`"),
             (|rule| (rule.effect, rule.grant) = (Effect::Forbid, true), "who have an approved exception"),
+            (|rule| (rule.effect, rule.break_glass) = (Effect::Forbid, true), "who broke the glass"),
+            (|rule| (rule.subjects, rule.break_glass) = (Subjects::SignedIn, true), "vendors are never among them"),
+            (|rule| (rule.grant, rule.break_glass) = (true, true), "rests on one exception"),
+            (
+                |rule| {
+                    rule.break_glass = true;
+                    rule.devices = Devices::Classes(vec![DeviceClass::Tablet, DeviceClass::Vendor]);
+                },
+                "from a vendor's device",
+            ),
             (|rule| (rule.effect, rule.caps) = (Effect::Forbid, caps(Some(5))), "that could be counted"),
             (|rule| (rule.subjects, rule.caps) = (Subjects::Anyone, caps(Some(5))), "is counted by person"),
             (|rule| rule.caps = caps(None), "nothing to be beyond"),

@@ -9,7 +9,7 @@ use crate::answer::Answer;
 use crate::facts::{Fact, Reads, signed_in};
 use crate::policy::Policy;
 use crate::{
-    Aaguid, Access, Action, AppId, Assurance, DeviceClass, DeviceId, GrantId, Host, InfoClass, Judge, Judged, Method,
+    Aaguid, Access, Action, AppId, Assurance, DeviceClass, DeviceId, Grant, Host, InfoClass, Judge, Judged, Method,
     Methods, Path, PostureFact, RoleId, Timestamp, UserId, ZoneId,
 };
 
@@ -174,7 +174,7 @@ struct Fold {
     device: Option<DeviceId>,
     posture: Option<Arc<[PostureFact]>>,
     zone: ZoneId,
-    grant: Option<GrantId>,
+    grant: Option<Grant>,
     method: Method,
     address: Option<IpAddr>,
     host: Option<Host>,

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crate::facts::Facts;
+use crate::grant::Held;
 use crate::posture::{self, Standing};
 use crate::{
-    Aaguid, Action, Assurance, DeviceClass, Devices, Hours, InfoClass, Methods, PathPattern, PostureDemand, Reason,
-    RoleId, Rule, SignInMethod, Subjects, ZoneId, compile, fit,
+    Aaguid, Action, Assurance, DeviceClass, Devices, GrantKind, Hours, InfoClass, Methods, PathPattern, PostureDemand,
+    Reason, RoleId, Rule, SignInMethod, Subjects, ZoneId, compile, fit,
 };
 
 /// One condition of a rule.
@@ -35,6 +36,8 @@ pub enum Condition {
     Hours(Hours),
     /// Under an approved exception.
     Grant,
+    /// Under glass that was broken.
+    BreakGlass,
     /// By somebody who signed in while their provider could be reached.
     NoOutage,
     /// By somebody who proved who they are in one of these ways.
@@ -85,6 +88,7 @@ impl Condition {
             zones,
             rule.hours.clone().map(Self::Hours),
             rule.grant.then_some(Self::Grant),
+            rule.break_glass.then_some(Self::BreakGlass),
             (!compile::reaches_outages(rule)).then_some(Self::NoOutage),
             (!rule.methods.is_empty()).then_some(Self::Methods(rule.methods)),
             (!rule.keys.is_empty()).then(|| Self::Keys(rule.keys.clone())),
@@ -135,7 +139,14 @@ impl Condition {
             },
             Self::Zones(zones) => unless(zones.contains(&access.from.zone), Reason::ZoneNotAllowed),
             Self::Hours(hours) => unless(fit::covers_moment(hours, facts.today), Reason::OutsideHours),
-            Self::Grant => unless(access.grant.is_some(), Reason::GrantRequired),
+            Self::Grant => match Held::of(access, GrantKind::Maintenance) {
+                Held::InForce(_) => None,
+                Held::Elsewhere => Some(Reason::GrantReach),
+                Held::Nothing => Some(Reason::GrantRequired),
+            },
+            Self::BreakGlass => {
+                unless(Held::of(access, GrantKind::Glass).in_force().is_some(), Reason::BreakGlassRequired)
+            }
             Self::NoOutage => unless(!facts.in_outage, Reason::OutageReduced),
             Self::Methods(methods) => {
                 let addable = methods.has(SignInMethod::Passkey);

@@ -7,8 +7,11 @@ use std::net::IpAddr;
 use cedar_policy::Context;
 
 use crate::facts::{Fact, Facts, Reads};
+use crate::grant::Held;
 use crate::memo::{CONTEXTS_MAX, Parts};
-use crate::{Aaguid, Assurance, Day, DeviceClass, DeviceId, GrantId, Host, InfoClass, Method, Methods, ZoneId, schema};
+use crate::{
+    Aaguid, Assurance, Day, DeviceClass, DeviceId, GrantId, GrantKind, Host, InfoClass, Method, Methods, ZoneId, schema,
+};
 
 /// What hardly ever comes again.
 const EVER_NEW: [Fact; 4] = [Fact::Path, Fact::AuthAge, Fact::RolesAge, Fact::Posture];
@@ -40,6 +43,7 @@ struct Key {
     in_outage: bool,
     class: Option<InfoClass>,
     grant: Option<GrantId>,
+    glass: Option<GrantId>,
 }
 
 /// By what differs most; the rest is compared.
@@ -70,6 +74,7 @@ impl Key {
     fn of(facts: &Facts<'_>, reads: Reads) -> Self {
         let access = facts.access;
         let device = |fact| access.device.as_ref().filter(|_| reads.has(fact));
+        let held = |kind| Held::of(access, kind).in_force().cloned();
         Self {
             reads,
             zone: reads.has(Fact::Zone).then(|| access.from.zone.clone()),
@@ -91,7 +96,8 @@ impl Key {
             key_model: facts.key_model.filter(|_| reads.has(Fact::KeyModel)),
             in_outage: reads.has(Fact::InOutage) && facts.in_outage,
             class: access.class.clone().filter(|_| reads.has(Fact::InfoClass)),
-            grant: access.grant.clone().filter(|_| reads.has(Fact::Grant)),
+            grant: held(GrantKind::Maintenance).filter(|_| reads.has(Fact::Grant)),
+            glass: held(GrantKind::Glass).filter(|_| reads.has(Fact::BreakGlass)),
         }
     }
 }
@@ -108,7 +114,10 @@ mod tests {
     #[test]
     fn contexts_are_told_apart_by_whatever_is_in_them() {
         type Change = fn(&mut Access);
-        let changes: [(Fact, Change); 19] = [
+        fn grant(id: &str) -> Option<crate::Grant> {
+            id.parse().ok().map(crate::Grant::named)
+        }
+        let changes: [(Fact, Change); 20] = [
             (Fact::Zone, |access| access.from.zone = "office".parse().unwrap()),
             (Fact::Method, |access| access.method = Method::parse("HEAD").unwrap()),
             (Fact::Path, |access| access.path = Path::parse("/x").unwrap()),
@@ -118,7 +127,8 @@ mod tests {
             (Fact::Weekday, |access| access.at = moment("2026-11-21T10:00:00")),
             (Fact::WeekdayBefore, |access| access.at = moment("2026-11-21T10:00:00")),
             (Fact::InfoClass, |access| access.class = Some("images".parse().unwrap())),
-            (Fact::Grant, |access| access.grant = Some("g-1".parse().unwrap())),
+            (Fact::Grant, |access| access.grant = grant("g-1")),
+            (Fact::BreakGlass, |access| access.grant = grant("glass-1")),
             (Fact::Assurance, |access| access.who = who_with(|who| who.assurance = Assurance::Aal3)),
             (Fact::AuthAge, |access| access.who = who_with(|who| who.authenticated_at = moment("2026-11-20T09:59:00"))),
             (Fact::Known, |access| access.device = None),

@@ -145,6 +145,7 @@ fn columns(rule: &Rule) -> Vec<(Column, String)> {
         posture,
         in_outage,
         grant,
+        break_glass,
         caps,
     } = rule;
     let hours_text = hours.as_ref().map_or_else(String::new, |hours| {
@@ -176,6 +177,7 @@ fn columns(rule: &Rule) -> Vec<(Column, String)> {
         (column("端末の状態", "the posture"), list(posture)),
         (column("障害時", "whether it holds in an outage"), yes("in_outage", *in_outage)),
         (column("承認", "the approved exception"), yes("grant", *grant)),
+        (column("緊急アクセス", "the broken glass"), yes("break_glass", *break_glass)),
         (
             column("1時間の上限", "the bounds of an hour"),
             caps.as_ref().map_or_else(String::new, |caps| caps_text(caps)),

@@ -1,7 +1,8 @@
 //! Why nothing permitted an access, told by the row of the table that came nearest.
 //!
 //! Nearest means: of the rows for these roles, this app and this action, one whose paths and classes fit before one
-//! whose do not, then the one with the fewest unmet conditions, then one that asks only for a step-up, then the first.
+//! whose do not, then one that asks only for a step-up, then one that asks only for broken glass, then the one with the
+//! fewest unmet conditions, then the first.
 
 use crate::answer::Outcome;
 use crate::built_in::{DEFAULT_DENY, id};
@@ -49,8 +50,14 @@ pub(crate) fn sign_in(policy: &Policy, app: &AppEntry, facts: &Facts<'_>) -> Opt
     let permits = || policy.at(&app.on(facts.access.action).all).filter(|statement| statement.permits());
     let for_people = permits().filter_map(Statement::row).filter(|row| fit::asks_for_a_person(row));
     if let Some((row, unmet)) = nearest(for_people, facts).filter(|(_, unmet)| !unmet.elsewhere()) {
-        let of_the_person =
-            [Reason::StepUpRequired, Reason::MethodNotAllowed, Reason::KeyNotAllowed, Reason::GrantRequired];
+        let of_the_person = [
+            Reason::StepUpRequired,
+            Reason::MethodNotAllowed,
+            Reason::KeyNotAllowed,
+            Reason::GrantRequired,
+            Reason::GrantReach,
+            Reason::BreakGlassRequired,
+        ];
         let others = unmet.reasons().filter(|reason| !of_the_person.contains(reason)).collect();
         return Some(Outcome::challenge(Challenge::SignIn, row.id.clone(), others));
     }
@@ -86,7 +93,13 @@ pub(crate) fn nothing_for(policy: &Policy, app: &AppEntry, who: Option<&Who>) ->
 }
 
 fn nearest<'a>(rows: impl Iterator<Item = &'a Rule>, facts: &Facts<'_>) -> Option<(&'a Rule, Unmet)> {
-    let distance = |unmet: Unmet| (unmet.elsewhere(), unmet.count(), unmet.only_step_up().is_none());
+    let rank = |unmet: Unmet| match () {
+        () if unmet.is_empty() => 0,
+        () if unmet.only_step_up().is_some() => 1,
+        () if unmet.only_glass() => 2,
+        () => 3,
+    };
+    let distance = |unmet: Unmet| (unmet.elsewhere(), rank(unmet), unmet.count());
     let mut nearest: Option<(&Rule, Unmet)> = None;
     for row in rows {
         let unmet = Unmet::of(row, facts);

@@ -95,10 +95,11 @@ pub(crate) enum Fact {
     RolesAge,
     InfoClass,
     Grant,
+    BreakGlass,
 }
 
 impl Fact {
-    pub(crate) const ALL: [Self; 23] = [
+    pub(crate) const ALL: [Self; 24] = [
         Self::Zone,
         Self::Method,
         Self::Path,
@@ -122,6 +123,7 @@ impl Fact {
         Self::RolesAge,
         Self::InfoClass,
         Self::Grant,
+        Self::BreakGlass,
     ];
 
     /// Those that are parts of the device.
@@ -153,6 +155,7 @@ impl Fact {
             Self::RolesAge => "roles_age_seconds",
             Self::InfoClass => "class",
             Self::Grant => "grant",
+            Self::BreakGlass => "break_glass",
         }
     }
 
@@ -215,6 +218,7 @@ impl Reads {
             Fact::InOutage,
             Fact::RolesAge,
             Fact::Grant,
+            Fact::BreakGlass,
         ];
         self.step_up() || of_a_person.into_iter().any(|fact| self.has(fact))
     }

@@ -1,10 +1,13 @@
 //! Which columns of a row an access does not fit: the native reading of the table, which chooses the rows that Cedar is
 //! asked about and explains refusals. A property test holds it to the same answers as Cedar.
 
-use crate::calendar::Today;
+use crate::calendar::{Calendar, Today};
 use crate::facts::Facts;
+use crate::grant::Held;
 use crate::posture::{self, Standing};
-use crate::{Assurance, Devices, Hours, Reason, Rule, SignInMethod, Subjects, compile};
+use crate::{
+    Assurance, Devices, GrantKind, Holidays, Hours, Reason, Rule, SignInMethod, Subjects, Timestamp, UtcOffset, compile,
+};
 
 /// Whether the row might let somebody in who is not yet signed in, once they are.
 pub(crate) fn asks_for_a_person(rule: &Rule) -> bool {
@@ -14,6 +17,7 @@ pub(crate) fn asks_for_a_person(rule: &Rule) -> bool {
         || !rule.methods.is_empty()
         || !rule.keys.is_empty()
         || rule.grant
+        || rule.break_glass
 }
 
 /// Whether an access meets every condition of a row.
@@ -40,7 +44,7 @@ pub(crate) struct StepUp {
 }
 
 /// The conditions of a row in the order people are told what stands in the way.
-const TOLD: [Reason; 13] = [
+const TOLD: [Reason; 15] = [
     Reason::PathNotAllowed,
     Reason::ClassNotAllowed,
     Reason::DeviceRequired,
@@ -51,6 +55,8 @@ const TOLD: [Reason; 13] = [
     Reason::OutsideHours,
     Reason::OutageReduced,
     Reason::GrantRequired,
+    Reason::GrantReach,
+    Reason::BreakGlassRequired,
     Reason::MethodNotAllowed,
     Reason::KeyNotAllowed,
     Reason::StepUpRequired,
@@ -65,10 +71,14 @@ impl Unmet {
         let zone_fits = rule.zones.is_empty() || rule.zones.contains(&access.from.zone);
         let hours_fit = rule.hours.as_ref().is_none_or(|hours| covers_moment(hours, facts.today));
         let reached = !facts.in_outage || compile::reaches_outages(rule);
+        let approved = Held::of(access, GrantKind::Maintenance);
+        let broken = Held::of(access, GrantKind::Glass).in_force().is_some();
         let mut unmet = Self::default()
             .noting(!path_fits, Reason::PathNotAllowed)
             .noting(!class_fits, Reason::ClassNotAllowed)
-            .noting(rule.grant && access.grant.is_none(), Reason::GrantRequired)
+            .noting(rule.grant && approved == Held::Nothing, Reason::GrantRequired)
+            .noting(rule.grant && approved == Held::Elsewhere, Reason::GrantReach)
+            .noting(rule.break_glass && !broken, Reason::BreakGlassRequired)
             .noting(!zone_fits, Reason::ZoneNotAllowed)
             .noting(!hours_fit, Reason::OutsideHours)
             .noting(!reached, Reason::OutageReduced);
@@ -101,6 +111,12 @@ impl Unmet {
     /// What the person would have to prove, if nothing else is missing.
     pub(crate) fn only_step_up(self) -> Option<StepUp> {
         self.step_up.filter(|_| self.count() == 1)
+    }
+
+    /// Whether nothing is missing but broken glass, or a proof of identity after it.
+    pub(crate) fn only_glass(self) -> bool {
+        let glass = bit(Reason::BreakGlassRequired);
+        self.reasons == glass || self.reasons == glass | bit(Reason::StepUpRequired)
     }
 
     fn noting(mut self, is_unmet: bool, reason: Reason) -> Self {
@@ -155,6 +171,14 @@ fn bit(reason: Reason) -> u16 {
     TOLD.iter().position(|told| *told == reason).map_or(0, |place| 1 << place)
 }
 
+impl Hours {
+    /// Whether a moment falls into them, on a clock and its holidays.
+    #[must_use]
+    pub fn cover(&self, at: Timestamp, offset: UtcOffset, holidays: &Holidays) -> bool {
+        covers_moment(self, Calendar::new(offset, holidays.clone()).at(at))
+    }
+}
+
 pub(crate) fn covers_moment(hours: &Hours, now: Today) -> bool {
     let (from, to, minute) = (hours.from_minute, hours.to_minute, now.local.minute_of_day);
     let today = hours.days.contains(&now.day);
@@ -167,7 +191,6 @@ pub(crate) fn covers_moment(hours: &Hours, now: Today) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::Calendar;
     use crate::fixtures::{self, moment, rule_with};
     use crate::{Date, Day, Holidays, UtcOffset, Weekday};
 

@@ -47,6 +47,7 @@ pub(crate) fn rule(id: &str, role: &str, app: &str) -> Rule {
         posture: vec![],
         in_outage: false,
         grant: false,
+        break_glass: false,
         caps: None,
     }
 }

@@ -10,7 +10,9 @@ use crate::memo::{Answers, Asked, PEOPLE_MAX, Parts, SLICES_MAX};
 use crate::policy::Policy;
 use crate::schema::Principal;
 use crate::slice::Slice;
-use crate::{Access, Action, Authorized, Durability, Permit, Reason, Refused, RoleId, UserId, Verdict, built_in};
+use crate::{
+    Access, Action, Authorized, Durability, Permit, Reason, Refused, RoleId, UserId, Verdict, built_in, grant,
+};
 
 /// One worker's way to ask the policy. It remembers answers, so it is not shared; what it remembers is bounded.
 #[derive(Debug)]
@@ -96,6 +98,7 @@ impl Judge {
         match answer.outcome {
             Outcome::Allow(rule, caps) => {
                 let until = signed_in(&access).map_or(answer.until, |who| answer.until.min(who.ends_at));
+                let until = grant::ends(&access).map_or(until, |end| until.min(end));
                 let durability = self.durability(&access);
                 let permit = Permit::new(access, rule, revision, until, durability).within(caps);
                 Verdict::Allow(Authorized::new(Box::new(permit), act))

@@ -9,9 +9,10 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use crate::answer::Answer;
 use crate::facts::{Fact, Reads, signed_in};
+use crate::grant::Held;
 use crate::{
-    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, GrantId, Host, InfoClass, Method, Methods,
-    Path, PostureFact, RoleId, Timestamp, UserId, ZoneId,
+    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, GrantId, GrantKind, Host, InfoClass,
+    Method, Methods, Path, PostureFact, RoleId, Timestamp, UserId, ZoneId,
 };
 
 /// How many answers a judge remembers at most.
@@ -91,7 +92,8 @@ pub(crate) struct Asked<'a> {
     host: Option<&'a Host>,
     path: Option<&'a Path>,
     class: Option<&'a InfoClass>,
-    grant: Option<&'a GrantId>,
+    grant: Held<&'a GrantId>,
+    glass: Option<&'a GrantId>,
 }
 
 /// By what differs from one question to the next; a person's roles and device hardly do. All of it is compared.
@@ -125,7 +127,8 @@ impl<'a> Asked<'a> {
             host: reads.has(Fact::Host).then_some(&access.host),
             path: reads.has(Fact::Path).then_some(&access.path),
             class: access.class.as_ref().filter(|_| reads.has(Fact::InfoClass)),
-            grant: access.grant.as_ref().filter(|_| reads.has(Fact::Grant)),
+            grant: if reads.has(Fact::Grant) { Held::of(access, GrantKind::Maintenance) } else { Held::Nothing },
+            glass: Held::of(access, GrantKind::Glass).in_force().filter(|_| reads.has(Fact::BreakGlass)),
         }
     }
 }
@@ -155,7 +158,8 @@ struct Question {
     host: Option<Host>,
     path: Option<Path>,
     class: Option<InfoClass>,
-    grant: Option<GrantId>,
+    grant: Held<GrantId>,
+    glass: Option<GrantId>,
 }
 
 impl Question {
@@ -180,6 +184,7 @@ impl Question {
             path: asked.path.cloned(),
             class: asked.class.cloned(),
             grant: asked.grant.cloned(),
+            glass: asked.glass.cloned(),
         }
     }
 
@@ -204,6 +209,7 @@ impl Question {
             path: self.path.as_ref(),
             class: self.class.as_ref(),
             grant: self.grant.as_ref(),
+            glass: self.glass.as_ref(),
         }
     }
 }

@@ -18,8 +18,8 @@ use crate::fit;
 use crate::fixtures::{moment, nurse, nurse_reads_emr, rule, source, ward_terminal};
 use crate::{
     Aaguid, Access, Action, AppId, Apps, Assurance, Beyond, Caps, Date, Day, Device, DeviceClass, Devices, Effect,
-    Hours, InfoClass, Judge, Methods, Path, PathPattern, Policy, PolicySource, PostureDemand, PostureFact, Reason,
-    RoleId, Rule, SignInMethod, Subjects, Timestamp, Verdict, Who, ZoneId, compile, schema,
+    Grant, Hours, InfoClass, Judge, Methods, Path, PathPattern, Policy, PolicySource, PostureDemand, PostureFact,
+    Reason, RoleId, Rule, SignInMethod, Subjects, Timestamp, Verdict, Who, ZoneId, compile, schema,
 };
 
 const ROLES: [&str; 3] = ["nurse", "doctor", "vendor"];
@@ -102,7 +102,8 @@ fn any_rule() -> impl Strategy<Value = Rule> {
     let keys = prop_oneof![4 => Just(vec![]), 1 => subsequence(KEYS.to_vec(), 0..=2)];
     let demands = DEMANDS.map(|text| PostureDemand::parse(text).unwrap());
     let posture = prop_oneof![4 => Just(vec![]), 1 => select(demands.to_vec()).prop_map(|demand| vec![demand])];
-    let of_people = (prop::option::weighted(0.3, methods), keys, posture, prop::bool::ANY, exceptions());
+    let glass = prop::bool::weighted(0.2);
+    let of_people = (prop::option::weighted(0.3, methods), keys, posture, prop::bool::ANY, exceptions(), glass);
     let scope = (subjects, apps, some_of(Action::ALL.to_vec()), paths);
     (scope, devices, zones, hours, sure, fresh, forbids, of_people).prop_map(
         |(
@@ -113,10 +114,10 @@ fn any_rule() -> impl Strategy<Value = Rule> {
             assurance,
             authenticated_within,
             forbids,
-            (methods, keys, posture, in_outage, (classes, grant, caps)),
+            (methods, keys, posture, in_outage, (classes, grant, caps), glass),
         )| {
             let for_anyone = subjects == Subjects::Anyone;
-            Rule {
+            let mut rule = Rule {
                 effect: if forbids { Effect::Forbid } else { Effect::Permit },
                 subjects,
                 apps,
@@ -133,12 +134,19 @@ fn any_rule() -> impl Strategy<Value = Rule> {
                 in_outage: in_outage && !forbids,
                 classes,
                 grant: grant && !forbids,
-                break_glass: false,
                 caps: caps.filter(|_| !forbids && !for_anyone),
                 ..rule("unnamed", "nurse", "emr")
-            }
+            };
+            rule.break_glass = !rule.grant && glass && may_take_glass(&rule);
+            rule
         },
     )
+}
+
+/// Whether `break_glass` may stand in a row.
+fn may_take_glass(rule: &Rule) -> bool {
+    let at_vendors = matches!(&rule.devices, Devices::Classes(classes) if classes.contains(&DeviceClass::Vendor));
+    rule.effect == Effect::Permit && matches!(rule.subjects, Subjects::Roles(_)) && !rule.grant && !at_vendors
 }
 
 fn table() -> impl Strategy<Value = Vec<Rule>> {

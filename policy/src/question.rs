@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, From, GrantId, Host,
+    Aaguid, Access, Action, AppId, Assurance, Device, DeviceClass, DeviceId, Fingerprint, From, Grant, GrantId, Host,
     InfoClass, Method, Methods, Path, Policy, PostureDemand, PostureFact, ProviderId, RequestId, RoleId, SessionId,
     Timestamp, UserId, Who, ZoneId,
 };
@@ -109,7 +109,7 @@ impl Question {
             who: self.signed_in.then(|| Arc::new(self.who(device.as_ref()))),
             device: device.map(Arc::new),
             from: From { address: self.address, zone: self.zone.clone() },
-            grant: self.grant.clone(),
+            grant: self.grant.clone().map(Grant::named),
         }
     }
 

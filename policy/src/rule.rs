@@ -90,6 +90,8 @@ pub struct Rule {
     pub in_outage: bool,
     /// Whether it takes an approved exception.
     pub grant: bool,
+    /// Whether it takes broken glass.
+    pub break_glass: bool,
     /// How much it lets one person do within an hour; without bounds where absent. Only of rules that permit.
     pub caps: Option<Arc<Caps>>,
 }
@@ -116,6 +118,7 @@ impl Rule {
             posture: Vec::new(),
             in_outage: false,
             grant: false,
+            break_glass: false,
             caps: None,
         }
     }

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression, Schema};
 
 use crate::facts::{Fact, Facts, Reads};
-use crate::{Action, AppFacts, AppId, GrantId, InfoClass, SignInMethod, Who, posture};
+use crate::grant::Held;
+use crate::{Action, AppFacts, AppId, GrantId, GrantKind, InfoClass, SignInMethod, Who, posture};
 
 /// The schema for these apps.
 pub(crate) fn schema(apps: &[AppFacts]) -> Schema {
@@ -33,7 +34,7 @@ pub(crate) fn text(apps: &[AppFacts]) -> String {
                 minute: Long, weekday: String, weekday_before: String,
                 assurance: Long, auth_age_seconds: Long, signed_in: Bool, same_device: Bool,
                 methods: Set<String>, key_model: String, in_outage: Bool, roles_age_seconds: Long,
-                grant: String,
+                grant: String, break_glass: String,
                 device: {{ known: Bool, id: String, class: String, posture: Set<String> }},
             }};
             action "read" {asked};
@@ -138,6 +139,7 @@ pub(crate) fn context(facts: &Facts<'_>, reads: Reads) -> Option<Context> {
 fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
     let access = facts.access;
     let text = |text: &str| Some(RestrictedExpression::new_string(text.to_owned()));
+    let held = |kind| text(Held::of(access, kind).in_force().map_or("", GrantId::as_str));
     let number = |number: i64| Some(RestrictedExpression::new_long(number));
     let truth = |truth: bool| Some(RestrictedExpression::new_bool(truth));
     match fact {
@@ -161,7 +163,8 @@ fn value(fact: Fact, facts: &Facts<'_>) -> Option<RestrictedExpression> {
         Fact::InOutage => truth(facts.in_outage),
         Fact::RolesAge => number(facts.roles_age_seconds),
         Fact::InfoClass => text(access.class.as_ref().map_or("", InfoClass::as_str)),
-        Fact::Grant => text(access.grant.as_ref().map_or("", GrantId::as_str)),
+        Fact::Grant => held(GrantKind::Maintenance),
+        Fact::BreakGlass => held(GrantKind::Glass),
         Fact::Known | Fact::DeviceId | Fact::Class | Fact::Posture | Fact::Principal => None,
     }
 }

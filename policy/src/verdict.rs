@@ -191,6 +191,15 @@ pub struct Reasons {
     pub others: Vec<Reason>,
 }
 
+impl Reasons {
+    /// Whether the rule that came nearest lacks nothing but broken glass; what it asks to be proven is asked for after.
+    /// Whether this person may break it is not known here: a vendor never may.
+    #[must_use]
+    pub fn may_break_glass(&self) -> bool {
+        self.main == Reason::BreakGlassRequired && self.others.iter().all(|other| *other == Reason::StepUpRequired)
+    }
+}
+
 /// A closed vocabulary: every reason has a code in the log and a sentence in both languages.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Reason {
@@ -228,6 +237,10 @@ pub enum Reason {
     OutageReduced,
     /// The rule takes an approved exception, and there is none.
     GrantRequired,
+    /// The approved exception does not reach this method or path.
+    GrantReach,
+    /// The rule takes broken glass: the person may break it for themselves.
+    BreakGlassRequired,
     /// The rule permits no more of it within the hour.
     CapReached,
     /// A rule forbids it, whatever others allow.
@@ -238,7 +251,7 @@ pub enum Reason {
 
 impl Reason {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::SignInRequired,
         Self::StepUpRequired,
         Self::OtherDevice,
@@ -256,6 +269,8 @@ impl Reason {
         Self::PostureStale,
         Self::OutageReduced,
         Self::GrantRequired,
+        Self::GrantReach,
+        Self::BreakGlassRequired,
         Self::CapReached,
         Self::Forbidden,
         Self::PolicyError,
@@ -282,6 +297,8 @@ impl Reason {
             Self::PostureStale => "posture-stale",
             Self::OutageReduced => "outage-reduced",
             Self::GrantRequired => "grant-required",
+            Self::GrantReach => "grant-reach",
+            Self::BreakGlassRequired => "break-glass-required",
             Self::CapReached => "cap-reached",
             Self::Forbidden => "forbidden",
             Self::PolicyError => "policy-error",

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use crate::answer::Outcome;
 use crate::built_in;
 use crate::facts::{Facts, signed_in};
+use crate::grant;
 use crate::policy::{Policy, Statement};
 use crate::{Access, Apps, Challenge, Condition, Effect, Judge, Missing, Reason, Reasons, RuleId, Timestamp};
 use search::Search;
@@ -133,6 +134,7 @@ fn answered(judge: &mut Judge, access: &Access) -> Answered {
     match answer.outcome {
         Outcome::Allow(rule, _) => {
             let until = signed_in(access).map_or(answer.until, |who| answer.until.min(who.ends_at));
+            let until = grant::ends(access).map_or(until, |end| until.min(end));
             Answered::Allowed { rule, until }
         }
         Outcome::Challenge(challenge, reasons) => Answered::Challenged(challenge, reasons),

@@ -8,8 +8,8 @@ use std::net::IpAddr;
 use cedar_policy::{EvalResult, Record};
 use cedar_policy_symcc::Env;
 use policy::{
-    Aaguid, Assurance, DeviceClass, DeviceId, GrantId, Method, Methods, Path, PostureDemand, RoleId, SignInMethod,
-    UserId, ZoneId,
+    Aaguid, Assurance, DeviceClass, DeviceId, GrantId, GrantKind, Method, Methods, Path, PostureDemand, RoleId,
+    SignInMethod, UserId, ZoneId,
 };
 
 /// The facts of one question as the solver chose them; `None` for what cannot be.
@@ -61,7 +61,9 @@ impl Sample {
             device: device.as_ref().and_then(Device::of),
             zone: context.text("zone").and_then(|zone| zone.parse().ok()),
             address: context.address(),
-            grant: context.text("grant").and_then(|grant| grant.parse().ok()),
+            grant: [("grant", GrantKind::Maintenance), ("break_glass", GrantKind::Glass)]
+                .into_iter()
+                .find_map(|(key, kind)| exception(&context.text(key)?, kind)),
             minute: context.number("minute").and_then(|minute| u16::try_from(minute).ok()).unwrap_or(600),
             weekday: context.text("weekday").unwrap_or_default(),
             method: context.text("method").and_then(|method| Method::parse(&method)),
@@ -79,6 +81,12 @@ impl Sample {
         let path = self.written_path.as_ref().map(|path| format!(" && context.path == {}", quoted(path)));
         class + &path.unwrap_or_default()
     }
+}
+
+/// The exception that a solver gave a name, which need not be one; none where it is empty.
+fn exception(name: &str, kind: GrantKind) -> Option<GrantId> {
+    let as_it_is = name.parse().ok().filter(|id| GrantKind::of(id) == kind);
+    as_it_is.or_else(|| format!("{}asked-for", kind.prefix()).parse().ok()).filter(|_| !name.is_empty())
 }
 
 /// A text in Cedar's quotes.

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use config::{Names, Statement};
-use policy::{Access, Action, DeviceClass, InfoClass, RoleId, UtcOffset, Weekday};
+use policy::{Access, Action, DeviceClass, GrantKind, InfoClass, RoleId, UtcOffset, Weekday};
 use serde_json::{Value, json};
 
 use crate::finding::{Finding, Outcome, Undecided, Witness};
@@ -133,8 +133,8 @@ fn person(around: &Around<'_>, access: &Access, language: Language) -> String {
     let roles = if roles.is_empty() { language.pick("職種なし", "no role").to_owned() } else { roles.join(" + ") };
     let grant = match (&access.grant, language) {
         (None, _) => String::new(),
-        (Some(grant), Language::Japanese) => format!("、一時的な許可 {grant}"),
-        (Some(grant), Language::English) => format!(", under the grant {grant}"),
+        (Some(grant), Language::Japanese) => format!("、一時的な許可 {}", grant.id),
+        (Some(grant), Language::English) => format!(", under the grant {}", grant.id),
     };
     let sure = who.assurance.as_str();
     match language {
@@ -175,8 +175,10 @@ fn explain(access: &Access, offset: UtcOffset) -> String {
     let at = access.at.local(offset);
     let (hour, minute) = (at.minute_of_day / 60, at.minute_of_day % 60);
     word("at", &format!("'{:04}-{:02}-{:02} {hour:02}:{minute:02}'", at.year, at.month, at.day));
-    if access.grant.is_some() {
-        words.push("--grant".to_owned());
+    match access.grant.as_ref().map(|grant| grant.kind) {
+        Some(GrantKind::Maintenance) => words.push("--grant".to_owned()),
+        Some(GrantKind::Glass) => words.push("--break-glass".to_owned()),
+        None => {}
     }
     words.join(" ")
 }
@@ -251,7 +253,7 @@ fn witness_json(around: &Around<'_>, Witness { access, rule }: &Witness) -> Valu
         "device": device,
         "zone": access.from.zone.as_str(),
         "address": access.from.address.to_string(),
-        "grant": access.grant.as_ref().map(policy::GrantId::as_str),
+        "grant": access.grant.as_ref().map(|grant| grant.id.as_str()),
         "at": access.at.rfc3339(around.offset()),
     })
 }

@@ -30,6 +30,8 @@ const REASONS: [(Reason, &str); 20] = [
     (Reason::PostureStale, "posture.rs"),
     (Reason::OutageReduced, "outage.rs"),
     (Reason::GrantRequired, "coverage.rs"),
+    (Reason::GrantReach, "grant.rs"),
+    (Reason::BreakGlassRequired, "grant.rs"),
     (Reason::CapReached, "caps.rs"),
     (Reason::Forbidden, "admission.rs"),
     (Reason::PolicyError, "coverage.rs"),

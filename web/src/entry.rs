@@ -273,7 +273,9 @@ impl Site {
 /// What the log and the person are told of what was in force no more when the session was to open.
 fn lapse(lapsed: Lapsed) -> (&'static str, Fault) {
     match lapsed {
-        Lapsed::Person | Lapsed::Device | Lapsed::Credential | Lapsed::Roles => ("not-in-force", Fault::SignInRefused),
+        Lapsed::Person | Lapsed::Device | Lapsed::Credential | Lapsed::Roles | Lapsed::Line => {
+            ("not-in-force", Fault::SignInRefused)
+        }
         Lapsed::Session | Lapsed::SignIn => ("ended-meanwhile", Fault::SignInExpired),
         Lapsed::Code => ("temporary-code-void", Fault::CodeVoid),
     }

@@ -50,6 +50,8 @@ pub struct SiteParts {
     /// Which providers are out.
     pub outage: Arc<Outage>,
     /// Where sessions are kept, for signing out of all that belong together.
+    /// Exceptions: vendors' windows and broken glass.
+    pub grants: Arc<Grants>,
     pub store: Arc<dyn Store>,
     /// Where sign-ins and sign-outs are recorded.
     pub recorder: Recorder,
@@ -139,11 +141,18 @@ impl Site {
                 Page::EstRenew => self.est_renew(&request).await,
                 Page::Posture => self.posture(&request).await,
                 Page::Console(page) => self.console(page, &request).await,
+                Page::Maintenance(page) => self.maintenance(page, &request).await,
             };
             answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
         }
     }
 
+                Page::Connect => self.connect(&request),
+                Page::ConnectAllow => self.connect_allow(&request).await,
+                Page::ConnectBegin => self.connect_begin(&request).await,
+                Page::ConnectToken => self.connect_token(&request).await,
+                Page::BreakGlass => self.break_glass(&request).await,
+                Page::EndGlass => self.end_glass(&request).await,
     pub(crate) fn config(&self) -> &Config {
         &self.parts.config
     }
@@ -161,7 +170,7 @@ impl Site {
     /// What a page has around it. `back` is where the language switch comes back to.
     pub(crate) fn frame(&self, language: Language, back: Option<String>) -> Frame<'_> {
         let voice = self.voice(language);
-        Frame { voice, facility: &self.config().facility.name, back, banner: self.banner(voice) }
+        Frame { voice, facility: &self.config().facility.name, back, banner: self.banner(voice), glass: Vec::new() }
     }
 
     /// What everybody must know while a provider is gone.
@@ -176,7 +185,9 @@ impl Site {
     /// What a page has around it, coming back to itself.
     pub(crate) fn frame_of(&self, request: &PageRequest) -> Frame<'_> {
         let back = (request.method.as_str() != "POST").then(|| query::target(&request.path, &request.query));
-        self.frame(language(&request.headers), back)
+        let frame = self.frame(language(&request.headers), back);
+        let glass = request.usable_session().map(|session| self.glass_strips(&session.who, request.at, frame.voice));
+        Frame { glass: glass.unwrap_or_default(), ..frame }
     }
 
     pub(crate) fn notice(&self, request: &PageRequest, notice: Notice) -> Response<Bytes> {

@@ -45,6 +45,7 @@ policy-if-posture = from a device reported as { $what }
 policy-if-zones = from zone { $what }
 policy-if-hours = { $what }
 policy-if-grant = under an approved exception
+policy-if-break-glass = after breaking the glass
 policy-if-no-outage = not while the sign-in provider is out
 policy-if-methods = signed in by { $what }
 policy-if-keys = with a passkey of the model { $what }
@@ -77,6 +78,7 @@ policy-change-key = use a passkey of the model { $what }
 policy-change-assurance = confirm who you are again, by { $what }
 policy-change-prove-again = confirm who you are again
 policy-change-grant = have an approved exception
+policy-change-break-glass = break the glass
 policy-change-without-grant = have no approved exception
 policy-change-sign-out = sign out, or let the session end
 

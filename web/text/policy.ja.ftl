@@ -45,6 +45,7 @@ policy-if-posture = 状態が { $what } と報告されている端末から
 policy-if-zones = 区域 { $what } から
 policy-if-hours = { $what }
 policy-if-grant = 一時的な許可のもとで
+policy-if-break-glass = 緊急アクセスのもとで
 policy-if-no-outage = 認証先が使えるとき
 policy-if-methods = { $what }でサインインしている
 policy-if-keys = パスキーの機種が { $what }
@@ -77,6 +78,7 @@ policy-change-key = 機種が { $what } のパスキーを使う
 policy-change-assurance = { $what }で本人確認をし直す
 policy-change-prove-again = 本人確認をし直す
 policy-change-grant = 一時的な許可を受ける
+policy-change-break-glass = 緊急アクセスを使う
 policy-change-without-grant = 一時的な許可がなくなる
 policy-change-sign-out = サインアウトする (またはセッションが終わる)
 

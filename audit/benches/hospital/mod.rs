@@ -81,6 +81,7 @@ pub fn policy() -> Policy {
         classes: Vec::new(),
         grant: false,
         caps: None,
+        break_glass: false,
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),

@@ -50,6 +50,10 @@ pub struct Config {
     /// Who may use the console.
     pub console: ConsoleRoles,
     /// Networks where no upstream may stand, such as that of オンライン資格確認; checked here for addresses, and to be
+    /// What is asked of vendors' windows.
+    pub maintenance: Maintenance,
+    /// What is asked of whoever breaks the glass.
+    pub break_glass: BreakGlass,
     /// checked wherever a name is resolved.
     pub forbidden_upstreams: Vec<IpNet>,
     /// The apps behind the gateway.

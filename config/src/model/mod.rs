@@ -9,6 +9,7 @@ mod device;
 mod expected;
 mod facility;
 mod feed;
+mod grant;
 mod limits;
 mod listener;
 mod notice;
@@ -27,6 +28,7 @@ pub use device::{DeviceTrust, PostureSource};
 pub use expected::{Claim, PolicyTest, Statement};
 pub use facility::{Facility, Names};
 pub use feed::{Feed, FeedBegin, FeedEvents, FeedFormat};
+pub use grant::{BreakGlass, Maintenance};
 pub use limits::Limits;
 pub use listener::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
 pub use notice::{

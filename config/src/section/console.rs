@@ -5,6 +5,7 @@ use policy::{ConsoleRoles, Host, RoleId};
 use super::names::NAME_REMEDY;
 use crate::declared::Declared;
 use crate::walk::{Table, Value};
+use crate::{BreakGlass, Maintenance};
 
 pub(crate) fn read(table: &Table<'_>, declared: &Declared, host: Option<Option<&Host>>) -> Option<ConsoleRoles> {
     let role = |value: Value<'_>| {

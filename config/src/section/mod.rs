@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod app_route;
 pub(crate) mod audit;
+pub(crate) mod break_glass;
 pub(crate) mod certificate;
 pub(crate) mod class;
 pub(crate) mod console;
@@ -17,6 +18,7 @@ pub(crate) mod header;
 pub(crate) mod hours;
 pub(crate) mod limits;
 pub(crate) mod listener;
+pub(crate) mod maintenance;
 pub(crate) mod names;
 pub(crate) mod notice;
 pub(crate) mod operations;

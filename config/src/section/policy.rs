@@ -93,6 +93,19 @@ pub(crate) fn facts(apps: &[App], declared: impl Iterator<Item = impl AsRef<str>
     all
 }
 
+/// A problem of a rule, at its line.
+pub(crate) fn problem_of(
+    id: &RuleId,
+    places: &BTreeMap<RuleId, Place>,
+    report: &Report<'_>,
+    reason: String,
+    remedy: impl Into<String>,
+) -> Problem {
+    let (line, column, key) =
+        places.get(id).map_or((0, 0, String::new()), |place| (place.line, place.column, place.key.clone()));
+    Problem { file: report.file().to_owned(), line, column, key, reason, remedy: remedy.into() }
+}
+
 /// Loads the policy, or adds what it refuses, each problem at the line of its rule.
 pub(crate) fn load(
     source: &PolicySource,
@@ -105,12 +118,7 @@ pub(crate) fn load(
     };
     for PolicyProblem { place, reason, remedy } in problems {
         report.push(match place {
-            PolicyPlace::Rule(id) => {
-                let (line, column, key) = places
-                    .get(&id)
-                    .map_or((0, 0, String::new()), |place| (place.line, place.column, place.key.clone()));
-                Problem { file: report.file().to_owned(), line, column, key, reason, remedy }
-            }
+            PolicyPlace::Rule(id) => problem_of(&id, places, report, reason, remedy),
             PolicyPlace::File { name, line, column } => {
                 Problem { file: name, line, column, key: String::new(), reason, remedy }
             }

@@ -58,6 +58,7 @@ pub(crate) struct Conditions {
     posture: Vec<PostureDemand>,
     in_outage: bool,
     grant: bool,
+    break_glass: bool,
 }
 
 impl Rules {
@@ -112,7 +113,7 @@ impl Conditions {
     /// The rule with these conditions.
     pub(crate) fn onto(self, rule: Rule) -> Rule {
         let Self { classes, paths, devices, zones, hours, assurance, authenticated_within, .. } = self;
-        let Self { methods, keys, posture, in_outage, grant, .. } = self;
+        let Self { methods, keys, posture, in_outage, grant, break_glass, .. } = self;
         Rule {
             classes,
             paths,
@@ -126,6 +127,7 @@ impl Conditions {
             posture,
             in_outage,
             grant,
+            break_glass,
             ..rule
         }
     }
@@ -151,6 +153,7 @@ pub(crate) fn conditions(table: &Table<'_>, around: &Around<'_>) -> Option<Condi
     });
     let in_outage = table.or("in_outage", false, |value| value.yes_or_no());
     let grant = table.or("grant", false, |value| value.yes_or_no());
+    let break_glass = table.or("break_glass", false, |value| value.yes_or_no());
     Some(Conditions {
         classes: classes?,
         paths: paths?,
@@ -164,6 +167,7 @@ pub(crate) fn conditions(table: &Table<'_>, around: &Around<'_>) -> Option<Condi
         posture: posture?,
         in_outage: in_outage?,
         grant: grant?,
+        break_glass: break_glass?,
     })
 }
 

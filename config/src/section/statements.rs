@@ -151,12 +151,18 @@ fn guard(table: &Table<'_>, around: &Around<'_>) -> Option<Guard> {
     let is = columns(table, &FITS, nothing.is, around);
     let is_not = columns(table, &FITS_NOT, nothing.is_not, around);
     let grant = table.optional("grant", |value| value.yes_or_no());
+    let glass = table.optional("break_glass", |value| value.yes_or_no());
     let in_outage = table.optional("in_outage", |value| value.yes_or_no());
     table.finish();
     let (mut is, mut is_not) = (is?, is_not?);
     match grant? {
         Some(true) => is.grant = true,
         Some(false) => is_not.grant = true,
+        None => {}
+    }
+    match glass? {
+        Some(true) => is.break_glass = true,
+        Some(false) => is_not.break_glass = true,
         None => {}
     }
     Some(Guard { is, is_not, in_outage: in_outage? })
@@ -200,6 +206,7 @@ fn columns(table: &Table<'_>, key: &Keys, any: Rule, around: &Around<'_>) -> Opt
         effect: any.effect,
         in_outage: any.in_outage,
         grant: any.grant,
+        break_glass: any.break_glass,
         caps: any.caps,
     })
 }

@@ -75,7 +75,19 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::ConfigRefused
         | Event::PolicyProposed
         | Event::PolicyApproved
-        | Event::PolicyReturned => FeedEvents::Changes,
+        | Event::GrantRequested
+        | Event::GrantApproved
+        | Event::GrantAdmitted
+        | Event::GrantRefused
+        | Event::GrantWithdrawn
+        | Event::GrantEnded
+        | Event::GrantReported
+        | Event::GrantConfirmed
+        | Event::GlassBroken
+        | Event::GlassReviewed
+        | Event::InventoryChanged
+        | Event::PolicyReturned
+        | Event::LogKeyChanged => FeedEvents::Changes,
         Event::Started
         | Event::Stopped
         | Event::OutageBegan

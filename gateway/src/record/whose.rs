@@ -91,6 +91,17 @@ impl Whose {
             | Change::OutageSwitched { .. }
             | Change::LogRead(_)
             | Change::PolicyProposed(_)
+            | Change::GrantRequested(_)
+            | Change::GrantApproved(_)
+            | Change::GrantAdmitted(_)
+            | Change::GrantRefused(_)
+            | Change::GrantWithdrawn(_)
+            | Change::GrantEnded(_)
+            | Change::GrantReported(_)
+            | Change::GrantConfirmed(_)
+            | Change::GlassBroken(_)
+            | Change::GlassReviewed(_)
+            | Change::InventoryChanged(_)
             | Change::PolicyApproved(_) => {}
         }
     }

@@ -301,9 +301,9 @@ fn refused(problem: StoreProblem) -> PasskeyProblem {
         StoreProblem::Exists(_) => PasskeyRefusal::Known.into(),
         StoreProblem::Full => PasskeyRefusal::TooMany.into(),
         StoreProblem::NotInForce(Lapsed::Session | Lapsed::SignIn | Lapsed::Code) => PasskeyRefusal::SessionOver.into(),
-        StoreProblem::NotInForce(Lapsed::Person | Lapsed::Credential | Lapsed::Device | Lapsed::Roles) => {
-            PasskeyRefusal::Disabled.into()
-        }
+        StoreProblem::NotInForce(
+            Lapsed::Person | Lapsed::Credential | Lapsed::Device | Lapsed::Roles | Lapsed::Line,
+        ) => PasskeyRefusal::Disabled.into(),
         StoreProblem::Unavailable(_) | StoreProblem::Corrupt(_) => problem.into(),
     }
 }

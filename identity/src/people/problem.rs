@@ -84,7 +84,13 @@ impl From<StoreProblem> for PeopleProblem {
     fn from(problem: StoreProblem) -> Self {
         match problem {
             StoreProblem::NotInForce(
-                Lapsed::Person | Lapsed::Credential | Lapsed::Roles | Lapsed::Session | Lapsed::SignIn | Lapsed::Code,
+                Lapsed::Person
+                | Lapsed::Credential
+                | Lapsed::Roles
+                | Lapsed::Session
+                | Lapsed::SignIn
+                | Lapsed::Code
+                | Lapsed::Line,
             ) => Self::Unknown,
             StoreProblem::NotInForce(Lapsed::Device) => Self::UnknownDevice,
             StoreProblem::Full => Self::TooManyInvitations,

@@ -48,6 +48,7 @@ pub(crate) fn is_wider(wide: &Rule, narrow: &Rule) -> bool {
         posture,
         in_outage: _,
         grant,
+        break_glass,
         caps: _,
     } = narrow;
     subjects(&wide.subjects, whom)
@@ -64,6 +65,7 @@ pub(crate) fn is_wider(wide: &Rule, narrow: &Rule) -> bool {
         && all_or_among(&wide.keys, keys)
         && wide.posture.iter().all(|demand| posture.contains(demand))
         && (!wide.grant || *grant)
+        && (!wide.break_glass || *break_glass)
         && (compile::reaches_outages(wide) || !compile::reaches_outages(narrow))
 }
 

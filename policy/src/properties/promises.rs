@@ -51,6 +51,7 @@ fn forbidding(rule: Rule) -> Rule {
         posture: vec![],
         in_outage: false,
         grant: false,
+        break_glass: false,
         caps: None,
         ..rule
     }

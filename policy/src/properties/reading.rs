@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{ROLES, any_access, files, parsed, table};
+use super::{ROLES, any_access, files, may_take_glass, parsed, table};
 use crate::condition::Condition;
 use crate::facts::{Facts, signed_in};
 use crate::fit::Unmet;
@@ -41,23 +41,21 @@ fn hospital(rules: Vec<Rule>, cedar: &str) -> PolicySource {
 
 /// A rule, now and then of some classes only, or for approved exceptions.
 fn tables() -> impl Strategy<Value = Vec<Rule>> {
-    let more = prop::collection::vec((prop::sample::subsequence(classes(), 0..=2), prop::bool::weighted(0.2)), 12);
+    let exception = prop::sample::select(vec![(false, false), (false, false), (true, false), (false, true)]);
+    let more = prop::collection::vec((prop::sample::subsequence(classes(), 0..=2), exception), 12);
     (table(), more).prop_map(|(mut rules, more)| {
-        for (rule, (classes, grant)) in rules.iter_mut().zip(more) {
+        for (rule, (classes, (grant, glass))) in rules.iter_mut().zip(more) {
             rule.classes = classes;
             rule.grant = grant && rule.effect == Effect::Permit;
+            rule.break_glass = glass && may_take_glass(rule);
         }
         rules
     })
 }
 
 fn accesses() -> impl Strategy<Value = Vec<Access>> {
-    let one = (any_access(), prop::option::of(prop::sample::select(classes())), prop::bool::weighted(0.2));
-    let one = one.prop_map(|(access, class, granted)| Access {
-        class,
-        grant: granted.then(|| "exception-1".parse().unwrap()),
-        ..access
-    });
+    let one = (any_access(), prop::option::of(prop::sample::select(classes())));
+    let one = one.prop_map(|(access, class)| Access { class, ..access });
     prop::collection::vec(one, 1..12)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use super::{any_access, any_rule, files, fits, hospital, table};
+use super::{any_access, any_rule, files, fits, hospital, may_take_glass, table};
 use crate::lint::{is_wider, needless};
 use crate::{Comparison, Decision, Effect, Judge, Known, Policy, Rule};
 
@@ -42,7 +42,9 @@ fn alike() -> impl Strategy<Value = (Rule, Rule)> {
         }
         if posture && permit {
             (two.posture, two.in_outage, two.grant) = (other.posture, other.in_outage, other.grant);
+            two.break_glass = other.break_glass;
         }
+        two.break_glass &= may_take_glass(&two);
         (one, two)
     })
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    Aaguid, Access, Assurance, Device, DeviceClass, Fingerprint, Methods, PostureDemand, PostureFact, RoleId,
+    Aaguid, Access, Assurance, Device, DeviceClass, Fingerprint, Grant, Methods, PostureDemand, PostureFact, RoleId,
     SessionId, SignInMethod, Timestamp, Who, ZoneId,
 };
 
@@ -50,6 +50,8 @@ pub enum Alteration {
     Grant,
     /// There is no approved exception for it.
     WithoutGrant,
+    /// They break the glass.
+    BreakGlass,
     /// They sign out, or their session ends.
     SignOut,
 }
@@ -72,7 +74,8 @@ impl Alteration {
             | Self::Key(_)
             | Self::Assurance(_)
             | Self::ProveAgain => true,
-            Self::Role(_)
+            Self::BreakGlass
+            | Self::Role(_)
             | Self::WithoutRole(_)
             | Self::WithoutDevice
             | Self::PostureStale
@@ -90,7 +93,7 @@ impl Alteration {
             Self::Method(_) | Self::Key(_) | Self::Later(_) | Self::At(_) | Self::SignOut => 2,
             Self::Posture(_) | Self::PostureStale | Self::Zone(_) | Self::ProviderBack | Self::ProviderOut => 3,
             Self::KnownDevice | Self::Device(_) | Self::WithoutDevice => 4,
-            Self::Grant | Self::WithoutGrant => 5,
+            Self::Grant | Self::WithoutGrant | Self::BreakGlass => 5,
             Self::Role(_) | Self::WithoutRole(_) => 6,
         }
     }
@@ -152,7 +155,8 @@ impl Alteration {
             }),
             Self::Assurance(level) => prove(&mut then, |who| who.assurance = who.assurance.max(*level)),
             Self::ProveAgain => prove(&mut then, |_| {}),
-            Self::Grant => then.grant = "what-if".parse().ok(),
+            Self::Grant => then.grant = "what-if".parse().ok().map(Grant::named),
+            Self::BreakGlass => then.grant = "glass-what-if".parse().ok().map(Grant::named),
             Self::WithoutGrant => then.grant = None,
         }
         then

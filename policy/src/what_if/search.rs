@@ -11,6 +11,7 @@ use super::{Alteration, Turn};
 use crate::answer::Outcome;
 use crate::facts::{Facts, signed_in};
 use crate::fit;
+use crate::grant;
 use crate::policy::{Policy, Statement};
 use crate::{
     Access, Assurance, Challenge, Condition, DeviceClass, Devices, Hours, Judge, Reason, Reasons, RoleId, Rule,
@@ -154,6 +155,7 @@ impl<'a> Search<'a> {
             Condition::Zones(zones) => zones.iter().cloned().map(Alteration::Zone).collect(),
             Condition::Hours(hours) => self.next(access, hours, true).map(Alteration::At).into_iter().collect(),
             Condition::Grant => vec![Alteration::Grant],
+            Condition::BreakGlass => vec![Alteration::BreakGlass],
             Condition::NoOutage => vec![Alteration::ProviderBack],
             // A stranger signs in before they prove more.
             Condition::Methods(_)
@@ -251,6 +253,8 @@ impl<'a> Search<'a> {
                 | Reason::PostureNotMet
                 | Reason::PostureStale
                 | Reason::GrantRequired
+                | Reason::GrantReach
+                | Reason::BreakGlassRequired
                 | Reason::CapReached
                 | Reason::Forbidden
                 | Reason::PolicyError => Vec::new(),
@@ -315,7 +319,7 @@ impl<'a> Search<'a> {
         pool.extend(DeviceClass::ALL.into_iter().filter(|one| Some(*one) != class).map(Alteration::Device));
         pool.extend(self.zones().into_iter().filter(|zone| *zone != access.from.zone).map(Alteration::Zone));
         if access.grant.is_none() {
-            pool.push(Alteration::Grant);
+            pool.extend([Alteration::Grant, Alteration::BreakGlass]);
         }
         pool
     }
@@ -337,6 +341,7 @@ impl<'a> Search<'a> {
         changes.extend(access.grant.is_some().then_some(Alteration::WithoutGrant));
         let until = self.judge.answer(access).until;
         let until = signed_in(access).map_or(until, |who| until.min(who.ends_at));
+        let until = grant::ends(access).map_or(until, |end| until.min(end));
         changes.extend((until < Timestamp::MAX).then_some(Alteration::Later(until)));
         changes
     }

@@ -1,6 +1,6 @@
 //! What every node must hear of, and the log must record.
 
-use policy::{DeviceId, ProviderId, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, GrantId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 
 use super::{CredentialId, InvitationId, OutageSwitch};
 
@@ -97,6 +97,28 @@ pub enum Change {
     PolicyApproved(u64),
     /// The log was handed over by the command line.
     LogRead(LogUse),
+    /// A vendor's window was asked for.
+    GrantRequested(GrantId),
+    /// Somebody of the hospital approved it; it is given once as many did as must.
+    GrantApproved(GrantId),
+    /// Somebody on duty let the person in before it was approved.
+    GrantAdmitted(GrantId),
+    /// Somebody of the hospital refused it.
+    GrantRefused(GrantId),
+    /// Whoever asked took it back.
+    GrantWithdrawn(GrantId),
+    /// An exception was ended before its time: a window or broken glass.
+    GrantEnded(GrantId),
+    /// What was done in a window was reported.
+    GrantReported(GrantId),
+    /// Somebody of the hospital confirmed the report.
+    GrantConfirmed(GrantId),
+    /// Somebody broke the glass.
+    GlassBroken(GrantId),
+    /// Somebody judged how the glass was broken.
+    GlassReviewed(GrantId),
+    /// A line of the inventory of remote maintenance was added, changed or removed: its number.
+    InventoryChanged(u64),
 }
 
 /// How the log was read or handed over. No patient is named here: that stands in the log alone.

@@ -4,6 +4,8 @@ mod ceremony;
 mod credential;
 mod device;
 mod event;
+mod grant;
+mod inventory;
 mod invitation;
 mod outage;
 mod person;
@@ -22,6 +24,13 @@ pub use credential::{
 };
 pub use device::{CertificateIssuer, CertificateRecord, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite};
 pub use event::{Change, Event, LogUse, RolesChanged};
+pub use grant::{
+    Admission, AskTerms, GRANT_REACH_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GRANTS_READ_MAX,
+    GRANTS_WAITING_MAX, Glass, GlassReview, GlassTerms, GlassVerdict, GrantAbout, GrantFilter, GrantReach, GrantRecord,
+    GrantRefusal, GrantReport, GrantState, Maintenance, NewGlass, NewMaintenance, PLAN_FILE_BYTES_MAX, PlanFile, Ruler,
+    Ruling,
+};
+pub use inventory::{MAINTENANCE_LINES_MAX, MaintenanceLine, MaintenanceWrite};
 pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};
 pub use outage::OutageSwitch;
 pub use person::{Disabled, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite};

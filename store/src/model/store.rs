@@ -2,15 +2,16 @@
 
 use std::fmt;
 
-use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, Fingerprint, GrantId, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
 
 use super::{
-    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    Answer, Approval, AskTerms, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
-    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
-    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, TokenHash,
-    WhichCredential,
+    GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation, InvitationId, LogUse,
+    MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision, NewSession, OutageSwitch,
+    PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow, Purpose, Redemption,
+    Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret, SessionRecord, SessionsOf,
+    Signature, Signing, TokenHash, WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -306,6 +307,98 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn judge_item(&self, number: u64, seq: u64, finding: ReviewFinding) -> Answer<'_, bool>;
     /// Signs a review whose every line is judged; nothing of it changes any more.
     fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing>;
+
+    // Exceptions. Whoever decides still has the role at that moment, and it is never their own; what is refused changes
+    // nothing and is told as a [`GrantRefusal`](crate::GrantRefusal).
+
+    /// Asks for a vendor's window, and tells. `Exists` if the name is taken.
+    fn ask_grant(&self, new: NewMaintenance, terms: AskTerms) -> Answer<'_, Result<(), GrantRefusal>>;
+    /// Approves a window, or makes up for an admission, and tells. It is given once as many people did as must.
+    fn approve_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Gives a window before it is approved, which is then due at `due_at`; tells.
+    fn admit_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        due_at: Timestamp,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Refuses a window that waits, and tells.
+    fn refuse_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Takes back a window that waits, and tells: for its person, or whoever asked.
+    fn withdraw_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        actor: String,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Ends an exception of either kind before its time, or before it begins, and tells: for its person, whoever asked,
+    /// or whoever has a role.
+    fn end_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        why: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Takes the report of a window that is over, in place of the one before, and tells: for its person, or whoever
+    /// asked.
+    fn report_grant<'a>(&'a self, id: &'a GrantId, report: GrantReport) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Confirms the report of a window, and tells.
+    fn confirm_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Breaks the glass and tells. `Exists` if the name is taken.
+    fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>>;
+    /// Judges how the glass was broken, once, and tells.
+    fn review_glass<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        verdict: GlassVerdict,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Exceptions of both kinds, newest first: those before `after`, at most `most` and never more than
+    /// [`GRANTS_READ_MAX`](crate::GRANTS_READ_MAX).
+    fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>>;
+    /// Reads an exception.
+    fn grant<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<GrantRecord>>;
+    /// Reads the file that came with a work plan.
+    fn plan_file<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<(PlanFile, Vec<u8>)>>;
+    /// The inventory of remote maintenance, by vendor and target.
+    fn maintenance_lines(&self) -> Answer<'_, Vec<MaintenanceLine>>;
+    /// Does all of these or none, tells of each, and says the number of each line. `NotInForce` if a line to replace or
+    /// remove is not there, `Full` past [`MAINTENANCE_LINES_MAX`](crate::MAINTENANCE_LINES_MAX).
+    fn write_maintenance(&self, writes: Vec<MaintenanceWrite>, at: Timestamp, actor: String) -> Answer<'_, Vec<u64>>;
+    /// Which people come from which vendor, by vendor.
+    fn vendors(&self) -> Answer<'_, Vec<(UserId, String)>>;
+    /// Notes from which vendor a person comes, or that they come from none, and tells. False if there is no such person.
+    fn set_vendor<'a>(
+        &'a self,
+        person: &'a UserId,
+        vendor: Option<String>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool>;
 
     // Events, notes, housekeeping.
 

@@ -1,19 +1,20 @@
 //! Each promise of [`Store`], put as a question to the writer or to a reader.
 
-use policy::{DeviceId, Fingerprint, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, Fingerprint, GrantId, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
 
 use super::Sqlite;
 use super::statements::{
-    self, credentials, devices, events, invitations, notes, once, people, posture, questions, reviews, revisions,
-    sessions, terminal,
+    self, credentials, devices, events, grants, inventory, invitations, notes, once, people, posture, questions,
+    reviews, revisions, sessions, terminal,
 };
 use crate::{
-    Answer, Approval, Ceremony, CertificateRecord, Change, Credential, CredentialFound, CredentialId, CredentialUse,
-    CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
-    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
-    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash,
-    WhichCredential,
+    Answer, Approval, AskTerms, Ceremony, CertificateRecord, Change, Credential, CredentialFound, CredentialId,
+    CredentialUse, CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event,
+    FoundSession, GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation,
+    InvitationId, LogUse, MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision,
+    NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret,
+    SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -415,6 +416,135 @@ impl Store for Sqlite {
 
     fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing> {
         self.write(move |c| reviews::sign(c, number, &signature))
+    }
+
+    fn ask_grant(&self, new: NewMaintenance, terms: AskTerms) -> Answer<'_, Result<(), GrantRefusal>> {
+        self.write(move |c| grants::ask(c, &new, &terms))
+    }
+
+    fn approve_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::approve(c, &id, &by, &words, at))
+    }
+
+    fn admit_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        due_at: Timestamp,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::admit(c, &id, &by, &words, due_at, at))
+    }
+
+    fn refuse_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::refuse(c, &id, &by, &words, at))
+    }
+
+    fn withdraw_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        actor: String,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::withdraw(c, &id, &actor, &words, at))
+    }
+
+    fn end_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        why: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::end(c, &id, &by, &why, at))
+    }
+
+    fn report_grant<'a>(&'a self, id: &'a GrantId, report: GrantReport) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::report(c, &id, &report))
+    }
+
+    fn confirm_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::confirm(c, &id, &by, &words, at))
+    }
+
+    fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>> {
+        self.write(move |c| grants::break_glass(c, &new, &terms))
+    }
+
+    fn review_glass<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        verdict: GlassVerdict,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        let id = id.clone();
+        self.write(move |c| grants::review(c, &id, &by, verdict, &words, at))
+    }
+
+    fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>> {
+        self.read(move |c| grants::list(c, &filter, after.as_ref(), most))
+    }
+
+    fn grant<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<GrantRecord>> {
+        let id = id.clone();
+        self.read(move |c| grants::one(c, &id))
+    }
+
+    fn plan_file<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<(PlanFile, Vec<u8>)>> {
+        let id = id.clone();
+        self.read(move |c| grants::file(c, &id))
+    }
+
+    fn maintenance_lines(&self) -> Answer<'_, Vec<MaintenanceLine>> {
+        self.read(inventory::lines)
+    }
+
+    fn write_maintenance(&self, writes: Vec<MaintenanceWrite>, at: Timestamp, actor: String) -> Answer<'_, Vec<u64>> {
+        self.write(move |c| inventory::write_all(c, writes, at, &actor))
+    }
+
+    fn vendors(&self) -> Answer<'_, Vec<(UserId, String)>> {
+        self.read(inventory::vendors)
+    }
+
+    fn set_vendor<'a>(
+        &'a self,
+        person: &'a UserId,
+        vendor: Option<String>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        let person = person.clone();
+        self.write(move |c| inventory::set_vendor(c, &person, vendor.as_deref(), at, &actor))
     }
 
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {

@@ -33,6 +33,7 @@ fn conditions() -> Vec<Condition> {
         Condition::Hours(hours(Day::ALL.to_vec(), 480, 1_080)),
         Condition::Hours(hours(vec![Day::Holiday, Day::Week(Weekday::Sunday)], 1_320, 360)),
         Condition::Grant,
+        Condition::BreakGlass,
         Condition::NoOutage,
         Condition::Methods(Methods::of(SignInMethod::ALL)),
         Condition::Keys(vec![Aaguid::new([7; 16])]),
@@ -67,6 +68,7 @@ fn alterations() -> Vec<Alteration> {
         Alteration::Assurance(Assurance::Aal3),
         Alteration::ProveAgain,
         Alteration::Grant,
+        Alteration::BreakGlass,
         Alteration::WithoutGrant,
         Alteration::SignOut,
     ]

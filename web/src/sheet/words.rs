@@ -218,6 +218,7 @@ impl<'a> PolicyWords<'a> {
             Condition::Zones(zones) => with("zones", &self.any_of(zones.iter().map(ToString::to_string))),
             Condition::Hours(hours) => with("hours", &self.hours(hours)),
             Condition::Grant => self.say("policy-if-grant"),
+            Condition::BreakGlass => self.say("policy-if-break-glass"),
             Condition::NoOutage => self.say("policy-if-no-outage"),
             Condition::Methods(methods) => with("methods", &self.methods(*methods)),
             Condition::Keys(models) => with("keys", &self.keys(models)),
@@ -266,6 +267,7 @@ impl<'a> PolicyWords<'a> {
             Alteration::Assurance(level) => with("assurance", &self.assurance(*level)),
             Alteration::ProveAgain => self.say("policy-change-prove-again"),
             Alteration::Grant => self.say("policy-change-grant"),
+            Alteration::BreakGlass => self.say("policy-change-break-glass"),
             Alteration::WithoutGrant => self.say("policy-change-without-grant"),
             Alteration::SignOut => self.say("policy-change-sign-out"),
         }

@@ -98,6 +98,7 @@ impl Hospital {
             posture: Arc::new(PostureDesk::new(store.clone(), config.posture_sources.clone())),
             outage,
             store: store.clone(),
+            grants: Arc::new(Grants::new(store.clone(), &config)),
             log_view: Arc::new(LogView::new(book)),
             oidc,
             config,
@@ -126,6 +127,7 @@ impl Hospital {
             outage: parts.outage.clone(),
             store: parts.store.clone(),
             recorder: self.log.recorder(),
+            grants: parts.grants.clone(),
             log_view: parts.log_view.clone(),
         });
     }

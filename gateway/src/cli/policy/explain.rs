@@ -74,6 +74,9 @@ pub struct Args {
     /// Whether they have an approved exception.
     #[arg(long)]
     grant: bool,
+    /// Whether they broke the glass.
+    #[arg(long, conflicts_with = "grant")]
+    break_glass: bool,
     /// How to write.
     #[arg(long, value_enum, default_value_t)]
     format: Format,
@@ -163,7 +166,11 @@ fn question(args: &Args, config: &Config) -> Result<Question, Failure> {
     question.auth_age = args.authenticated;
     question.methods = methods(args)?;
     question.in_outage = args.in_outage;
-    question.grant = if args.grant { "asked-for".parse().ok() } else { None };
+    question.grant = match (args.grant, args.break_glass) {
+        (true, _) => "asked-for".parse().ok(),
+        (false, true) => "glass-asked-for".parse().ok(),
+        (false, false) => None,
+    };
     Ok(question)
 }
 

@@ -1,6 +1,6 @@
 //! Events: what happened, in order.
 
-use policy::{DeviceId, ProviderId, RoleId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, GrantId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 use rusqlite::{Connection, Row, params};
 use serde_json::{Value, json};
 
@@ -43,6 +43,7 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
     let session = || rows::parsed(row, "subject", SessionId::parse);
     let invitation = || rows::parsed(row, "subject", InvitationId::parse);
     let provider = || rows::parsed(row, "subject", |text| ProviderId::parse(text).ok());
+    let grant = || rows::parsed(row, "subject", |text| GrantId::parse(text).ok());
     let number = || rows::parsed(row, "subject", |text| text.parse().ok());
     Ok(match word.as_str() {
         "person-added" => Change::PersonAdded(user()?),
@@ -71,6 +72,17 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
         "policy-proposed" => Change::PolicyProposed(number()?),
         "policy-approved" => Change::PolicyApproved(number()?),
         "log-read" => Change::LogRead(rows::parsed(row, "subject", log_use)?),
+        "grant-requested" => Change::GrantRequested(grant()?),
+        "grant-approved" => Change::GrantApproved(grant()?),
+        "grant-admitted" => Change::GrantAdmitted(grant()?),
+        "grant-refused" => Change::GrantRefused(grant()?),
+        "grant-withdrawn" => Change::GrantWithdrawn(grant()?),
+        "grant-ended" => Change::GrantEnded(grant()?),
+        "grant-reported" => Change::GrantReported(grant()?),
+        "grant-confirmed" => Change::GrantConfirmed(grant()?),
+        "glass-broken" => Change::GlassBroken(grant()?),
+        "glass-reviewed" => Change::GlassReviewed(grant()?),
+        "inventory-changed" => Change::InventoryChanged(number()?),
         unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
     })
 }
@@ -144,6 +156,17 @@ fn columns(change: &Change) -> (&'static str, String) {
         }
         Change::PolicyProposed(number) => ("policy-proposed", number.to_string()),
         Change::PolicyApproved(number) => ("policy-approved", number.to_string()),
+        Change::GrantRequested(id) => ("grant-requested", id.to_string()),
+        Change::GrantApproved(id) => ("grant-approved", id.to_string()),
+        Change::GrantAdmitted(id) => ("grant-admitted", id.to_string()),
+        Change::GrantRefused(id) => ("grant-refused", id.to_string()),
+        Change::GrantWithdrawn(id) => ("grant-withdrawn", id.to_string()),
+        Change::GrantEnded(id) => ("grant-ended", id.to_string()),
+        Change::GrantReported(id) => ("grant-reported", id.to_string()),
+        Change::GrantConfirmed(id) => ("grant-confirmed", id.to_string()),
+        Change::GlassBroken(id) => ("glass-broken", id.to_string()),
+        Change::GlassReviewed(id) => ("glass-reviewed", id.to_string()),
+        Change::InventoryChanged(number) => ("inventory-changed", number.to_string()),
         Change::LogRead(LogUse { what, question, count }) => ("log-read", format!("{what} {count} {question}")),
     }
 }

@@ -4,6 +4,8 @@
 pub(super) mod credentials;
 pub(super) mod devices;
 pub(super) mod events;
+pub(super) mod grants;
+pub(super) mod inventory;
 pub(super) mod invitations;
 pub(super) mod notes;
 pub(super) mod once;
