@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-pub(crate) use by_age::refuse_unsigned_record;
+pub(crate) use by_age::unsigned_records;
 pub(crate) use doubt::Doubt;
 
 use rest::Rest;

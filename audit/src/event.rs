@@ -125,6 +125,11 @@ pub enum Event {
     Recovered,
     /// A segment of the log is about to be deleted, because all its lines are older than they are to be kept.
     SegmentDeleted,
+    /// Lines that say that a segment is to be deleted were found when the log was opened, and nothing signs them: they
+    /// count for nothing.
+    DeletionVoid,
+    /// Somebody did something with the keys that encrypt the log.
+    LogKeyChanged,
     /// The log, or its disk, came to 70, 85 or 95 percent, or back below.
     LogCapacity,
     /// The kernel says that its clock is kept at true time again.
@@ -137,7 +142,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 54] = [
+    pub const ALL: [Self; 67] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -180,11 +185,6 @@ impl Event {
         Self::PolicyProposed,
         Self::PolicyApproved,
         Self::PolicyReturned,
-        Self::TlsRefused,
-        Self::BadRequest,
-        Self::LogRead,
-        Self::ReviewOpened,
-        Self::ReviewJudged,
         Self::GrantRequested,
         Self::GrantApproved,
         Self::GrantAdmitted,
@@ -196,9 +196,16 @@ impl Event {
         Self::GlassBroken,
         Self::GlassReviewed,
         Self::InventoryChanged,
+        Self::TlsRefused,
+        Self::BadRequest,
+        Self::LogRead,
+        Self::ReviewOpened,
+        Self::ReviewJudged,
         Self::ReviewSigned,
         Self::Recovered,
         Self::SegmentDeleted,
+        Self::DeletionVoid,
+        Self::LogKeyChanged,
         Self::LogCapacity,
         Self::ClockSynchronised,
         Self::ClockUnsynchronised,
@@ -251,13 +258,6 @@ impl Event {
             Self::PolicyProposed => "policy-proposed",
             Self::PolicyApproved => "policy-approved",
             Self::PolicyReturned => "policy-returned",
-            Self::TlsRefused => "tls-refused",
-            Self::BadRequest => "bad-request",
-            Self::LogRead => "log-read",
-            Self::ReviewOpened => "review-opened",
-            Self::ReviewJudged => "review-judged",
-            Self::ReviewSigned => "review-signed",
-            Self::Recovered => "recovered",
             Self::GrantRequested => "grant-requested",
             Self::GrantApproved => "grant-approved",
             Self::GrantAdmitted => "grant-admitted",
@@ -269,7 +269,16 @@ impl Event {
             Self::GlassBroken => "glass-broken",
             Self::GlassReviewed => "glass-reviewed",
             Self::InventoryChanged => "inventory-changed",
+            Self::TlsRefused => "tls-refused",
+            Self::BadRequest => "bad-request",
+            Self::LogRead => "log-read",
+            Self::ReviewOpened => "review-opened",
+            Self::ReviewJudged => "review-judged",
+            Self::ReviewSigned => "review-signed",
+            Self::Recovered => "recovered",
             Self::SegmentDeleted => "segment-deleted",
+            Self::DeletionVoid => "deletion-void",
+            Self::LogKeyChanged => "log-key-changed",
             Self::LogCapacity => "log-capacity",
             Self::ClockSynchronised => "clock-synchronised",
             Self::ClockUnsynchronised => "clock-unsynchronised",

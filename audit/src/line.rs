@@ -20,7 +20,7 @@ use crate::{ClockReading, Note, Outcome, upkeep};
 pub(crate) const LINE_BYTES_MAX: usize = u16::MAX as usize;
 /// Room that the number and the newline need beside the body.
 pub(crate) const FRAME_BYTES_MAX: usize = 40;
-const BEGINNING: &str = "{\"v\":1,\"seq\":";
+pub(crate) const BEGINNING: &str = "{\"v\":1,\"seq\":";
 
 /// Writes a whole line: number, body, newline.
 pub(crate) fn push_line(out: &mut Vec<u8>, number: u64, body: &[u8]) {

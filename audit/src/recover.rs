@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use std::time::Duration;
 use policy::{Clock, Timestamp};
 
 use crate::append::{Appender, Shape};
-use crate::archiver::{Archiver, Doubt, Work, refuse_unsigned_record};
+use crate::archiver::{Archiver, Doubt, Work, unsigned_records};
 use crate::bundle::{Bundle, Kind};
 use crate::checkpoint::{self, Checkpoint};
 use crate::core::Core;
@@ -23,7 +24,7 @@ use crate::sealer::Sealer;
 use crate::segment::{self, Form, Segment};
 use crate::signed_note::{Signer, name_fits};
 use crate::spool::Spool;
-use crate::{KeyRing, LogProblem, Reader, Recovery, RecoveryKey, deleted, disk, keys, regrow, search};
+use crate::{KeyRing, LogProblem, Reader, Recovery, RecoveryKey, deleted, disk, keys, regrow, search, upkeep};
 
 /// Opens the log up to the point where its threads can start.
 pub(crate) fn open(
@@ -55,7 +56,7 @@ pub(crate) fn open(
     let disk = File::open(directory).map_err(|error| LogProblem::disk(directory, &error))?;
     let grown = regrow::regrow(&reader, &disk, &segments, &end, signed.as_ref())?;
 
-    refuse_unsigned_record(&reader, signed_size)?;
+    let void = Void { lines: signed_size..end.next, count: unsigned_records(&reader, signed_size)? };
     let doubt = Doubt::open(directory, end.last.as_deref().and_then(moment), clock.now())?;
 
     let spooled = Count::default();
@@ -70,6 +71,7 @@ pub(crate) fn open(
     let open = OpenCount::new(spooled.clone());
     let appender = Appender::new(shape, end.segment.clone(), end.bytes, end.next, open, age)?;
     let core = Arc::new(Core::new(config, clock, appender, spooled, process_lock)?);
+    void.record(&core)?;
     let recovery = put_in_order(&core, &mut end, torn_bytes)?;
     core.look_at_disk();
     let archiver = Archiver::new(Arc::clone(&core), reader, signer.verifier().clone(), work, signed, doubt);
@@ -251,6 +253,34 @@ fn cut_torn(directory: &Path, end: &End) -> Result<u64, LogProblem> {
     std::io::copy(&mut file, &mut kept).and_then(|_| kept.flush()).and_then(|()| kept.sync_data()).map_err(problem)?;
     file.set_len(end.bytes).and_then(|()| file.sync_data()).map_err(problem)?;
     Ok(torn)
+}
+
+/// Lines that were found unsigned, and how many of them say that a segment is to be deleted. A crash within a second of
+/// such a line leaves one; somebody else may have written it as well.
+struct Void {
+    lines: Range<u64>,
+    count: u64,
+}
+
+impl Void {
+    /// Records that they count for nothing, before anything signs them. What is due is recorded anew by the archiver.
+    fn record(&self, core: &Core) -> Result<(), LogProblem> {
+        if self.count == 0 {
+            return Ok(());
+        }
+        let mut bundle = Bundle::default();
+        bundle.push(Kind::Fact, |out, _| upkeep::void(out, core.clock.now(), &self.lines, self.count))?;
+        core.append(&bundle)?;
+        core.sync()?;
+        let (first, end, count) = (self.lines.start, self.lines.end, self.count);
+        tracing::error!(
+            first,
+            end,
+            count,
+            "lines that nothing signs say that segments of the audit log go; they do not count"
+        );
+        Ok(())
+    }
 }
 
 /// Merges the spool, closes what never closed, and records that this was done.

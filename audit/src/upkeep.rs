@@ -1,9 +1,13 @@
 //! The lines that the log writes about itself: room, clock, deletion.
 
+use std::ops::Range;
+
 use policy::Timestamp;
+use serde::Deserialize;
 
 use crate::deleted::DeletedSegment;
 use crate::json::{Object, push_number};
+use crate::line::BEGINNING;
 use crate::{ClockReading, Event};
 
 /// Adds how the kernel's clock is: `clk` its state, `off` how far off it is and `err` how far at most, in milliseconds.
@@ -30,13 +34,59 @@ pub(crate) fn deleted(out: &mut Vec<u8>, at: Timestamp, segment: &DeletedSegment
     line.end();
 }
 
+/// The body that says that what `count` of the lines say of a deletion counts for nothing: they were there when the log
+/// was opened, and no signature stood for them.
+pub(crate) fn void(out: &mut Vec<u8>, at: Timestamp, lines: &Range<u64>, count: u64) {
+    let mut line = Object::continued(out);
+    line.moment("ts", at).word("ev", Event::DeletionVoid.code());
+    line.number("first", lines.start).number("end", lines.end).number("n", count);
+    line.end();
+}
+
+/// What a line says of deletions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum OfDeletion {
+    /// A segment is about to be deleted: the number after its last line, and the root there.
+    Recorded(u64, String),
+    /// Among these lines so many say that, and count for nothing.
+    Void(Range<u64>, u64),
+}
+
+#[derive(Deserialize)]
+struct VoidLine {
+    first: u64,
+    end: u64,
+    n: u64,
+}
+
+/// What [`deleted`] or [`void`] wrote, where a line is one. What was merged from the spool is none: there the log itself
+/// writes nothing of the kind.
+pub(crate) fn of_deletion(line: &[u8]) -> Option<OfDeletion> {
+    // The fields before it hold nothing from outside.
+    let head = std::str::from_utf8(line.get(..line.len().min(120))?).ok()?;
+    let (number, rest) = head.strip_prefix(BEGINNING)?.split_once(r#","ts":""#)?;
+    let (_, rest) = rest.split_once(r#"","ev":""#)?;
+    let (event, rest) = rest.split_once('"')?;
+    if !number.bytes().all(|byte| byte.is_ascii_digit()) || !rest.starts_with(r#","first":"#) {
+        return None;
+    }
+    if event == Event::SegmentDeleted.code() {
+        let read: DeletedSegment = serde_json::from_slice(line).ok()?;
+        return Some(OfDeletion::Recorded(read.end, read.root));
+    }
+    if event == Event::DeletionVoid.code() {
+        let read: VoidLine = serde_json::from_slice(line).ok()?;
+        return Some(OfDeletion::Void(read.first..read.end, read.n));
+    }
+    None
+}
+
 /// What [`deleted`] wrote, where a line is one: the number after the segment's last line, and the root.
 pub(crate) fn read_deleted(line: &[u8]) -> Option<(u64, String)> {
-    // The fields before it hold nothing from outside.
-    let head = line.get(..line.len().min(120)).map(String::from_utf8_lossy)?;
-    head.contains(r#","ev":"segment-deleted","first":"#).then_some(())?;
-    let read: DeletedSegment = serde_json::from_slice(line).ok()?;
-    Some((read.end, read.root))
+    match of_deletion(line)? {
+        OfDeletion::Recorded(end, root) => Some((end, root)),
+        OfDeletion::Void(..) => None,
+    }
 }
 
 /// The body that says how full the log is, in percent: it has come to 70, 85 or 95, or back below.
@@ -81,6 +131,10 @@ mod tests {
         let line = whole(|out| deleted(out, at, &segment));
         assert_eq!(read_deleted(line.as_bytes()), Some((20, "AAAA".into())));
         assert_eq!(read_deleted(line.replace("segment-deleted", "log-read").as_bytes()), None);
+        let from_spool = line.replacen("\"seq\":5,", "\"seq\":5,\"spool\":\"a/0\",", 1);
+        assert_eq!(read_deleted(from_spool.as_bytes()), None, "whoever writes the spool is not the log");
+        let line = whole(|out| void(out, at, &(3..5), 2));
+        assert_eq!(of_deletion(line.as_bytes()), Some(OfDeletion::Void(3..5, 2)));
         let reading =
             ClockReading { state: ClockState::Synchronised, offset_micros: -1_234, error_micros_max: 500_000 };
         let line = whole(|out| clock(out, at, Event::ClockSynchronised, &reading));

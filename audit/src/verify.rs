@@ -37,6 +37,9 @@ pub struct Verified {
     pub segments_archived: u64,
     /// Lines at the beginning that were deleted by age, as the log records; passed over by the hashes that were kept.
     pub lines_deleted: u64,
+    /// Lines that say that a segment was to be deleted, found unsigned when the log was opened: somebody else may have
+    /// written them, so they count for nothing, as the log says itself.
+    pub deletions_void: u64,
     /// Root hash at [`Verified::lines_signed`], base64.
     pub root: String,
     /// The verifier key the signatures were checked with.
@@ -119,6 +122,7 @@ fn verify_once(reader: &Reader, public_key: Option<&str>) -> Result<Verified, Ve
         segments: walked.segments,
         segments_archived: walked.archived,
         lines_deleted: walked.deleted,
+        deletions_void: walked.void,
         root: newest.map(|note| BASE64.encode(note.checkpoint.root)).unwrap_or_default(),
         public_key: key.to_text(),
         key_was_given: public_key.is_some(),

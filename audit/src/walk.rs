@@ -16,6 +16,7 @@ use crate::leaves::{FINDINGS_MAX, Leaves, Place};
 use crate::regrow::from_tiles;
 use crate::segment::{Form, RawLine, Segment};
 use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
+use crate::upkeep::OfDeletion;
 use crate::verify::Finding;
 use crate::{LogProblem, Reader, deleted, line, segment, tile, upkeep};
 
@@ -28,6 +29,8 @@ pub(crate) struct Walk {
     pub(crate) archived: u64,
     /// Lines at the beginning that were deleted by age.
     pub(crate) deleted: u64,
+    /// Lines that say that a segment was to be deleted, and count for nothing.
+    pub(crate) void: u64,
     /// Lines that differ from the leaf hashes in the tiles.
     pub(crate) changed_lines: Vec<Finding>,
     /// Tiles that differ from the lines.
@@ -87,8 +90,9 @@ struct Walker<'a> {
     leaves: Leaves<'a>,
     /// Lines after the signed ones.
     unsigned: u64,
-    /// Deletions that signed lines record: the number after the last deleted line, and the root there.
-    recorded: BTreeMap<u64, String>,
+    /// Deletions that signed lines record, by the number of the line: the number after the last deleted line, and the
+    /// root there.
+    recorded: BTreeMap<u64, (u64, String)>,
 }
 
 impl Walker<'_> {
@@ -219,8 +223,19 @@ impl Walker<'_> {
 
     /// Notes what the line that comes next says of a deletion. Before its signature anybody may have written it.
     fn note_deletion(&mut self, text: &[u8]) {
-        if self.walk.deleted > 0 && self.walk.lines < self.signed_size {
-            self.recorded.extend(upkeep::read_deleted(text));
+        let number = self.walk.lines;
+        if number >= self.signed_size {
+            return;
+        }
+        match upkeep::of_deletion(text) {
+            Some(OfDeletion::Recorded(end, root)) if self.walk.deleted > 0 => {
+                self.recorded.insert(number, (end, root));
+            }
+            Some(OfDeletion::Void(lines, count)) => {
+                self.recorded.retain(|seq, _| !lines.contains(seq));
+                self.walk.void = self.walk.void.saturating_add(count);
+            }
+            Some(OfDeletion::Recorded(..)) | None => {}
         }
     }
 
@@ -312,7 +327,9 @@ impl Walker<'_> {
     fn check_deletion(&mut self) {
         let Ok(Some(kept)) = deleted::read(self.directory) else { return };
         let path = deleted::path(self.directory);
-        if self.recorded.get(&kept.tree.size()) != Some(&BASE64.encode(kept.tree.root())) {
+        let recorded = |wanted: u64| self.recorded.values().filter(move |(end, _)| *end == wanted);
+        let root = BASE64.encode(kept.tree.root());
+        if !recorded(kept.tree.size()).any(|(_, recorded)| *recorded == root) {
             let what =
                 format!("no signed line of the log says that lines before {} were to be deleted", kept.tree.size());
             push(&mut self.walk.broken, Finding::in_file(&path, what));
@@ -320,7 +337,8 @@ impl Walker<'_> {
         let mut next = 0;
         for segment in &kept.segments {
             // Lines that told of older deletions may be deleted themselves.
-            let differs = self.recorded.get(&segment.end).is_some_and(|root| *root != segment.root);
+            let is_told = recorded(segment.end).next().is_some();
+            let differs = is_told && !recorded(segment.end).any(|(_, root)| *root == segment.root);
             if differs || segment.first != next {
                 let what =
                     format!("what it says of lines {} to {} is not what was deleted", segment.first, segment.end);

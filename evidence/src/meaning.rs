@@ -318,6 +318,8 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
 /// Facts that this version reads and hands over, and does not write yet.
 fn to_come(word: &str) -> Option<Code> {
     match word {
+        Event::DeletionVoid => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
+        Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
         "emergency-began" => Some(EMERGENCY_OVERRIDE_STARTED),
         "emergency-ended" => Some(EMERGENCY_OVERRIDE_STOPPED),
         "vendor-session-began" => Some(REMOTE_SERVICE_STARTED),

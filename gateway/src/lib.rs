@@ -26,6 +26,7 @@ mod late;
 mod limit;
 mod listen;
 mod lists;
+mod key_deed;
 mod metrics;
 mod operations;
 mod pages;

@@ -16,6 +16,7 @@ use crate::deleted::{self, Deleted, DeletedSegment};
 use crate::proof::{Prover, verify_consistency, verify_inclusion};
 use crate::segment::{self, Form, Segment};
 use crate::tree::{Tree, leaf_hash};
+use crate::upkeep::OfDeletion;
 use crate::{ClockState, LogProblem, Reader, search, upkeep};
 
 /// At most one segment goes in this time.
@@ -168,48 +169,73 @@ pub(super) fn check_recorded(reader: &Reader, signed: Option<&Checkpoint>) -> Re
         None => find_record(reader, &wanted, signed.size)?.ok_or_else(unrecorded)?,
     };
     let line = reader.line(record)?.ok_or_else(unrecorded)?;
-    if record >= signed.size || upkeep::read_deleted(&line) != Some(wanted) {
+    if record >= signed.size || upkeep::read_deleted(&line) != Some(wanted) || is_void(reader, record, signed.size)? {
         return Err(unrecorded());
     }
     prove(reader, record, &line, signed)
 }
 
-/// Refuses a log of which lines are gone, and of which the record of that lies after what was signed: to go on would
-/// sign what anybody may have written.
-pub(crate) fn refuse_unsigned_record(reader: &Reader, signed_size: u64) -> Result<(), LogProblem> {
+/// How many of the lines after what was signed say that a segment is to be deleted. Anybody may have written them, and
+/// nothing was deleted on their word: that waits for the signature. Refuses a log of which lines are gone and only such a
+/// line says so: to go on would sign it.
+pub(crate) fn unsigned_records(reader: &Reader, signed_size: u64) -> Result<u64, LogProblem> {
     let directory = reader.directory();
-    let Some(deleted) = deleted::read(directory)? else { return Ok(()) };
-    let wanted = (deleted.tree.size(), BASE64.encode(deleted.tree.root()));
+    let deleted = deleted::read(directory)?;
+    let wanted = deleted.map(|deleted| (deleted.tree.size(), BASE64.encode(deleted.tree.root())));
+    let (mut count, mut is_wanted) = (0, false);
     let mut lines = reader.from(signed_size);
     loop {
         match lines.next() {
-            Ok(None) => return Ok(()),
-            Ok(Some(line)) if upkeep::read_deleted(line.text).as_ref() == Some(&wanted) => {
-                return match find_record(reader, &wanted, signed_size)? {
-                    Some(_) => Ok(()),
-                    None => Err(unrecorded(directory, deleted.tree.size())),
-                };
+            Ok(None) => break,
+            Ok(Some(line)) => {
+                let said = upkeep::read_deleted(line.text);
+                count += u64::from(said.is_some());
+                is_wanted |= said.is_some() && said == wanted;
             }
-            Ok(Some(_)) | Err(LogProblem::Damaged { .. }) => {}
+            Err(LogProblem::Damaged { .. }) => {}
             Err(problem) => return Err(problem),
         }
+    }
+    match wanted.filter(|_| is_wanted) {
+        Some(wanted) if find_record(reader, &wanted, signed_size)?.is_none() => Err(unrecorded(directory, wanted.0)),
+        Some(_) | None => Ok(count),
     }
 }
 
-/// The number of the line before `end` that records a deletion.
-fn find_record(reader: &Reader, wanted: &(u64, String), end: u64) -> Result<Option<u64>, LogProblem> {
-    let mut lines = reader.from(0);
+/// Whether a later line says that what this one says of a deletion counts for nothing.
+fn is_void(reader: &Reader, record: u64, end: u64) -> Result<bool, LogProblem> {
+    let mut lines = reader.from(record + 1);
     while lines.place() < end {
         match lines.next() {
-            Ok(None) => return Ok(None),
-            Ok(Some(line)) if line.seq < end && upkeep::read_deleted(line.text).as_ref() == Some(wanted) => {
-                return Ok(Some(line.seq));
-            }
+            Ok(None) => return Ok(false),
+            Ok(Some(line)) => match upkeep::of_deletion(line.text) {
+                Some(OfDeletion::Void(void, _)) if void.contains(&record) => return Ok(true),
+                Some(OfDeletion::Void(..) | OfDeletion::Recorded(..)) | None => {}
+            },
+            Err(LogProblem::Damaged { .. }) => {}
+            Err(problem) => return Err(problem),
+        }
+    }
+    Ok(false)
+}
+
+/// The number of the last line before `end` that records a deletion and was not found void.
+fn find_record(reader: &Reader, wanted: &(u64, String), end: u64) -> Result<Option<u64>, LogProblem> {
+    let mut lines = reader.from(0);
+    let mut found = Vec::new();
+    while lines.place() < end {
+        match lines.next() {
+            Ok(None) => break,
+            Ok(Some(line)) if line.seq < end => match upkeep::of_deletion(line.text) {
+                Some(OfDeletion::Recorded(end, root)) if (end, &root) == (wanted.0, &wanted.1) => found.push(line.seq),
+                Some(OfDeletion::Void(void, _)) => found.retain(|seq| !void.contains(seq)),
+                Some(OfDeletion::Recorded(..)) | None => {}
+            },
             Ok(Some(_)) | Err(LogProblem::Damaged { .. }) => {}
             Err(problem) => return Err(problem),
         }
     }
-    Ok(None)
+    Ok(found.pop())
 }
 
 /// Shows that a line is the one that was signed.

@@ -140,6 +140,75 @@ async fn segments_that_go_without_a_record_are_missed() {
     missed(&ward);
 }
 
+/// What the gateway would have kept of the oldest segment, had it deleted it.
+fn of_oldest(ward: &Ward) -> (crate::tree::Tree, deleted::DeletedSegment) {
+    use base64::Engine as _;
+    let end = segment::list(ward.directory()).unwrap()[1].first;
+    let mut tree = crate::tree::Tree::default();
+    let mut lines = ward.reader().from(0);
+    while let Some(line) = lines.next().unwrap().filter(|line| line.seq < end) {
+        tree.push(crate::tree::leaf_hash(line.text), &mut Vec::new());
+    }
+    let root = base64::engine::general_purpose::STANDARD.encode(tree.root());
+    (tree, deleted::DeletedSegment { first: 0, end, root })
+}
+
+/// Appends the line that the gateway would have written before, to the file that it wrote last. Gives its number.
+fn append_record(ward: &Ward, gone: &deleted::DeletedSegment) -> u64 {
+    let newest = segment::list(ward.directory()).unwrap().pop().unwrap().path;
+    let (mut body, mut text) = (Vec::new(), std::fs::read(&newest).unwrap());
+    upkeep::deleted(&mut body, clock().now(), gone);
+    let number = ward.reader().size().unwrap();
+    crate::line::push_line(&mut text, number, &body);
+    std::fs::write(&newest, text).unwrap();
+    number
+}
+
+#[tokio::test]
+async fn a_deletion_that_somebody_wrote_into_a_log_at_rest_is_signed_as_void_and_allows_nothing() {
+    let ward = archived().await;
+    let (tree, gone) = of_oldest(&ward);
+    let signed = ward.reader().size().unwrap();
+    let forged = append_record(&ward, &gone);
+    let log = ward.open();
+    log.stop();
+    let void = ward.events("deletion-void");
+    assert_eq!(void.len(), 1, "{void:?}");
+    assert_eq!((&void[0]["first"], &void[0]["end"], &void[0]["n"]), (&signed.into(), &(forged + 1).into(), &1.into()));
+    let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+    assert_eq!((verified.deletions_void, verified.lines), (1, verified.lines_signed), "signed, and said to be void");
+
+    // With that line signed, the segment goes, and what is kept of it names the line.
+    let oldest = segment::list(ward.directory()).unwrap().remove(0);
+    std::fs::remove_file(&oldest.path).unwrap();
+    let kept = deleted::Deleted { tree, segments: vec![gone], record: Some(forged) };
+    for record in [Some(forged), None] {
+        deleted::write(ward.directory(), &deleted::Deleted { record, ..kept.clone() }).unwrap();
+        let findings = verify(ward.directory(), Some(log.public_key())).unwrap_err();
+        assert!(findings[0].what.contains("no signed line of the log says"), "{findings:?}");
+        let log = ward.open();
+        until(|| log.health().archive_problem.is_some_and(|problem| problem.contains("no signed line"))).await;
+        log.stop();
+    }
+    assert_eq!(ward.events("deletion-void").len(), 1, "told once");
+}
+
+#[tokio::test]
+async fn a_deletion_that_a_crash_left_unsigned_is_recorded_anew_and_then_done() {
+    let mut ward = archived().await;
+    let (_, gone) = of_oldest(&ward);
+    let closed = segment::list(ward.directory()).unwrap().len() as u64 - 1;
+    append_record(&ward, &gone);
+    ward.config.delete_after = Some(DAY);
+    let log = ward.open_at(days_later(3));
+    until(|| deleted::read(ward.directory()).unwrap().is_some_and(|kept| kept.segments.len() as u64 == closed)).await;
+    log.stop();
+    assert_eq!(ward.events("segment-deleted").len() as u64, closed + 1);
+    let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+    assert_eq!((verified.deletions_void, verified.lines), (1, verified.lines_signed));
+    assert!(verified.lines_deleted >= gone.end);
+}
+
 /// Writes an archive anew, with lines and an index that are not what they were.
 fn forge(segment: &segment::Segment, change: impl Fn(&str) -> String, began: Option<&str>) {
     let archive = crate::archive::Archive::open(segment, &crate::Keys::none()).unwrap();

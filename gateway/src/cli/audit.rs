@@ -132,6 +132,17 @@ fn passed_over(lines: u64) -> String {
     }
 }
 
+/// What is said of deletions that nobody vouches for.
+fn without_effect(lines: u64) -> String {
+    match lines {
+        0 => String::new(),
+        _ => format!(
+            "{lines} lines say that segments were to be deleted, but were found unsigned at a start: \
+             a crash left them, or somebody else wrote them; they count for nothing (see deletion-void)\n"
+        ),
+    }
+}
+
 fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failure> {
     match audit::verify(place.reader()?, key) {
         Ok(good) => {
@@ -145,19 +156,21 @@ fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failur
                     "segments": good.segments,
                     "segments_archived": good.segments_archived,
                     "lines_deleted": good.lines_deleted,
+                    "deletions_void": good.deletions_void,
                     "root": good.root,
                     "public_key": good.public_key,
                     "key_was_given": good.key_was_given,
                 })
                 .to_string(),
                 Format::Text => format!(
-                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\n{}root {}\nkey  {}{}",
+                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\n{}{}root {}\nkey  {}{}",
                     good.lines,
                     good.origin,
                     good.segments,
                     good.lines_signed,
                     good.checkpoints,
                     passed_over(good.lines_deleted),
+                    without_effect(good.deletions_void),
                     good.root,
                     good.public_key,
                     if good.key_was_given {

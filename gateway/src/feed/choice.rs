@@ -99,6 +99,7 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::ReviewJudged
         | Event::ReviewSigned
         | Event::SegmentDeleted
+        | Event::DeletionVoid
         | Event::LogCapacity
         | Event::ClockSynchronised
         | Event::ClockUnsynchronised

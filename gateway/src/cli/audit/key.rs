@@ -1,15 +1,18 @@
-//! `sekimori audit key`: the keys that encrypt the log at rest.
+//! `sekimori audit key`: the keys that encrypt the log at rest. Whatever is done with them is told to the gateway first,
+//! which records it (`log-key-changed`).
 
 use std::path::{Path, PathBuf};
 
 use audit::{KeyRing, Keys, RecoveryKey, RecoverySecret};
-use config::AuditEncryption;
+use config::{AuditEncryption, Config};
 use serde_json::json;
+use store::{LogUse, Store as _, StoreProblem};
 
 use crate::cli::audit::Place;
-use crate::cli::{ConfigArg, Format, out, table};
+use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
 use crate::clock;
 use crate::failure::Failure;
+use crate::key_deed::KeyDeed;
 
 /// What can be done with the keys.
 #[derive(clap::Subcommand, Debug)]
@@ -46,6 +49,11 @@ pub enum Command {
         /// The file for the secret half. Carry it away, and keep no copy on this machine.
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
+        #[command(flatten)]
+        config: ConfigArg,
+        /// On another machine, which has no log to record it in.
+        #[arg(long)]
+        elsewhere: bool,
     },
     /// After the key ring was lost: opens the key of every encrypted segment with the recovery key, and wraps it under
     /// the newest key of a ring, which is made where there is none.
@@ -65,7 +73,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Rotate { config, rewrap: also_older } => rotate(config, *also_older),
         Command::Rewrap(config) => rewrap(config),
         Command::Drop { id, config } => drop_key(id, config),
-        Command::Escrow { out } => escrow(out),
+        Command::Escrow { out, config, elsewhere } => escrow(out, (!elsewhere).then_some(config)),
         Command::Recover { recovery_key, place } => recover(recovery_key, place),
     }
 }
@@ -74,11 +82,25 @@ fn unavailable(problem: audit::LogProblem) -> Failure {
     Failure::unavailable(problem.to_string())
 }
 
-/// The log's directory and its encryption, which must be configured.
-fn encrypted(config: &ConfigArg) -> Result<(PathBuf, AuditEncryption), Failure> {
-    let audit = config.read()?.audit;
-    match audit.encryption {
-        Some(encryption) => Ok((audit.directory, encryption)),
+/// Tells the gateway what is about to be done with keys: what, with which, and how many segments need them. Nothing is
+/// done where that cannot be told.
+fn tell(config: &Config, deed: KeyDeed, which: &str, segments: u64) -> Result<(), Failure> {
+    let used = LogUse { what: deed.code(), question: which.to_owned(), count: segments };
+    let store = open_store(config)?;
+    let unavailable = |problem: StoreProblem| Failure::unavailable(problem.to_string());
+    block_on(async { store.tell_log_use(used, clock::now(), actor()).await.map_err(unavailable) })
+}
+
+/// How many segments are encrypted.
+fn segments(directory: &Path) -> Result<u64, Failure> {
+    Ok(audit::key_use(directory).map_err(unavailable)?.values().sum())
+}
+
+/// The configuration with its encryption, which must be there.
+fn encrypted(config: &ConfigArg) -> Result<(Config, AuditEncryption), Failure> {
+    let config = config.read()?;
+    match config.audit.encryption.clone() {
+        Some(encryption) => Ok((config, encryption)),
         None => Err(Failure::input(
             "the log is not encrypted; write `[audit.encryption]` with `ring = \"/var/lib/sekimori/secrets/audit-ring\"`",
         )),
@@ -86,9 +108,9 @@ fn encrypted(config: &ConfigArg) -> Result<(PathBuf, AuditEncryption), Failure> 
 }
 
 fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
-    let (directory, encryption) = encrypted(config)?;
+    let (config, encryption) = encrypted(config)?;
     let ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
-    let needed = audit::key_use(&directory).map_err(unavailable)?;
+    let needed = audit::key_use(&config.audit.directory).map_err(unavailable)?;
     let segments = |id: &str| needed.get(id).copied().unwrap_or(0);
     match format {
         Format::Json => ring.keys().for_each(|(id, made)| {
@@ -108,15 +130,20 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
     Err(Failure::no(format!("segments need keys that the ring does not have: {}", lost.join(", "))))
 }
 
-fn rotate(config: &ConfigArg, also_older: bool) -> Result<(), Failure> {
-    let (directory, encryption) = encrypted(config)?;
-    let is_new = !encryption.ring.exists() && audit::key_use(&directory).map_err(unavailable)?.is_empty();
-    let mut ring = if is_new { KeyRing::make(&encryption.ring, clock::now()) } else { KeyRing::read(&encryption.ring) }
-        .map_err(unavailable)?;
-    let id = if is_new { newest(&ring) } else { ring.add(clock::now()).map_err(unavailable)? };
+fn rotate(place: &ConfigArg, also_older: bool) -> Result<(), Failure> {
+    let (config, encryption) = encrypted(place)?;
+    let needed = segments(&config.audit.directory)?;
+    let id = if !encryption.ring.exists() && needed == 0 {
+        tell(&config, KeyDeed::Rotate, "the ring is made", needed)?;
+        newest(&KeyRing::make(&encryption.ring, clock::now()).map_err(unavailable)?)
+    } else {
+        let mut ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
+        tell(&config, KeyDeed::Rotate, &format!("a key follows {}", newest(&ring)), needed)?;
+        ring.add(clock::now()).map_err(unavailable)?
+    };
     out::say(&format!("key {id} encrypts from now on; back up {}", encryption.ring.display()));
     if also_older {
-        return rewrap(config);
+        return rewrap(place);
     }
     Ok(())
 }
@@ -126,29 +153,41 @@ fn newest(ring: &KeyRing) -> String {
 }
 
 fn rewrap(config: &ConfigArg) -> Result<(), Failure> {
-    let (directory, encryption) = encrypted(config)?;
+    let (config, encryption) = encrypted(config)?;
     let recovery = encryption.recovery_key.as_deref().and_then(RecoveryKey::parse);
-    let keys = Keys::ring(&encryption.ring);
-    let changed = audit::rewrap(&directory, &keys, recovery.as_ref()).map_err(unavailable)?;
+    let directory = &config.audit.directory;
+    let under = newest(&KeyRing::read(&encryption.ring).map_err(unavailable)?);
+    let and_for = recovery.as_ref().map(|key| format!(", and for {key}")).unwrap_or_default();
+    tell(&config, KeyDeed::Rewrap, &format!("under {under}{and_for}"), segments(directory)?)?;
+    let changed = audit::rewrap(directory, &Keys::ring(&encryption.ring), recovery.as_ref()).map_err(unavailable)?;
     out::say(&format!("the keys of {changed} segments were wrapped anew"));
     Ok(())
 }
 
 fn drop_key(id: &str, config: &ConfigArg) -> Result<(), Failure> {
-    let (directory, encryption) = encrypted(config)?;
-    let segments = audit::key_use(&directory).map_err(unavailable)?.get(id).copied().unwrap_or(0);
+    let (config, encryption) = encrypted(config)?;
+    let directory = &config.audit.directory;
+    let segments = audit::key_use(directory).map_err(unavailable)?.get(id).copied().unwrap_or(0);
     if segments > 0 {
         return Err(Failure::no(format!(
             "{segments} segments need the key {id}; run `sekimori audit key rewrap` first"
         )));
     }
-    KeyRing::read(&encryption.ring).and_then(|mut ring| ring.remove(id, &directory)).map_err(unavailable)?;
+    let mut ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
+    tell(&config, KeyDeed::Drop, id, segments)?;
+    ring.remove(id, directory).map_err(unavailable)?;
     out::say(&format!("key {id} is no longer in the ring; copies of the log from before may still need it"));
     Ok(())
 }
 
-fn escrow(file: &Path) -> Result<(), Failure> {
+fn escrow(file: &Path, place: Option<&ConfigArg>) -> Result<(), Failure> {
+    let config = place.map(ConfigArg::read).transpose()?;
     let secret = RecoverySecret::make(file).map_err(unavailable)?;
+    if let Some(config) = &config {
+        // Nothing is encrypted to it before its other half is printed.
+        tell(config, KeyDeed::Escrow, &secret.public().to_string(), 0)
+            .inspect_err(|_| drop(std::fs::remove_file(file)))?;
+    }
     out::say(&format!("recovery_key = \"{}\"", secret.public()));
     out::complain(&format!(
         "write this line below [audit.encryption], run `sekimori audit key rewrap`, and carry {} away",
@@ -161,6 +200,9 @@ fn recover(recovery_key: &Path, place: &Place) -> Result<(), Failure> {
     let secret = RecoverySecret::read(recovery_key).map_err(unavailable)?;
     let directory = place.directory()?;
     let ring = place.ring()?.ok_or_else(|| Failure::input("name the key ring to be made with `--keys`"))?;
+    if place.is_of_this_node() {
+        tell(&place.config.read()?, KeyDeed::Recover, &format!("by {}", secret.public()), segments(&directory)?)?;
+    }
     if !ring.exists() {
         KeyRing::make(&ring, clock::now()).map_err(unavailable)?;
     }
