@@ -135,6 +135,7 @@ fn person(n: u64, random: &mut Random) -> Who {
         user: format!("u-{:016x}{:016x}", random.next(), random.next()).parse().unwrap(),
         login: format!("user{n:03}").into(),
         name: format!("職員 {n:03}").into(),
+        unit: format!("本院/{}階病棟", n % 12).into(),
         session: policy::SessionId::new(random.next()),
         ..hospital::who()
     }

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use policy::{Decision, Reason, Timestamp};
+use policy::{Decision, Reason, Timestamp, Unit};
 use serde::{Deserialize, Deserializer};
 
 use crate::Event;
@@ -51,6 +51,8 @@ pub struct Entry {
     pub login: Option<String>,
     /// `name`: the name people call them by.
     pub name: Option<String>,
+    /// `unit`: the department they worked in at the time.
+    pub unit: Option<String>,
     /// `iss`: who vouches for them.
     #[serde(rename = "iss")]
     pub issuer: Option<String>,
@@ -87,6 +89,8 @@ pub struct Entry {
     /// `dcls`: the class of the device.
     #[serde(rename = "dcls")]
     pub device_class: Option<String>,
+    /// `place`: where the device stood at the time.
+    pub place: Option<String>,
     /// `pst`: what was believed of the device's condition, each `name=value`.
     #[serde(default, rename = "pst")]
     pub posture: Vec<String>,
@@ -230,6 +234,11 @@ impl Entry {
             return None;
         }
         serde_json::from_slice(line).ok()
+    }
+
+    /// The departments it belongs to: that of the person, and that in which the device stood.
+    pub fn units(&self) -> impl Iterator<Item = Unit> {
+        [&self.unit, &self.place].into_iter().flatten().filter_map(|text| Unit::parse(text))
     }
 
     /// Whether it only asked the person to sign in, or to sign in more surely, and try again.
@@ -426,6 +435,35 @@ mod tests {
         assert_eq!(Story::of(of(EntryKind::Refused).clone()).outcome(), StoryOutcome::Refused);
         assert_eq!(of(EntryKind::Fact(Event::DeviceAdded)).actor.as_deref(), Some("cli:佐藤"));
         assert_eq!(of(EntryKind::Segment).facility_code.as_deref(), Some("1312345670"));
+    }
+
+    #[test]
+    fn the_departments_of_person_and_device_are_written_and_read_back() {
+        let mut ward = Ward::new();
+        let log = ward.open();
+        let mut refused = ward.refused();
+        let access = &mut refused.access;
+        let who = std::sync::Arc::make_mut(access.who.as_mut().unwrap());
+        who.unit = "本院／３Ｆ東".into();
+        let note = crate::Note::new(Event::LogRead, crate::testing::clock().now()).who(who);
+        access.device = Some(std::sync::Arc::new(policy::Device {
+            id: "ward-3".parse().unwrap(),
+            class: policy::DeviceClass::WardShared,
+            place: "外来".into(),
+            certificate: policy::Fingerprint::new([0; 32]),
+            posture: [].into(),
+        }));
+        tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(async {
+            log.recorder().refuse(&refused, 403).await.unwrap();
+            log.recorder().note(note).await.unwrap();
+        });
+        log.stop();
+        let mut text = Vec::new();
+        crate::export_jsonl(ward.directory(), &mut text).unwrap();
+        let entries = text.split_inclusive(|byte| *byte == b'\n').map(|line| Entry::read(line).unwrap());
+        let units = |entry: &Entry| entry.units().map(|unit| unit.to_string()).collect::<Vec<_>>();
+        let all: Vec<_> = entries.filter(|entry| entry.unit.is_some()).map(|entry| units(&entry)).collect();
+        assert_eq!(all, [vec!["本院/3F東".to_owned(), "外来".to_owned()], vec!["本院/3F東".to_owned()]]);
     }
 
     #[test]

@@ -4,8 +4,8 @@
 use std::net::IpAddr;
 
 use policy::{
-    Aaguid, AppId, DeviceId, Fingerprint, GrantId, Host, Methods, ProviderId, RequestId, Revision, RoleId, SessionId, Timestamp,
-    UserId, Who, ZoneId,
+    Aaguid, AppId, DeviceId, Fingerprint, GrantId, Host, Methods, ProviderId, RequestId, Revision, RoleId, SessionId,
+    Timestamp, UserId, Who, ZoneId,
 };
 
 use crate::Event;
@@ -34,6 +34,8 @@ pub struct Note {
     pub user: Option<UserId>,
     /// The name that person signs in with.
     pub login: Option<String>,
+    /// The department that person works in.
+    pub unit: Option<String>,
     /// Who did it, where that is someone else: an administrator's login, or the command line.
     pub actor: Option<String>,
     /// The provider that vouched, or did not.
@@ -94,6 +96,7 @@ impl Note {
             app: None,
             user: None,
             login: None,
+            unit: None,
             actor: None,
             provider: None,
             session: None,
@@ -132,6 +135,7 @@ impl Note {
     pub fn who(mut self, who: &Who) -> Self {
         self.user = Some(who.user.clone());
         self.login = Some(who.login.to_string());
+        self.unit = (!who.unit.is_empty()).then(|| who.unit.to_string());
         self.provider = Some(who.provider.clone());
         self.session = Some(who.session);
         self.methods = who.methods;

@@ -111,6 +111,9 @@ fn push_shadow(line: &mut Object<'_>, shadow: Option<&Judged>) {
 /// Who asks, as every line of an access states it.
 pub(crate) fn push_who(line: &mut Object<'_>, who: &Who) {
     line.text("sub", who.user.as_str()).text("login", &who.login).text("name", &who.name);
+    if !who.unit.is_empty() {
+        line.text("unit", &who.unit);
+    }
     line.text("iss", &who.issuer).texts("role", who.roles.iter().map(|role| role.as_str()));
     line.word("acr", who.assurance.as_str());
     push_proof(line, who.methods, who.key_model.as_ref(), who.in_outage);
@@ -128,6 +131,9 @@ fn push_access(line: &mut Object<'_>, access: &Access, push_who: impl FnOnce(&mu
     }
     if let Some(device) = &access.device {
         line.text("dev", device.id.as_str()).word("dcls", device.class.as_str());
+        if !device.place.is_empty() {
+            line.text("place", &device.place);
+        }
         let believed = device.believed_posture(access.at);
         line.pairs("pst", believed.map(|fact| (fact.name.as_str(), &*fact.value)));
     }
@@ -165,6 +171,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     let texts = [
         ("sub", note.user.as_ref().map(policy::UserId::as_str)),
         ("login", note.login.as_deref()),
+        ("unit", note.unit.as_deref()),
         ("actor", note.actor.as_deref()),
         ("prov", note.provider.as_ref().map(policy::ProviderId::as_str)),
         ("dev", note.device.as_ref().map(policy::DeviceId::as_str)),
@@ -172,6 +179,7 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         ("host", note.host.as_ref().map(policy::Host::as_str)),
         ("app", note.app.as_ref().map(policy::AppId::as_str)),
         ("pol", note.revision.as_ref().map(policy::Revision::as_str)),
+        ("vs", note.grant.as_ref().map(policy::GrantId::as_str)),
         ("why", note.code.as_deref()),
         ("key", note.key.as_deref()),
         ("inv", note.invitation.as_deref()),
@@ -182,7 +190,6 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
     for (key, value) in texts {
         if let Some(value) = value {
             line.text(key, value);
-        ("vs", note.grant.as_ref().map(policy::GrantId::as_str)),
         }
     }
     if let Some(session) = note.session {
@@ -344,6 +351,7 @@ mod tests {
         access.device = Some(Arc::new(policy::Device {
             id: "ward-3".parse().unwrap(),
             class: policy::DeviceClass::WardShared,
+            place: "".into(),
             certificate: policy::Fingerprint::new([0; 32]),
             posture: [fact("edr", Timestamp::MAX), fact("os", Timestamp::from_unix_micros(0))].into(),
         }));

@@ -58,6 +58,7 @@ mod tests {
             user: UserId::parse(&format!("u-{number}")).unwrap(),
             login: Arc::from(format!("n.{number}")),
             name: Arc::from("佐藤 花子"),
+            unit: "".into(),
             provider: ProviderId::parse("hospital").unwrap(),
             issuer: Arc::from("https://idp.example.jp"),
             subject: Arc::from("s"),

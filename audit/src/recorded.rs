@@ -8,9 +8,9 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{
-    Aaguid, Access, Action, Assurance, Decision, Device, DeviceClass, Fingerprint, From, Grant, Host, InfoClass, Judged,
-    Known, Method, Methods, Path, PostureFact, ProviderId, Reason, RequestId, Revision, RoleId, RuleId, SessionId,
-    SignInMethod, Timestamp, UserId, Who,
+    Aaguid, Access, Action, Assurance, Decision, Device, DeviceClass, Fingerprint, From, Grant, Host, InfoClass,
+    Judged, Known, Method, Methods, Path, PostureFact, ProviderId, Reason, RequestId, Revision, RoleId, RuleId,
+    SessionId, SignInMethod, Timestamp, UserId, Who,
 };
 use serde::Deserialize;
 
@@ -148,6 +148,8 @@ impl Line<'_> {
             user: UserId::parse(user).ok()?,
             login: Arc::from(self.login.as_ref()),
             name: Arc::from(self.name.as_ref()),
+            // Where people work and devices stand no policy reads.
+            unit: Arc::from(""),
             // Which of the providers it was, lines do not say; policies do not read it.
             provider: ProviderId::parse("recorded").ok()?,
             issuer: Arc::from(self.iss.as_ref()),
@@ -176,6 +178,7 @@ impl Line<'_> {
         Some(Some(Device {
             id: id.parse().ok()?,
             class: DeviceClass::parse(self.dcls?)?,
+            place: "".into(),
             certificate: Fingerprint::new([0; 32]),
             posture: posture?.into(),
         }))
@@ -225,6 +228,7 @@ mod tests {
         let device = Device {
             id: "ward-3".parse().unwrap(),
             class: DeviceClass::Tablet,
+            place: "".into(),
             certificate: Fingerprint::new([0; 32]),
             posture: [fact("edr", "running"), fact("os", "Windows 11 \"24H2\" 日本語")].into(),
         };

@@ -259,6 +259,7 @@ fn who(login: &str) -> Who {
         user: UserId::parse("u-0123").unwrap(),
         login: login.into(),
         name: "佐藤 のぞみ".into(),
+        unit: "".into(),
         provider: ProviderId::parse("main").unwrap(),
         issuer: "https://idp.example".into(),
         subject: "0123".into(),

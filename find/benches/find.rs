@@ -102,6 +102,7 @@ fn ask_all(index: &Index, hospital: &Hospital, how: &str) {
                 ..all()
             },
         ),
+        ("a department, all time", Question { within: Some(vec!["本院/ward7".parse().unwrap()]), ..all() }),
         ("a network", Question { address: Some("10.1.".parse().unwrap()), ..all() }),
         ("words", Question { text: text("staff12 fhir observation"), ..all() }),
         ("the beginning of a word", Question { text: text("ward7*"), ..all() }),
@@ -213,7 +214,7 @@ impl Hospital {
         self.made += 1;
         let (seq, ev) = (self.line, if refused { "refused" } else { "open" });
         let mut line = format!(
-            r#"{{"v":1,"seq":{seq},"ts":"{ts}","ev":"{ev}","id":"{id}","act":"{action}","sub":"u-{staff:032x}","login":"staff{staff}","name":"佐藤 花子{staff}","iss":"https://idp.hosp.example","role":["{role}"],"acr":"aal2","sid":"{session:016x}","dev":"{device}","dcls":"tablet","ip":"{address}","zone":"ward","app":"{app}","host":"{app}.hosp.example","m":"GET","path":"{path}","cls":"{class}""#
+            r#"{{"v":1,"seq":{seq},"ts":"{ts}","ev":"{ev}","id":"{id}","act":"{action}","sub":"u-{staff:032x}","login":"staff{staff}","name":"佐藤 花子{staff}","unit":"本院/ward{ward}","iss":"https://idp.hosp.example","role":["{role}"],"acr":"aal2","sid":"{session:016x}","dev":"{device}","dcls":"tablet","ip":"{address}","zone":"ward","app":"{app}","host":"{app}.hosp.example","m":"GET","path":"{path}","cls":"{class}""#
         );
         if refused {
             let why = ["role-not-allowed", "outside-hours", "sign-in-required"][self.below(3) as usize];

@@ -6,6 +6,8 @@ use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{Searcher, Term};
 
+use policy::Unit;
+
 use crate::document::cut;
 use crate::fields::Fields;
 use crate::words::{self, Wanted};
@@ -37,6 +39,7 @@ pub(crate) fn query(
         (fields.rule, question.rule.as_deref()),
         (fields.grant, question.grant.as_deref()),
         (fields.role, question.role.as_deref()),
+        (fields.unit, question.unit.as_ref().map(Unit::as_str)),
         (fields.address, address.as_deref()),
         (fields.event, question.event.as_deref()),
         (fields.session, question.session.as_deref()),
@@ -45,6 +48,9 @@ pub(crate) fn query(
     let mut clauses: Vec<Box<dyn Query>> = Vec::new();
     for (field, value) in named {
         clauses.extend(value.map(|value| has(field, cut(value))));
+    }
+    if let Some(units) = &question.within {
+        clauses.push(one_of(fields.unit, units));
     }
     for wanted in words::wanted(question.text.as_deref().unwrap_or_default()).into_iter().take(WANTED_MAX) {
         clauses.push(match wanted {
@@ -55,7 +61,7 @@ pub(crate) fn query(
                 if words.len() > WORDS_MAX {
                     return Err(FindProblem::TooBroad { what: "words", value: format!("{start}*"), max: WORDS_MAX });
                 }
-                if words.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(words)) }
+                any(words)
             }
         });
     }
@@ -67,6 +73,15 @@ pub(crate) fn query(
 
 fn has(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
+}
+
+fn one_of(field: Field, units: &[Unit]) -> Box<dyn Query> {
+    any(units.iter().map(|unit| Term::from_field_text(field, cut(unit.as_str()))).collect())
+}
+
+/// Any of these; nothing has one of none.
+fn any(terms: Vec<Term>) -> Box<dyn Query> {
+    if terms.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(terms)) }
 }
 
 /// The words of the index that begin so; at most one more than there may be.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use audit::{Entry, Story};
-use policy::Timestamp;
+use policy::{Timestamp, Unit};
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
@@ -30,6 +30,8 @@ pub(crate) fn document(fields: &Fields, story: &Story) -> TantivyDocument {
     names.iter().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|name| add(fields.who, name));
     let [user, login, actor] = names;
     begin.roles.iter().collect::<BTreeSet<_>>().into_iter().for_each(|role| add(fields.role, role));
+    let units: Vec<Unit> = begin.units().collect();
+    units.iter().flat_map(Unit::and_above).collect::<BTreeSet<_>>().into_iter().for_each(|unit| add(fields.unit, unit));
     let address = begin.address.map(|address| address.to_string());
     let single = [
         (fields.person, login.or(user).or(actor)),

@@ -37,6 +37,8 @@ pub(crate) struct Fields {
     pub(crate) event: Field,
     pub(crate) session: Field,
     pub(crate) revision: Field,
+    /// Departments: of the person and of the device, and all that they are a part of.
+    pub(crate) unit: Field,
     pub(crate) word: Field,
     /// Only while an access is open: its first line and its id, by which it is taken out when it closes.
     pub(crate) open: Field,
@@ -49,6 +51,7 @@ impl Fields {
         let mut found = |name| schema.add_text_field(name, terms());
         let (study, who, grant) = (found("study"), found("who"), found("grant"));
         let (session, revision, word, open) = (found("session"), found("revision"), found("word"), found("open"));
+        let unit = found("unit");
         let fields = Self {
             at: number(&mut schema, AT),
             begin: number(&mut schema, BEGIN),
@@ -71,6 +74,7 @@ impl Fields {
             grant,
             session,
             revision,
+            unit,
             word,
             open,
         };

@@ -1,7 +1,7 @@
 //! What can be asked. Everything that is stated must fit; what is left out fits everything.
 
 use audit::StoryOutcome;
-use policy::Timestamp;
+use policy::{Timestamp, Unit};
 
 use crate::{Addresses, Calendar, Place};
 
@@ -36,6 +36,8 @@ pub struct Question {
     pub grant: Option<String>,
     /// A role of the person.
     pub role: Option<String>,
+    /// A department, or a facility: of the person, or where the device stood.
+    pub unit: Option<Unit>,
     /// Where it came from.
     pub address: Option<Addresses>,
     /// The word of its first line: `open` for an access, `refused`, or a fact's code.
@@ -49,6 +51,9 @@ pub struct Question {
     /// Words that all stand in sign-in name, name, host, path, reason or device. A word ending in `*` is the beginning
     /// of one.
     pub text: Option<String>,
+    /// Only what was done in one of these departments, by people of theirs or on devices that stood there; in none where
+    /// the list is empty.
+    pub within: Option<Vec<Unit>>,
     /// Whether the house was not at work.
     pub out_of_hours: Option<bool>,
     /// The calendar by which that, and hours, days and months, are reckoned.
@@ -83,12 +88,14 @@ impl Question {
             rule: None,
             grant: None,
             role: None,
+            unit: None,
             address: None,
             event: None,
             session: None,
             revision: None,
             request: None,
             text: None,
+            within: None,
             out_of_hours: None,
             calendar: Calendar::default(),
             order: Order::Newest,

@@ -53,6 +53,7 @@ fn world() -> World {
     let device = Device {
         id: record.id,
         class: record.class,
+        place: "".into(),
         certificate: record.certificates.first().expect("a certificate").fingerprint,
         posture: Arc::from([]),
     };

@@ -173,6 +173,7 @@ impl Ledger {
             let device = Device {
                 id: record.id.clone(),
                 class: record.class,
+                place: record.place.as_str().into(),
                 certificate: certificate.fingerprint,
                 posture: posture.clone(),
             };

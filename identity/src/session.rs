@@ -167,6 +167,7 @@ fn who(session: SessionRecord, person: Person) -> Who {
         user: person.id,
         login: person.login.into(),
         name: person.name.into(),
+        unit: person.unit.into(),
         provider: person.provider,
         issuer: person.issuer.into(),
         subject: person.subject.into(),

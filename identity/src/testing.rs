@@ -487,6 +487,7 @@ pub(crate) fn terminal() -> Arc<Device> {
     Arc::new(Device {
         id,
         class: DeviceClass::WardShared,
+        place: "".into(),
         certificate: Fingerprint::new([3; 32]),
         posture: Arc::from([]),
     })

@@ -216,6 +216,7 @@ fn access(user: usize, row: usize, path: &str) -> Access {
     let device = Device {
         id: name("pc", user % DEVICES),
         class: DeviceClass::Fixed,
+        place: "".into(),
         certificate: Fingerprint::new([0; 32]),
         posture: Arc::from([]),
     };
@@ -225,6 +226,7 @@ fn access(user: usize, row: usize, path: &str) -> Access {
         user: name("u-", user),
         login: "login".into(),
         name: "name".into(),
+        unit: "".into(),
         provider: name("idp", 1),
         issuer: "https://idp.example".into(),
         subject: "subject".into(),

@@ -140,6 +140,8 @@ pub struct Who {
     pub login: Arc<str>,
     /// Their name as people read it.
     pub name: Arc<str>,
+    /// The department they work in, as the directory has it; empty where it says nothing. No policy reads it.
+    pub unit: Arc<str>,
     /// The provider that vouched for them.
     pub provider: ProviderId,
     /// `iss` of the provider; with [`Who::subject`] the person's identity.
@@ -217,6 +219,8 @@ pub struct Device {
     pub id: DeviceId,
     /// What kind of device it is.
     pub class: DeviceClass,
+    /// Where it stands, as the ledger has it; empty where it says nothing. No policy reads it.
+    pub place: Arc<str>,
     /// SHA-256 of its certificate.
     pub certificate: Fingerprint,
     /// Its condition as last reported, fresh or not.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::answer::{Answer, Outcome};
 use crate::facts::signed_in;
 use crate::{
-    Access, Action, Assurance, Challenge, ConsoleRight, ConsoleRoles, Path, Reason, Reasons, RuleId, Timestamp,
+    Access, Action, Assurance, Challenge, ConsoleRight, ConsoleRoles, Path, Reads, Reason, Reasons, RuleId, Timestamp,
 };
 
 /// The rule that answers when no rule does.
@@ -23,7 +23,9 @@ const CONSOLE_WITHIN: Duration = Duration::from_secs(12 * 3_600);
 /// How long ago, for whoever approves what another person proposed or asked for, or judges what they did.
 const APPROVAL_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// Where whoever may look at everything posts: questions name patients, who stand in no address, and reviews are theirs.
-const ASKED_BY_POST: [&str; 2] = ["explain", "log"];
+const ASKED_BY_POST: [&str; 2] = ["explain", LOG];
+/// Where whoever may look at a part of the log posts too.
+const LOG: &str = "log";
 /// What of the console the help desk may change: the first segments of its paths.
 const HELPED_WITH: [&str; 4] = ["people", "invitations", "devices", "sessions"];
 /// Where approvers decide.
@@ -106,10 +108,16 @@ fn may_change(access: &Access, roles: &ConsoleRoles, right: ConsoleRight) -> Out
     let place = first_segment(&access.path);
     let helps_here = right.helps() && (HELPED_WITH.contains(&place) || is_end_of_maintenance(&access.path));
     let asks = access.action == Action::Write && right.sees_all() && ASKED_BY_POST.contains(&place);
-    if right.administers() || helps_here || asks || decides(access, roles) {
+    let reads = access.action == Action::Write && place == LOG && reads_log(access, roles);
+    if right.administers() || helps_here || asks || reads || decides(access, roles) {
         return look_and_act(access.action, id(CONSOLE));
     }
     Outcome::deny(Reason::ActionNotAllowed, id(CONSOLE))
+}
+
+/// Whether who asks may look at the log, or at a part of it.
+fn reads_log(access: &Access, roles: &ConsoleRoles) -> bool {
+    signed_in(access).is_some_and(|who| roles.reads(who) != Reads::Nothing)
 }
 
 /// Whether who asks has the role that decides on what is found there.

@@ -1,6 +1,6 @@
 //! Who may use the console, and as what. Its pages ask [`ConsoleRoles::right_of`] too, to show what can be done.
 
-use crate::{RoleId, Who};
+use crate::{RoleId, Unit, Who};
 
 /// The roles that may use the console; nobody may where none is named.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,28 @@ pub struct ConsoleRoles {
     pub approvers: Vec<RoleId>,
     /// May judge how somebody broke the glass.
     pub reviewers: Vec<RoleId>,
+    /// May look at a part of the log, and at nothing else.
+    pub readers: Vec<Readers>,
+}
+
+/// A role that reads what was done in some departments.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Readers {
+    /// The role.
+    pub role: RoleId,
+    /// The departments, or facilities.
+    pub units: Vec<Unit>,
+}
+
+/// What of the log somebody may look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reads {
+    /// All of it.
+    Everything,
+    /// What was done by people of these departments, or on devices that stand there.
+    Units(Vec<Unit>),
+    /// Nothing.
+    Nothing,
 }
 
 /// What somebody may do in the console.
@@ -30,6 +52,8 @@ pub enum ConsoleRight {
     HelpAndAudit,
     /// Decide on exceptions, as approver or reviewer, and see nothing else.
     Decide,
+    /// Look at a part of the log, and see nothing else.
+    Read,
 }
 
 impl ConsoleRoles {
@@ -43,8 +67,25 @@ impl ConsoleRoles {
             (true, true) => Some(ConsoleRight::HelpAndAudit),
             (true, false) => Some(ConsoleRight::Help),
             (false, true) => Some(ConsoleRight::Audit),
-            (false, false) => (self.approves(who) || self.reviews(who)).then_some(ConsoleRight::Decide),
+            (false, false) if self.approves(who) || self.reviews(who) => Some(ConsoleRight::Decide),
+            (false, false) => self.readers_of(who).next().map(|_| ConsoleRight::Read),
         }
+    }
+
+    /// What of the log this person may look at. Whoever may see all of it is not kept to a part by another role.
+    #[must_use]
+    pub fn reads(&self, who: &Who) -> Reads {
+        if self.right_of(who).is_some_and(ConsoleRight::sees_all) {
+            return Reads::Everything;
+        }
+        let mut units: Vec<Unit> = self.readers_of(who).flat_map(|readers| readers.units.clone()).collect();
+        units.sort_unstable();
+        units.dedup();
+        if units.is_empty() { Reads::Nothing } else { Reads::Units(units) }
+    }
+
+    fn readers_of<'a>(&'a self, who: &'a Who) -> impl Iterator<Item = &'a Readers> {
+        self.readers.iter().filter(|readers| who.roles.contains(&readers.role))
     }
 
     /// Whether this person may say yes or no to maintenance. Administrators may not unless they have such a role.
@@ -70,7 +111,7 @@ impl ConsoleRight {
     pub fn sees_all(self) -> bool {
         match self {
             Self::Administer | Self::Audit | Self::HelpAndAudit => true,
-            Self::Help | Self::Decide => false,
+            Self::Help | Self::Decide | Self::Read => false,
         }
     }
 
@@ -79,7 +120,7 @@ impl ConsoleRight {
     pub fn helps(self) -> bool {
         match self {
             Self::Administer | Self::Help | Self::HelpAndAudit => true,
-            Self::Audit | Self::Decide => false,
+            Self::Audit | Self::Decide | Self::Read => false,
         }
     }
 

@@ -93,6 +93,7 @@ pub(crate) fn nurse() -> Who {
         user: "u-1".parse().unwrap(),
         login: "n.sato".into(),
         name: "佐藤 直子".into(),
+        unit: "".into(),
         provider: "idp".parse().unwrap(),
         issuer: "https://idp.example".into(),
         subject: "1".into(),
@@ -113,6 +114,7 @@ pub(crate) fn ward_terminal() -> Device {
     Device {
         id: "ward-3".parse().unwrap(),
         class: DeviceClass::WardShared,
+        place: "".into(),
         certificate: Fingerprint::new([3; 32]),
         posture: Arc::from([]),
     }

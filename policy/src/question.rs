@@ -122,6 +122,7 @@ impl Question {
         Device {
             id: id.cloned().unwrap_or_else(|| DeviceId::parse("some-device").expect("it is a name")),
             class,
+            place: "".into(),
             certificate: Fingerprint::new([0; 32]),
             posture: self.posture.iter().map(believed).collect(),
         }
@@ -138,6 +139,7 @@ impl Question {
             user: self.user.clone().unwrap_or_else(|| UserId::parse("somebody").expect("it is a name")),
             login: "somebody".into(),
             name: "somebody".into(),
+            unit: "".into(),
             provider: ProviderId::parse("some-provider").expect("it is a name"),
             issuer: "".into(),
             subject: "".into(),

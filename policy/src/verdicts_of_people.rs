@@ -7,7 +7,7 @@ use crate::fixtures::{access_with, judge, moment, nurse_reads_emr, rule_with, so
 use crate::verdicts::{changed, check, nobody, nurse_reads, told, until};
 use crate::{
     Aaguid, Access, Action, Assurance, ConsoleRoles, Effect, Judge, Methods, Path, Policy, PostureDemand, PostureFact,
-    Rule, SignInMethod, Subjects, Timestamp, Who,
+    Readers, Reads, Rule, SignInMethod, Subjects, Timestamp, Who,
 };
 
 const ISSUED: Aaguid = Aaguid::new([1; 16]);
@@ -230,6 +230,7 @@ fn console_judge() -> Judge {
         auditors: roles("auditor"),
         approvers: roles("approver"),
         reviewers: roles("reviewer"),
+        readers: vec![Readers { role: "ward-auditor".parse().unwrap(), units: vec!["本院/3F".parse().unwrap()] }],
     };
     Judge::new(Arc::new(Policy::load(&source).unwrap()))
 }
@@ -244,6 +245,43 @@ fn at_console(roles: &[&str], action: Action, path: &str) -> Access {
             who.assurance = Assurance::Aal2;
         });
     })
+}
+
+#[test]
+fn an_auditor_of_some_departments_asks_the_log_and_posts_nowhere_else() {
+    let mut judge = console_judge();
+    let mut check = |roles: &[&str], action, path: &str, expected: &str| {
+        assert_eq!(told(&mut judge, at_console(roles, action, path)), expected, "{roles:?} {action:?} {path}");
+    };
+    check(&["ward-auditor"], Action::Read, "/log", "allow builtin-console");
+    check(&["ward-auditor"], Action::Write, "/log/find", "allow builtin-console");
+    for path in ["/explain", "/people/u-1/disable", "/logs", "/maintenance/g-1/approve"] {
+        check(&["ward-auditor"], Action::Write, path, "deny builtin-console action-not-allowed");
+    }
+    check(&["ward-auditor", "desk"], Action::Write, "/people/u-1/invite", "allow builtin-console");
+}
+
+#[test]
+fn who_sees_the_whole_log_is_not_kept_to_a_part_by_another_role() {
+    let roles = |name: &str| vec![name.parse().unwrap()];
+    let readers = |role: &str, unit: &str| Readers { role: role.parse().unwrap(), units: vec![unit.parse().unwrap()] };
+    let console = ConsoleRoles {
+        auditors: roles("auditor"),
+        help_desk: roles("desk"),
+        readers: vec![readers("ward", "3F"), readers("er", "ER"), readers("ward", "4F")],
+        ..ConsoleRoles::default()
+    };
+    let reads = |roles: &[&str]| {
+        let who = who_with(|who| who.roles = roles.iter().map(|role| role.parse().unwrap()).collect()).unwrap();
+        match console.reads(&who) {
+            Reads::Everything => "everything".to_owned(),
+            Reads::Nothing => "nothing".to_owned(),
+            Reads::Units(units) => units.iter().map(crate::Unit::as_str).collect::<Vec<_>>().join(" "),
+        }
+    };
+    assert_eq!(reads(&["ward"]), "3F 4F");
+    assert_eq!(reads(&["ward", "er", "desk"]), "3F 4F ER");
+    assert_eq!((reads(&["auditor", "ward"]), reads(&["desk"])), ("everything".to_owned(), "nothing".to_owned()));
 }
 
 #[test]

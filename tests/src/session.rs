@@ -107,7 +107,7 @@ async fn known(store: &Arc<dyn Store>, device: Option<&Device>) -> Option<Arc<po
     let DeviceRecord { id, class, certificates, .. } =
         ledger.into_iter().find(|one| one.id == id).expect("the device is in the ledger");
     let certificate = certificates.last().expect("the device is enrolled").fingerprint;
-    Some(Arc::new(policy::Device { id, class, certificate, posture: Arc::from([]) }))
+    Some(Arc::new(policy::Device { id, class, place: "".into(), certificate, posture: Arc::from([]) }))
 }
 
 fn spans() -> SessionSpans {

@@ -28,6 +28,7 @@ fn who(name: &str, roles: &[&str]) -> Arc<Who> {
         user: UserId::parse("u-1").unwrap(),
         login: name.into(),
         name: name.into(),
+        unit: "".into(),
         provider: ProviderId::parse("city").unwrap(),
         issuer: "https://city.example".into(),
         subject: name.into(),

@@ -71,7 +71,7 @@ fn ward_terminal_record() -> DeviceRecord {
 pub(crate) fn ward_terminal() -> Arc<Device> {
     let DeviceRecord { id, class, certificates, .. } = ward_terminal_record();
     let certificate = certificates[0].fingerprint;
-    Arc::new(Device { id, class, certificate, posture: Arc::from([]) })
+    Arc::new(Device { id, class, place: "".into(), certificate, posture: Arc::from([]) })
 }
 
 pub(crate) fn request_id() -> RequestId {

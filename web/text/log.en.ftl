@@ -296,3 +296,11 @@ log-export-check-1 = Hand over the file together with the page below, which open
 log-export-check-2 = The log’s public key comes by another way: the one that was put aside when the gateway was set up. On the command line it is `sekimori audit check-export FILE --key KEY`.
 log-export-check-3 = The file names patients. Keep it as you keep records.
 log-export-verifier = Download the page that checks it
+
+# A part of the log
+console-right-read = auditor of some departments
+log-scope = Only { $units }
+log-unit = Department
+log-field-unit = Department
+log-wrong-unit = Write the department as people and devices have it.
+log-review-within = Only of

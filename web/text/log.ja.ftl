@@ -295,3 +295,11 @@ log-export-check-1 = ファイルと、下の確認用ページを一緒に渡�
 log-export-check-2 = 記録簿の公開鍵は、設置の日に控えたものを別の経路で渡します。コマンドでは `sekimori audit check-export ファイル --key 鍵` です。
 log-export-check-3 = ファイルには患者さんが分かるものが入っています。診療記録と同じように扱ってください。
 log-export-verifier = 確認用ページを受け取る
+
+# 記録の一部
+console-right-read = 部署の監査担当
+log-scope = { $units } の記録だけ
+log-unit = 所属・設置場所
+log-field-unit = 所属・設置場所
+log-wrong-unit = 部署は、職員や端末に登録したとおりに入れてください。
+log-review-within = 対象の部署

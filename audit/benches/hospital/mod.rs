@@ -44,6 +44,7 @@ pub fn who() -> Who {
         user: UserId::parse("u-0123456789abcdef0123456789abcdef").unwrap(),
         login: "n.sato".into(),
         name: "佐藤 のぞみ".into(),
+        unit: "".into(),
         provider: ProviderId::parse("main").unwrap(),
         issuer: "https://idp.hosp.example".into(),
         subject: "0123".into(),

@@ -1,6 +1,6 @@
-//! `[console]`: who may use the console, by role.
+//! `[console]`: who may use the console, by role; `[[console.auditor]]`: who looks at a part of the log.
 
-use policy::{ConsoleRoles, Host, RoleId};
+use policy::{ConsoleRoles, Host, Readers, RoleId, Unit};
 
 use super::names::NAME_REMEDY;
 use crate::declared::Declared;
@@ -21,11 +21,15 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, host: Option<Option<&
     };
     let help_desk = table.list("help_desk", role);
     let auditors = table.list("auditors", role);
+    let readers = table.tables("auditor");
+    let readers = readers.iter().map(|table| read_auditor(table, declared)).collect::<Vec<_>>();
+    let readers: Option<Vec<Vec<Readers>>> = readers.into_iter().collect();
     table.finish();
     let roles = ConsoleRoles {
         administrators: administrators?,
         help_desk: help_desk?,
         auditors: auditors?,
+        readers: readers?.into_iter().flatten().collect(),
         ..ConsoleRoles::default()
     };
     if host == Some(None) && roles != ConsoleRoles::default() {
@@ -35,4 +39,23 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, host: Option<Option<&
         );
     }
     Some(roles)
+}
+
+/// Roles that look at what was done in some departments.
+fn read_auditor(table: &Table<'_>, declared: &Declared) -> Option<Vec<Readers>> {
+    let roles = table.needed("roles", "`roles = [\"ward-auditor\"]`", |value| {
+        value.some(|value| {
+            let role = value.parse(RoleId::parse, NAME_REMEDY)?;
+            declared.role(&value, role.as_str())?;
+            Some(role)
+        })
+    });
+    let units = table.needed("departments", "`departments = [\"3階東病棟\"]`", |value| {
+        value.some(|value| {
+            value.parse(str::parse::<Unit>, "write it as people and devices have it, such as `3階東病棟`")
+        })
+    });
+    table.finish();
+    let (roles, units) = (roles?, units?);
+    Some(roles.into_iter().map(|role| Readers { role, units: units.clone() }).collect())
 }

@@ -392,6 +392,26 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "console: names roles, but there is no console; add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
     ),
     (
+        "[[console.auditor]]\nroles = [\"nurse\"]\ndepartments = [\"3F\"]",
+        "console: names roles, but there is no console; add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
+    ),
+    (
+        "[[console.auditor]]\nroles = [\"nruse\"]\ndepartments = [\"3F\"]",
+        "console.auditor[#1].roles: role `nruse` is not defined; write `nurse`, or add it to `[roles]`",
+    ),
+    (
+        "[[console.auditor]]\nroles = [\"nurse\"]",
+        "console.auditor[#1].departments: is missing; add `departments = [\"3階東病棟\"]`",
+    ),
+    (
+        "[[console.auditor]]\nroles = [\"nurse\"]\ndepartments = [\" / \"]",
+        "console.auditor[#1].departments: ` / ` is no name of a department; write it as people and devices have it, such as `3階東病棟`",
+    ),
+    (
+        "[[console.auditor]]\nroles = [\"nurse\"]\ndepartments = []",
+        "console.auditor[#1].departments: is an empty list; name at least one",
+    ),
+    (
         "[console]\nhelp_desk = [\"nruse\"]",
         "console.help_desk: role `nruse` is not defined; write `nurse`, or add it to `[roles]`",
     ),

@@ -226,6 +226,17 @@ fn the_console_is_for_the_roles_it_names() {
 }
 
 #[test]
+fn an_auditor_may_be_kept_to_departments() {
+    let text = short_with("gateway = {", "gateway = { console_host = \"console.sakura.example\",");
+    let tables = "[console]\nadministrators = [\"nurse\"]\n[[console.auditor]]\nroles = [\"nurse\"]\n\
+                  departments = [\"本院／３Ｆ東\", \"外来\"]\n";
+    let console = config(&format!("{text}{tables}")).console;
+    assert_eq!(console.readers.len(), 1);
+    let units: Vec<&str> = console.readers[0].units.iter().map(policy::Unit::as_str).collect();
+    assert_eq!((console.readers[0].role.as_str(), units), ("nurse", vec!["本院/3F東", "外来"]));
+}
+
+#[test]
 fn unused_accounts_may_stay_for_ever() {
     let directory = |text: &str| config(&short_and(text)).directory;
     assert_eq!(directory("").disable_unused_after, Some(Duration::from_secs(90 * 86_400)));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use audit::{Reader, StoryOutcome};
-use policy::{Date, Timestamp};
+use policy::{Date, Timestamp, Unit};
 use proptest::prelude::*;
 
 use super::paper::{self, Act, Folder, START};
@@ -80,8 +80,11 @@ fn questions() -> impl Strategy<Value = Question> {
         text(&["sato", "佐藤", "ward3 tablet", "花", "tab*", "pat* 000*", "nothing", "のぞみ emr", "ＳＡＴＯ２", "*"]),
     );
     let rest = (maybe(&[true, false]), any::<bool>(), 0_usize..20, any::<bool>(), 0_i64..30_000_000, 0_i64..30_000_000);
-    (who, what, how, from, rest, text(&["1.2.7"]), text(&["r1"]), text(&["g-1"])).prop_map(
-        |(who, what, how, from, rest, study, revision, grant)| {
+    let scope = prop::option::weighted(0.3, prop::collection::vec(prop::sample::select(&paper::SCOPES[..]), 0..3));
+    let places = (maybe(&paper::SCOPES), scope);
+    (who, what, how, from, rest, text(&["1.2.7"]), text(&["r1"]), text(&["g-1"]), places).prop_map(
+        |(who, what, how, from, rest, study, revision, grant, places)| {
+            let unit = |name: &str| Unit::parse(name).unwrap();
             let (out_of_hours, newest, limit, holiday, since, length) = rest;
             let moment = |millis: i64| Timestamp::from_unix_micros(START + (millis * 1_000 - 7) * 60);
             let calendar = Calendar {
@@ -99,6 +102,8 @@ fn questions() -> impl Strategy<Value = Question> {
                 reason: how.1,
                 rule: how.2,
                 role: how.3,
+                unit: places.0.map(unit),
+                within: places.1.map(|names| names.into_iter().map(unit).collect()),
                 device: from.0,
                 address: from.1.map(|text| text.parse::<Addresses>().unwrap()),
                 session: from.2,

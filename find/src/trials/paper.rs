@@ -98,6 +98,8 @@ pub(super) fn acts(count: std::ops::Range<usize>) -> impl Strategy<Value = Vec<A
 const LOGINS: [&str; 5] = ["n.sato", "t.suzuki", "Ｎ.ＳＡＴＯ２", "田中 花子", "a-b_c"];
 const DEVICES: [&str; 4] = ["ward3-tablet-07", "ward3-tablet-08", "clinic-1", "受付端末"];
 const APPS: [&str; 3] = ["emr", "pacs", "orca"];
+const UNITS: [&str; 4] = ["本院/3F東", "本院／３Ｆ東", "本院", "分院/3F東"];
+pub(super) const SCOPES: [&str; 4] = ["本院", "本院/3F東", "分院", "3F東"];
 const ROLES: [&str; 4] = ["nurse", "physician", "vendor", "admin"];
 const ADDRESSES: [&str; 5] = ["10.1.2.3", "10.1.2.4", "10.2.0.1", "192.0.2.7", "2001:db8::1"];
 const ACTIONS: [&str; 3] = ["read", "search", "write"];
@@ -146,6 +148,12 @@ pub(super) fn lines(acts: &[Act]) -> Vec<String> {
         }
         if more % 7 > 0 {
             write!(who, r#","dev":"{}""#, pick(&DEVICES, device)).unwrap();
+            if more % 3 > 0 {
+                write!(who, r#","place":"{}""#, pick(&UNITS, device)).unwrap();
+            }
+        }
+        if more % 4 > 0 {
+            write!(who, r#","unit":"{}""#, pick(&UNITS, login)).unwrap();
         }
         let (app, address, action) = (pick(&APPS, app), pick(&ADDRESSES, address), pick(&ACTIONS, action));
         let place =

@@ -65,6 +65,8 @@ pub(super) fn fits(question: &Question, story: &Story) -> bool {
         && is(&question.rule, begin.rule.as_deref())
         && is(&question.grant, begin.grant.as_deref())
         && is_one(&question.role, begin.roles.iter().map(String::as_str))
+        && question.unit.as_ref().is_none_or(|asked| begin.units().any(|unit| asked.covers(&unit)))
+        && question.within.as_ref().is_none_or(|all| begin.units().any(|unit| all.iter().any(|one| one.covers(&unit))))
         && question.address.is_none_or(|asked| begin.address.is_some_and(|address| asked.has(address)))
         && is(&question.event, Some(begin.kind.code()))
         && is(&question.session, begin.session.as_deref())

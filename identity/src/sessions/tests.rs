@@ -142,7 +142,13 @@ async fn a_stolen_cookie_shows_its_other_device_and_keeps_nothing_alive() {
     let ward = Ward::open().await;
     let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
     let id = DeviceId::parse("thief").unwrap();
-    let other = Device { id, class: DeviceClass::Byod, certificate: Fingerprint::new([9; 32]), posture: Arc::from([]) };
+    let other = Device {
+        id,
+        class: DeviceClass::Byod,
+        place: "".into(),
+        certificate: Fingerprint::new([9; 32]),
+        posture: Arc::from([]),
+    };
     for (device, minute) in [(None, 5), (Some(&other), 9)] {
         let at = START.after(minutes(minute));
         let found = ward.sessions.find(token.expose(), &host(LOGIN), device, at).await.unwrap();

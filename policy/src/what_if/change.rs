@@ -196,7 +196,7 @@ fn sit_at(access: &mut Access, class: Option<DeviceClass>) {
             let Ok(id) = "what-if".parse() else { return };
             let class = class.unwrap_or(DeviceClass::Fixed);
             let certificate = Fingerprint::new([0; 32]);
-            access.device = Some(Arc::new(Device { id, class, certificate, posture: Arc::from([]) }));
+            access.device = Some(Arc::new(Device { id, class, place: "".into(), certificate, posture: Arc::from([]) }));
         }
     }
     let here = access.device.as_ref().map(|device| device.id.clone());
@@ -225,6 +225,7 @@ fn somebody(access: &Access) -> Who {
         user: "what-if".parse().expect("it is a name"),
         login: Arc::from(""),
         name: Arc::from(""),
+        unit: "".into(),
         provider: "what-if".parse().expect("it is a name"),
         issuer: Arc::from(""),
         subject: Arc::from(""),

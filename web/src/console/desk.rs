@@ -5,11 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use config::Config;
 use http::{Response, StatusCode};
-use policy::{ConsoleRight, ProviderId, Reason, RoleId, Timestamp, UserId, Who};
+use policy::{ConsoleRight, ProviderId, Reads, Reason, RoleId, Timestamp, UserId, Who};
 use store::{Person, Store, StoreProblem};
 use tracing::warn;
 
-use super::view::{ConsoleContent, ConsoleView, Flash, MarkTone, NavItem};
+use super::view::{ConsoleContent, ConsoleView, Flash, Mark, MarkTone, NavItem};
 use super::{Duty, texts};
 use crate::log_view::LogTrouble;
 use crate::notice::wall_clock;
@@ -74,7 +74,8 @@ impl<'a> Desk<'a> {
     pub(super) fn is(&self, duty: Duty) -> bool {
         match duty {
             Duty::Enter => true,
-            Duty::Look => self.right != ConsoleRight::Decide,
+            Duty::Look => !matches!(self.right, ConsoleRight::Decide | ConsoleRight::Read),
+            Duty::Read => self.config().console.reads(&self.who) != Reads::Nothing,
             Duty::Inspect => self.right.sees_all(),
             Duty::Oversee => self.right.sees_all() || self.approves(),
             Duty::Stop => self.right.administers() || self.right.helps() || self.approves(),
@@ -108,14 +109,10 @@ impl<'a> Desk<'a> {
     /// Whether one of these roles has a part in the console.
     pub(super) fn has_part(&self, roles: &[RoleId]) -> bool {
         let console = &self.config().console;
-        let parts = [
-            &console.administrators,
-            &console.help_desk,
-            &console.auditors,
-            &console.approvers,
-            &console.reviewers,
-        ];
-        roles.iter().any(|role| parts.iter().any(|part| part.contains(role)))
+        let parts =
+            [&console.administrators, &console.help_desk, &console.auditors, &console.approvers, &console.reviewers];
+        let reads = |role: &RoleId| console.readers.iter().any(|readers| readers.role == *role);
+        roles.iter().any(|role| parts.iter().any(|part| part.contains(role)) || reads(role))
     }
 
     /// Whether one of these roles administers.
@@ -244,8 +241,14 @@ impl<'a> Desk<'a> {
             ConsoleRight::Audit => "console-right-auditor",
             ConsoleRight::HelpAndAudit => "console-right-help-and-audit",
             ConsoleRight::Decide => "console-right-decide",
+            ConsoleRight::Read => "console-right-read",
         });
         let who = format!("{} ({right})", self.who.name);
+        let mut page = page;
+        if place_of(self.named(0)) == "log" {
+            let scope = self.scope().map(|units| self.say_with("log-scope", "units", &units));
+            page.marks.extend(scope.map(Mark::warn));
+        }
         show(status, &ConsoleView { frame: self.site.frame_of(self.request), nav: self.nav(), who, flash, page })
     }
 
@@ -274,7 +277,7 @@ impl<'a> Desk<'a> {
             (Duty::Inspect, "console-policy", "/policy"),
             (Duty::Inspect, "policy-ask", "/explain"),
             (Duty::Inspect, "policy-versions", "/versions"),
-            (Duty::Inspect, "console-records", "/log"),
+            (Duty::Read, "console-records", "/log"),
         ];
         let item = |(_, label, href): (Duty, &str, &'static str)| NavItem {
             label: self.say(label),

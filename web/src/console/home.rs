@@ -14,7 +14,10 @@ const COUNT_MAX: usize = 1_000;
 
 /// The page.
 pub(super) async fn home(desk: &Desk<'_>) -> Shown {
-    let tiles = if desk.is(Duty::Look) { ledgers(desk).await? } else { Vec::new() };
+    let mut tiles = if desk.is(Duty::Look) { ledgers(desk).await? } else { Vec::new() };
+    if desk.is(Duty::Read) && !desk.is(Duty::Inspect) {
+        tiles.extend(reviews(desk).await?);
+    }
     Ok(desk.show(ConsoleContent {
         title: desk.say("console-home-title"),
         lead: Some(desk.say("console-home-lead")),

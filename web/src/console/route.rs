@@ -165,6 +165,8 @@ pub enum Duty {
     Enter,
     /// Administrator, help desk, auditor.
     Look,
+    /// Whoever looks at the log: administrators, auditors, and auditors of some departments.
+    Read,
     /// Administrators and auditors: what the help desk needs not see.
     Inspect,
     /// The same, and whoever decides on maintenance.
@@ -185,24 +187,10 @@ impl ConsolePage {
     pub fn duty(self) -> Duty {
         match self {
             Self::Home => Duty::Enter,
-            Self::People
-            | Self::Person
-            | Self::Invitations
-            | Self::Devices
-            | Self::Device
-            | Self::Sessions => Duty::Look,
-            Self::ExportPeople
-            | Self::ExportDevices
-            | Self::Posture
-            | Self::Outage
-            | Self::OutageReport
-            | Self::Policy
-            | Self::ExportPolicy
-            | Self::AskExplain
-            | Self::Explain
-            | Self::Versions
-            | Self::Version
-            | Self::SearchLog
+            Self::People | Self::Person | Self::Invitations | Self::Devices | Self::Device | Self::Sessions => {
+                Duty::Look
+            }
+            Self::SearchLog
             | Self::FindInLog
             | Self::LogRecord
             | Self::LogTimeline
@@ -223,7 +211,18 @@ impl ConsolePage {
             | Self::Review
             | Self::AskJudgeLine
             | Self::JudgeLine
-            | Self::SignReview => Duty::Inspect,
+            | Self::SignReview => Duty::Read,
+            Self::ExportPeople
+            | Self::ExportDevices
+            | Self::Posture
+            | Self::Outage
+            | Self::OutageReport
+            | Self::Policy
+            | Self::ExportPolicy
+            | Self::AskExplain
+            | Self::Explain
+            | Self::Versions
+            | Self::Version => Duty::Inspect,
             Self::AskDisablePerson
             | Self::DisablePerson
             | Self::InvitePerson

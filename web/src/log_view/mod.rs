@@ -1,10 +1,11 @@
 //! What the auditor's view stands on: the index, the log itself, and work that takes long. There is one for the program,
-//! whatever configuration is in force. Deliberately not here: who may look, and how it is shown (the console).
+//! whatever configuration is in force. Deliberately not here: how it is shown (the console).
 
 mod jobs;
 mod parcel;
 mod record;
 mod seal;
+mod sight;
 
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ pub(crate) use jobs::{Busy, Job, JobState, Jobs};
 pub(crate) use parcel::{Exported, Packing, Parcel, STORIES_MAX};
 pub(crate) use record::{Damage, Line, Record};
 use seal::Seal;
+pub(crate) use sight::Sight;
 
 /// How many draws are remembered that ended. Of exports no more are kept than may be under way: their files are large.
 const DRAWS_KEPT_MAX: usize = 100;
@@ -120,7 +122,7 @@ impl LogView {
     }
 
     /// How the index stands to the log, as the log is now: what the index last knew of it may be long ago. Blocks.
-    pub(crate) fn standing(&self) -> Standing {
+    fn standing(&self) -> Standing {
         let Some((index, reader)) = &self.book else { return Standing::default() };
         let (lag, size) = (index.lag(), reader.size());
         let behind = size.map_or(lag.behind, |size| size.saturating_sub(lag.seq));
@@ -128,7 +130,7 @@ impl LogView {
     }
 
     /// Where the stories are that a question asks for. Blocks.
-    pub(crate) fn find(&self, question: &Question) -> Result<Answer, LogTrouble> {
+    fn find(&self, question: &Question) -> Result<Answer, LogTrouble> {
         self.find_within(question, &answer_deadline())
     }
 
@@ -138,7 +140,7 @@ impl LogView {
     }
 
     /// The stories that a question asks for. Blocks.
-    pub(crate) fn stories(&self, question: &Question) -> Result<Stories, LogTrouble> {
+    fn stories(&self, question: &Question) -> Result<Stories, LogTrouble> {
         let answer = self.find(question)?;
         let mut records = Vec::new();
         for found in &answer.seqs {
@@ -148,13 +150,13 @@ impl LogView {
     }
 
     /// How many there are of each. Blocks.
-    pub(crate) fn count(&self, question: &Question, by: By, top: usize) -> Result<Vec<Bar>, LogTrouble> {
+    fn count(&self, question: &Question, by: By, top: usize) -> Result<Vec<Bar>, LogTrouble> {
         let (index, _) = self.book()?;
         Ok(index.count(question, by, top, &answer_deadline())?)
     }
 
     /// How many there are in all. Blocks.
-    pub(crate) fn total(&self, question: &Question) -> Result<u64, LogTrouble> {
+    fn total(&self, question: &Question) -> Result<u64, LogTrouble> {
         Ok(self.find(&Question { limit: 1, ..question.clone() })?.total)
     }
 
@@ -173,7 +175,7 @@ impl LogView {
     }
 
     /// A line, read. Blocks.
-    pub(crate) fn entry(&self, seq: u64) -> Result<Line, LogTrouble> {
+    fn entry(&self, seq: u64) -> Result<Line, LogTrouble> {
         let (_, reader) = self.book()?;
         let damage = match reader.line(seq) {
             Ok(Some(line)) => match Entry::read(&line) {
@@ -190,7 +192,7 @@ impl LogView {
     }
 
     /// A line as it was written; nothing where it is not there, or damaged. Blocks.
-    pub(crate) fn line(&self, seq: u64) -> Result<Option<Vec<u8>>, LogTrouble> {
+    fn line(&self, seq: u64) -> Result<Option<Vec<u8>>, LogTrouble> {
         let (_, reader) = self.book()?;
         match reader.line(seq) {
             Err(LogProblem::Damaged { .. }) => Ok(None),
@@ -200,7 +202,7 @@ impl LogView {
 
     /// The records that lines belong to, whichever of their lines they are; nothing where the log no longer has one.
     /// Blocks.
-    pub(crate) fn records_of(&self, seqs: &[u64]) -> Result<Vec<Option<Record>>, LogTrouble> {
+    fn records_of(&self, seqs: &[u64]) -> Result<Vec<Option<Record>>, LogTrouble> {
         let deadline = answer_deadline();
         let one = |seq: &u64| match self.entry(*seq)? {
             Line::Read(entry) => self.record_of(*entry, &deadline).map(Some),

@@ -63,7 +63,7 @@ pub(crate) struct Packing {
 impl LogView {
     /// Waits until the index has read what the log holds now, and gives how many lines that is; nothing where the work
     /// is to stop. Blocks.
-    pub(crate) fn catch_up(&self, job: &Job<Exported>) -> Result<Option<u64>, LogTrouble> {
+    pub(super) fn catch_up(&self, job: &Job<Exported>) -> Result<Option<u64>, LogTrouble> {
         let (index, reader) = self.book()?;
         let size = reader.size()?;
         wait(job, || Ok((index.lag().seq >= size).then_some(size)))
@@ -71,7 +71,7 @@ impl LogView {
 
     /// Packs these records once the line that records it is signed; `size` is a number of lines before that line. Nothing
     /// where the work was stopped. Blocks.
-    pub(crate) fn pack(
+    pub(super) fn pack(
         &self,
         mut packing: Packing,
         found: &[FoundAt],

@@ -43,10 +43,11 @@ impl Hospital {
     pub(crate) async fn with_console() -> Self {
         let gateway = format!("console_host = \"{CONSOLE}\"\n");
         let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
-        let roles = ["administrator", "help-desk", "auditor"].map(role).concat();
+        let roles = ["administrator", "help-desk", "auditor", "ward-auditor"].map(role).concat();
         let roles = roles
             + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
-               auditors = [\"auditor\"]\n\n[directory]\nlocal = true\n";
+               auditors = [\"auditor\"]\n[[console.auditor]]\nroles = [\"ward-auditor\"]\n\
+               departments = [\"外来\", \"本院/3F\"]\n\n[directory]\nlocal = true\n";
         Self::with(1, &Extra { gateway, roles, ..Extra::default() }).await
     }
 

@@ -8,7 +8,7 @@ use audit::{Entry, LogProblem, Reader, Story, StoryOutcome};
 use config::Config;
 use evidence::{Source, csv};
 use find::{Addresses, Bar, By, Calendar, Deadline, FindProblem, FoundAt, Index, Order, Question};
-use policy::Timestamp;
+use policy::{Timestamp, Unit};
 use serde_json::json;
 use store::{LogUse, Store as _};
 
@@ -62,6 +62,9 @@ pub struct Args {
     /// A role of the person.
     #[arg(long, value_name = "ROLE")]
     role: Option<String>,
+    /// A department, or a facility: where the person worked, or where the device stood.
+    #[arg(long, value_name = "NAME")]
+    department: Option<Unit>,
     /// Where it came from: `10.1.2.3`, `10.1.2.0/24` or `10.1.`.
     #[arg(long, value_name = "ADDRESS")]
     address: Option<Addresses>,
@@ -207,6 +210,7 @@ impl Args {
             rule: self.rule.clone(),
             grant: self.grant.clone(),
             role: self.role.clone(),
+            unit: self.department.clone(),
             address: self.address,
             event: self.event.clone(),
             session: self.session.clone(),
@@ -224,7 +228,9 @@ impl Args {
     fn words(&self) -> String {
         let outcome = self.outcome.map(|outcome| outcome.code().to_owned());
         let address = self.address.map(|address| address.to_string());
+        let department = self.department.as_ref().map(ToString::to_string);
         let stated = [
+            ("department", &department),
             ("person", &self.person),
             ("device", &self.device),
             ("app", &self.app),

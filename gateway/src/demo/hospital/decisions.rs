@@ -89,7 +89,13 @@ fn access(role: &str, device: &str, request: &str) -> Access {
 }
 
 fn device_of(id: &str, class: DeviceClass) -> Device {
-    Device { id: DeviceId::parse(id).unwrap(), class, certificate: Fingerprint::new([7; 32]), posture: Arc::from([]) }
+    Device {
+        id: DeviceId::parse(id).unwrap(),
+        class,
+        place: Arc::from(""),
+        certificate: Fingerprint::new([7; 32]),
+        posture: Arc::from([]),
+    }
 }
 
 fn who(role: &str, bound_to: Option<DeviceId>) -> Who {
@@ -97,6 +103,7 @@ fn who(role: &str, bound_to: Option<DeviceId>) -> Who {
         user: UserId::parse("u-1").unwrap(),
         login: Arc::from("someone"),
         name: Arc::from("someone"),
+        unit: "".into(),
         provider: ProviderId::parse(PROVIDER_ID).unwrap(),
         issuer: Arc::from("http://127.0.0.1:8480"),
         subject: Arc::from("demo"),

@@ -162,6 +162,7 @@ async fn nobody_takes_up_what_is_not_theirs_not_here_or_too_old() {
     let elsewhere = Device {
         id: elsewhere.id,
         class: elsewhere.class,
+        place: "".into(),
         certificate: Fingerprint::new([4; 32]),
         posture: Arc::from([]),
     };
@@ -371,7 +372,13 @@ async fn terminals(ward: &Ward) -> Vec<Arc<Device>> {
         let record = DeviceRecord::new(id.clone(), DeviceClass::WardShared, START);
         ward.store.add_device(record, "cli:test".to_owned()).await.unwrap();
         let certificate = Fingerprint::new([100 + u8::try_from(number).unwrap(); 32]);
-        terminals.push(Arc::new(Device { id, class: DeviceClass::WardShared, certificate, posture: Arc::from([]) }));
+        terminals.push(Arc::new(Device {
+            id,
+            class: DeviceClass::WardShared,
+            place: "".into(),
+            certificate,
+            posture: Arc::from([]),
+        }));
     }
     terminals
 }

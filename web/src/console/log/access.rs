@@ -3,6 +3,7 @@
 use audit::{Entry, EntryKind, Story};
 use policy::{DeviceClass, Timestamp};
 
+use super::super::Duty;
 use super::super::desk::{Desk, Shown};
 use super::super::view::{Bit, ConsoleContent, Facts, Go, Mark, MarkTone, Part, Raw, Words};
 use super::Asked;
@@ -22,18 +23,14 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
     let found = desk
         .off(move |log| {
             let Some(record) = log.records_of(&[seq])?.into_iter().flatten().next() else { return Ok(None) };
-            let ends = record.story.as_ref().and_then(|story| Some(story.end.as_ref()?.seq));
-            // Of what is damaged the line that was asked for may say more than the one that begins it.
-            let first = if record.story.is_some() { record.seq } else { seq };
-            let lines =
-                [Some(first), ends].into_iter().flatten().map(|seq| log.line(seq)).collect::<Result<Vec<_>, _>>()?;
+            let lines = log.lines_of(&record, seq)?;
             Ok(Some((record, lines)))
         })
         .await?;
     let (record, lines) = found.ok_or(Fault::NotFound)?;
     desk.note_look_at("record", record.story.as_ref()).await?;
     let names = desk.names_in(std::slice::from_ref(&record)).await?;
-    let text = lines.into_iter().flatten().map(|line| String::from_utf8_lossy(&line).trim_end().to_owned());
+    let text = lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned());
     let raw = Raw {
         id: "raw",
         heading: desk.say("log-raw"),
@@ -155,6 +152,7 @@ fn who(desk: &Desk<'_>, entry: &Entry, names: &Names) -> Vec<Row> {
     vec![
         ("console-person", person),
         ("log-about-whom", about),
+        ("console-unit", text(entry.unit.as_deref())),
         ("console-roles", roles(&entry.roles)),
         ("console-roles-then", roles(&entry.roles_before)),
         (
@@ -186,6 +184,7 @@ fn from(desk: &Desk<'_>, entry: &Entry) -> Vec<Row> {
     vec![
         ("console-device", device),
         ("console-class", class),
+        ("console-place", text(entry.place.as_deref())),
         ("console-posture", Some(posture)),
         ("console-certificate", mono(entry.certificate.as_deref())),
         ("log-address", entry.address.map(|address| vec![Bit::Mono(address.to_string())])),
@@ -256,7 +255,7 @@ fn ways_on(desk: &Desk<'_>, story: &Story) -> Vec<Go> {
         ways.push(Go::new(desk.say("log-way-session"), that_day().with("session", session).address(desk, "/log")));
     }
     let is_judged = matches!(begin.kind, EntryKind::Open | EntryKind::Refused);
-    if let Some(request) = begin.request.as_deref().filter(|_| is_judged) {
+    if let Some(request) = begin.request.as_deref().filter(|_| is_judged && desk.is(Duty::Inspect)) {
         let query = url::form_urlencoded::byte_serialize(request.as_bytes()).collect::<String>();
         ways.push(Go::new(desk.say("log-way-explain"), format!("/explain?request={query}")));
     }

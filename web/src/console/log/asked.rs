@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use audit::StoryOutcome;
 use find::{Addresses, Calendar, Order, Place, Question};
-use policy::{Timestamp, UserId};
+use policy::{Timestamp, Unit, UserId};
 use store::{PeopleFilter, Person};
 use url::form_urlencoded::{self, Serializer};
 
@@ -14,9 +14,9 @@ use super::super::posted::{Posted, ago};
 use super::period::{self, DAY, Period};
 
 /// Every field but the patient, in the order in which pages show them.
-pub(super) const FIELDS: [&str; 21] = [
-    "who", "device", "app", "action", "class", "outcome", "event", "reason", "rule", "grant", "role", "address",
-    "session", "revision", "study", "request", "words", "hours", "from", "to", "hour",
+pub(super) const FIELDS: [&str; 22] = [
+    "who", "unit", "device", "app", "action", "class", "outcome", "event", "reason", "rule", "grant", "role",
+    "address", "session", "revision", "study", "request", "words", "hours", "from", "to", "hour",
 ];
 /// The patient, in forms.
 const PATIENT: &str = "patient";
@@ -213,6 +213,8 @@ impl Asked {
         let values = self.values.iter().filter(|(name, _)| !TIME.contains(name) && **name != "who");
         let values = values.map(|(name, value)| (*name, value.clone()));
         let told = moments.into_iter().chain(patient).chain(person).chain(values);
+        let within = question.within.iter().map(|units| ("within", super::said(units)));
+        let told = told.chain(within);
         serde_json::Value::Object(told.map(|(key, value)| (key.to_owned(), value.into())).collect())
     }
 
@@ -254,6 +256,10 @@ impl Asked {
             let Ok(address) = address.parse::<Addresses>() else { return Ok(Asking::Wrong("log-wrong-address")) };
             question.address = Some(address);
         }
+        if let Some(unit) = self.get("unit") {
+            let Some(unit) = Unit::parse(unit) else { return Ok(Asking::Wrong("log-wrong-unit")) };
+            question.unit = Some(unit);
+        }
         if let Some(who) = self.get("who") {
             match who_is(desk, who).await? {
                 Who::One(person) => question.person = Some(person),
@@ -288,6 +294,13 @@ async fn who_is(desk: &Desk<'_>, text: &str) -> Result<Who, Refused> {
     let is_login = |person: &Person| person.login.eq_ignore_ascii_case(text);
     if found.iter().any(is_login) {
         found.retain(is_login);
+    }
+    // Whoever is kept to some departments is not offered the people of others.
+    let sight = desk.sight();
+    if let Some(within) = sight.within() {
+        let is_theirs =
+            |person: &Person| Unit::parse(&person.unit).is_some_and(|unit| within.iter().any(|one| one.covers(&unit)));
+        found.retain(is_theirs);
     }
     Ok(match found.as_slice() {
         [] => Who::One(text.to_owned()),

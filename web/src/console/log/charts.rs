@@ -12,7 +12,7 @@ use super::super::view::{Choice, ConsoleContent, Field, Filter, Go, Part};
 use super::period::{DAY, Month, Period};
 use super::{Asked, only_when};
 use crate::chart::{Bar, Chart, Columns, Rows, Shape, grouped};
-use crate::log_view::{LogTrouble, LogView};
+use crate::log_view::{LogTrouble, Sight};
 
 /// How many days may be looked at, the first unless another is chosen.
 const SPANS: [u32; 4] = [30, 7, 90, 365];
@@ -100,7 +100,7 @@ fn askings(when: &Question, over_time: By, has_vendors: bool) -> Vec<Asking> {
 
 type Counts = BTreeMap<&'static str, Vec<Counted>>;
 
-fn look(log: &LogView, askings: &[Asking], when: &Question) -> Result<(Counts, u64), LogTrouble> {
+fn look(log: &Sight, askings: &[Asking], when: &Question) -> Result<(Counts, u64), LogTrouble> {
     let mut counts = Counts::new();
     for one in askings {
         counts.insert(one.id, log.count(&one.question, one.by, one.top)?);

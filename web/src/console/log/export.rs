@@ -19,7 +19,7 @@ use super::super::view::{Bit, Choice, ConsoleContent, Facts, Field, Form, Go, Ma
 use super::asked::{Asking, FIELDS};
 use super::{Asked, work};
 use crate::chart::grouped;
-use crate::log_view::{Busy, Exported, Job, JobState, LogTrouble, LogView, Packing, Parcel, STORIES_MAX};
+use crate::log_view::{Busy, Exported, Job, JobState, LogTrouble, Packing, Parcel, STORIES_MAX, Sight};
 use crate::{Fault, headers};
 
 /// How long a file is kept for who asked for it.
@@ -109,12 +109,11 @@ async fn start(
         request: desk.request.request.to_string(),
     };
     forget_old(desk);
-    let log = desk.log().clone();
-    let job = match log.exports.begin(&desk.who.user) {
+    let job = match desk.log().exports.begin(&desk.who.user) {
         Ok(job) => job,
         Err(busy) => return Ok(Err(busy)),
     };
-    let making = make(log, desk.site.parts.recorder.clone(), note, packing, question, job.clone());
+    let making = make(desk.sight(), desk.site.parts.recorder.clone(), note, packing, question, job.clone());
     let work = async move {
         job.end(match making.await {
             Ok(Some(made)) if !job.is_cancelled() => JobState::Made(made),
@@ -129,7 +128,7 @@ async fn start(
 
 /// Finds the records, records who takes them, and packs them.
 async fn make(
-    log: Arc<LogView>,
+    log: Sight,
     recorder: Recorder,
     mut note: Note,
     packing: Packing,

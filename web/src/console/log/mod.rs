@@ -21,6 +21,7 @@ use audit::{Event, Note, Story};
 use bytes::Bytes;
 use find::Question;
 use http::Response;
+use policy::Unit;
 
 pub(super) use access::access;
 use asked::Asked;
@@ -37,7 +38,7 @@ pub(super) use timeline::timeline;
 use super::desk::{Desk, Refused};
 use super::view::{ConsoleContent, Go, MarkTone, Part, Words};
 use crate::Fault;
-use crate::log_view::{LogTrouble, LogView, Standing};
+use crate::log_view::{LogTrouble, LogView, Sight, Standing};
 
 impl<'a> Desk<'a> {
     /// What the auditor's view stands on.
@@ -45,12 +46,22 @@ impl<'a> Desk<'a> {
         &self.site.parts.log_view
     }
 
+    /// The log as far as who asks may see it.
+    pub(super) fn sight(&self) -> Sight {
+        Sight::new(self.log().clone(), self.config().console.reads(&self.who))
+    }
+
+    /// The departments to which who asks is kept, as people read them; none where it is the whole log.
+    pub(super) fn scope(&self) -> Option<String> {
+        self.sight().within().map(|units| said(units))
+    }
+
     /// Asks index and log, off the threads that serve, few at once.
     async fn off<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&LogView) -> Result<T, LogTrouble> + Send + 'static,
+        work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
-        let log = self.log().clone();
+        let log = self.sight();
         let Ok(_turn) = self.site.searches.acquire().await else { return Err(Fault::Stopping.into()) };
         match tokio::task::spawn_blocking(move || work(&log)).await {
             Ok(answer) => Ok(answer?),
@@ -94,6 +105,11 @@ impl<'a> Desk<'a> {
         };
         Ok(Some(Part::Words(Words { id: "behind", heading, tone, lines, links: Vec::new() })))
     }
+}
+
+/// Departments as people read them.
+fn said(units: &[Unit]) -> String {
+    units.iter().map(Unit::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// How many patients of one record are noted when somebody looks at it.

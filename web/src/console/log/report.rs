@@ -12,7 +12,7 @@ use super::charts::rows_by;
 use super::period::{DAY, Month, Period};
 use super::{Asked, only_when};
 use crate::chart::{Chart, grouped};
-use crate::log_view::{LogTrouble, LogView};
+use crate::log_view::{LogTrouble, Sight};
 
 /// How many months may be chosen.
 const MONTHS: usize = 13;
@@ -104,7 +104,7 @@ impl Figure {
         question
     }
 
-    fn count(self, log: &LogView, when: &Question) -> Result<u64, LogTrouble> {
+    fn count(self, log: &Sight, when: &Question) -> Result<u64, LogTrouble> {
         let question = self.question(when);
         let different = |by| -> Result<u64, LogTrouble> { Ok(log.count(&question, by, COUNT_MAX)?.len() as u64) };
         match self {
@@ -179,7 +179,7 @@ pub(in super::super) async fn report(desk: &Desk<'_>) -> Shown {
     }))
 }
 
-fn look(log: &LogView, now: &Question, before: &Question) -> Result<Counts, LogTrouble> {
+fn look(log: &Sight, now: &Question, before: &Question) -> Result<Counts, LogTrouble> {
     let mut figures = Vec::new();
     for figure in Figure::ALL {
         figures.push((figure, figure.count(log, now)?, figure.count(log, before)?));
@@ -226,7 +226,7 @@ fn trend(now: u64, before: u64) -> String {
 }
 
 async fn reviews(desk: &Desk<'_>, month: Period) -> Result<Table, Refused> {
-    let all = desk.store().reviews(REVIEWS_MAX).await?;
+    let all = desk.reviews_seen(REVIEWS_MAX).await?;
     let of_month = |review: &&Review| review.since < month.until && review.until > month.since;
     let mut rows = Vec::new();
     for review in all.iter().filter(of_month) {

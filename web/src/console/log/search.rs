@@ -18,8 +18,8 @@ use crate::headers;
 use crate::log_view::Stories;
 
 /// What stands in the form itself; the rest is said beside it, each with the way to drop it.
-const IN_FORM: [&str; 11] =
-    ["who", "device", "app", "action", "outcome", "hours", "event", "words", "address", "from", "to"];
+const IN_FORM: [&str; 12] =
+    ["who", "unit", "device", "app", "action", "outcome", "hours", "event", "words", "address", "from", "to"];
 
 /// Takes the form: what may name a patient is sealed before it comes into an address.
 pub(in super::super) fn find(desk: &Desk<'_>) -> Shown {
@@ -147,6 +147,7 @@ fn form(desk: &Desk<'_>, asked: &Asked) -> Filter {
     let mut fields = vec![
         patient,
         text("who", "log-who"),
+        text("unit", "log-unit"),
         text("device", "console-device"),
         text("words", "log-words"),
         choice("app", "console-app", apps),

@@ -12,7 +12,7 @@ use super::asked::{Asking, PAGE_MAX, SEALED};
 use super::charts::{columns_by_day, columns_by_hour, rows_by};
 use super::period::{DAY, Period};
 use crate::chart::{Chart, grouped};
-use crate::log_view::{LogTrouble, LogView, Stories};
+use crate::log_view::{LogTrouble, Sight, Stories};
 
 /// How many days stand beside each other.
 const DAYS: u32 = 28;
@@ -94,7 +94,7 @@ fn beside(asked: &Asked) -> Vec<By> {
     }
 }
 
-fn look(log: &LogView, question: &Question, around: Period, day: Period, beside: Vec<By>) -> Result<Seen, LogTrouble> {
+fn look(log: &Sight, question: &Question, around: Period, day: Period, beside: Vec<By>) -> Result<Seen, LogTrouble> {
     let of = |period: Period| Question { since: period.since, until: period.until, after: None, ..question.clone() };
     let days = log.count(&of(around), By::Day, DAYS as usize)?;
     let hours = log.count(&of(day), By::Hour, 25)?;
@@ -116,6 +116,8 @@ async fn title(desk: &Desk<'_>, asked: &Asked) -> Result<String, super::super::d
             Some(id) => desk.store().person(id).await?,
             None => None,
         };
+        // Whoever is kept to some departments learns no name by an id.
+        let person = person.filter(|_| desk.sight().within().is_none());
         let name = person.map_or_else(|| who.to_owned(), |person| person.name);
         return Ok(desk.say_with("log-timeline-person", "name", &name));
     }

@@ -15,7 +15,7 @@ const DAY: i64 = 86_400;
 
 impl Office {
     /// Somebody opens something of an app, about a patient or not; the policy decides, and the log has it.
-    async fn open_app(&self, seat: &Seat, app: &str, path: &str, patient: Option<&str>, number: u128) {
+    pub(super) async fn open_app(&self, seat: &Seat, app: &str, path: &str, patient: Option<&str>, number: u128) {
         let (hospital, at) = (&self.hospital, self.hospital.now());
         let headers = seat.browser.headers(CONSOLE);
         let (token, host) = (session_token(&headers).unwrap(), Host::parse(CONSOLE).unwrap());
@@ -42,7 +42,8 @@ impl Office {
                 let refuse = config::OnLogFailure::Refuse;
                 let admitted = recorder.admit_about(authorized, refuse, Some(about)).await.unwrap();
                 let (end, duration) = (End::Served, std::time::Duration::from_millis(3));
-                let ended = Outcome { status: Some(200), end, bytes_in: 0, bytes_out: 9, duration, patients: None };
+                let ended =
+                    Outcome { status: Some(200), end, bytes_in: 0, bytes_out: 9, duration, patients: None, said: None };
                 admitted.open().1.close(ended);
             }
             Verdict::Deny(refused) | Verdict::Challenge(refused, _) => {
@@ -62,7 +63,7 @@ impl Office {
         self.settle().await;
     }
 
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         // Closing lines join a batch; they are there soon.
         tokio::time::sleep(std::time::Duration::from_millis(60)).await;
         self.hospital.settle().await;
@@ -80,13 +81,13 @@ impl Office {
 }
 
 /// The links of a page that begin so.
-fn links(page: &str, start: &str) -> Vec<String> {
+pub(super) fn links(page: &str, start: &str) -> Vec<String> {
     let all = page.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
     all.filter(|link| link.starts_with(start)).map(|link| link.replace("&#38;", "&").replace("&amp;", "&")).collect()
 }
 
 /// How many records the page says it found.
-fn found(page: &str) -> u64 {
+pub(super) fn found(page: &str) -> u64 {
     let heading = page.split("<h2 id=\"found\">").nth(1).unwrap().split("</h2>").next().unwrap();
     let digits: String = heading.rsplit('(').next().unwrap().chars().filter(char::is_ascii_digit).collect();
     digits.parse().unwrap()
@@ -273,11 +274,16 @@ async fn a_question_is_kept_without_its_patient_and_asked_again() {
 
 /// Asks for a file by a form, and gives the page that tells what came of it.
 async fn hand_over(office: &Office, form: &str) -> String {
-    let begun = office.auditor.post(office, "/log/export", form).await;
+    hand_over_to(office, &office.auditor, form).await
+}
+
+/// The same for somebody else.
+pub(super) async fn hand_over_to(office: &Office, whose: &Seat, form: &str) -> String {
+    let begun = whose.post(office, "/log/export", form).await;
     assert_eq!(begun.status(), StatusCode::SEE_OTHER, "{}", text(&begun));
     assert_eq!(begun.headers()[LOCATION], "/log/export");
     for _ in 0..400 {
-        let page = text(&office.auditor.get(office, "/log/export").await);
+        let page = text(&whose.get(office, "/log/export").await);
         if !page.contains("<progress") {
             return page;
         }
@@ -341,11 +347,11 @@ async fn nothing_is_handed_over_that_was_not_asked_for_plainly() {
 }
 
 /// Opens a review of this day by a form, and gives its place.
-async fn begin(office: &Office, form: &str) -> String {
-    let begun = office.auditor.post(office, "/log/reviews", form).await;
+pub(super) async fn begin(office: &Office, whose: &Seat, form: &str) -> String {
+    let begun = whose.post(office, "/log/reviews", form).await;
     assert_eq!(begun.status(), StatusCode::SEE_OTHER, "{}", text(&begun));
     for _ in 0..100 {
-        let drawing = office.auditor.get(office, "/log/reviews/drawing").await;
+        let drawing = whose.get(office, "/log/reviews/drawing").await;
         if drawing.status() == StatusCode::SEE_OTHER {
             let place = drawing.headers()[LOCATION].to_str().unwrap();
             return place.split('?').next().unwrap().to_owned();
@@ -361,7 +367,7 @@ const DRAW: &str = "from=2026-11-22&to=2026-11-22&random=2&late=3&refused=5&expo
 async fn a_review_is_drawn_judged_line_by_line_and_signed() {
     let office = Office::open().await;
     office.day_at_work().await;
-    let place = begin(&office, DRAW).await;
+    let place = begin(&office, &office.auditor, DRAW).await;
     let number: u64 = place.rsplit('/').next().unwrap().parse().unwrap();
     let items = office.hospital.store.review_items(number).await.unwrap();
     let of = |rule: &str| items.iter().filter(|item| item.rule == rule).count();
@@ -407,7 +413,7 @@ async fn nobody_reviews_themselves() {
     office.open_app(&office.auditor, "lab", "/results", None, 300).await;
     office.hospital.pass_seconds(1);
     office.settle().await;
-    let place = begin(&office, "from=2026-11-22&to=2026-11-22&refused=9").await;
+    let place = begin(&office, &office.auditor, "from=2026-11-22&to=2026-11-22&refused=9").await;
     let number: u64 = place.rsplit('/').next().unwrap().parse().unwrap();
     let mut own = None;
     for item in office.hospital.store.review_items(number).await.unwrap() {

@@ -6,3 +6,4 @@ mod office;
 mod pages;
 mod policy;
 mod rights;
+mod scope;

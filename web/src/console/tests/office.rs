@@ -270,10 +270,15 @@ pub(super) fn rows(method: &str) -> impl Iterator<Item = (&'static str, crate::C
 
 /// Adds a person and signs them in on the ward's terminal.
 pub(super) async fn seat(hospital: &Hospital, login: &str, name: &str, role: &str) -> Seat {
+    seat_in(hospital, login, name, role, "3病棟").await
+}
+
+/// The same with the department they work in.
+pub(super) async fn seat_in(hospital: &Hospital, login: &str, name: &str, role: &str, unit: &str) -> Seat {
     let people = &hospital.site.parts.people;
     let (at, actor) = (hospital.now(), "cli:test");
     let roles = vec![RoleId::parse(role).unwrap()];
-    let person = NewPerson { login: login.to_owned(), name: name.to_owned(), roles, unit: "3病棟".to_owned() };
+    let person = NewPerson { login: login.to_owned(), name: name.to_owned(), roles, unit: unit.to_owned() };
     let person = people.add(person, actor, at).await.unwrap();
     let signed_in = SignedIn {
         person: person.clone(),

@@ -42,12 +42,12 @@ async fn an_auditor_sees_everything_and_changes_nothing() {
     for (row, page) in rows("GET") {
         let response = office.auditor.get(&office, &office.path(row).await).await;
         match page.duty() {
-            Duty::Look | Duty::Inspect
+            Duty::Look | Duty::Inspect | Duty::Read
                 if [ConsolePage::OutageReport, ConsolePage::LogExportFile].contains(&page) =>
             {
                 assert_eq!(response.status(), StatusCode::NOT_FOUND, "no outage and no file so far");
             }
-            Duty::Enter | Duty::Look | Duty::Inspect | Duty::Oversee => {
+            Duty::Enter | Duty::Look | Duty::Read | Duty::Inspect | Duty::Oversee => {
                 assert_eq!(response.status(), StatusCode::OK, "GET {row}");
             }
             Duty::Help | Duty::Administer | Duty::Stop | Duty::Approve => {
@@ -60,7 +60,7 @@ async fn an_auditor_sees_everything_and_changes_nothing() {
     }
     for (row, page) in rows("POST") {
         let response = office.auditor.post(&office, &office.path(row).await, FORM).await;
-        let is_theirs = page.duty() == Duty::Inspect;
+        let is_theirs = matches!(page.duty(), Duty::Inspect | Duty::Read);
         assert_eq!(response.status() != StatusCode::FORBIDDEN, is_theirs, "POST {row}");
     }
     assert_eq!(office.events_after(before).await, []);
@@ -72,7 +72,7 @@ async fn the_help_desk_may_what_helps_and_nothing_else() {
     for (method, (row, page)) in rows("GET").map(|row| ("GET", row)).chain(rows("POST").map(|row| ("POST", row))) {
         let is_theirs = match page.duty() {
             Duty::Enter | Duty::Look | Duty::Help | Duty::Stop => true,
-            Duty::Inspect | Duty::Oversee | Duty::Administer | Duty::Approve => false,
+            Duty::Read | Duty::Inspect | Duty::Oversee | Duty::Administer | Duty::Approve => false,
         };
         // What a device in force shows of people's work is not for the help desk.
         let is_theirs = is_theirs && page != ConsolePage::DeviceTrail;
@@ -261,7 +261,11 @@ fn every_change_has_a_duty_and_every_page_a_row() {
         if row.method == "POST" {
             // Who looks asks by POST too, and says what they found; the built-in rule lets them nowhere else.
             let looks = ["explain", "log"].contains(&row.path.split('/').nth(1).unwrap());
-            assert!(looks == (page.duty() == Duty::Inspect) && page.duty() != Duty::Look, "{}", row.path);
+            assert!(
+                looks == matches!(page.duty(), Duty::Inspect | Duty::Read) && page.duty() != Duty::Look,
+                "{}",
+                row.path
+            );
         }
         let helps = page.duty() == Duty::Help && row.method == "POST";
         let first = row.path.split('/').nth(1).unwrap();

@@ -4,13 +4,17 @@
 use audit::{Entry, EntryKind, StoryOutcome};
 use aws_lc_rs::digest::{SHA256, digest};
 use find::{By, Calendar, Order, Question};
+use policy::Unit;
 use store::{NewReviewItem, REVIEW_ITEMS_MAX};
+use url::form_urlencoded::{self, byte_serialize};
 
 use super::super::period::Period;
-use crate::log_view::{Job, Line, LogTrouble, LogView};
+use crate::log_view::{Job, Line, LogTrouble, Sight};
 
 /// How many lines are tried for each line of a random sample before that is all there is.
 const TRIES_PER_LINE: u64 = 200;
+/// What departments begin with, where rules are kept.
+const WITHIN: &str = "within=";
 /// Our own pages, where no patient is.
 const OWN: [&str; 3] = ["login", "portal", "console"];
 /// How many apps are counted at most.
@@ -74,10 +78,13 @@ pub(super) struct Drawn {
 }
 
 impl Drawn {
-    /// The rules as they are kept: `random:30:5412 late:20:87`.
-    pub(super) fn written(&self) -> String {
+    /// The rules as they are kept: `random:30:5412 late:20:87`, and after them the departments that the sample was kept to,
+    /// where it was: `within=3F,ER`, each written as in an address.
+    pub(super) fn written(&self, within: Option<&[Unit]>) -> String {
         let one = |(rule, wanted, all): &(Rule, u32, u64)| format!("{}:{wanted}:{all}", rule.as_str());
-        self.tally.iter().map(one).collect::<Vec<_>>().join(" ")
+        let encoded = |unit: &Unit| byte_serialize(unit.as_str().as_bytes()).collect::<String>();
+        let within = within.map(|units| format!("{WITHIN}{}", units.iter().map(encoded).collect::<Vec<_>>().join(",")));
+        self.tally.iter().map(one).chain(within).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -91,8 +98,16 @@ pub(super) fn rules_of(written: &str) -> Vec<(Rule, u32, u64)> {
     written.split(' ').filter_map(one).collect()
 }
 
+/// The departments that a review was kept to, read back; none where it was of the whole log.
+pub(super) fn within_of(written: &str) -> Option<Vec<Unit>> {
+    let units = written.split(' ').find_map(|part| part.strip_prefix(WITHIN))?;
+    // A name and nothing else reads as a form with one field.
+    let decoded = |unit: &str| form_urlencoded::parse(unit.as_bytes()).next().map(|(name, _)| name.into_owned());
+    Some(units.split(',').filter_map(|unit| Unit::parse(&decoded(unit)?)).collect())
+}
+
 /// Draws a sample; nothing where the job was stopped. Blocks.
-pub(super) fn draw(log: &LogView, draw: &Draw, job: &Job<u64>) -> Result<Option<Drawn>, LogTrouble> {
+pub(super) fn draw(log: &Sight, draw: &Draw, job: &Job<u64>) -> Result<Option<Drawn>, LogTrouble> {
     let all: u64 = draw.wanted.iter().map(|(_, wanted)| u64::from(*wanted)).sum();
     let mut progress = Progress { job, done: 0, all };
     let mut drawn = Drawn::default();
@@ -100,8 +115,9 @@ pub(super) fn draw(log: &LogView, draw: &Draw, job: &Job<u64>) -> Result<Option<
         let question = of_rule(*rule, draw);
         let mut lots = Lots { seed: draw.seed, rule: *rule, number: 0 };
         let found = match rule {
-            Rule::Random => anywhere(log, &question, *wanted, &mut lots, &mut progress)?,
-            Rule::Late | Rule::Refused | Rule::Export => among(log, &question, *wanted, &mut lots, &mut progress)?,
+            Rule::Random if log.within().is_none() => anywhere(log, &question, *wanted, &mut lots, &mut progress)?,
+            Rule::Random => among(log, &by_app(log, &question)?, *wanted, &mut lots, &mut progress)?,
+            Rule::Late | Rule::Refused | Rule::Export => among(log, &[question], *wanted, &mut lots, &mut progress)?,
         };
         let Some((mut lines, all)) = found else { return Ok(None) };
         lines.sort_unstable();
@@ -136,7 +152,7 @@ type Lines = Option<(Vec<u64>, u64)>;
 /// Any access: lines between the first and the last of the period are taken blindly, and those that are accesses to an
 /// app are kept. Each is as likely as any other, however many there are.
 fn anywhere(
-    log: &LogView,
+    log: &Sight,
     question: &Question,
     wanted: u32,
     lots: &mut Lots,
@@ -185,22 +201,35 @@ fn is_of_an_app(entry: &Entry, question: &Question) -> bool {
     entry.kind == EntryKind::Open && !is_own && entry.at >= question.since && entry.at < question.until
 }
 
+/// Any access of some departments: too few of the log's lines to be met by taking them blindly, so they are counted off
+/// app by app.
+fn by_app(log: &Sight, question: &Question) -> Result<Vec<Question>, LogTrouble> {
+    let mut apps = log.count(question, By::App, APPS_MAX)?;
+    apps.retain(|app| !OWN.contains(&app.key.as_str()));
+    apps.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+    Ok(apps.into_iter().map(|app| Question { app: Some(app.key), ..question.clone() }).collect())
+}
+
 /// Some of what fits: each is counted off hour by hour, so that only the hours in which a lot falls are looked at.
 fn among(
-    log: &LogView,
-    question: &Question,
+    log: &Sight,
+    questions: &[Question],
     wanted: u32,
     lots: &mut Lots,
     progress: &mut Progress<'_>,
 ) -> Result<Lines, LogTrouble> {
-    let mut hours = log.count(question, By::Hour, HOURS_MAX)?;
-    hours.sort_unstable_by(|one, other| one.key.cmp(&other.key));
-    let all: u64 = hours.iter().map(|hour| hour.count).sum();
+    let mut hours = Vec::new();
+    for question in questions {
+        let mut counted = log.count(question, By::Hour, HOURS_MAX)?;
+        counted.sort_unstable_by(|one, other| one.key.cmp(&other.key));
+        hours.extend(counted.into_iter().map(|hour| (question, hour)));
+    }
+    let all: u64 = hours.iter().map(|(_, hour)| hour.count).sum();
     let mut places = lots.some_of(all, wanted);
     places.sort_unstable();
     let (mut lines, mut before) = (Vec::new(), 0_u64);
     let mut places = places.into_iter().peekable();
-    for hour in hours {
+    for (question, hour) in hours {
         let end = before.saturating_add(hour.count);
         let mut inside = Vec::new();
         while let Some(place) = places.next_if(|place| *place < end) {
@@ -228,7 +257,7 @@ fn among(
 }
 
 /// The lines at these places, counted from 0, in ascending order.
-fn counted_off(log: &LogView, mut question: Question, places: &[u64]) -> Result<Vec<u64>, LogTrouble> {
+fn counted_off(log: &Sight, mut question: Question, places: &[u64]) -> Result<Vec<u64>, LogTrouble> {
     let (mut lines, mut before) = (Vec::new(), 0_u64);
     let mut places = places.iter().copied().peekable();
     loop {
@@ -338,8 +367,12 @@ mod tests {
     #[test]
     fn rules_are_kept_and_read_back() {
         let drawn = Drawn { items: Vec::new(), tally: vec![(Rule::Random, 30, 5_412), (Rule::Export, 10, 0)] };
-        assert_eq!(drawn.written(), "random:30:5412 export:10:0");
-        assert_eq!(rules_of(&drawn.written()), drawn.tally);
+        assert_eq!(drawn.written(None), "random:30:5412 export:10:0");
+        assert_eq!(rules_of(&drawn.written(None)), drawn.tally);
+        assert_eq!(within_of(&drawn.written(None)), None, "of the whole log");
+        let units = ["本院/3F 東", "a=b&c:d,e", "random:1:1"].map(|name| Unit::parse(name).unwrap());
+        let written = drawn.written(Some(&units));
+        assert_eq!((rules_of(&written), within_of(&written)), (drawn.tally.clone(), Some(units.to_vec())));
         assert_eq!(rules_of("random:x:1 nonsense random:1"), []);
     }
 }

@@ -23,7 +23,7 @@ use crate::Fault;
 use crate::chart::grouped;
 use crate::headers;
 use crate::log_view::{Busy, JobState};
-use draw::{Draw, HOURS_MAX, Rule};
+use draw::{Draw, HOURS_MAX, Rule, within_of};
 
 /// How many reviews the list shows.
 const LIST_MAX: usize = 100;
@@ -36,7 +36,7 @@ const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// The list.
 pub(in super::super) async fn reviews(desk: &Desk<'_>) -> Shown {
-    let all = desk.store().reviews(LIST_MAX).await?;
+    let all = desk.reviews_seen(LIST_MAX).await?;
     let mut rows = Vec::new();
     for review in &all {
         rows.push(row(desk, review).await?);
@@ -62,6 +62,23 @@ pub(in super::super) async fn reviews(desk: &Desk<'_>) -> Shown {
         parts: vec![Part::Table(table)],
         ..ConsoleContent::default()
     }))
+}
+
+impl Desk<'_> {
+    /// The newest reviews of what who asks may see.
+    pub(super) async fn reviews_seen(&self, most: usize) -> Result<Vec<Review>, Refused> {
+        let mut all = self.store().reviews(most).await?;
+        all.retain(|review| self.sees(review));
+        Ok(all)
+    }
+
+    /// Whether a review was kept to what who asks may see.
+    fn sees(&self, review: &Review) -> bool {
+        let sight = self.sight();
+        let Some(own) = sight.within() else { return true };
+        let within = within_of(&review.rules).unwrap_or_default();
+        !within.is_empty() && within.iter().all(|unit| own.iter().any(|one| one.covers(unit)))
+    }
 }
 
 async fn row(desk: &Desk<'_>, review: &Review) -> Result<Vec<Vec<Bit>>, Refused> {
@@ -111,7 +128,7 @@ fn found(desk: &Desk<'_>, review: &Review) -> String {
 /// What of the reviews needs attention, for the first page of the console: how many wait for their signature, whether one
 /// of them waits for too long, and whether last month has none.
 pub(in super::super) async fn attention(desk: &Desk<'_>) -> Result<(usize, bool, bool), Refused> {
-    let all = desk.store().reviews(LIST_MAX).await?;
+    let all = desk.reviews_seen(LIST_MAX).await?;
     let open = || all.iter().filter(|review| review.signature.is_none());
     let offset = desk.config().offset;
     let last_month = Month::of(desk.at(), offset).before().period(offset);
@@ -206,8 +223,8 @@ fn seed() -> Result<u64, Fault> {
 
 /// Draws beside the page, and waits a moment for what is quick.
 async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
-    let log = desk.log().clone();
-    let job = log.draws.begin(&desk.who.user)?;
+    let log = desk.sight();
+    let job = desk.log().draws.begin(&desk.who.user)?;
     let (store, recorder) = (desk.site.parts.store.clone(), desk.site.parts.recorder.clone());
     let mut note = desk.placed(Note::new(Event::ReviewOpened, desk.at()).who(&desk.who));
     let mut review = NewReview {
@@ -222,14 +239,16 @@ async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
     };
     let work = async move {
         let drawing = job.clone();
-        let drawn = tokio::task::spawn_blocking(move || draw::draw(&log, &draw, &drawing)).await;
+        let sight = log.clone();
+        let drawn = tokio::task::spawn_blocking(move || draw::draw(&sight, &draw, &drawing)).await;
         let drawn = match drawn {
             Ok(Ok(Some(drawn))) if !job.is_cancelled() => drawn,
             Ok(Ok(_)) => return job.end(JobState::Cancelled),
             Ok(Err(_)) | Err(_) => return job.end(JobState::Failed),
         };
-        (note.source, note.count) = (Some(drawn.written()), Some(drawn.items.len() as u64));
-        (review.rules, review.items) = (drawn.written(), drawn.items);
+        let rules = drawn.written(log.within());
+        (note.source, note.count) = (Some(rules.clone()), Some(drawn.items.len() as u64));
+        (review.rules, review.items) = (rules, drawn.items);
         if let Err(problem) = recorder.note(note).await {
             tracing::warn!(%problem, "a review was not opened, for it could not be recorded");
             return job.end(JobState::Failed);

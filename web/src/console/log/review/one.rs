@@ -7,7 +7,7 @@ use super::super::super::desk::{Desk, Refused, Shown};
 use super::super::super::posted::Posted;
 use super::super::super::view::{Bit, ConsoleContent, Facts, Field, Form, Go, Mark, Part, Submit, Table};
 use super::super::story::Names;
-use super::draw::rules_of;
+use super::draw::{rules_of, within_of};
 use super::{days, found, state};
 use crate::Fault;
 use crate::chart::grouped;
@@ -19,7 +19,8 @@ pub(super) const COMMENT_CHARS_MAX: usize = 400;
 /// The review that the path names.
 pub(super) async fn named(desk: &Desk<'_>) -> Result<Review, Refused> {
     let number: u64 = desk.named(2).parse().map_err(|_| Fault::NotFound)?;
-    Ok(desk.store().review(number).await?.ok_or(Fault::NotFound)?)
+    let review = desk.store().review(number).await?.filter(|review| desk.sees(review));
+    Ok(review.ok_or(Fault::NotFound)?)
 }
 
 /// The page.
@@ -127,6 +128,8 @@ async fn facts(desk: &Desk<'_>, review: &Review) -> Result<Facts, Refused> {
         ("log-review-due", vec![Bit::Moment(desk.day(review.due_at))]),
         ("log-review-found", vec![Bit::Text(found(desk, review))]),
     ];
+    let within = within_of(&review.rules).map(|units| vec![Bit::Text(super::super::said(&units))]);
+    rows.extend(within.map(|within| ("log-review-within", within)));
     if let Some(signature) = &review.signature {
         let by = desk.actor_name(&signature.by).await?;
         let comment = Bit::Soft(signature.comment.clone());
