@@ -260,6 +260,38 @@ async fn a_segment_that_is_not_what_was_signed_is_kept_for_the_auditor() {
 }
 
 #[tokio::test]
+async fn a_segment_goes_by_its_own_newest_line_not_by_when_the_next_one_began() {
+    let mut ward = Ward::new();
+    ward.config.segment_bytes_max = 60_000;
+    ward.config.segment_age_max = DAY * 100_000;
+    ward.config.archive = true;
+    // The clock was twenty days ahead for a while; then somebody set it right.
+    let log = ward.open_at(days_later(20));
+    accesses(&mut ward, &log, 50).await;
+    log.stop();
+    let log = ward.open();
+    accesses(&mut ward, &log, 400).await;
+    let plain = || segment::list(ward.directory()).unwrap().iter().filter(|s| s.form == segment::Form::Plain).count();
+    until(|| plain() == 1).await;
+    log.stop();
+    ward.config.delete_after = Some(10 * DAY);
+    // A log that stood still for long would be doubted.
+    for (day, looks) in [(5, 0), (11, 2), (17, 0), (23, 0), (29, 2)] {
+        let log = ward.open_at(days_later(day));
+        accesses(&mut ward, &log, 1).await;
+        tokio::time::sleep(Duration::from_millis(1_100) * looks).await;
+        assert_eq!(log.health().archive_problem, None);
+        log.stop();
+        assert_eq!(deleted::end(ward.directory()).unwrap(), 0, "a line of day 20 is not old on day {day}");
+    }
+    assert!(ward.events("segment-deleted").is_empty());
+    let log = ward.open_at(days_later(31));
+    until(|| deleted::end(ward.directory()).unwrap() > 0).await;
+    log.stop();
+    verify(ward.directory(), None).unwrap();
+}
+
+#[tokio::test]
 async fn a_clock_that_is_set_years_ahead_deletes_nothing_for_days() {
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
