@@ -15,6 +15,8 @@ use crate::{
 };
 
 const SEGMENT_BYTES: u64 = 60_000;
+/// Longer than the archiver rests between two looks.
+const A_LOOK: Duration = Duration::from_millis(1_500);
 
 fn ward() -> Ward {
     let mut ward = Ward::new();
@@ -153,6 +155,40 @@ async fn lowest_tiles_of_archived_lines_go_and_are_given_again_by_the_lines() {
     log.stop();
     let verified = verify(ward.directory(), None).unwrap();
     assert_eq!(verified.lines, verified.lines_signed);
+}
+
+#[tokio::test]
+async fn nothing_is_archived_where_there_is_no_room_for_it_beside_the_segment() {
+    let mut ward = ward();
+    ward.config.archive = false;
+    let log = ward.open();
+    accesses(&mut ward, &log, 400).await;
+    log.stop();
+    let before = segment::list(ward.directory()).unwrap();
+    ward.config.archive = true;
+    ward.config.free_bytes_min = u64::MAX;
+    let log = ward.open();
+    let is_full = |problem: &String| problem.contains("make room on the disk");
+    until(|| log.health().archive_problem.as_ref().is_some_and(is_full)).await;
+    tokio::time::sleep(A_LOOK).await;
+    log.stop();
+    assert_eq!(segment::list(ward.directory()).unwrap()[..before.len()], before[..]);
+    assert_eq!(archives(&ward).len(), 0);
+    ward.config.free_bytes_min = 0;
+    let log = ward.open();
+    until(|| all_archived(&ward)).await;
+    log.stop();
+    verify(ward.directory(), None).unwrap();
+}
+
+#[tokio::test]
+async fn room_counts_with_what_is_to_be_written() {
+    let ward = Ward::new();
+    let log = ward.open();
+    log.core().has_room_for(0).unwrap();
+    let problem = log.core().has_room_for(u64::MAX).unwrap_err();
+    assert!(matches!(problem, LogProblem::Full { needed_bytes: u64::MAX, .. }), "{problem}");
+    log.stop();
 }
 
 #[tokio::test]
