@@ -1,14 +1,16 @@
 //! Closed segments become archives, whole or not at all; every line stays what it was, wherever it lies.
 
 use std::path::{Path, PathBuf};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use config::AuditEncryption;
 use config::OnLogFailure::Refuse;
 use policy::Timestamp;
 
+use crate::ring::RingHold;
 use crate::segment::{self, Form, Segment};
-use crate::testing::{Ward, served};
+use crate::testing::{Meanwhile, Ward, served};
 use crate::{
     Blocks, KeyRing, Keys, Log, LogProblem, Reader, RecoveryKey, RecoverySecret, Search, key_use, recover, rewrap,
     search, tail, verify,
@@ -281,6 +283,37 @@ async fn a_key_that_is_dropped_while_a_segment_is_archived_under_it_loses_no_lin
     assert_eq!(KeyRing::read(&path).unwrap().keys().count(), 1);
     let read = lines(&ward.reader());
     assert!(read.len() > 600, "{}", read.len());
+    verify(ward.reader(), None).unwrap();
+}
+
+#[tokio::test]
+async fn the_archiver_wraps_no_key_and_removes_no_line_while_somebody_looks_after_the_ring() {
+    let mut ward = sealed_ward();
+    let ring = ward.config.encryption.as_ref().unwrap().ring.clone();
+    let (sender, taken) = channel();
+    let at_ring = ring.clone();
+    let log = ward.open_with(crate::testing::clock(), |log| {
+        let take = move || sender.send(RingHold::take(&at_ring).unwrap()).unwrap();
+        log.core().appender().faults.at_written_archive = Some(Meanwhile(Box::new(take)));
+    });
+    let held = RingHold::take(&ring).unwrap();
+    accesses(&mut ward, &log, 300).await;
+    let keys = |ward: &Ward| {
+        let entries = std::fs::read_dir(segment::folder(ward.directory())).unwrap();
+        entries.filter(|entry| entry.as_ref().unwrap().path().extension().is_some_and(|end| end == "keys")).count()
+    };
+    tokio::time::sleep(A_LOOK).await;
+    assert_eq!((archives(&ward).len(), keys(&ward)), (0, 0), "no key is wrapped meanwhile");
+    assert_eq!(taken.recv_timeout(Duration::ZERO).unwrap_err(), RecvTimeoutError::Timeout);
+    drop(held);
+    let held = taken.recv_timeout(Duration::from_secs(20)).unwrap();
+    let first = Segment::new(ward.directory(), 0);
+    tokio::time::sleep(A_LOOK).await;
+    assert!(first.path.exists(), "its lines stay as long as its key may go");
+    drop(held);
+    until(|| all_archived(&ward)).await;
+    assert!(!first.path.exists());
+    log.stop();
     verify(ward.reader(), None).unwrap();
 }
 
