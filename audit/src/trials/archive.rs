@@ -8,6 +8,8 @@ use config::AuditEncryption;
 use config::OnLogFailure::Refuse;
 use policy::Timestamp;
 
+use crate::data_key::DataKey;
+use crate::keys::write_wrapped;
 use crate::ring::RingHold;
 use crate::segment::{self, Form, Segment};
 use crate::testing::{Meanwhile, Ward, served};
@@ -315,6 +317,30 @@ async fn the_archiver_wraps_no_key_and_removes_no_line_while_somebody_looks_afte
     assert!(!first.path.exists());
     log.stop();
     verify(ward.reader(), None).unwrap();
+}
+
+#[tokio::test]
+async fn wrapping_anew_waits_for_the_archiver_and_takes_the_key_that_lies_there_then() {
+    let mut ward = sealed_ward();
+    let ring = ward.config.encryption.as_ref().unwrap().ring.clone();
+    let log = ward.open();
+    accesses(&mut ward, &log, 300).await;
+    until(|| all_archived(&ward)).await;
+    log.stop();
+    KeyRing::read(&ring).unwrap().add(crate::testing::clock().now()).unwrap();
+    let held = RingHold::take(&ring).unwrap();
+    let (directory, keys) = (ward.directory().to_owned(), Keys::ring(&ring));
+    let wrapping = std::thread::spawn(move || rewrap(&directory, &keys, None));
+    std::thread::sleep(Duration::from_millis(400));
+    assert!(!wrapping.is_finished(), "it waits");
+    // As the archiver does that begins a segment anew.
+    let archived = Segment::of(ward.directory(), 0, Form::Archived);
+    let (key, newest) = (DataKey::random().unwrap(), KeyRing::read(&ring).unwrap());
+    write_wrapped(&archived, key.secret(), &newest, None, Vec::new()).unwrap();
+    drop(held);
+    let others = archives(&ward).len() as u64 - 1;
+    assert_eq!(wrapping.join().unwrap().unwrap(), others, "what is wrapped under the newest key stays as it is");
+    assert_eq!(Keys::ring(&ring).data_key(&archived).unwrap().secret(), key.secret());
 }
 
 #[tokio::test]
