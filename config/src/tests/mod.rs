@@ -1,6 +1,7 @@
 //! What a whole configuration means, and what is said about one that is wrong.
 
 mod between;
+mod exceptions;
 mod expect;
 mod feed;
 mod files;

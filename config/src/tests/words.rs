@@ -219,6 +219,35 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "rule[nurses-use-emr]: a rule that forbids would forbid only those who have an approved exception; ask for a `grant` in the rules that permit",
     ),
     (
+        "break_glass = true",
+        "rule[nurses-use-emr]: asks for `break_glass`, but nobody reviews what is done then; name `reviewers` in `[break_glass]`",
+    ),
+    ("[maintenance]\npeople = 3", "maintenance.people: `3` is out of bounds; write a number from 1 to 2"),
+    (
+        "[maintenance]\nvendor_roles = [\"vendor\"]",
+        "maintenance.vendor_roles: role `vendor` is not defined; add it to `[roles]`",
+    ),
+    (
+        "[maintenance]\napprovers = [\"nurse\"]",
+        "maintenance: names approvers, but there is no console where they could approve; add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
+    ),
+    (
+        "[maintenance]\nmax_length = \"30d\"",
+        "maintenance.max_length: `30d` is out of bounds; write a span from 1m to 7d",
+    ),
+    (
+        "[break_glass]\nreviewers = [\"nurse\"]",
+        "break_glass: names reviewers, but there is no console where they could review; add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
+    ),
+    (
+        "[break_glass]\nreasons = {}",
+        "break_glass.reasons: names no reason; name at least one, such as `emergency = \"救急・急変\"`",
+    ),
+    (
+        "[break_glass.reasons]\n\"Not One\" = \"x\"",
+        "break_glass.reasons.Not One: is not a code; write a-z, 0-9 and `-`, such as `emergency`",
+    ),
+    (
         "effect = \"forbid\"\nrequests_per_hour = 5",
         "rule[nurses-use-emr]: a rule that forbids lets nobody do anything that could be counted; set `requests_per_hour` and `patients_per_hour` in the rules that permit",
     ),

@@ -1,6 +1,7 @@
 //! Exceptions and their life: a vendor's window from the request to the confirmed report, and glass that a person broke
 //! until its review. How one stands is told by its moments and the clock alone.
 
+use std::fmt;
 use std::time::Duration;
 
 use policy::{AppId, GrantId, GrantKind, Method, PathPattern, RoleId, Timestamp, UserId};
@@ -533,6 +534,36 @@ impl GrantRefusal {
             Self::TooLarge => "grant-too-large",
             Self::NotApproved => "grant-not-approved",
             Self::NotOffered => "grant-not-offered",
+        }
+    }
+}
+
+impl fmt::Display for GrantRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = |span: &Duration| span.as_secs().div_ceil(3_600);
+        match self {
+            Self::NotThere => f.write_str("there is no such exception"),
+            Self::NotNow(state) => write!(f, "it is {}", state.code()),
+            Self::PersonNotInForce => f.write_str("the person is unknown or disabled"),
+            Self::NotAVendor => f.write_str("the person has no role of a vendor's people"),
+            Self::Vendor => f.write_str("the people of vendors never break the glass"),
+            Self::NotInRole => f.write_str("whoever decides this must have the role for it at this moment"),
+            Self::TheirOwn => f.write_str("nobody decides what they asked for themselves"),
+            Self::SamePerson => f.write_str("another person must approve it"),
+            Self::OutsideHours => f.write_str("nobody approves at this hour"),
+            Self::InThePast => f.write_str("it would begin in the past"),
+            Self::Empty => f.write_str("it would end before it begins"),
+            Self::TooLong(most) => write!(f, "it would be longer than {} hours", hours(most)),
+            Self::TooFarAhead(most) => write!(f, "it would begin more than {} hours from now", hours(most)),
+            Self::Overlaps(other) => write!(f, "`{other}` is for the same person and app at that time"),
+            Self::Overdue(other) => write!(f, "what is due for `{other}` must be there first"),
+            Self::TooMany => f.write_str("too many requests of this person wait"),
+            Self::NoSuchApp => f.write_str("there is no such app"),
+            Self::NoSuchReason => f.write_str("there is no such reason"),
+            Self::NoWords => f.write_str("words are missing"),
+            Self::TooLarge => f.write_str("the words or the file are too long"),
+            Self::NotApproved => f.write_str("its admission was not approved yet"),
+            Self::NotOffered => f.write_str("the configuration names nobody who decides on it"),
         }
     }
 }

@@ -1,0 +1,185 @@
+//! Rows to exceptions.
+
+use std::time::Duration;
+
+use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp, UserId};
+use rusqlite::types::Value;
+use rusqlite::{Connection, Row, params_from_iter};
+
+use crate::sqlite::rows;
+use crate::{
+    Admission, GRANTS_READ_MAX, Glass, GlassReview, GlassVerdict, GrantAbout, GrantFilter, GrantReach, GrantRecord,
+    GrantReport, Maintenance, PlanFile, Ruling, StoreProblem,
+};
+
+/// Exceptions with what is known of the file that came with each.
+pub(super) const GRANT: &str = "select g.*, f.name as file_name, f.media_type as file_type, f.sha256 as file_sha256,
+        length(f.bytes) as file_bytes
+    from grants g left join plan_files f on f.\"grant\" = g.id";
+
+pub(in crate::sqlite) fn one(c: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreProblem> {
+    rows::one(c.prepare_cached(&format!("{GRANT} where g.id = ?1"))?, [id.as_str()], read)
+}
+
+pub(in crate::sqlite) fn list(
+    c: &Connection,
+    filter: &GrantFilter,
+    after: Option<&GrantId>,
+    most: usize,
+) -> Result<Vec<GrantRecord>, StoreProblem> {
+    let mut conditions = vec!["true".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut also = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(condition.replace('?', &format!("?{}", values.len())));
+    };
+    if let Some(kind) = filter.kind {
+        also("g.kind = ?", kind.as_str().to_owned().into());
+    }
+    if let Some(person) = &filter.person {
+        also("g.person = ?", person.as_str().to_owned().into());
+    }
+    if let Some(app) = &filter.app {
+        also("g.app = ?", app.as_str().to_owned().into());
+    }
+    if let Some(at) = filter.not_over_at {
+        also("g.\"end\" > ?", at.unix_micros().into());
+        also("(g.ended_at is null or g.ended_at > ?)", at.unix_micros().into());
+        also(
+            "(g.kind = ? or (g.refused_at is null and g.withdrawn_at is null
+                 and (g.admitted_at is not null or g.approvals_given >= g.approvals_needed)))",
+            GrantKind::Glass.as_str().to_owned().into(),
+        );
+    }
+    if let Some(after) = after {
+        also("g.number < (select number from grants where id = ?)", after.as_str().to_owned().into());
+    }
+    if filter.unfinished {
+        conditions.push(
+            "g.refused_at is null and g.withdrawn_at is null and g.confirmed_at is null and g.reviewed_at is null"
+                .to_owned(),
+        );
+    }
+    let most = i64::try_from(most.min(GRANTS_READ_MAX)).unwrap_or(i64::MAX);
+    let query = format!("{GRANT} where {} order by g.number desc limit {most}", conditions.join(" and "));
+    rows::all(c.prepare_cached(&query)?, params_from_iter(values), read)
+}
+
+pub(in crate::sqlite) fn file(c: &Connection, id: &GrantId) -> Result<Option<(PlanFile, Vec<u8>)>, StoreProblem> {
+    let statement = c.prepare_cached(
+        "select name as file_name, media_type as file_type, sha256 as file_sha256, length(bytes) as file_bytes, bytes
+         from plan_files where \"grant\" = ?1",
+    )?;
+    let read = |row: &Row<'_>| match read_file(row)? {
+        Some(file) => Ok(Some((file, row.get::<_, Vec<u8>>("bytes")?))),
+        None => Ok(None),
+    };
+    Ok(rows::one(statement, [id.as_str()], read)?.flatten())
+}
+
+fn read_file(row: &Row<'_>) -> Result<Option<PlanFile>, StoreProblem> {
+    let Some(name) = row.get::<_, Option<String>>("file_name")? else { return Ok(None) };
+    Ok(Some(PlanFile {
+        name,
+        media_type: row.get("file_type")?,
+        bytes: row.get::<_, i64>("file_bytes")?.unsigned_abs(),
+        sha256: rows::parsed_from(row, "file_sha256", |bytes: Vec<u8>| bytes.try_into().ok())?,
+    }))
+}
+
+pub(super) fn read(row: &Row<'_>) -> Result<GrantRecord, StoreProblem> {
+    let about = match rows::parsed(row, "kind", GrantKind::parse)? {
+        GrantKind::Maintenance => GrantAbout::Maintenance(Box::new(read_maintenance(row)?)),
+        GrantKind::Glass => GrantAbout::Glass(Box::new(read_glass(row)?)),
+    };
+    Ok(GrantRecord {
+        id: rows::parsed(row, "id", |text| GrantId::parse(text).ok())?,
+        kind: rows::parsed(row, "kind", GrantKind::parse)?,
+        person: rows::parsed(row, "person", |text| UserId::parse(text).ok())?,
+        app: rows::parsed(row, "app", |text| AppId::parse(text).ok())?,
+        begin: rows::moment(row, "begin")?,
+        end: rows::moment(row, "end")?,
+        asked_at: rows::moment(row, "asked_at")?,
+        asked_by: row.get("asked_by")?,
+        about,
+        ended: ruling(row, ["ended_at", "ended_by", "ended_words"])?,
+    })
+}
+
+fn read_maintenance(row: &Row<'_>) -> Result<Maintenance, StoreProblem> {
+    let admitted = ruling(row, ["admitted_at", "admitted_by", "admitted_words"])?;
+    let due_at = rows::moment_or_none(row, "approval_due_at")?;
+    let report = match (row.get::<_, Option<String>>("report")?, rows::moment_or_none(row, "reported_at")?) {
+        (Some(text), Some(at)) => {
+            let draft = row.get::<_, Option<String>>("draft")?.unwrap_or_default();
+            Some(GrantReport { draft, text, at, by: row.get("reported_by")? })
+        }
+        (Some(_), None) | (None, _) => None,
+    };
+    Ok(Maintenance {
+        purpose: row.get("purpose")?,
+        ticket: row.get("ticket")?,
+        plan: row.get("plan")?,
+        file: read_file(row)?,
+        reach: GrantReach {
+            methods: rows::parsed(row, "methods", |text| read_list(text, Method::parse))?,
+            paths: rows::parsed(row, "paths", |text| read_list(text, |path| PathPattern::parse(path).ok()))?,
+        },
+        is_urgent: row.get("is_urgent")?,
+        approvals_needed: row.get("approvals_needed")?,
+        approvals: rows::parsed(row, "approvals", read_rulings)?,
+        admitted: admitted.zip(due_at).map(|(by, due_at)| Admission { by, due_at }),
+        refused: ruling(row, ["refused_at", "refused_by", "refused_words"])?,
+        withdrawn: ruling(row, ["withdrawn_at", "withdrawn_by", "withdrawn_words"])?,
+        report_within: Duration::from_micros(row.get::<_, i64>("report_within")?.unsigned_abs()),
+        report,
+        confirmed: ruling(row, ["confirmed_at", "confirmed_by", "confirmed_words"])?,
+    })
+}
+
+fn read_glass(row: &Row<'_>) -> Result<Glass, StoreProblem> {
+    let verdict = rows::parsed_or_none(row, "verdict", GlassVerdict::parse)?;
+    let by = ruling(row, ["reviewed_at", "reviewed_by", "reviewed_words"])?;
+    Ok(Glass {
+        reason: row.get("glass_reason")?,
+        words: row.get("glass_words")?,
+        patient: row.get("patient")?,
+        review_due_at: rows::moment(row, "review_due_at")?,
+        review: verdict.zip(by).map(|(verdict, by)| GlassReview { verdict, by }),
+    })
+}
+
+/// When, who, in which words; none where nobody did it.
+fn ruling(row: &Row<'_>, [at, by, words]: [&str; 3]) -> Result<Option<Ruling>, StoreProblem> {
+    let Some(at) = rows::moment_or_none(row, at)? else { return Ok(None) };
+    Ok(Some(Ruling { at, by: row.get(by)?, words: row.get::<_, Option<String>>(words)?.unwrap_or_default() }))
+}
+
+/// Rulings as they are kept: a JSON array of arrays.
+pub(super) fn rulings(rulings: &[&Ruling]) -> String {
+    let one = |ruling: &&Ruling| serde_json::json!([ruling.at.unix_micros(), ruling.by, ruling.words]);
+    serde_json::Value::from_iter(rulings.iter().map(one)).to_string()
+}
+
+fn read_rulings(text: &str) -> Option<Vec<Ruling>> {
+    let kept: Vec<(i64, String, String)> = serde_json::from_str(text).ok()?;
+    let one = |(at, by, words)| Ruling { at: Timestamp::from_unix_micros(at), by, words };
+    Some(kept.into_iter().map(one).collect())
+}
+
+/// Texts as they are kept: a JSON array.
+pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
+    serde_json::Value::from_iter(texts).to_string()
+}
+
+fn read_list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+    let kept: Vec<String> = serde_json::from_str(text).ok()?;
+    kept.iter().map(|one| parse(one)).collect()
+}
+
+pub(super) fn exists(error: rusqlite::Error, id: &GrantId) -> StoreProblem {
+    match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreProblem::Exists(id.to_string()),
+        Some(_) | None => error.into(),
+    }
+}
