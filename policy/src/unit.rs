@@ -57,17 +57,17 @@ impl FromStr for Unit {
     type Err = NotAUnit;
 
     fn from_str(text: &str) -> Result<Self, NotAUnit> {
-        Self::parse(text).ok_or(NotAUnit)
+        Self::parse(text).ok_or_else(|| NotAUnit(text.into()))
     }
 }
 
 /// A text is no name of a department.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NotAUnit;
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NotAUnit(Box<str>);
 
 impl fmt::Display for NotAUnit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("is no name of a department")
+        write!(f, "`{}` is no name of a department", self.0)
     }
 }
 
