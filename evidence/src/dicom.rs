@@ -26,16 +26,7 @@ const APPLICATION: Code = Code { code: "110150", words: "Application" };
 pub fn messages(story: &Story, source: &Source) -> Vec<String> {
     let Some(meaning) = Meaning::of(story) else { return Vec::new() };
     let write = |patient| Message { story, source, meaning, patient }.write();
-    let patients: Vec<&str> = story.patients().collect();
-    match meaning.kind {
-        Kind::Access(_) if !patients.is_empty() => patients.into_iter().map(|patient| write(Some(patient))).collect(),
-        Kind::Access(_)
-        | Kind::Refusal
-        | Kind::Authentication(_)
-        | Kind::Alert(_)
-        | Kind::Activity(_)
-        | Kind::LogUse => vec![write(None)],
-    }
+    meaning.each(story).into_iter().map(write).collect()
 }
 
 /// One message: about one patient, or none.

@@ -35,16 +35,7 @@ const APPLICATION: (&str, &str) = (DCM, "110150");
 pub fn events(story: &Story, source: &Source) -> Vec<Value> {
     let Some(meaning) = Meaning::of(story) else { return Vec::new() };
     let write = |patient| Event { story, source, meaning, patient }.write();
-    let patients: Vec<&str> = story.patients().collect();
-    match meaning.kind {
-        Kind::Access(_) if !patients.is_empty() => patients.into_iter().map(|patient| write(Some(patient))).collect(),
-        Kind::Access(_)
-        | Kind::Refusal
-        | Kind::Authentication(_)
-        | Kind::Alert(_)
-        | Kind::Activity(_)
-        | Kind::LogUse => vec![write(None)],
-    }
+    meaning.each(story).into_iter().map(write).collect()
 }
 
 /// One event: about one patient, or none.

@@ -184,6 +184,17 @@ impl Meaning {
     }
 }
 
+impl Meaning {
+    /// Whom a message or event of a story is about, one of them after the other: each patient of an access, else nobody.
+    pub(crate) fn each<'a>(&self, story: &'a Story) -> Vec<Option<&'a str>> {
+        let patients: Vec<_> = match self.kind {
+            Kind::Access(_) => story.patients().map(Some).collect(),
+            Kind::Refusal | Kind::Authentication(_) | Kind::Alert(_) | Kind::Activity(_) | Kind::LogUse => Vec::new(),
+        };
+        if patients.is_empty() { vec![None] } else { patients }
+    }
+}
+
 fn access(story: &Story) -> Meaning {
     let interaction = interaction(&story.begin);
     let is_export = story.begin.action.as_deref() == Some("export");
@@ -307,6 +318,8 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::ConfigRefused => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
         Event::Recovered => alert(AUDIT_RECORDING_STARTED),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
+        Event::DeletionVoid => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
+        Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
         Event::LogRead | Event::ReviewOpened | Event::ReviewJudged | Event::ReviewSigned => {
@@ -318,8 +331,6 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
 /// Facts that this version reads and hands over, and does not write yet.
 fn to_come(word: &str) -> Option<Code> {
     match word {
-        Event::DeletionVoid => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
-        Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
         "emergency-began" => Some(EMERGENCY_OVERRIDE_STARTED),
         "emergency-ended" => Some(EMERGENCY_OVERRIDE_STOPPED),
         "vendor-session-began" => Some(REMOTE_SERVICE_STARTED),
