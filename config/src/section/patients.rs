@@ -11,6 +11,8 @@ use crate::walk::{Table, Value};
 const ON_MISSING: [(&str, OnMissing); 2] = [("ok", OnMissing::Ok), ("flag", OnMissing::Flag)];
 /// Numbers of patients are shorter.
 const PAD_MAX: usize = 20;
+/// How much is looked at of DICOM files, whose patient stands before the picture.
+const FILE_LOOKED_AT: usize = 64 << 10;
 /// The most of a body that is held to be looked at.
 const BYTES_MAX: u64 = 16 << 20;
 const FROM: [(&str, From); 15] = [
@@ -113,16 +115,17 @@ fn header(table: &Table<'_>) -> Option<AnswerHeader> {
 }
 
 fn body(table: &Table<'_>, side: Side, form: Form) -> Option<BodySource> {
+    let usual = match (side, form) {
+        (_, Form::Dicom) => FILE_LOOKED_AT,
+        (Side::Request, Form::Json | Form::Xml | Form::Fhir | Form::DicomJson) => REQUEST_LOOKED_AT,
+        (Side::Answer, Form::Json | Form::Xml | Form::Fhir | Form::DicomJson) => ANSWER_LOOKED_AT,
+    };
     let form = match form {
         Form::Json => pointer(table).map(BodyForm::Json),
         Form::Xml => pointer(table).map(BodyForm::Xml),
         Form::Fhir => Some(BodyForm::Fhir),
         Form::Dicom => Some(BodyForm::Dicom),
         Form::DicomJson => Some(BodyForm::DicomJson),
-    };
-    let usual = match side {
-        Side::Request => REQUEST_LOOKED_AT,
-        Side::Answer => ANSWER_LOOKED_AT,
     };
     let bytes_max = table.or("max_bytes", usual, |value| {
         let size = value.size(1_024..=BYTES_MAX)?;

@@ -72,6 +72,19 @@ fn every_place_that_can_name_a_patient_has_its_word() {
         matches!(source, PatientSource::Body(body) if matches!(body.form, BodyForm::Xml(_)) && body.bytes_max == 8192)
     });
     assert!(small);
+    let of_file = |source: &PatientSource| match source {
+        PatientSource::Body(body) if body.side == Side::Answer => {
+            matches!(body.form, BodyForm::Dicom) && body.bytes_max == 64 << 10
+        }
+        PatientSource::Body(_)
+        | PatientSource::Path(_)
+        | PatientSource::Query(_)
+        | PatientSource::Form(_)
+        | PatientSource::FhirSearch
+        | PatientSource::Header(_)
+        | PatientSource::Study => false,
+    };
+    assert!(sources.sources.iter().any(of_file), "the patient stands before the picture");
 }
 
 #[test]
