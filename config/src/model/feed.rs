@@ -39,6 +39,8 @@ pub enum FeedFormat {
     Json,
     /// A DICOM audit message (PS3.15 A.5) for each access and fact that the standard has a word for (IHE ITI-20).
     DicomXml,
+    /// A FHIR R4 AuditEvent for each of them, by IHE BALP where that has a profile.
+    Fhir,
 }
 
 /// Where a feed begins of which nothing is kept.

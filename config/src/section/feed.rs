@@ -20,7 +20,8 @@ const KIB: u64 = 1 << 10;
 const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_secs(60);
 
-const FORMATS: [(&str, FeedFormat); 2] = [("json", FeedFormat::Json), ("dicom-xml", FeedFormat::DicomXml)];
+const FORMATS: [(&str, FeedFormat); 3] =
+    [("json", FeedFormat::Json), ("dicom-xml", FeedFormat::DicomXml), ("fhir", FeedFormat::Fhir)];
 const BEGINS: [(&str, FeedBegin); 2] = [("oldest", FeedBegin::Oldest), ("now", FeedBegin::Now)];
 
 /// What else the section depends on.

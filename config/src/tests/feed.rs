@@ -50,6 +50,13 @@ fn addresses_are_names_or_numbers_with_or_without_a_port() {
 }
 
 #[test]
+fn a_receiver_may_want_audit_events_in_fhir() {
+    let folder = Folder::new();
+    let text = feed("").replace("\"json\"", "\"fhir\"");
+    assert_eq!(folder.parse(&short_and(&text)).unwrap().feeds[0].format, FeedFormat::Fhir);
+}
+
+#[test]
 fn each_mistake_in_a_receiver_is_told_in_words_one_can_act_on() {
     let remedy = "write host and port, such as `siem.hospital.example.jp:6514`";
     for (from, to, said) in [
@@ -63,7 +70,7 @@ fn each_mistake_in_a_receiver_is_told_in_words_one_can_act_on() {
         (
             "format = \"json\"",
             "format = \"xml\"",
-            "audit.feed[siem].format: `xml` is not one of `json`, `dicom-xml`; write one of these".into(),
+            "audit.feed[siem].format: `xml` is not one of `json`, `dicom-xml`, `fhir`; write one of these".into(),
         ),
         (
             "client_key = \"tls/key.pem\"\n",

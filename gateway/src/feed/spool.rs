@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use audit::{Entry, Lines, LogProblem, Reader, Story};
 use config::{Audit, FeedFormat};
-use evidence::dicom;
+use evidence::{dicom, fhir};
 use policy::Timestamp;
 
 use crate::feed::choice;
@@ -22,6 +22,8 @@ const BYTES_MAX: usize = 256 * 1024;
 const DAMAGES_MAX: usize = 64;
 /// What a DICOM audit message calls itself (PS3.15 A.7).
 const DICOM_KIND: &str = "DICOM+RFC3881";
+/// What a FHIR AuditEvent calls itself. No standard has a word for one in a syslog message.
+const FHIR_KIND: &str = "FHIR+AuditEvent";
 
 /// Reads the log for one feed.
 #[derive(Debug)]
@@ -123,7 +125,7 @@ impl Teller {
         batch.oldest = batch.oldest.or(Some(entry.at));
         match self.receiver.feed.format {
             FeedFormat::Json => self.tell_line(&entry, line, batch),
-            FeedFormat::DicomXml => {
+            FeedFormat::DicomXml | FeedFormat::Fhir => {
                 if let Some(story) = self.stories.take(entry) {
                     self.tell_story(seq, &story, batch);
                 }
@@ -148,9 +150,18 @@ impl Teller {
         }
         let severity = choice::severity(story);
         let at = story.end.as_ref().map_or(story.begin.at, |end| end.at);
-        for text in dicom::messages(story, &self.receiver.source) {
-            let text = text.as_bytes();
-            self.add(seq, &Message { severity, at, kind: DICOM_KIND, bom: Bom::Yes, text }, batch);
+        let source = &self.receiver.source;
+        let (kind, bom, texts) = match self.receiver.feed.format {
+            FeedFormat::DicomXml => (DICOM_KIND, Bom::Yes, dicom::messages(story, source)),
+            FeedFormat::Fhir => {
+                let events = fhir::events(story, source).iter().map(ToString::to_string).collect();
+                (FHIR_KIND, Bom::No, events)
+            }
+            // Lines are told one by one, as they are.
+            FeedFormat::Json => return,
+        };
+        for text in texts {
+            self.add(seq, &Message { severity, at, kind, bom, text: text.as_bytes() }, batch);
         }
     }
 
@@ -281,6 +292,16 @@ mod tests {
             text(&later)
         );
         assert!(later.position.open.is_empty());
+    }
+
+    #[test]
+    fn an_access_about_two_patients_is_two_audit_events_in_fhir_and_has_no_byte_order_mark() {
+        let begin = line("open", "a", "/fhir/Observation").replace("\"ev\"", "\"pt\":[\"1\",\"2\"],\"ev\"");
+        let house = house("format = \"fhir\"", &[begin, line("close", "a", "/fhir/Observation")]);
+        let batch = spool(&house, &Position::default()).take(2).unwrap().unwrap();
+        assert_eq!(batch.messages, 2);
+        assert_eq!(text(&batch).matches(" FHIR+AuditEvent - {").count(), 2, "{}", text(&batch));
+        assert_eq!(text(&batch).matches("\"resourceType\":\"AuditEvent\"").count(), 2);
     }
 
     #[test]
