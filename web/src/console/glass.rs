@@ -1,0 +1,330 @@
+//! Reviews of broken glass: which there were, what was done by each, and what another person than who broke it says of
+//! that. Deliberately not here: the offer, and the breaking (`crate::glass`).
+
+use audit::Search;
+use identity::GrantProblem;
+use policy::{GrantId, GrantKind, Timestamp};
+use store::{GRANTS_READ_MAX, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal};
+use tracing::warn;
+
+use super::Duty;
+use super::desk::{Desk, Refused, Shown};
+use super::posted::Posted;
+use super::view::{
+    Bit, Choice, ConsoleContent, Facts, Field, Filter, Form, Go, Mark, MarkTone, Part, Submit, Table, Words,
+};
+use crate::Fault;
+use crate::glass::glass_reason;
+use crate::seen::{Opened, opened_under, patients_of};
+
+/// How many the list shows.
+const LISTED_MAX: usize = 200;
+/// How many accesses a review shows.
+const DEEDS_MAX: usize = 200;
+/// How much of the log is read for it, in bytes.
+const LOG_BYTES_MAX: u64 = 1 << 30;
+/// The most characters of a reviewer's comment.
+const COMMENT_CHARS_MAX: usize = 500;
+
+/// The list.
+pub(super) async fn glasses(desk: &Desk<'_>) -> Shown {
+    let shows_all = desk.asked("show").as_deref() == Some("all");
+    let mut records = read(desk, !shows_all).await?;
+    // What is due first is on top; what is done comes last.
+    records.sort_by_key(|one| (one.due_at(desk.at()).unwrap_or(Timestamp::MAX), std::cmp::Reverse(one.begin)));
+    records.truncate(LISTED_MAX);
+    let mut rows = Vec::new();
+    for record in &records {
+        rows.push(row(desk, record).await?);
+    }
+    let heads = ["at", "who", "app", "reason", "due", "state"];
+    let table = Table {
+        id: "glass",
+        heading: desk.say("console-glass-list"),
+        heads: heads.map(|head| desk.say(&format!("console-glass-{head}"))).into(),
+        rows,
+        empty: desk.say("console-glass-none"),
+        note: (records.len() == LISTED_MAX).then(|| desk.say("console-list-cut")),
+        pages: Vec::new(),
+    };
+    let choices = [("", "unfinished", !shows_all), ("all", "all", shows_all)];
+    let choice = |(value, label, chosen): (&str, &str, bool)| {
+        Choice::new(value, desk.say(&format!("console-glass-{label}")), chosen)
+    };
+    let filter = Filter {
+        label: desk.say("console-glass-show"),
+        action: "/glass".to_owned(),
+        fields: vec![Field::choice("show", "show", desk.say("console-glass-show"), choices.map(choice).into())],
+        button: desk.say("console-search"),
+        clear: None,
+    };
+    Ok(desk.show(ConsoleContent {
+        title: desk.say("console-glass-title"),
+        lead: Some(desk.say("console-glass-lead")),
+        parts: vec![Part::Filter(filter), Part::Table(table)],
+        ..ConsoleContent::default()
+    }))
+}
+
+/// How many wait for their review, and whether one is overdue, for the first page.
+pub(super) async fn waiting(desk: &Desk<'_>) -> Result<(usize, bool), Refused> {
+    let records = read(desk, true).await?;
+    Ok((records.len(), records.iter().any(|one| one.is_overdue(desk.at()))))
+}
+
+async fn read(desk: &Desk<'_>, unfinished: bool) -> Result<Vec<GrantRecord>, Refused> {
+    let filter = GrantFilter { kind: Some(GrantKind::Glass), unfinished, ..GrantFilter::default() };
+    Ok(desk.store().grants(filter, None, GRANTS_READ_MAX).await?)
+}
+
+async fn row(desk: &Desk<'_>, record: &GrantRecord) -> Result<Vec<Vec<Bit>>, Refused> {
+    let reason = record.glass().map(|glass| glass_reason(desk.config(), &glass.reason, desk.language()));
+    Ok(vec![
+        vec![Bit::link(desk.minute(record.begin), format!("/glass/{}/review", record.id))],
+        vec![Bit::Text(desk.actor_name(record.person.as_str()).await?)],
+        vec![Bit::Text(desk.site.app_name(&record.app, desk.language()))],
+        vec![Bit::Text(reason.unwrap_or_default())],
+        record.due_at(desk.at()).map(|due| Bit::Moment(desk.minute(due))).into_iter().collect(),
+        vec![Bit::Mark(mark(desk, record))],
+    ])
+}
+
+fn mark(desk: &Desk<'_>, record: &GrantRecord) -> Mark {
+    let said = |word: &str| desk.say(&format!("console-glass-is-{word}"));
+    let is_reviewed = record.glass().is_some_and(|glass| glass.review.is_some());
+    match () {
+        () if is_reviewed => Mark::good(said("reviewed")),
+        () if record.is_overdue(desk.at()) => Mark::bad(said("late")),
+        () if record.is_in_force(desk.at()) => Mark::warn(said("in-force")),
+        () => Mark::warn(said("open")),
+    }
+}
+
+/// One of them, with the form for its review.
+pub(super) async fn ask_review(desk: &Desk<'_>) -> Shown {
+    let record = named(desk).await?;
+    let content = content(desk, &record).await?;
+    Ok(desk.show(content))
+}
+
+/// Keeps a review.
+pub(super) async fn review(desk: &Desk<'_>) -> Shown {
+    let record = named(desk).await?;
+    let posted = Posted::read(desk.request)?;
+    let (verdict, comment) = (GlassVerdict::parse(posted.raw("verdict")), posted.line("comment", COMMENT_CHARS_MAX)?);
+    let Some(verdict) = verdict.filter(|_| !comment.is_empty()) else {
+        return Ok(desk.show_problem(desk.say("console-glass-problem-verdict"), content(desk, &record).await?));
+    };
+    let done = desk.site.parts.grants.review(&record.id, &desk.actor(), verdict, &comment, desk.at()).await;
+    match done {
+        Ok(()) => Ok(desk.go("/glass", "glass-reviewed")),
+        Err(GrantProblem::Refused(refusal)) => refused(desk, &record, &refusal).await,
+        Err(GrantProblem::Store(problem)) => Err(problem.into()),
+    }
+}
+
+/// Ends glass that is still broken.
+pub(super) async fn end(desk: &Desk<'_>) -> Shown {
+    let record = named(desk).await?;
+    let console = &desk.config().console;
+    match desk.site.parts.grants.end(&record.id, &desk.actor(), "", &console.administrators, desk.at()).await {
+        Ok(()) => Ok(desk.go(&format!("/glass/{}/review", record.id), "glass-ended")),
+        Err(GrantProblem::Refused(refusal)) => refused(desk, &record, &refusal).await,
+        Err(GrantProblem::Store(problem)) => Err(problem.into()),
+    }
+}
+
+async fn refused(desk: &Desk<'_>, record: &GrantRecord, refusal: &GrantRefusal) -> Shown {
+    let key = match refusal {
+        GrantRefusal::NotInRole | GrantRefusal::TheirOwn => "console-glass-problem-right",
+        GrantRefusal::NoWords => "console-glass-problem-verdict",
+        GrantRefusal::NotThere => return Err(Fault::NotFound.into()),
+        GrantRefusal::NotNow(_)
+        | GrantRefusal::PersonNotInForce
+        | GrantRefusal::NotAVendor
+        | GrantRefusal::Vendor
+        | GrantRefusal::SamePerson
+        | GrantRefusal::OutsideHours
+        | GrantRefusal::InThePast
+        | GrantRefusal::Empty
+        | GrantRefusal::TooLong(_)
+        | GrantRefusal::TooFarAhead(_)
+        | GrantRefusal::Overlaps(_)
+        | GrantRefusal::Overdue(_)
+        | GrantRefusal::TooMany
+        | GrantRefusal::NoSuchApp
+        | GrantRefusal::NoSuchReason
+        | GrantRefusal::TooLarge
+        | GrantRefusal::NotApproved
+        | GrantRefusal::NotOffered => "console-glass-problem-not-now",
+    };
+    Ok(desk.show_problem(desk.say(key), content(desk, record).await?))
+}
+
+/// The one that the path names.
+async fn named(desk: &Desk<'_>) -> Result<GrantRecord, Refused> {
+    let id = GrantId::parse(desk.named(1)).map_err(|_| Fault::NotFound)?;
+    let record = desk.store().grant(&id).await?.filter(|record| record.kind == GrantKind::Glass);
+    Ok(record.ok_or(Fault::NotFound)?)
+}
+
+async fn content(desk: &Desk<'_>, record: &GrantRecord) -> Result<ConsoleContent, Refused> {
+    // Whose records were opened is in it: nobody reads that unrecorded.
+    desk.note_reading("glass", None).await?;
+    let who = desk.actor_name(record.person.as_str()).await?;
+    let mut parts = vec![Part::Facts(facts(desk, record, &who).await?), Part::Table(deeds(desk, record).await)];
+    parts.extend(decision(desk, record));
+    if record.is_in_force(desk.at()) && desk.is(Duty::Mend) {
+        parts.push(Part::Form(Form {
+            id: "end",
+            heading: desk.say("console-glass-end"),
+            lead: Some(desk.say("console-glass-end-what")),
+            action: format!("/glass/{}/end", record.id),
+            with_file: false,
+            fields: Vec::new(),
+            buttons: Submit::stop(desk.say("console-glass-end")),
+            back: None,
+            folded: false,
+        }));
+    }
+    Ok(ConsoleContent {
+        title: desk.say_with("console-glass-page", "who", &who),
+        up: Some(Go::new(desk.say("console-glass"), "/glass")),
+        marks: vec![mark(desk, record)],
+        parts,
+        ..ConsoleContent::default()
+    })
+}
+
+async fn facts(desk: &Desk<'_>, record: &GrantRecord, who: &str) -> Result<Facts, Refused> {
+    let span = format!("{} - {}", desk.minute(record.begin), desk.minute(record.over_at()));
+    let mut rows = vec![
+        ("id", vec![Bit::Mono(record.id.to_string())]),
+        ("who", vec![Bit::text(who)]),
+        ("app", vec![Bit::Text(desk.site.app_name(&record.app, desk.language()))]),
+        ("span", vec![Bit::Text(span)]),
+    ];
+    if let Some(glass) = record.glass() {
+        let patient = glass.patient.clone().unwrap_or_else(|| desk.say("console-glass-patient-none"));
+        rows.extend([
+            ("reason", vec![Bit::Text(glass_reason(desk.config(), &glass.reason, desk.language()))]),
+            ("words", vec![Bit::text(&glass.words)]),
+            ("patient", vec![Bit::Text(patient)]),
+        ]);
+    }
+    if let Some(ended) = &record.ended {
+        rows.push(("ended-by", vec![Bit::Text(desk.actor_name(&ended.by).await?), Bit::Moment(desk.minute(ended.at))]));
+    }
+    rows.extend(record.due_at(desk.at()).map(|due| ("due", vec![Bit::Moment(desk.minute(due))])));
+    if let Some(review) = record.glass().and_then(|glass| glass.review.as_ref()) {
+        let verdict = desk.say(&format!("glass-verdict-{}", review.verdict.as_str()));
+        let tone = match review.verdict {
+            GlassVerdict::Justified => Mark::good(verdict),
+            GlassVerdict::Ask => Mark::warn(verdict),
+            GlassVerdict::Unjustified => Mark::bad(verdict),
+        };
+        rows.extend([
+            ("verdict", vec![Bit::Mark(tone)]),
+            (
+                "reviewed-by",
+                vec![Bit::Text(desk.actor_name(&review.by.by).await?), Bit::Moment(desk.minute(review.by.at))],
+            ),
+            ("comment", vec![Bit::text(&review.by.words)]),
+        ]);
+    }
+    let rows = rows.into_iter().map(|(key, bits)| (desk.say(&format!("console-glass-{key}")), bits)).collect();
+    Ok(Facts { id: "facts", heading: desk.say("console-glass-facts"), rows })
+}
+
+/// The form for the review, or why there is none.
+fn decision(desk: &Desk<'_>, record: &GrantRecord) -> Option<Part> {
+    if record.glass().is_some_and(|glass| glass.review.is_some()) {
+        return None;
+    }
+    let why_not = match () {
+        () if desk.is_self(&record.person) => Some("console-glass-own"),
+        () if !desk.is(Duty::Judge) => Some("console-glass-not-reviewer"),
+        () => None,
+    };
+    if let Some(key) = why_not {
+        let heading = desk.say("console-glass-review");
+        let lines = vec![desk.say(key)];
+        return Some(Part::Words(Words { id: "review", heading, tone: MarkTone::Plain, lines, links: Vec::new() }));
+    }
+    let verdict = |verdict: GlassVerdict| {
+        Choice::new(
+            verdict.as_str(),
+            desk.say(&format!("glass-verdict-{}", verdict.as_str())),
+            verdict == GlassVerdict::Justified,
+        )
+    };
+    Some(Part::Form(Form {
+        id: "review",
+        heading: desk.say("console-glass-review"),
+        lead: Some(desk.say("console-glass-review-lead")),
+        action: format!("/glass/{}/review", record.id),
+        with_file: false,
+        fields: vec![
+            Field::choice(
+                "review",
+                "verdict",
+                desk.say("console-glass-verdict"),
+                GlassVerdict::ALL.map(verdict).into(),
+            ),
+            Field::text("review", "comment", desk.say("console-glass-comment"), "", COMMENT_CHARS_MAX).required(),
+        ],
+        buttons: Submit::main(desk.say("console-glass-review-button")),
+        back: Some(Go::new(desk.say("console-cancel"), "/glass")),
+        folded: false,
+    }))
+}
+
+/// What was done by it, as the log has it.
+async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
+    let found = look(desk, record).await;
+    let note = match &found {
+        None => Some("console-log-unreadable"),
+        Some(opened) if opened.found.lines.len() >= DEEDS_MAX => Some("console-glass-done-cut"),
+        Some(opened) if !opened.found.is_whole => Some("console-log-partly"),
+        Some(_) => None,
+    };
+    let rows = found.iter().flat_map(|opened| &opened.stories).map(|story| {
+        let begin = &story.begin;
+        let patients: Vec<String> = patients_of(story, &desk.site.parts.policy).into_iter().collect();
+        let act = [begin.method.as_deref(), begin.action.as_deref()];
+        vec![
+            vec![Bit::Moment(desk.minute(begin.at))],
+            vec![Bit::Text(act.into_iter().flatten().collect::<Vec<_>>().join(" "))],
+            vec![Bit::Mono(begin.path.clone().unwrap_or_default())],
+            vec![Bit::Text(patients.join(", "))],
+        ]
+    });
+    let heads = ["done-at", "done-act", "done-path", "done-patients"];
+    Table {
+        id: "done",
+        heading: desk.say("console-glass-done-title"),
+        heads: heads.map(|head| desk.say(&format!("console-glass-{head}"))).into(),
+        rows: rows.collect(),
+        empty: desk.say(if found.is_some() { "console-glass-done-none" } else { "console-log-unreadable" }),
+        note: note.map(|key| desk.say(key)),
+        pages: Vec::new(),
+    }
+}
+
+/// Reads the log; nothing where it cannot be read.
+async fn look(desk: &Desk<'_>, record: &GrantRecord) -> Option<Opened> {
+    let search = Search { since: record.begin, bytes_max: LOG_BYTES_MAX, lines_max: DEEDS_MAX };
+    let (log, id) = (desk.config().audit.clone(), record.id.clone());
+    let _turn = desk.site.searches.acquire().await.ok()?;
+    match tokio::task::spawn_blocking(move || opened_under(&log, &id, search)).await {
+        Ok(Ok(opened)) => Some(opened),
+        Ok(Err(problem)) => {
+            warn!(request = %desk.request.request, %problem, "the log could not be read for a review");
+            None
+        }
+        Err(problem) => {
+            warn!(request = %desk.request.request, %problem, "a search of the log broke off");
+            None
+        }
+    }
+}
