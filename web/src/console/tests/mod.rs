@@ -1,6 +1,7 @@
 //! The console as its people use it: who may see and do what, what changes, and what is recorded of it.
 
 mod changes;
+mod damage;
 mod log;
 mod office;
 mod pages;
