@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use identity::Session;
 use policy::Side;
 
+use crate::client_body::ClientBody;
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::headers;
 use crate::patients::{Lookout, Watched};
@@ -27,6 +28,9 @@ pub enum BodyProblem {
     /// The peer or the upstream broke off.
     #[error("the body broke off: {0}")]
     Broken(hyper::Error),
+    /// The client broke off its request, or sent what cannot be read.
+    #[error("the request broke off: {0}")]
+    BrokenRequest(std::io::Error),
     /// The upstream's answer broke off, or could not be read.
     #[error("the answer broke off: {0}")]
     BrokenAnswer(std::io::Error),
@@ -47,7 +51,7 @@ pub enum BodyProblem {
 /// A request body on its way to an upstream.
 #[derive(Debug)]
 pub struct RequestBody {
-    inner: Option<Incoming>,
+    inner: Option<ClientBody>,
     exchange: Rc<Exchange>,
     /// The app it goes to: its bound, and the fields that only the gateway may send it.
     route: Option<Arc<AppRoute>>,
@@ -57,7 +61,7 @@ pub struct RequestBody {
 
 impl RequestBody {
     /// Wraps a client's body; more than the app takes breaks it off.
-    pub fn new(inner: Incoming, exchange: Rc<Exchange>, route: Arc<AppRoute>, lookout: Option<Rc<Lookout>>) -> Self {
+    pub fn new(inner: ClientBody, exchange: Rc<Exchange>, route: Arc<AppRoute>, lookout: Option<Rc<Lookout>>) -> Self {
         if inner.is_end_stream() {
             exchange.request_done.set(true);
         }
@@ -113,7 +117,7 @@ impl Body for RequestBody {
                     Some(_) | None => Poll::Ready(Some(Ok(frame))),
                 }
             }
-            Some(Err(error)) => Poll::Ready(Some(Err(BodyProblem::Broken(error)))),
+            Some(Err(problem)) => Poll::Ready(Some(Err(problem))),
             None => {
                 self.exchange.request_done.set(true);
                 Poll::Ready(None)
@@ -300,7 +304,7 @@ impl ResponseBody {
     }
 
     fn close_if_over(&mut self) {
-        if self.is_end_stream() {
+        if self.is_end_stream() || self.is_all_there() {
             self.finish();
         }
     }
@@ -435,9 +439,6 @@ impl Drop for ResponseBody {
         {
             // Nobody is judged or counted for what would still be sent.
             exchange.over.set(true);
-            if let Some(open) = &self.open {
-                open.body_left_unread();
-            }
         }
     }
 }

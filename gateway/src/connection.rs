@@ -50,8 +50,6 @@ pub struct Connection {
     pub vitals: Vitals,
     /// Ends it from outside.
     pub cut: Rc<Cut>,
-    /// Whether a request of HTTP/1.0 came by it: the end of its answer may be the end of the connection.
-    pub is_of_http_1_0: Cell<bool>,
 }
 
 impl Connection {

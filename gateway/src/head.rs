@@ -1,16 +1,20 @@
-//! Whether the head of an HTTP/1 request can be read in one way only. hyper is lenient where RFC 9112 lets a recipient
-//! be; a checkpoint is not: what another server in the chain could read differently is refused with 400
-//! (RFC 9112 sections 2.2, 5.2, 6.3 and 11.2).
+//! Whether the head of an HTTP/1 request can be read in one way only. RFC 9112 lets a recipient be lenient; a checkpoint
+//! is not: what another server in the chain could read differently is refused with 400 (RFC 9112 sections 2.2, 5.2, 6.3
+//! and 11.2).
 
 use std::fmt;
 
-use memchr::{memchr, memchr2_iter, memmem};
+use memchr::{memchr, memchr2_iter};
+
+use crate::http1::Framing;
 
 /// Why a head is refused.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum HeadProblem {
-    /// The head came behind another request before that was answered, or was not seen from its first byte.
-    Pipelined,
+    /// It is not HTTP/1.
+    Unreadable,
+    /// It is larger than heads may be, or has more fields.
+    TooLarge,
     /// A line ends without carriage return, or has a stray one.
     BareLineEnd,
     /// A field goes on in a second line.
@@ -19,7 +23,9 @@ pub enum HeadProblem {
     RepeatedField,
     /// Both `Content-Length` and `Transfer-Encoding`.
     TwoLengths,
-    /// A transfer coding other than `chunked`.
+    /// A `Content-Length` that is no number.
+    OddLength,
+    /// A transfer coding other than `chunked`, or one over HTTP/1.0.
     OddCoding,
     /// A `#` in the request target (RFC 9112 section 3.2 allows none).
     OddTarget,
@@ -29,11 +35,13 @@ impl HeadProblem {
     /// Its code in the log.
     pub fn code(self) -> &'static str {
         match self {
-            Self::Pipelined => "head-pipelined",
+            Self::Unreadable => "head-unreadable",
+            Self::TooLarge => "head-too-large",
             Self::BareLineEnd => "head-bare-line-end",
             Self::FoldedField => "head-folded-field",
             Self::RepeatedField => "head-repeated-field",
             Self::TwoLengths => "head-two-lengths",
+            Self::OddLength => "head-odd-length",
             Self::OddCoding => "head-odd-coding",
             Self::OddTarget => "head-odd-target",
         }
@@ -46,37 +54,31 @@ impl fmt::Display for HeadProblem {
     }
 }
 
-/// The empty line that ends a head, and a body in chunks.
-pub const END: &[u8; 4] = b"\r\n\r\n";
-
-/// Where the first whole head in the bytes ends.
-pub fn end(bytes: &[u8]) -> Option<usize> {
-    memmem::find(bytes, END).map(|at| at + END.len())
+/// A head that can be read in one way only.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Checked {
+    /// Where it ends.
+    pub end: usize,
+    /// Where the body behind it ends.
+    pub body: Framing,
 }
 
-/// Checks the head at the start of `bytes`; what follows it is not looked at. Says how many bytes of body come behind
-/// it, where the head says so: not where the body comes in chunks.
+/// Checks the head at the start of `bytes`; what follows it is not looked at. `None` until it is whole.
 ///
 /// # Errors
-/// [`HeadProblem`]; answer 400 and close.
-pub fn check(bytes: &[u8]) -> Result<Option<u64>, HeadProblem> {
-    if bytes.is_empty() {
-        return Err(HeadProblem::Pipelined);
-    }
+/// [`HeadProblem`], as soon as it is seen; answer 400 and close.
+pub fn check(bytes: &[u8]) -> Result<Option<Checked>, HeadProblem> {
     // One empty line before the request line is let pass, as RFC 9112 section 2.2 asks.
-    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let before = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
+    let bytes = bytes.get(before..).unwrap_or_default();
     let mut counted = Counted::default();
     let mut start = 0;
-    let mut ends = memchr2_iter(b'\r', b'\n', bytes);
-    // Every line ends in CR LF, no CR or LF stands anywhere else, and an empty line ends the head.
-    while let Some(end) = ends.next() {
-        if ends.next() != Some(end + 1) || bytes.get(end..end + 2) != Some(b"\r\n") {
-            return Err(HeadProblem::BareLineEnd);
-        }
+    for end in line_ends(bytes) {
+        let end = end.map_err(|()| HeadProblem::BareLineEnd)?;
         let line = bytes.get(start..end).unwrap_or_default();
         match line.first() {
             None if start == 0 => return Err(HeadProblem::BareLineEnd),
-            None => return counted.verdict(),
+            None => return counted.verdict().map(|body| Some(Checked { end: before + end + 2, body })),
             Some(_) if start == 0 => {
                 if memchr(b'#', line).is_some() {
                     return Err(HeadProblem::OddTarget);
@@ -89,7 +91,41 @@ pub fn check(bytes: &[u8]) -> Result<Option<u64>, HeadProblem> {
         }
         start = end + 2;
     }
-    Err(HeadProblem::BareLineEnd)
+    Ok(None)
+}
+
+/// Where the empty line that ends a list of fields ends; `None` until it is there.
+///
+/// # Errors
+/// Where a line could be read in two ways.
+pub fn end(bytes: &[u8]) -> Result<Option<usize>, HeadProblem> {
+    let mut start = 0;
+    for end in line_ends(bytes) {
+        let end = end.map_err(|()| HeadProblem::BareLineEnd)?;
+        match bytes.get(start) {
+            _ if start == end => return Ok(Some(end + 2)),
+            Some(b' ' | b'\t') => return Err(HeadProblem::FoldedField),
+            Some(_) | None => start = end + 2,
+        }
+    }
+    Ok(None)
+}
+
+/// Where the lines end: at a CR that a LF follows. An error where either stands alone. A CR at the end of the bytes ends
+/// nothing yet.
+fn line_ends(bytes: &[u8]) -> impl Iterator<Item = Result<usize, ()>> {
+    let mut ends = memchr2_iter(b'\r', b'\n', bytes);
+    std::iter::from_fn(move || {
+        let end = ends.next()?;
+        match bytes.get(end..) {
+            Some([b'\r', b'\n', ..]) => {
+                ends.next();
+                Some(Ok(end))
+            }
+            Some([b'\r']) => None,
+            Some(_) | None => Some(Err(())),
+        }
+    })
 }
 
 /// The fields that say where a message ends and whom it is for.
@@ -108,8 +144,9 @@ impl Counted {
         if name.eq_ignore_ascii_case(b"content-length") {
             self.lengths += 1;
             let digits = value.get(1..).unwrap_or_default().trim_ascii();
-            // What is no number is refused later, with a reason of its own.
-            self.length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).unwrap_or(0);
+            let is_plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
+            let digits = std::str::from_utf8(digits).ok().filter(|_| is_plain);
+            self.length = digits.and_then(|digits| digits.parse().ok()).ok_or(HeadProblem::OddLength)?;
         } else if name.eq_ignore_ascii_case(b"host") {
             self.hosts += 1;
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -122,10 +159,10 @@ impl Counted {
         Ok(())
     }
 
-    fn verdict(&self) -> Result<Option<u64>, HeadProblem> {
+    fn verdict(&self) -> Result<Framing, HeadProblem> {
         match (self.lengths, self.codings, self.hosts) {
-            (0 | 1, 0, 0 | 1) => Ok(Some(self.length)),
-            (0, 1, 0 | 1) => Ok(None),
+            (0 | 1, 0, 0 | 1) => Ok(Framing::Length(self.length)),
+            (0, 1, 0 | 1) => Ok(Framing::chunked()),
             (1.., 1.., _) => Err(HeadProblem::TwoLengths),
             _ => Err(HeadProblem::RepeatedField),
         }
@@ -137,25 +174,33 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ordinary_heads_pass() {
-        for (head, body) in [
-            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(0)),
-            ("GET / HTTP/1.0\r\n\r\n", Some(0)),
-            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\na\nb", Some(3)),
-            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n0\r\n\r\n", None),
-            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", Some(0)),
+    fn ordinary_heads_pass_once_they_are_whole() {
+        for (head, behind, body) in [
+            ("GET / HTTP/1.1\r\nHost: a\r\n\r\n", "", Framing::Length(0)),
+            ("GET / HTTP/1.0\r\n\r\n", "GET /b", Framing::Length(0)),
+            ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n", "a\nb", Framing::Length(3)),
+            ("POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: Chunked\r\n\r\n", "0\r\n\r\n", Framing::chunked()),
+            ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "", Framing::Length(0)),
         ] {
-            assert_eq!(check(head.as_bytes()), Ok(body), "{head:?}");
+            let whole = format!("{head}{behind}");
+            assert_eq!(check(whole.as_bytes()), Ok(Some(Checked { end: head.len(), body })), "{head:?}");
+            for end in 0..head.len() {
+                assert_eq!(check(&whole.as_bytes()[..end]), Ok(None), "{end} of {head:?}");
+            }
         }
     }
 
     #[test]
     fn heads_that_could_be_read_twice_are_refused() {
-        use HeadProblem::{BareLineEnd, FoldedField, OddCoding, OddTarget, RepeatedField, TwoLengths};
+        use HeadProblem::{BareLineEnd, FoldedField, OddCoding, OddLength, OddTarget, RepeatedField, TwoLengths};
         for (head, problem) in [
             ("POST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", TwoLengths),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", TwoLengths),
             ("POST / HTTP/1.1\r\nContent-Length: 3\r\nContent-Length: 3\r\n\r\n", RepeatedField),
+            ("POST / HTTP/1.1\r\nContent-Length: 3, 3\r\n\r\n", OddLength),
+            ("POST / HTTP/1.1\r\nContent-Length: +3\r\n\r\n", OddLength),
+            ("POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", OddLength),
+            ("POST / HTTP/1.1\r\nContent-Length: 18446744073709551616\r\n\r\n", OddLength),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", RepeatedField),
             ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", RepeatedField),
             ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", OddCoding),
@@ -164,7 +209,6 @@ mod tests {
             ("\r\nGET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", OddTarget),
             ("\r\nPOST / HTTP/1.1\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", TwoLengths),
             ("\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", BareLineEnd),
-            ("GET / HTTP/1.1\r\nHost: a\r\n", BareLineEnd),
             ("GET / HTTP/1.1\r\r\nHost: a\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\nHost: a\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\n\n", BareLineEnd),

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use http::header::{self, HeaderMap};
 use http::{Request, Version};
-use hyper::body::Incoming;
 use hyper::ext::Protocol;
 use policy::{Action, Host, Method, Path, RequestId, Timestamp};
 use web::{AnswerForm, Fault};
 
+use crate::client_body::ClientBody;
 use crate::connection::Connection;
 use crate::vitals::OpenExchange;
 
@@ -35,7 +35,7 @@ pub struct Inbound {
     /// For whom a refusal would be written.
     pub form: AnswerForm,
     /// The request itself.
-    pub request: Request<Incoming>,
+    pub request: Request<ClientBody>,
     /// Counts it on its connection.
     pub open: Option<OpenExchange>,
 }
@@ -79,7 +79,7 @@ impl Inbound {
     /// # Errors
     /// [`Unread`]: answer and record it, forward nothing.
     pub fn read(
-        request: Request<Incoming>,
+        request: Request<ClientBody>,
         connection: &Rc<Connection>,
         origin: &str,
         id: RequestId,
@@ -87,10 +87,6 @@ impl Inbound {
     ) -> Result<Box<Self>, Unread> {
         let open = connection.vitals.begin_exchange();
         let unread = |fault, code| Unread { fault, code, id, at, host: None, form: AnswerForm::Problem };
-        let is_http1 = request.version() < Version::HTTP_2;
-        if is_http1 {
-            connection.vitals.take_head().map_err(|problem| unread(Fault::BadRequest, problem.code()))?;
-        }
         let method = Method::parse(request.method().as_str()).ok_or_else(|| unread(Fault::BadRequest, "method"))?;
         let form = answer_form(request.headers(), &method);
         let host =
@@ -138,7 +134,7 @@ impl Inbound {
 
 /// The one host a request names: `:authority` or `Host`, and where both stand they agree (RFC 9112 section 3.2,
 /// RFC 9113 section 8.3.1).
-fn read_host(request: &Request<Incoming>, connection: &Connection) -> Result<Host, &'static str> {
+fn read_host(request: &Request<ClientBody>, connection: &Connection) -> Result<Host, &'static str> {
     let uri = request.uri();
     let mut fields = request.headers().get_all(header::HOST).iter();
     let field = match (fields.next(), fields.next()) {
@@ -177,7 +173,7 @@ fn comes_from_here(headers: &HeaderMap, origin: &str) -> bool {
 
 /// Which protocol is asked for. `CONNECT` is refused on web listeners but for WebSocket over HTTP/2; an `Upgrade` to
 /// anything but WebSocket is left out, as RFC 9110 section 7.8 allows.
-fn read_switch(request: &Request<Incoming>) -> Result<Switch, &'static str> {
+fn read_switch(request: &Request<ClientBody>) -> Result<Switch, &'static str> {
     let protocol = request.extensions().get::<Protocol>();
     if request.method() == http::Method::CONNECT {
         return match protocol {

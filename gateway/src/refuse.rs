@@ -11,11 +11,11 @@ use config::Shield;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use hyper::body::Incoming;
 use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Turn, Who};
 use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 
 use crate::body::ResponseBody;
+use crate::client_body::ClientBody;
 use crate::connection::Connection;
 use crate::inbound::{Inbound, Unread};
 use crate::patients::About;
@@ -179,7 +179,7 @@ impl Refuser<'_> {
 
     /// Reads a posted form whose session ran out, so that its page can keep it in the browser: only from our own
     /// host's page, only with a cookie that looks like ours, only up to a bound, and few at once.
-    async fn kept_form(self, headers: &HeaderMap, host: &Host, body: Incoming) -> Option<Bytes> {
+    async fn kept_form(self, headers: &HeaderMap, host: &Host, body: ClientBody) -> Option<Bytes> {
         let is_form = headers
             .get(CONTENT_TYPE)
             .is_some_and(|value| value.as_bytes().starts_with(b"application/x-www-form-urlencoded"));

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use audit::Admitted;
 use config::OnLogFailure;
 use http::{Request, Response};
-use hyper::body::Incoming;
 use identity::Session;
 use policy::{Device, Verdict};
 use store::StoreProblem;
-use web::Fault;
+use web::{AnswerForm, Fault};
 
 use crate::body::ResponseBody;
+use crate::client_body::ClientBody;
 use crate::connection::Connection;
-use crate::inbound::Inbound;
+use crate::head::HeadProblem;
+use crate::inbound::{Inbound, Unread};
 use crate::patients::About;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
@@ -29,7 +30,7 @@ use crate::{pages, shield, upstream};
 pub async fn serve(
     worker: &Rc<Worker>,
     connection: &Rc<Connection>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
 ) -> Response<ResponseBody> {
     let gate = &worker.gate;
     let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
@@ -38,7 +39,6 @@ pub async fn serve(
     let id = gate.ids.next(at);
 
     if let Err(wait) = gate.limiter.address(connection.address) {
-        connection.vitals.pass_over_head();
         return refuse.flooded(wait, id, at);
     }
     let inbound = match Inbound::read(request, connection, &connection.origin, id, at) {
@@ -79,6 +79,31 @@ pub async fn serve(
         Ok(admitted) => act(worker, &snapshot, admitted, about).await,
         Err(unrecorded) => refuse.unrecorded(&unrecorded),
     }
+}
+
+/// Answers what came over HTTP/1 and is no request, or could be read as two.
+pub async fn unreadable(worker: &Rc<Worker>, connection: &Connection, problem: HeadProblem) -> Response<ResponseBody> {
+    let gate = &worker.gate;
+    let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
+    let refuse = Refuser { worker, snapshot: &snapshot };
+    let id = gate.ids.next(at);
+    if let Err(wait) = gate.limiter.address(connection.address) {
+        return refuse.flooded(wait, id, at);
+    }
+    let fault = match problem {
+        HeadProblem::TooLarge => Fault::HeadTooLarge,
+        HeadProblem::Unreadable
+        | HeadProblem::BareLineEnd
+        | HeadProblem::FoldedField
+        | HeadProblem::RepeatedField
+        | HeadProblem::TwoLengths
+        | HeadProblem::OddLength
+        | HeadProblem::OddCoding
+        | HeadProblem::OddTarget => Fault::BadRequest,
+    };
+    let host = Some(connection.server_name.clone());
+    let unread = Unread { fault, code: problem.code(), id, at, host, form: AnswerForm::Problem };
+    refuse.unread(unread, connection).await
 }
 
 /// Does what was admitted: the one place that opens it.

@@ -68,11 +68,10 @@ pub async fn handshake(
         certificate,
         shown,
         is_disbelief_noted: Cell::new(false),
-        is_of_http_1_0: Cell::new(false),
         seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
         introduction: Rc::new(introduction),
         _slot: slot,
-        vitals: Vitals::new(!is_http2, config.limits.head_bytes_max, Instant::now()),
+        vitals: Vitals::new(Instant::now()),
         cut: Rc::new(Cut::default()),
     };
     // A resumed handshake did not ask its CA again.

@@ -16,6 +16,7 @@ use crate::caps::{self, Said};
 use crate::connection::ConnectionBook;
 use crate::exchange::{Again, Ended, How, OpenBook};
 use crate::gate::Gate;
+use crate::http1::Dates;
 use crate::late::Late;
 use crate::refuse::Searches;
 use crate::shadow::ShadowJudge;
@@ -45,6 +46,8 @@ pub struct Worker {
     pub open: Rc<OpenBook>,
     /// Requests whose answer has not begun.
     pub late: Late,
+    /// The date on answers over HTTP/1.
+    pub dates: Dates,
     /// Client connections.
     pub connections: Rc<ConnectionBook>,
     /// Bounds the forms that are read to be kept in their browsers.
@@ -65,6 +68,7 @@ impl Worker {
             pool: Rc::new(Pool::default()),
             open: Rc::new(OpenBook::default()),
             late: Late::default(),
+            dates: Dates::default(),
             connections: Rc::new(ConnectionBook::default()),
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             searches: Searches::default(),

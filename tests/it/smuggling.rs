@@ -197,3 +197,60 @@ async fn the_path_that_was_judged_is_the_path_that_is_sent() {
         assert!(head.starts_with(&format!("GET {sent} HTTP/1.1\r\n")), "{head}");
     }
 }
+
+#[tokio::test]
+async fn requests_that_come_at_once_are_answered_in_their_order_and_each_is_judged() {
+    let ward = Ward::open().await;
+    let cookie = ward.cookie();
+    let ask =
+        |line: &str, rest: &str| format!("{line} HTTP/1.1\r\nHost: emr.hospital.test\r\nCookie: {cookie}\r\n{rest}");
+    let all = [
+        ask("GET /first", "\r\n"),
+        ask("POST /second", "Content-Length: 5\r\n\r\nhello"),
+        ask("DELETE /archive/1", "\r\n"),
+        ask("POST /third", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+        ask("GET /last", "Connection: close\r\n\r\n"),
+    ];
+    let answers = ward.caller.send_bytes("emr", all.concat().as_bytes()).await;
+    let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).filter_map(|answer| answer.get(..3)).collect();
+    assert_eq!(statuses, ["200", "200", "403", "200", "200"], "{answers}");
+    let seen: Vec<String> = ward.emr.seen().iter().map(|seen| seen.target.clone()).collect();
+    assert_eq!(seen, ["/first", "/second", "/third", "/last"]);
+    let opened = ward.hospital.records();
+    assert!(seen.iter().all(|path| opened.opened(path).len() == 1), "each has its record");
+    assert_eq!(opened.with("ev", "refused").with("path", "/archive/1").len(), 1);
+}
+
+#[tokio::test]
+async fn the_body_of_a_request_that_was_refused_is_never_taken_for_a_request() {
+    let ward = Ward::open().await;
+    let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: emr.hospital.test\r\nCookie: {}{END}", ward.cookie());
+    for framing in [format!("Content-Length: {}", smuggled.len()), "Transfer-Encoding: chunked".to_owned()] {
+        let head = "DELETE /archive/1 HTTP/1.1\r\nHost: emr.hospital.test";
+        let request = format!("{head}\r\nCookie: {}\r\n{framing}{END}{smuggled}{smuggled}", ward.cookie());
+        let answer = ward.caller.send_bytes("emr", request.as_bytes()).await;
+        assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains("connection: close"), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+        assert!(ward.emr.seen().is_empty(), "{:?}", ward.emr.seen());
+    }
+}
+
+#[tokio::test]
+async fn behind_chunks_and_trailers_that_could_be_read_twice_nothing_is_read() {
+    let ward = Ward::open().await;
+    for body in [
+        "5\nhello\r\n0\r\n\r\n",
+        "5\r\nhello0\r\n\r\n",
+        "0x5\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX: y\n\r\n\r\n",
+    ] {
+        let head = "POST /a HTTP/1.1\r\nHost: emr.hospital.test\r\nTransfer-Encoding: chunked";
+        let smuggled = format!("GET /smuggled HTTP/1.1\r\nHost: emr.hospital.test\r\nCookie: {}{END}", ward.cookie());
+        let request = format!("{head}\r\nCookie: {}{END}{body}{smuggled}", ward.cookie());
+        let answer = ward.caller.send_bytes("emr", request.as_bytes()).await;
+        let status = answer.split(' ').nth(1).unwrap_or("closed");
+        assert!(matches!(status, "400" | "408" | "closed"), "{body:?}: {answer}");
+        assert!(answer.matches("HTTP/1.1").count() <= 1, "{body:?}: {answer}");
+        assert!(ward.emr.seen().iter().all(|seen| seen.target == "/a"), "{body:?}: {:?}", ward.emr.seen());
+    }
+}

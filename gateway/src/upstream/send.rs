@@ -218,7 +218,9 @@ fn whose(problem: &BodyProblem) -> Failed {
     match problem {
         BodyProblem::TooLarge(_) => Failed::BodyTooLarge,
         BodyProblem::Ended => Failed::Ended,
-        BodyProblem::Broken(_) | BodyProblem::TooShort | BodyProblem::TooLong => Failed::ClientGone,
+        BodyProblem::Broken(_) | BodyProblem::BrokenRequest(_) | BodyProblem::TooShort | BodyProblem::TooLong => {
+            Failed::ClientGone
+        }
         BodyProblem::BrokenAnswer(_) => Failed::Unreachable,
     }
 }

@@ -27,6 +27,7 @@ use tokio::task::spawn_local;
 use web::Fault;
 
 use crate::body::{RequestBody, ResponseBody, UpstreamBody};
+use crate::client_body::ClientBody;
 use crate::clock;
 use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
@@ -35,6 +36,7 @@ use crate::inbound::Switch;
 use crate::patients::Watched;
 use crate::shield;
 use crate::snapshot::Server;
+use crate::switch::{Switched, Switching};
 use crate::upstream::Forward;
 use crate::upstream::frames::{Frames, close_frame};
 
@@ -52,13 +54,13 @@ const CHUNK_BYTES: usize = 16 * 1024;
 /// Opens a WebSocket to the app.
 pub async fn open(
     forward: Forward<'_>,
-    mut request: Request<Incoming>,
+    mut request: Request<ClientBody>,
     target: &PathAndQuery,
     host: &HeaderValue,
     switch: Switch,
     connection: Rc<Connection>,
 ) -> Response<ResponseBody> {
-    let client = hyper::upgrade::on(&mut request);
+    let client = Switching::of(&mut request);
     let (key, request) = match upstream_request(&forward, request, target, host, switch) {
         Ok(made) => made,
         Err(fault) => return forward.fail(fault, End::Refused),
@@ -111,7 +113,7 @@ pub async fn open(
 /// The handshake as the upstream gets it, and the key it must answer.
 fn upstream_request(
     forward: &Forward<'_>,
-    request: Request<Incoming>,
+    request: Request<ClientBody>,
     target: &PathAndQuery,
     host: &HeaderValue,
     switch: Switch,
@@ -234,10 +236,10 @@ struct Tunnel {
 }
 
 impl Tunnel {
-    async fn run(self, client: OnUpgrade, upstream: OnUpgrade) {
-        let end = match tokio::try_join!(client, upstream) {
-            Ok((client, upstream)) => self.relay(client, upstream).await,
-            Err(_) => End::ClientGone,
+    async fn run(self, client: Switching, upstream: OnUpgrade) {
+        let end = match tokio::join!(client, upstream) {
+            (Ok(client), Ok(upstream)) => self.relay(client, upstream).await,
+            (Err(_), _) | (_, Err(_)) => End::ClientGone,
         };
         let Self { exchange, receipt, in_book, _connection } = self;
         drop(in_book);
@@ -252,8 +254,8 @@ impl Tunnel {
         receipt.close(outcome, &exchange);
     }
 
-    async fn relay(&self, client: Upgraded, upstream: Upgraded) -> End {
-        let (mut client_reads, mut client_writes) = tokio::io::split(TokioIo::new(client));
+    async fn relay(&self, client: Switched, upstream: Upgraded) -> End {
+        let (mut client_reads, mut client_writes) = tokio::io::split(client);
         let (mut upstream_reads, mut upstream_writes) = tokio::io::split(TokioIo::new(upstream));
         let (up, down) = (RefCell::new(Frames::default()), RefCell::new(Frames::default()));
         let exchange = &*self.exchange;

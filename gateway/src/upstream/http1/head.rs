@@ -8,11 +8,12 @@ use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use httparse::{Header, ParserConfig, Status};
 
-use super::answer::{AnswerBody, Framing};
+use super::Connection;
+use super::answer::AnswerBody;
 use super::upload::Upload;
-use super::{Connection, answer};
 use crate::body::RequestBody;
 use crate::headers::{Told, push_field};
+use crate::http1::Framing;
 
 /// How many fields an answer may have.
 const FIELDS_MAX: usize = 128;
@@ -159,7 +160,7 @@ impl Parsed {
             || self.status.is_informational();
         let framing = match (bodyless, self.ends.chunked, self.ends.length) {
             (true, ..) => Framing::Length(0),
-            (false, true, _) => Framing::Chunked(answer::Chunks::default()),
+            (false, true, _) => Framing::chunked(),
             (false, false, Some(bytes)) => Framing::Length(bytes),
             (false, false, None) => Framing::UntilClosed,
         };

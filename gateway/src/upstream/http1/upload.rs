@@ -9,13 +9,13 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http_body::Body as _;
 use tokio::task::{JoinHandle, spawn_local};
 
 use super::head::Length;
 use super::transport::Transport;
 use crate::body::{BodyProblem, RequestBody};
+use crate::http1::framing::{push_last, push_size};
 
 /// How long a server that stopped reading a request may take to answer it.
 const LAST_WORD: Duration = Duration::from_secs(5);
@@ -118,7 +118,11 @@ async fn send(io: &RefCell<Transport>, mut body: RequestBody, length: Length) ->
         Some(0) => {}
         // The body is shorter than announced: nobody may take it for whole.
         Some(_) => return Err(Stopped::Body(BodyProblem::TooShort)),
-        None => write_all(io, &[&last_chunk(trailers.as_ref())]).await?,
+        None => {
+            let mut last = Vec::new();
+            push_last(&mut last, trailers.as_ref());
+            write_all(io, &[&last]).await?;
+        }
     }
     poll_fn(|cx| io.borrow_mut().poll_flush(cx)).await.map_err(Stopped::from)
 }
@@ -131,23 +135,12 @@ async fn send_data(io: &RefCell<Transport>, data: Bytes, left: &mut Option<u64>)
         }
         None if data.is_empty() => {}
         None => {
-            let size = format!("{:x}\r\n", data.len());
-            write_all(io, &[size.as_bytes(), &data, b"\r\n"]).await?;
+            let mut size = Vec::with_capacity(8);
+            push_size(&mut size, data.len());
+            write_all(io, &[&size, &data, b"\r\n"]).await?;
         }
     }
     poll_fn(|cx| io.borrow_mut().poll_flush(cx)).await.map_err(Stopped::from)
-}
-
-fn last_chunk(trailers: Option<&HeaderMap>) -> Vec<u8> {
-    let mut out = b"0\r\n".to_vec();
-    for (name, value) in trailers.into_iter().flatten() {
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(b"\r\n");
-    out
 }
 
 /// Writes several pieces as one. Lends the stream out between writes, because the answer is read meanwhile.
