@@ -13,7 +13,8 @@ use audit::{Event, Log, Note, Recovery};
 use certs::{DeviceCa, DeviceRoots, ServerCertificates};
 use config::{Config, Problems};
 use identity::{
-    Assertions, Devices, Grants, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions, Watch,
+    Assertions, Devices, Grants, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions,
+    Watch,
 };
 use policy::Clock;
 use store::{Sqlite, Store};
@@ -34,12 +35,14 @@ use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::lists::ListClient;
 use crate::metrics::Metrics;
+use crate::notices::{self, Senders};
 use crate::patients::Desk;
 use crate::reload::{Reloader, Stamps};
 use crate::revisions::{self, Standing, Start};
 use crate::shadow::Shadow;
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
+use crate::tunnel::Tunnels;
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
 use crate::{clock, lists, operations, record, reload, shadow, upkeep};
@@ -82,10 +85,10 @@ pub struct Parts {
     pub devices: Arc<Devices>,
     /// Which providers are out.
     pub outage: Arc<Outage>,
-    /// The gateway's device CA.
-    pub device_ca: Arc<DeviceCa>,
     /// Exceptions that are in force.
     pub grants: Arc<Grants>,
+    /// The gateway's device CA.
+    pub device_ca: Arc<DeviceCa>,
     /// Signs who asks.
     pub assertions: Arc<Assertions>,
     /// The clock.
@@ -94,6 +97,8 @@ pub struct Parts {
     pub log: Log,
     /// What auditors look at of it.
     pub log_view: Arc<web::LogView>,
+    /// What is open under grants.
+    pub open_now: Arc<web::OpenNow>,
     /// Numbers for upstreams.
     pub upstream_ids: UpstreamIds,
 }
@@ -170,12 +175,13 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         sessions: Arc::clone(&sessions),
         devices: Arc::clone(&devices),
         outage: Arc::clone(&outage),
+        grants: Arc::new(Grants::new(Arc::clone(&store), &config)),
         device_ca,
         assertions: Arc::new(assertions),
         clock: clock.clone(),
         log: log.clone(),
-        grants: Arc::new(Grants::new(Arc::clone(&store), &config)),
         log_view: Arc::clone(&finding.view),
+        open_now: Arc::default(),
         upstream_ids: UpstreamIds::default(),
     };
     let snapshot = snapshot(Arc::clone(&config), &parts).map_err(|problems| Failure::input(problems.join("\n")))?;
@@ -190,14 +196,16 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         devices: Arc::clone(&devices),
         roots: Arc::clone(&roots),
         assertions: Arc::clone(&parts.assertions),
+        grants: Arc::clone(&parts.grants),
         log: log.clone(),
         limiter: Limiter::new(&config.limits),
         counts: Counts::default(),
         denials: Denials::default(),
         shadow: Shadow::default(),
-        grants: Arc::clone(&parts.grants),
         desk,
         index: finding.index.clone(),
+        open_now: Arc::clone(&parts.open_now),
+        tunnels: Tunnels::default(),
         metrics,
         certificates,
         changed: watch::Sender::new(0),
@@ -226,6 +234,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
     control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
     control.spawn(upkeep::keep_studies(Arc::clone(&gate), Arc::clone(&store)));
+    control.spawn(notices::follow(Arc::clone(&gate), Arc::clone(&store)));
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     if let Some(listener) = operations {
@@ -289,16 +298,18 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         certificates: Arc::new(DeviceIssuer::new(Arc::clone(&parts.device_ca), &config)),
         posture: Arc::new(PostureDesk::new(Arc::clone(&parts.store), config.posture_sources.clone())),
         outage: Arc::clone(&parts.outage),
+        grants: Arc::clone(&parts.grants),
         store: Arc::clone(&parts.store),
         recorder: parts.log.recorder(),
         log_view: Arc::clone(&parts.log_view),
+        open_now: Arc::clone(&parts.open_now),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
     let lists =
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
-        grants: Arc::clone(&parts.grants),
-    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, lists })
+    let senders = Senders::build(&config)?;
+    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists })
 }
 
 /// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.

@@ -11,6 +11,7 @@ use foldhash::HashMap;
 use identity::Session;
 use policy::{Access, Device, Reason, Timestamp};
 use tokio::sync::Notify;
+use web::{OpenEntry, OpenNow};
 
 /// How a connection is asked to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -189,6 +190,8 @@ impl Exchange {
 pub struct OpenBook {
     next: Cell<u64>,
     entries: RefCell<HashMap<u64, Entry>>,
+    /// What of it rests on a grant, for the console.
+    open_now: Arc<OpenNow>,
 }
 
 #[derive(Debug)]
@@ -197,6 +200,8 @@ struct Entry {
     session: Option<Arc<Session>>,
     access: Access,
     until: Timestamp,
+    /// Shows it in the console while it is open under a grant.
+    shown: Option<OpenEntry>,
 }
 
 /// Keeps an exchange in the book until dropped.
@@ -216,12 +221,17 @@ impl Drop for InBook {
 const ENDED_GRACE: Duration = Duration::from_millis(500);
 
 impl OpenBook {
+    /// A book that shows what rests on a grant in this list.
+    pub fn new(open_now: Arc<OpenNow>) -> Self {
+        Self { open_now, ..Self::default() }
+    }
+
     /// Enters an exchange. It is judged again at the next look: a fact may have changed since it was judged first.
     pub fn enter(self: &Rc<Self>, exchange: Rc<Exchange>, session: Option<Arc<Session>>, access: Access) -> InBook {
-        let until = access.at;
+        let (until, shown) = (access.at, self.open_now.enter(&access));
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
-        self.entries.borrow_mut().insert(key, Entry { exchange, session, access, until });
+        self.entries.borrow_mut().insert(key, Entry { exchange, session, access, until, shown });
         InBook { book: Rc::clone(self), key }
     }
 
@@ -271,10 +281,14 @@ impl OpenBook {
         self.entries.borrow().len()
     }
 
-    /// Ends request bodies that stand still, and cuts connections that do not let go of an ended exchange.
+    /// Ends request bodies that stand still, cuts connections that do not let go of an ended exchange, and tells how much
+    /// has passed of what is shown.
     pub fn sweep(&self, now: Instant, body_idle_timeout: Duration) {
         for entry in self.entries.borrow().values() {
             let exchange = &entry.exchange;
+            if let Some(shown) = &entry.shown {
+                shown.moved(exchange.bytes_in.get(), exchange.bytes_out.get());
+            }
             let waits_long = |since| now.saturating_duration_since(since) > body_idle_timeout;
             if !exchange.answered.get() && exchange.request_waits_since.get().is_some_and(waits_long) {
                 exchange.end(Ended::Stalled, now);

@@ -16,9 +16,10 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
-use crate::patients::Desk;
+use crate::patients::{About, Desk};
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
+use crate::tunnel::Tunnels;
 
 /// What all workers share.
 #[derive(Debug)]
@@ -37,9 +38,9 @@ pub struct Gate {
     pub roots: Arc<DeviceRoots>,
     /// Signs who asks, for apps.
     pub assertions: Arc<Assertions>,
-    /// The access log.
     /// Exceptions that are in force.
     pub grants: Arc<Grants>,
+    /// The access log.
     pub log: Log,
     /// How often one may ask.
     pub limiter: Limiter,
@@ -53,6 +54,10 @@ pub struct Gate {
     pub desk: Desk,
     /// The search index over the log, where it could be opened.
     pub index: Option<find::Index>,
+    /// What is open under grants, for the console.
+    pub open_now: Arc<web::OpenNow>,
+    /// Open tunnels to TCP apps.
+    pub tunnels: Tunnels,
     /// What is counted.
     pub metrics: Metrics,
     /// Server certificates.
@@ -69,11 +74,6 @@ impl Gate {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Whether the gateway stops.
-    pub fn is_stopping(&self) -> bool {
-        self.stopping.load(Ordering::Relaxed)
-    }
-}
     /// The exception that is in force for an access, as far as it names patients before it is judged.
     pub fn grant_for(&self, access: &Access, about: Option<&About>) -> Option<Grant> {
         let who = access.who.as_ref()?;
@@ -87,3 +87,8 @@ impl Gate {
         })
     }
 
+    /// Whether the gateway stops.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}

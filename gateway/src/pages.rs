@@ -18,6 +18,7 @@ use web::{ConsolePage, Fault, MaintenancePage, Page, PageRequest, Why};
 
 use crate::body::{Record, ResponseBody};
 use crate::exchange::Exchange;
+use crate::glass;
 use crate::inbound::Inbound;
 use crate::limit::{Account, Limiter};
 use crate::patients::Watched;
@@ -35,6 +36,9 @@ const BASIC_NAME_BYTES: usize = 32;
 const CONSOLE_BODY_BYTES_MAX: usize = 256 * 1024;
 /// The largest list of people or devices that is uploaded, in bytes.
 const IMPORT_BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The largest request of a vendor with its file, in bytes: the texts beside it are long.
+const UPLOAD_BODY_BYTES_MAX: usize = store::PLAN_FILE_BYTES_MAX + 512 * 1024;
 
 /// Answers an admitted request for a page.
 pub async fn answer(
@@ -88,6 +92,7 @@ async fn read(
         Ok(Err(_)) => return Err(Fault::BodyTooLarge),
         Err(_) => return Err(Fault::RequestTimeout),
     };
+    let glass = (page == Page::BreakGlass).then(|| glass::named(worker, snapshot, access, &body)).flatten();
     Ok(PageRequest {
         request: inbound.id,
         at: inbound.at,
@@ -100,6 +105,7 @@ async fn read(
         from: access.from.clone(),
         device: access.device.clone(),
         session,
+        glass,
     })
 }
 
@@ -117,10 +123,14 @@ enum Kind {
     Signed,
     /// The condition of devices. Its word is a token that nobody guesses.
     Posture,
+    /// A request that was refused, named again, with words beside it.
+    Glass,
     /// A form of the console, with many rows to tick.
     Console,
-    /// A list of people or devices.
+    /// A list of people or devices, or a long text.
     Import,
+    /// A request with a file.
+    Upload,
 }
 
 impl Kind {
@@ -132,11 +142,16 @@ impl Kind {
             | Page::EnrolBegin
             | Page::TemporarySignIn
             | Page::EnrolDevice
-            | Page::RenewDevice => Self::Proof,
+            | Page::RenewDevice
+            | Page::ConnectBegin
+            | Page::ConnectAllow => Self::Proof,
             Page::EstEnrol | Page::EstRenew => Self::DeviceProof,
-            Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider => Self::Signed,
+            Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider | Page::ConnectToken => Self::Signed,
             Page::Posture => Self::Posture,
+            Page::BreakGlass => Self::Glass,
             Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices) => Self::Import,
+            Page::Maintenance(MaintenancePage::Ask) => Self::Upload,
+            Page::Maintenance(MaintenancePage::Report) => Self::Import,
             Page::Console(_) => Self::Console,
             Page::LoginHome
             | Page::SignIn
@@ -144,13 +159,12 @@ impl Kind {
             | Page::Portal
             | Page::StartSignIn
             | Page::Arrive
-            Page::Maintenance(MaintenancePage::Ask) => Self::Upload,
-            Page::Maintenance(MaintenancePage::Report) => Self::Import,
             | Page::SignedIn
             | Page::AskSignOut
             | Page::SignOut
             | Page::SignedOut
             | Page::ChooseLanguage
+            | Page::EndGlass
             | Page::WhoIsHere
             | Page::Switch
             | Page::Land
@@ -163,17 +177,24 @@ impl Kind {
             | Page::RenameKey
             | Page::RemoveKey
             | Page::EndSession
+            | Page::Maintenance(_)
             | Page::EstCaCertificates
+            | Page::Connect
             | Page::Asset(_) => Self::Ordinary,
         }
     }
 
     /// Whether its requests are counted, so that nobody guesses.
     fn is_proof(self) -> bool {
-            | Page::Maintenance(_)
         match self {
             Self::Proof | Self::DeviceProof => true,
-            Self::Ordinary | Self::Signed | Self::Posture | Self::Console | Self::Import => false,
+            Self::Ordinary
+            | Self::Signed
+            | Self::Posture
+            | Self::Glass
+            | Self::Console
+            | Self::Import
+            | Self::Upload => false,
         }
     }
 
@@ -183,9 +204,10 @@ impl Kind {
             Self::Posture if is_posture_source(config, headers) => POSTURE_BYTES_MAX,
             Self::Ordinary | Self::Proof | Self::Posture => PAGE_BODY_BYTES_MAX,
             Self::DeviceProof => certs::est::BODY_BYTES_MAX,
-            Self::Signed => PROOF_BODY_BYTES_MAX,
+            Self::Signed | Self::Glass => PROOF_BODY_BYTES_MAX,
             Self::Console => CONSOLE_BODY_BYTES_MAX,
             Self::Import => IMPORT_BODY_BYTES_MAX,
+            Self::Upload => UPLOAD_BODY_BYTES_MAX,
         }
     }
 }
@@ -228,15 +250,16 @@ fn is_posture_source(config: &Config, headers: &HeaderMap) -> bool {
 /// Whether the policy would let this person open the app's first page from here, now.
 fn may_open(worker: &Worker, snapshot: &Snapshot, access: &Access, app: &config::App) -> bool {
     let Some(method) = Method::parse("GET") else { return false };
-    let question = Access {
+    let mut question = Access {
         app: AppId::clone(&app.id),
-        action: Action::Read,
+        action: if app.tcp().is_some() { Action::Connect } else { Action::Read },
         class: None,
         method,
         host: app.host.clone(),
         path: app.portal_path.clone(),
         ..access.clone()
     };
+    question.grant = worker.gate.grant_for(&question, None);
     matches!(worker.judge(snapshot, question, ()), Verdict::Allow(_))
 }
 
@@ -246,7 +269,6 @@ pub fn recorded(response: Response<ResponseBody>, exchange: Rc<Exchange>, receip
     let (parts, body) = response.into_parts();
     let bytes = body.into_own().unwrap_or_else(Bytes::new);
     let record = Record { receipt: receipt.into(), exchange, status, in_book: None, enter: None };
-    question.grant = worker.gate.grant_for(&question, None);
     Response::from_parts(parts, ResponseBody::own_recorded(bytes, record))
 }
 
@@ -267,6 +289,7 @@ pub fn failed(
         bytes_out: 0,
         duration: exchange.started.elapsed(),
         patients: None,
+        said: None,
     };
     receipt.into().close(outcome, exchange);
     refuse.page(Why::Fault(fault), asked)

@@ -64,9 +64,8 @@ impl Worker {
         let judge = RefCell::new(Judge::new(Arc::clone(&gate.snapshot.load().policy)));
         Self {
             recorder: gate.log.recorder(),
-            gate,
             pool: Rc::new(Pool::default()),
-            open: Rc::new(OpenBook::default()),
+            open: Rc::new(OpenBook::new(Arc::clone(&gate.open_now))),
             late: Late::default(),
             dates: Dates::default(),
             connections: Rc::new(ConnectionBook::default()),
@@ -74,6 +73,7 @@ impl Worker {
             searches: Searches::default(),
             judge,
             shadow: ShadowJudge::default(),
+            gate,
         }
     }
 
@@ -168,14 +168,14 @@ impl Worker {
                 | identity::DeviceState::Unknown => return Err(Ended::Gone(Reason::DeviceRequired)),
             }
         }
-        // Its app's routes may have been classified otherwise since.
-        let access = snapshot.policy.classify(&access).into_owned();
-        match self.judge(snapshot, access, ()) {
-            Verdict::Allow(authorized) => {
         access.grant = match (&access.grant, &access.who) {
             (Some(grant), Some(who)) => self.gate.grants.again(grant, &who.user, at),
             (Some(_) | None, _) => None,
         };
+        // Its app's routes may have been classified otherwise since.
+        let access = snapshot.policy.classify(&access).into_owned();
+        match self.judge(snapshot, access, ()) {
+            Verdict::Allow(authorized) => {
                 Ok(Again::Until(authorized.permit().until().min(at.after(LOOK_AGAIN)), current))
             }
             Verdict::Challenge(refused, _) | Verdict::Deny(refused) => Err(Ended::Judged(refused.reasons.main)),

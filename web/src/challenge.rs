@@ -169,7 +169,7 @@ impl Site {
             help: None,
             urgent: false,
         };
-        show(StatusCode::UNAUTHORIZED, &NoticeView { frame: self.frame(language, None), notice })
+        show(StatusCode::UNAUTHORIZED, &NoticeView { frame: self.frame(language, None), notice, glass: None })
     }
 }
 

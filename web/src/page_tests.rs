@@ -16,7 +16,9 @@ use serde_json::json;
 use store::DeviceRecord;
 
 use crate::key_tests::{SECOND_FACTOR, with_key};
-use crate::testing::{Browser, EMR, Hospital, LOGIN, PORTAL, challenged, reasons, request_id, text, ward_terminal};
+use crate::testing::{
+    Browser, EMR, Hospital, LOGIN, PORTAL, SHELL, challenged, reasons, request_id, text, ward_terminal,
+};
 use crate::{AnswerForm, Asset, Fault, Language, Page, Refusal, TABLE, Why, help_code};
 
 /// The same as far as a name may hold it.
@@ -108,6 +110,9 @@ async fn every_page(language: Language) -> Vec<(String, Response<Bytes>)> {
         ("signed-in", &mut nurse.clone(), format!("https://{EMR}/.sekimori/signed-in")),
         ("arrive-expired", &mut nobody.clone(), format!("https://{EMR}/.sekimori/arrive?h={HOSTILE}&code=1")),
         ("callback-expired", &mut nobody.clone(), format!("https://{LOGIN}/callback/city?state={HOSTILE}&code=1")),
+        ("connect", &mut nurse.clone(), format!("https://{SHELL}/")),
+        ("connect-ask", &mut nurse.clone(), format!("https://{SHELL}/?code=BCDF-GHJK")),
+        ("connect-odd", &mut nurse.clone(), format!("https://{SHELL}/?code={HOSTILE}")),
     ] {
         pages.push((name.to_owned(), browser.open(&hospital, &url).await.1));
     }
@@ -226,6 +231,7 @@ async fn every_row_of_the_table_answers() {
                 crate::HostKind::Portal => PORTAL,
                 crate::HostKind::Console => crate::testing::CONSOLE,
                 crate::HostKind::App => EMR,
+                crate::HostKind::Tunnel => SHELL,
             };
             let mut browser = Browser::at(None);
             browser.open(&hospital, &format!("https://{LOGIN}/begin?provider=city")).await;
@@ -237,7 +243,7 @@ async fn every_row_of_the_table_answers() {
             let expected: &[u16] = match row.page {
                 Page::LoginHome | Page::SignIn | Page::Callback | Page::StartSignIn => &[302],
                 Page::Begin => &[404],
-                Page::Arrive if *kind == crate::HostKind::App => &[400],
+                Page::Arrive if matches!(kind, crate::HostKind::App | crate::HostKind::Tunnel) => &[400],
                 Page::Arrive => &[302, 400],
                 Page::ChooseLanguage => &[303],
                 Page::Portal | Page::Me => &[200],
@@ -249,8 +255,14 @@ async fn every_row_of_the_table_answers() {
                 Page::WhoIsHere | Page::Enrol | Page::Temporary | Page::Device | Page::EstCaCertificates => &[200],
                 Page::Switch => &[200, 303],
                 Page::RenameKey | Page::RemoveKey | Page::EndSession => &[400],
+                // For nobody but a vendor's people.
+                Page::Maintenance(_) => &[404],
+                Page::BreakGlass | Page::EndGlass => &[303, 400, 403, 404],
                 Page::EstEnrol | Page::Posture => &[401],
                 Page::EstRenew => &[403],
+                Page::Connect => &[302],
+                Page::ConnectAllow => &[401],
+                Page::ConnectBegin | Page::ConnectToken => &[415],
                 Page::Console(_) => &[404],
                 Page::Jwks | Page::SignedIn | Page::AskSignOut | Page::SignOut | Page::SignedOut | Page::Asset(_) => {
                     &[200]

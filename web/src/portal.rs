@@ -36,6 +36,7 @@ impl Site {
             none: voice.say(none),
             none_do: voice.say(none_do),
             is_shared: self.is_shared(request),
+            is_vendors: who.as_ref().is_some_and(|who| self.is_vendors(who)),
         };
         show(StatusCode::OK, &view)
     }

@@ -4,8 +4,9 @@ use bytes::Bytes;
 use http::Response;
 use serde::Serialize;
 
+use crate::glass::BREAK;
 use crate::texts::Voice;
-use crate::{Refusal, Site, Why, headers, help_code};
+use crate::{GlassDoor, Refusal, Site, Why, headers, help_code};
 
 /// The document; its field names are a promise to API clients.
 #[derive(Serialize)]
@@ -24,10 +25,20 @@ struct Document<'a> {
     help_code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     sign_in: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    break_glass: Option<Glass<'a>>,
+}
+
+/// How the person behind a program may break the glass: by posting a form with these fields and one of these reasons.
+#[derive(Serialize)]
+struct Glass<'a> {
+    address: String,
+    fields: [&'static str; 5],
+    reasons: Vec<&'a str>,
 }
 
 /// Writes the document.
-pub(crate) fn write(site: &Site, refusal: &Refusal, voice: Voice<'_>) -> Response<Bytes> {
+pub(crate) fn write(site: &Site, refusal: &Refusal, door: Option<&GlassDoor>, voice: Voice<'_>) -> Response<Bytes> {
     let key = refusal.key();
     let reasons = refusal.reasons();
     let document = Document {
@@ -42,8 +53,18 @@ pub(crate) fn write(site: &Site, refusal: &Refusal, voice: Voice<'_>) -> Respons
         request: refusal.request.to_string(),
         help_code: help_code(refusal.request),
         sign_in: matches!(refusal.why, Why::Challenge(..)).then(|| site.sign_in_address(refusal)),
+        break_glass: door.map(|_| glass(site, refusal)),
     };
     // Invariant: a struct of texts and numbers always serializes; an empty body would still carry the status.
     let body = serde_json::to_vec(&document).unwrap_or_default();
     headers::document(refusal.status(), "application/problem+json", "no-store", Bytes::from(body))
+}
+
+fn glass<'a>(site: &'a Site, refusal: &Refusal) -> Glass<'a> {
+    let host = refusal.host.as_ref().unwrap_or(&site.config().portal_host);
+    Glass {
+        address: format!("{}{BREAK}", site.config().origin(host)),
+        fields: ["reason", "words", "method", "path", "query"],
+        reasons: site.config().break_glass.reasons.iter().map(|(code, _)| code.as_str()).collect(),
+    }
 }

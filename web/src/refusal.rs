@@ -8,8 +8,8 @@ use http::header::{HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use policy::{Challenge, Host, Path, Reason, Reasons, RequestId, Timestamp, Turn, Who};
 
-use crate::view::{NoticeView, show};
-use crate::{Language, Site, headers, notice, problem, query};
+use crate::view::{Frame, NoticeView, show};
+use crate::{GlassDoor, Language, Site, headers, notice, problem, query};
 
 /// Why a request is not served by an app.
 #[derive(Clone, Debug)]
@@ -287,14 +287,27 @@ impl Site {
     /// Writes a refusal, for a person or for a program.
     #[must_use]
     pub fn refusal(&self, refusal: &Refusal, form: AnswerForm) -> Response<Bytes> {
+        self.write_refusal(refusal, None, form)
+    }
+
+    /// The same for a person who may break the glass, which is offered.
+    #[must_use]
+    pub fn refusal_with_glass(&self, refusal: &Refusal, door: &GlassDoor, form: AnswerForm) -> Response<Bytes> {
+        self.write_refusal(refusal, Some(door), form)
+    }
+
+    fn write_refusal(&self, refusal: &Refusal, door: Option<&GlassDoor>, form: AnswerForm) -> Response<Bytes> {
         let mut response = match form {
             AnswerForm::Page(language) => {
                 let voice = self.voice(language);
                 let back = refusal.target.as_ref().map(|(path, query)| query::target(path, query));
                 let notice = notice::of(self, refusal, voice);
-                show(refusal.status(), &NoticeView { frame: self.frame(language, back), notice })
+                let glass = door.map(|door| self.glass_offer(door, voice));
+                let strips = refusal.who.as_ref().map(|who| self.glass_strips(who, refusal.at, voice));
+                let frame = Frame { glass: strips.unwrap_or_default(), ..self.frame(language, back) };
+                show(refusal.status(), &NoticeView { frame, notice, glass })
             }
-            AnswerForm::Problem => problem::write(self, refusal, self.voice(Language::English)),
+            AnswerForm::Problem => problem::write(self, refusal, door, self.voice(Language::English)),
         };
         if let Some(seconds) = refusal.retry_after() {
             headers::set(&mut response, RETRY_AFTER, HeaderValue::from(seconds));

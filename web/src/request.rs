@@ -8,6 +8,8 @@ use http::HeaderMap;
 use identity::Session;
 use policy::{Device, From, Host, Method, Path, RequestId, Timestamp};
 
+use crate::GlassDoor;
+
 /// A request for one of our own pages.
 #[derive(Clone)]
 pub struct PageRequest {
@@ -25,7 +27,7 @@ pub struct PageRequest {
     pub query: String,
     /// Its header fields.
     pub headers: HeaderMap,
-    /// Its body, at most 256 KiB, read after admission; empty for none.
+    /// Its body, at most what its page takes, read after admission; empty for none.
     pub body: Bytes,
     /// Where it came from.
     pub from: From,
@@ -33,6 +35,9 @@ pub struct PageRequest {
     pub device: Option<Arc<Device>>,
     /// The session whose token for this host came along; nobody before sign-in.
     pub session: Option<Arc<Session>>,
+    /// For [`Page::BreakGlass`](crate::Page::BreakGlass): what the form names, where the policy would let this person
+    /// reach it by breaking the glass, or as it is.
+    pub glass: Option<GlassDoor>,
 }
 
 impl PageRequest {

@@ -18,11 +18,13 @@ pub enum HostKind {
     Console,
     /// A host of an app.
     App,
+    /// The host of a TCP app, which `sekimori connect` reaches.
+    Tunnel,
 }
 
 impl HostKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Login, Self::Portal, Self::Console, Self::App];
+    pub const ALL: [Self; 5] = [Self::Login, Self::Portal, Self::Console, Self::App, Self::Tunnel];
 }
 
 /// The parts of the gateway that the policy knows as apps.
@@ -77,6 +79,10 @@ pub enum Page {
     SignedOut,
     /// Chooses the language of our pages.
     ChooseLanguage,
+    /// Breaks the glass.
+    BreakGlass,
+    /// Ends one's own broken glass.
+    EndGlass,
     /// A style sheet or picture.
     Asset(Asset),
     /// A page of the console.
@@ -119,6 +125,8 @@ pub enum Page {
     RemoveKey,
     /// Ends one's own session elsewhere.
     EndSession,
+    /// A page for a vendor's people.
+    Maintenance(MaintenancePage),
     /// A provider says that somebody signed out there.
     LogOutByProvider,
     /// The device CA, by EST.
@@ -129,14 +137,25 @@ pub enum Page {
     EstRenew,
     /// A system reports the condition of devices.
     Posture,
+    /// How to connect to a TCP app, and whether to let a program in.
+    Connect,
+    /// Lets a program in.
+    ConnectAllow,
+    /// A program asks to be let in.
+    ConnectBegin,
+    /// A program takes its token.
+    ConnectToken,
 }
 
 impl Page {
-    /// The app that the policy judges this page as.
+    /// The part of the gateway that the policy judges this page as; none where that is the app whose host it is on.
     #[must_use]
-    pub fn built_in(self) -> BuiltIn {
-        match self {
-            Self::Portal | Self::Me | Self::RenameKey | Self::RemoveKey | Self::EndSession => BuiltIn::Portal,
+    pub fn built_in(self) -> Option<BuiltIn> {
+        Some(match self {
+            Self::Connect | Self::ConnectAllow => return None,
+            Self::Portal | Self::Me | Self::RenameKey | Self::RemoveKey | Self::EndSession | Self::Maintenance(_) => {
+                BuiltIn::Portal
+            }
             Self::Console(_) => BuiltIn::Console,
             Self::LoginHome
             | Self::SignIn
@@ -150,6 +169,8 @@ impl Page {
             | Self::SignOut
             | Self::SignedOut
             | Self::ChooseLanguage
+            | Self::BreakGlass
+            | Self::EndGlass
             | Self::Asset(_)
             | Self::WhoIsHere
             | Self::Switch
@@ -170,9 +191,38 @@ impl Page {
             | Self::EstCaCertificates
             | Self::EstEnrol
             | Self::EstRenew
-            | Self::Posture => BuiltIn::Login,
-        }
+            | Self::Posture
+            | Self::ConnectBegin
+            | Self::ConnectToken => BuiltIn::Login,
+        })
     }
+}
+
+/// One page of the portal for a vendor's people.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum MaintenancePage {
+    /// Their requests.
+    Requests,
+    /// The form that asks for a window.
+    AskNew,
+    /// Asks for a window.
+    Ask,
+    /// One request.
+    Request,
+    /// The file that came with it.
+    File,
+    /// Takes it back.
+    Withdraw,
+    /// Ends it before its time.
+    End,
+    /// Reports what was done.
+    Report,
+    /// The people of their vendor.
+    People,
+    /// Asks whether to disable one of them.
+    AskDisable,
+    /// Disables one of them.
+    Disable,
 }
 
 /// One row of the table.
@@ -190,6 +240,8 @@ pub struct Row {
 
 const LOGIN: &[HostKind] = &[HostKind::Login];
 const PORTAL: &[HostKind] = &[HostKind::Portal];
+const TUNNEL: &[HostKind] = &[HostKind::Tunnel];
+const APP: &[HostKind] = &[HostKind::App];
 const EVERY: &[HostKind] = &HostKind::ALL;
 
 pub(crate) const fn row(hosts: &'static [HostKind], method: &'static str, path: &'static str, page: Page) -> Row {
@@ -228,6 +280,21 @@ pub const TABLE: &[Row] = &[
     row(PORTAL, "POST", "/me/key/rename", Page::RenameKey),
     row(PORTAL, "POST", "/me/key/remove", Page::RemoveKey),
     row(PORTAL, "POST", "/me/session/end", Page::EndSession),
+    row(PORTAL, "GET", "/maintenance", Page::Maintenance(MaintenancePage::Requests)),
+    row(PORTAL, "GET", "/maintenance/new", Page::Maintenance(MaintenancePage::AskNew)),
+    row(PORTAL, "POST", "/maintenance/new", Page::Maintenance(MaintenancePage::Ask)),
+    row(PORTAL, "GET", "/maintenance/requests/{grant}", Page::Maintenance(MaintenancePage::Request)),
+    row(PORTAL, "GET", "/maintenance/requests/{grant}/file", Page::Maintenance(MaintenancePage::File)),
+    row(PORTAL, "POST", "/maintenance/requests/{grant}/withdraw", Page::Maintenance(MaintenancePage::Withdraw)),
+    row(PORTAL, "POST", "/maintenance/requests/{grant}/end", Page::Maintenance(MaintenancePage::End)),
+    row(PORTAL, "POST", "/maintenance/requests/{grant}/report", Page::Maintenance(MaintenancePage::Report)),
+    row(PORTAL, "GET", "/maintenance/people", Page::Maintenance(MaintenancePage::People)),
+    row(PORTAL, "GET", "/maintenance/people/{person}/disable", Page::Maintenance(MaintenancePage::AskDisable)),
+    row(PORTAL, "POST", "/maintenance/people/{person}/disable", Page::Maintenance(MaintenancePage::Disable)),
+    row(TUNNEL, "GET", "/", Page::Connect),
+    row(TUNNEL, "POST", "/", Page::ConnectAllow),
+    row(TUNNEL, "POST", "/.sekimori/connect/begin", Page::ConnectBegin),
+    row(TUNNEL, "POST", "/.sekimori/connect/token", Page::ConnectToken),
     row(EVERY, "GET", "/.sekimori/sign-in", Page::StartSignIn),
     row(EVERY, "GET", "/.sekimori/arrive", Page::Arrive),
     row(EVERY, "GET", "/.sekimori/signed-in", Page::SignedIn),
@@ -235,6 +302,8 @@ pub const TABLE: &[Row] = &[
     row(EVERY, "POST", "/.sekimori/sign-out", Page::SignOut),
     row(EVERY, "POST", "/.sekimori/switch", Page::Switch),
     row(EVERY, "POST", "/.sekimori/language", Page::ChooseLanguage),
+    row(APP, "POST", "/.sekimori/glass", Page::BreakGlass),
+    row(EVERY, "POST", "/.sekimori/glass/end", Page::EndGlass),
     row(EVERY, "GET", Asset::Style.path(), Page::Asset(Asset::Style)),
     row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
     row(EVERY, "GET", Asset::Script.path(), Page::Asset(Asset::Script)),
@@ -312,6 +381,8 @@ mod tests {
         for (kind, method, path) in [
             (HostKind::App, "GET", "/"),
             (HostKind::App, "GET", "/sign-in"),
+            (HostKind::App, "POST", "/.sekimori/connect/begin"),
+            (HostKind::Tunnel, "GET", "/index.html"),
             (HostKind::App, "GET", "/callback/city-idp"),
             (HostKind::Portal, "GET", "/.well-known/jwks.json"),
             (HostKind::Portal, "POST", "/"),
@@ -332,12 +403,14 @@ mod tests {
     }
 
     #[test]
-    fn only_the_portal_and_the_console_ask_for_a_session() {
+    fn only_the_portal_the_console_and_tcp_apps_ask_for_a_session() {
         for row in TABLE {
+            let is_apps = row.hosts == TUNNEL && row.path == "/";
             let expected = if row.hosts == PORTAL { "portal" } else { "login" };
-            assert_eq!(row.page.built_in().app_id(), expected, "{}", row.path);
+            let judged_as = row.page.built_in().map(BuiltIn::app_id);
+            assert_eq!(judged_as, (!is_apps).then_some(expected), "{}", row.path);
         }
-        assert!(console::TABLE.iter().all(|row| row.page.built_in().app_id() == "console"));
+        assert!(console::TABLE.iter().all(|row| row.page.built_in() == Some(BuiltIn::Console)));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use audit::{Entry, EntryKind, FoundLines, LogProblem, Search, Story};
-use policy::{AppId, DeviceId, Method, Path, Policy, Timestamp};
+use policy::{AppId, DeviceId, GrantId, Method, Path, Policy, Timestamp};
 
 /// What was opened from a device.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -47,14 +47,33 @@ pub struct PatientsSeen {
 /// # Errors
 /// [`LogProblem`] where the log cannot be read.
 pub fn opened_from(log: &config::Audit, device: &DeviceId, search: Search) -> Result<Opened, LogProblem> {
-    let mark = format!(r#""dev":"{device}""#);
+    // A path of somebody's own choice could hold the mark.
+    let is_its = |entry: &Entry| entry.device.as_deref() == Some(device.as_str());
+    opened(log, format!(r#""dev":"{device}""#), is_its, search)
+}
+
+/// Looks in the log for what was opened under an exception. Blocks.
+///
+/// # Errors
+/// [`LogProblem`] where the log cannot be read.
+pub(crate) fn opened_under(log: &config::Audit, grant: &GrantId, search: Search) -> Result<Opened, LogProblem> {
+    let is_its = |entry: &Entry| entry.grant.as_deref() == Some(grant.as_str());
+    opened(log, format!(r#""vs":"{grant}""#), is_its, search)
+}
+
+/// Looks for accesses whose lines hold a mark and are meant.
+fn opened(
+    log: &config::Audit,
+    mark: String,
+    is_its: impl Fn(&Entry) -> bool,
+    search: Search,
+) -> Result<Opened, LogProblem> {
     let mut found = audit::search(log, search, |line| is_access(line) && line.contains(&mark) && !is_own_page(line))?;
     let mut stories: Vec<Story> = found
         .lines
         .iter()
         .filter_map(|line| Entry::read(line.as_bytes()))
-        // A path of somebody's own choice could hold the mark.
-        .filter(|entry| entry.kind == EntryKind::Open && entry.device.as_deref() == Some(device.as_str()))
+        .filter(|entry| entry.kind == EntryKind::Open && is_its(entry))
         .map(Story::of)
         .collect();
     if stories.is_empty() {
@@ -85,10 +104,7 @@ pub fn patients_seen(stories: &[Story], policy: &Policy) -> PatientsSeen {
     let mut seen: BTreeMap<String, PatientSeen> = BTreeMap::new();
     let (mut with_more, mut without) = (0, 0);
     for story in stories {
-        let mut ids: BTreeSet<String> = story.patients().map(str::to_owned).collect();
-        if ids.is_empty() {
-            ids.extend(by_path(&story.begin, policy));
-        }
+        let ids = patients_of(story, policy);
         without += u64::from(ids.is_empty());
         with_more += u64::from(story.patients_count() > ids.len() as u64);
         for id in ids {
@@ -109,6 +125,15 @@ pub fn patients_seen(stories: &[Story], policy: &Policy) -> PatientsSeen {
     let mut patients: Vec<PatientSeen> = seen.into_values().collect();
     patients.sort_by_key(|patient| std::cmp::Reverse(patient.last_at));
     PatientsSeen { patients, with_more, without }
+}
+
+/// Whom an access was about: as its lines say, else as its path does.
+pub(crate) fn patients_of(story: &Story, policy: &Policy) -> BTreeSet<String> {
+    let mut ids: BTreeSet<String> = story.patients().map(str::to_owned).collect();
+    if ids.is_empty() {
+        ids.extend(by_path(&story.begin, policy));
+    }
+    ids
 }
 
 /// The patient in the path of an access.

@@ -9,7 +9,8 @@ use config::{App, Config, Names, Provider};
 use http::header::HeaderValue;
 use http::{Response, StatusCode};
 use identity::{
-    Assertions, Devices, HandOffs, Oidc, Outage, Passkeys, PendingSignIns, People, PostureDesk, Sessions, Shelf,
+    Assertions, Devices, Grants, HandOffs, Oidc, Outage, Passkeys, PendingSignIns, People, PostureDesk, Programs,
+    Sessions, Shelf,
 };
 use policy::{AppId, Matrix, Policy};
 use store::{Store, StoreProblem};
@@ -18,8 +19,8 @@ use tokio::sync::Semaphore;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, Page, PageRequest, Refusal, Why, cookie,
-    headers, json, language, origin, problem, query, wants_page,
+    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, OpenNow, Page, PageRequest, Refusal,
+    Why, cookie, headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -49,14 +50,16 @@ pub struct SiteParts {
     pub posture: Arc<PostureDesk>,
     /// Which providers are out.
     pub outage: Arc<Outage>,
-    /// Where sessions are kept, for signing out of all that belong together.
     /// Exceptions: vendors' windows and broken glass.
     pub grants: Arc<Grants>,
+    /// Where sessions are kept, for signing out of all that belong together.
     pub store: Arc<dyn Store>,
     /// Where sign-ins and sign-outs are recorded.
     pub recorder: Recorder,
     /// What auditors look at.
     pub log_view: Arc<LogView>,
+    /// What is open under grants at this moment.
+    pub open_now: Arc<OpenNow>,
 }
 
 /// Our own pages. Clones are cheap.
@@ -72,6 +75,8 @@ pub struct Site {
     pub(crate) pending: Arc<PendingSignIns>,
     /// What waits for its browser.
     pub(crate) shelf: Arc<Shelf>,
+    /// Programs that ask to be let in.
+    pub(crate) programs: Arc<Programs>,
 }
 
 /// How many pages may search the log at once; more wait.
@@ -87,8 +92,9 @@ impl Site {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
         let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
+        let programs = Arc::new(Programs::new(parts.store.clone(), parts.sessions.clone()));
         let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
-        Self { parts: Arc::new(parts), texts, matrix, searches, pending, shelf }
+        Self { parts: Arc::new(parts), texts, matrix, searches, pending, shelf, programs }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
@@ -135,24 +141,24 @@ impl Site {
                 Page::RenameKey => self.rename_key(&request).await,
                 Page::RemoveKey => self.remove_key(&request).await,
                 Page::EndSession => self.end_session(&request).await,
+                Page::Maintenance(page) => self.maintenance(page, &request).await,
                 Page::LogOutByProvider => self.log_out_by_provider(&request).await,
                 Page::EstCaCertificates => Ok(self.est_ca_certificates()),
                 Page::EstEnrol => self.est_enrol(&request).await,
                 Page::EstRenew => self.est_renew(&request).await,
                 Page::Posture => self.posture(&request).await,
-                Page::Console(page) => self.console(page, &request).await,
-                Page::Maintenance(page) => self.maintenance(page, &request).await,
-            };
-            answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
-        }
-    }
-
                 Page::Connect => self.connect(&request),
                 Page::ConnectAllow => self.connect_allow(&request).await,
                 Page::ConnectBegin => self.connect_begin(&request).await,
                 Page::ConnectToken => self.connect_token(&request).await,
                 Page::BreakGlass => self.break_glass(&request).await,
                 Page::EndGlass => self.end_glass(&request).await,
+                Page::Console(page) => self.console(page, &request).await,
+            };
+            answer.unwrap_or_else(|fault| self.fault(page, &request, fault))
+        }
+    }
+
     pub(crate) fn config(&self) -> &Config {
         &self.parts.config
     }
@@ -191,7 +197,7 @@ impl Site {
     }
 
     pub(crate) fn notice(&self, request: &PageRequest, notice: Notice) -> Response<Bytes> {
-        show(StatusCode::OK, &NoticeView { frame: self.frame_of(request), notice })
+        show(StatusCode::OK, &NoticeView { frame: self.frame_of(request), notice, glass: None })
     }
 
     pub(crate) fn portal_address(&self) -> String {
@@ -208,6 +214,7 @@ impl Site {
             host if *host == self.config().login_host => HostKind::Login,
             host if *host == self.config().portal_host => HostKind::Portal,
             host if self.config().console_host.as_ref() == Some(host) => HostKind::Console,
+            host if self.config().apps.iter().any(|app| app.host == *host && app.tcp().is_some()) => HostKind::Tunnel,
             _ => HostKind::App,
         }
     }
@@ -238,7 +245,7 @@ impl Site {
         };
         if json::is_json(&request.headers) {
             // Our own script shows it to the person who reads this page.
-            return problem::write(self, &refusal, self.voice(language(&request.headers)));
+            return problem::write(self, &refusal, None, self.voice(language(&request.headers)));
         }
         let is_page = wants_page(&request.headers, &request.method);
         self.refusal(&refusal, if is_page { AnswerForm::Page(language(&request.headers)) } else { AnswerForm::Problem })

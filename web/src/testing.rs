@@ -32,6 +32,7 @@ pub(crate) const LOGIN: &str = "login.hosp.example";
 pub(crate) const PORTAL: &str = "portal.hosp.example";
 pub(crate) const CONSOLE: &str = "console.hosp.example";
 pub(crate) const EMR: &str = "emr.hosp.example";
+pub(crate) const SHELL: &str = "pacs-shell.hosp.example";
 pub(crate) const PACS: &str = "pacs.hosp.example";
 /// 2026-11-22 10:05 in Japan.
 const START: i64 = 1_795_309_500_000_000;
@@ -72,6 +73,12 @@ pub(crate) fn ward_terminal() -> Arc<Device> {
     let DeviceRecord { id, class, certificates, .. } = ward_terminal_record();
     let certificate = certificates[0].fingerprint;
     Arc::new(Device { id, class, place: "".into(), certificate, posture: Arc::from([]) })
+}
+
+/// The policy of a test's hospital.
+pub(crate) fn policy() -> policy::Policy {
+    let folder = folder();
+    policy::Policy::load(&configuration::config(&folder, 1, &configuration::Extra::default()).policy).unwrap()
 }
 
 pub(crate) fn request_id() -> RequestId {

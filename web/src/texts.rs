@@ -8,17 +8,25 @@ use unic_langid::LanguageIdentifier;
 
 use crate::Language;
 
-const JAPANESE: [&str; 4] = [
+const JAPANESE: &[&str] = &[
     include_str!("../text/ja.ftl"),
     include_str!("../text/console.ja.ftl"),
     include_str!("../text/policy.ja.ftl"),
     include_str!("../text/log.ja.ftl"),
+    include_str!("../text/maintenance.ja.ftl"),
+    include_str!("../text/connect.ja.ftl"),
+    include_str!("../text/notices.ja.ftl"),
+    include_str!("../text/glass.ja.ftl"),
 ];
-const ENGLISH: [&str; 4] = [
+const ENGLISH: &[&str] = &[
     include_str!("../text/en.ftl"),
     include_str!("../text/console.en.ftl"),
     include_str!("../text/policy.en.ftl"),
     include_str!("../text/log.en.ftl"),
+    include_str!("../text/maintenance.en.ftl"),
+    include_str!("../text/connect.en.ftl"),
+    include_str!("../text/notices.en.ftl"),
+    include_str!("../text/glass.en.ftl"),
 ];
 
 /// Both languages, read once per site.
@@ -49,13 +57,13 @@ impl fmt::Debug for Texts {
     }
 }
 
-fn bundle(language: Language, sources: [&str; 4]) -> FluentBundle<FluentResource> {
+fn bundle(language: Language, sources: &[&str]) -> FluentBundle<FluentResource> {
     let tag: LanguageIdentifier = language.tag().parse().unwrap_or_default();
     let mut bundle = FluentBundle::new_concurrent(vec![tag]);
     // Isolation marks would stand around every inserted name and end up in copied text.
     bundle.set_use_isolating(false);
     for source in sources {
-        let resource = FluentResource::try_new(source.to_owned()).unwrap_or_else(|(read, _problems)| read);
+        let resource = FluentResource::try_new((*source).to_owned()).unwrap_or_else(|(read, _problems)| read);
         bundle.add_resource_overriding(resource);
     }
     bundle
@@ -122,12 +130,12 @@ mod tests {
 
     #[test]
     fn both_languages_read_whole_and_have_the_same_keys() {
-        for source in JAPANESE.into_iter().chain(ENGLISH) {
-            let resource = FluentResource::try_new(source.to_owned()).expect("reads whole");
+        for source in JAPANESE.iter().chain(ENGLISH) {
+            let resource = FluentResource::try_new((*source).to_owned()).expect("reads whole");
             let messages = resource.entries().filter(|entry| format!("{entry:?}").starts_with("Message")).count();
             assert_eq!(messages, keys(source).len());
         }
-        for (japanese, english) in JAPANESE.into_iter().zip(ENGLISH) {
+        for (japanese, english) in JAPANESE.iter().zip(ENGLISH) {
             assert_eq!(keys(japanese), keys(english));
         }
     }

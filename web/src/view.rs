@@ -18,6 +18,15 @@ pub(crate) struct Frame<'a> {
     pub(crate) back: Option<String>,
     /// What everybody must know now: a provider cannot be reached.
     pub(crate) banner: Option<String>,
+    /// What this person broke and still holds open.
+    pub(crate) glass: Vec<GlassStrip>,
+}
+
+/// What says on every page that glass is broken, and ends it.
+pub(crate) struct GlassStrip {
+    pub(crate) id: String,
+    pub(crate) text: String,
+    pub(crate) end_label: String,
 }
 
 impl Frame<'_> {
@@ -136,6 +145,21 @@ pub(crate) struct LandView<'a> {
     pub(crate) secret: String,
 }
 
+/// How to connect to a TCP app, or whether to let a program in.
+#[derive(Template)]
+#[template(path = "connect.html")]
+pub(crate) struct ConnectView<'a> {
+    pub(crate) frame: Frame<'a>,
+    /// The app's name.
+    pub(crate) app: String,
+    /// The device whose certificate the browser shows.
+    pub(crate) device: Option<String>,
+    /// Whether something was typed that is no code.
+    pub(crate) is_odd: bool,
+    pub(crate) code: Option<String>,
+    pub(crate) command: String,
+}
+
 /// Where a device gets its certificate.
 #[derive(Template)]
 #[template(path = "device.html")]
@@ -238,6 +262,8 @@ pub(crate) struct PortalView<'a> {
     pub(crate) none_do: String,
     /// Whether the device is handed from one person to the next.
     pub(crate) is_shared: bool,
+    /// Whether they come for a vendor.
+    pub(crate) is_vendors: bool,
 }
 
 /// How a notice feels.
@@ -301,6 +327,21 @@ pub(crate) struct Notice {
 pub(crate) struct NoticeView<'a> {
     pub(crate) frame: Frame<'a>,
     pub(crate) notice: Notice,
+    /// Where breaking the glass is offered.
+    pub(crate) glass: Option<GlassOffer>,
+}
+
+/// The form that breaks the glass. What was refused is in it, so that it stands in no address.
+pub(crate) struct GlassOffer {
+    pub(crate) action: &'static str,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) query: String,
+    /// Code and name.
+    pub(crate) reasons: Vec<(String, String)>,
+    /// What it opens.
+    pub(crate) scope: String,
+    pub(crate) lines: Vec<String>,
 }
 
 /// A posted form that waits for its person to sign in.

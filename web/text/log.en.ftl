@@ -84,6 +84,7 @@ log-how-ended = How it ended
 log-status = Status
 log-took = Took
 log-bytes-in = Bytes sent
+log-said = Names said (DICOM)
 log-bytes-out = Bytes answered
 log-requests = Requests
 log-end-served = Answered in full

@@ -83,6 +83,7 @@ log-how-ended = 終わり方
 log-status = 応答の番号
 log-took = かかった時間
 log-bytes-in = 送られた量
+log-said = 名乗り (DICOM)
 log-bytes-out = 返された量
 log-requests = まとめた回数
 log-end-served = 最後まで返した

@@ -20,7 +20,7 @@ const INSIDE: [(&str, &str); 8] = [
     ("login", "/device"),
 ];
 
-const CONSOLE: [&str; 22] = [
+const CONSOLE: [&str; 25] = [
     "/",
     "/people",
     "/people?done=person-disabled",
@@ -38,6 +38,9 @@ const CONSOLE: [&str; 22] = [
     "/sessions",
     "/posture",
     "/outage",
+    "/maintenance",
+    "/inventory",
+    "/inventory/new",
     "/log",
     "/log/charts",
     "/log/timeline?who=sato",

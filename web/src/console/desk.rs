@@ -77,9 +77,12 @@ impl<'a> Desk<'a> {
             Duty::Look => !matches!(self.right, ConsoleRight::Decide | ConsoleRight::Read),
             Duty::Read => self.config().console.reads(&self.who) != Reads::Nothing,
             Duty::Inspect => self.right.sees_all(),
-            Duty::Oversee => self.right.sees_all() || self.approves(),
+            Duty::Oversee => self.right.sees_all() || self.right.helps() || self.approves(),
             Duty::Stop => self.right.administers() || self.right.helps() || self.approves(),
             Duty::Approve => self.approves(),
+            Duty::Witness => self.right.sees_all() || self.reviews(),
+            Duty::Mend => self.right.administers() || self.reviews(),
+            Duty::Judge => self.reviews(),
             Duty::Help => self.right.helps(),
             Duty::Administer => self.right.administers(),
         }
@@ -88,6 +91,11 @@ impl<'a> Desk<'a> {
     /// Whether who asks may say yes or no to maintenance.
     fn approves(&self) -> bool {
         self.config().console.approves(&self.who)
+    }
+
+    /// Whether who asks may judge how the glass was broken.
+    fn reviews(&self) -> bool {
+        self.config().console.reviews(&self.who)
     }
 
     /// Refuses who is not what a page demands.
@@ -272,8 +280,11 @@ impl<'a> Desk<'a> {
             (Duty::Look, "console-invitations", "/invitations"),
             (Duty::Look, "console-devices", "/devices"),
             (Duty::Look, "console-sessions", "/sessions"),
+            (Duty::Oversee, "maintenance-console", "/maintenance"),
             (Duty::Inspect, "console-posture", "/posture"),
             (Duty::Inspect, "console-outage", "/outage"),
+            (Duty::Witness, "console-glass", "/glass"),
+            (Duty::Inspect, "console-notices", "/notices"),
             (Duty::Inspect, "console-policy", "/policy"),
             (Duty::Inspect, "policy-ask", "/explain"),
             (Duty::Inspect, "policy-versions", "/versions"),
@@ -293,6 +304,7 @@ fn place_of(here: &str) -> &str {
     match here {
         "new-person" | "import-people" => "people",
         "new-device" | "import-devices" | "stock-take" => "devices",
+        "inventory" => "maintenance",
         other => other,
     }
 }

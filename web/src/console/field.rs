@@ -23,6 +23,11 @@ impl Field {
         Self::new(form, name, label, FieldKind::Date { value: value.into() })
     }
 
+    /// A day and a time by the hospital's clock, as `2026-11-22T21:00`.
+    pub(crate) fn moment(form: &str, name: &'static str, label: String, value: impl Into<String>) -> Self {
+        Self::new(form, name, label, FieldKind::Moment { value: value.into() })
+    }
+
     /// Many lines of text.
     pub(crate) fn area(form: &str, name: &'static str, label: String, value: impl Into<String>, rows: usize) -> Self {
         Self::new(form, name, label, FieldKind::Area { value: value.into(), rows })

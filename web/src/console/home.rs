@@ -14,7 +14,16 @@ const COUNT_MAX: usize = 1_000;
 
 /// The page.
 pub(super) async fn home(desk: &Desk<'_>) -> Shown {
-    let mut tiles = if desk.is(Duty::Look) { ledgers(desk).await? } else { Vec::new() };
+    let mut tiles = Vec::new();
+    if desk.is(Duty::Oversee) && !desk.config().maintenance.vendor_roles.is_empty() {
+        tiles.extend(super::maintenance::attention(desk).await?);
+    }
+    if desk.is(Duty::Witness) {
+        tiles.extend(glass(desk).await?);
+    }
+    if desk.is(Duty::Look) {
+        tiles.extend(ledgers(desk).await?);
+    }
     if desk.is(Duty::Read) && !desk.is(Duty::Inspect) {
         tiles.extend(reviews(desk).await?);
     }
@@ -23,6 +32,18 @@ pub(super) async fn home(desk: &Desk<'_>) -> Shown {
         lead: Some(desk.say("console-home-lead")),
         parts: vec![Part::Tiles(tiles)],
         ..ConsoleContent::default()
+    }))
+}
+
+/// Broken glass that waits for its review, where some does.
+async fn glass(desk: &Desk<'_>) -> Result<Option<Tile>, super::desk::Refused> {
+    let (waiting, is_late) = super::glass::waiting(desk).await?;
+    Ok((waiting > 0).then(|| Tile {
+        label: desk.say("console-tile-glass"),
+        number: waiting.to_string(),
+        tone: if is_late { MarkTone::Bad } else { MarkTone::Warn },
+        href: "/glass".to_owned(),
+        note: desk.say("console-tile-glass-note"),
     }))
 }
 
@@ -51,6 +72,10 @@ async fn ledgers(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
         let stale = stale(desk, at).await?;
         tiles.push(tile("outage", out, MarkTone::Bad, "/outage"));
         tiles.push(tile("stale", stale, MarkTone::Warn, "/posture?state=stale"));
+        let notices = super::notices::failing(desk).await?;
+        if notices > 0 {
+            tiles.push(tile("notices", notices, MarkTone::Bad, "/notices"));
+        }
         tiles.extend(reviews(desk).await?);
     }
     tiles.extend([

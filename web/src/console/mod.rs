@@ -12,18 +12,22 @@ mod devices;
 mod explain;
 mod explain_form;
 mod field;
+mod glass;
 mod home;
 mod import;
+mod inventory;
 mod invitations;
 mod invite;
 mod log;
 mod lost;
+mod maintenance;
 mod multipart;
+mod notices;
 mod outage;
 mod people;
 mod person;
 mod person_form;
-mod posted;
+pub(crate) mod posted;
 mod posture;
 mod record;
 mod route;
@@ -33,7 +37,7 @@ mod sheet;
 mod tests;
 mod texts;
 mod versions;
-mod view;
+pub(crate) mod view;
 
 use audit::{Event, Note};
 use bytes::Bytes;
@@ -118,6 +122,11 @@ impl Site {
             ConsolePage::AskSwitchOutage => outage::ask_switch(desk),
             ConsolePage::SwitchOutage => outage::switch(desk).await,
             ConsolePage::OutageReport => outage::report(desk).await,
+            ConsolePage::Glasses => glass::glasses(desk).await,
+            ConsolePage::AskReviewGlass => glass::ask_review(desk).await,
+            ConsolePage::ReviewGlass => glass::review(desk).await,
+            ConsolePage::EndGlass => glass::end(desk).await,
+            ConsolePage::Notices => notices::notices(desk).await,
             ConsolePage::Policy => Ok(sheet::sheet(desk)),
             ConsolePage::ExportPolicy => Ok(sheet::export(desk)),
             ConsolePage::AskExplain => explain::page(desk).await,
@@ -126,6 +135,25 @@ impl Site {
             ConsolePage::Version => versions::version(desk).await,
             ConsolePage::AskApproveVersion => approval::ask(desk).await,
             ConsolePage::ApproveVersion => approval::approve(desk).await,
+            ConsolePage::Maintenance => maintenance::requests(desk).await,
+            ConsolePage::MaintenanceRequest => maintenance::one(desk).await,
+            ConsolePage::MaintenanceFile => maintenance::file(desk).await,
+            ConsolePage::MaintenancePaper => maintenance::paper(desk).await,
+            ConsolePage::AskApproveMaintenance => maintenance::ask_approve(desk).await,
+            ConsolePage::ApproveMaintenance => maintenance::approve(desk).await,
+            ConsolePage::RefuseMaintenance => maintenance::refuse(desk).await,
+            ConsolePage::AskAdmitMaintenance => maintenance::ask_admit(desk).await,
+            ConsolePage::AdmitMaintenance => maintenance::admit(desk).await,
+            ConsolePage::EndMaintenance => maintenance::end(desk).await,
+            ConsolePage::ConfirmMaintenance => maintenance::confirm(desk).await,
+            ConsolePage::Inventory => inventory::inventory(desk).await,
+            ConsolePage::ExportInventory => inventory::export(desk).await,
+            ConsolePage::AskNewLine => inventory::ask_new(desk),
+            ConsolePage::AddLine => inventory::add(desk).await,
+            ConsolePage::AskChangeLine => inventory::ask_change(desk).await,
+            ConsolePage::ChangeLine => inventory::change(desk).await,
+            ConsolePage::RemoveLine => inventory::remove(desk).await,
+            ConsolePage::SetVendor => maintenance::set_vendor(desk).await,
             ConsolePage::SearchLog => log::search(desk).await,
             ConsolePage::FindInLog => log::find(desk),
             ConsolePage::LogRecord => log::access(desk).await,

@@ -38,6 +38,7 @@ pub(super) async fn content(desk: &Desk<'_>, person: &Person) -> Result<ConsoleC
     }
     parts.push(Part::Table(invitations(desk, person).await?));
     if desk.is(Duty::Administer) {
+        parts.extend(super::maintenance::vendor_form(desk, person).await?.map(Part::Form));
         parts.push(Part::Form(person_form::change_form(desk, person, None)));
     }
     parts.push(Part::Table(desk.changes(needle("sub", person.id.as_str())).await?));

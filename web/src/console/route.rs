@@ -96,6 +96,16 @@ pub enum ConsolePage {
     SwitchOutage,
     /// What was done during outages.
     OutageReport,
+    /// Broken glass, reviewed or not.
+    Glasses,
+    /// One of them, and the form for its review.
+    AskReviewGlass,
+    /// Keeps a review of broken glass.
+    ReviewGlass,
+    /// Ends glass that is still broken.
+    EndGlass,
+    /// What became of notices.
+    Notices,
     /// Who may do what.
     Policy,
     /// Who may do what, as CSV.
@@ -112,6 +122,44 @@ pub enum ConsolePage {
     AskApproveVersion,
     /// Approves a version that another person proposed.
     ApproveVersion,
+    /// What vendors ask for.
+    Maintenance,
+    /// One request.
+    MaintenanceRequest,
+    /// The file that came with it.
+    MaintenanceFile,
+    /// Its report, to print.
+    MaintenancePaper,
+    /// Asks whether to approve or refuse it.
+    AskApproveMaintenance,
+    /// Approves it.
+    ApproveMaintenance,
+    /// Refuses it.
+    RefuseMaintenance,
+    /// Asks whether to let in before approval.
+    AskAdmitMaintenance,
+    /// Lets in before approval.
+    AdmitMaintenance,
+    /// Ends it at once.
+    EndMaintenance,
+    /// Confirms its report.
+    ConfirmMaintenance,
+    /// The inventory of remote maintenance.
+    Inventory,
+    /// The inventory as CSV.
+    ExportInventory,
+    /// The form for a new line of the inventory.
+    AskNewLine,
+    /// Adds a line to the inventory.
+    AddLine,
+    /// One line of the inventory.
+    AskChangeLine,
+    /// Changes a line of the inventory.
+    ChangeLine,
+    /// Removes a line of the inventory.
+    RemoveLine,
+    /// Notes from which vendor a person comes.
+    SetVendor,
     /// Who did what: records, found by plain fields.
     SearchLog,
     /// Takes the form of that search, so that no patient stands in an address.
@@ -169,12 +217,18 @@ pub enum Duty {
     Read,
     /// Administrators and auditors: what the help desk needs not see.
     Inspect,
-    /// The same, and whoever decides on maintenance.
+    /// Administrators, auditors, the help desk, and whoever decides on maintenance.
     Oversee,
     /// Whoever may end maintenance at once: administrators, the help desk, whoever decides on it.
     Stop,
     /// Whoever decides on maintenance, and nobody else.
     Approve,
+    /// Administrators, auditors, and whoever reviews broken glass.
+    Witness,
+    /// Administrators, and whoever reviews broken glass.
+    Mend,
+    /// Whoever reviews broken glass, and nobody else.
+    Judge,
     /// Administrators and the help desk.
     Help,
     /// Administrators.
@@ -187,6 +241,9 @@ impl ConsolePage {
     pub fn duty(self) -> Duty {
         match self {
             Self::Home => Duty::Enter,
+            Self::Glasses | Self::AskReviewGlass => Duty::Witness,
+            Self::ReviewGlass => Duty::Judge,
+            Self::EndGlass => Duty::Mend,
             Self::People | Self::Person | Self::Invitations | Self::Devices | Self::Device | Self::Sessions => {
                 Duty::Look
             }
@@ -217,12 +274,26 @@ impl ConsolePage {
             | Self::Posture
             | Self::Outage
             | Self::OutageReport
+            | Self::Notices
             | Self::Policy
             | Self::ExportPolicy
             | Self::AskExplain
             | Self::Explain
             | Self::Versions
             | Self::Version => Duty::Inspect,
+            Self::Maintenance
+            | Self::MaintenanceRequest
+            | Self::MaintenanceFile
+            | Self::MaintenancePaper
+            | Self::Inventory
+            | Self::ExportInventory => Duty::Oversee,
+            Self::EndMaintenance => Duty::Stop,
+            Self::AskApproveMaintenance
+            | Self::ApproveMaintenance
+            | Self::RefuseMaintenance
+            | Self::AskAdmitMaintenance
+            | Self::AdmitMaintenance
+            | Self::ConfirmMaintenance => Duty::Approve,
             Self::AskDisablePerson
             | Self::DisablePerson
             | Self::InvitePerson
@@ -254,6 +325,12 @@ impl ConsolePage {
             | Self::RevokeDevice
             | Self::AskRevokeCertificate
             | Self::RevokeCertificate
+            | Self::AskNewLine
+            | Self::AddLine
+            | Self::AskChangeLine
+            | Self::ChangeLine
+            | Self::RemoveLine
+            | Self::SetVendor
             | Self::AskApproveVersion
             | Self::ApproveVersion
             | Self::AskSwitchOutage
@@ -319,6 +396,11 @@ pub const TABLE: &[Row] = &[
     get("/outage/report", ConsolePage::OutageReport),
     get("/outage/{provider}/switch", ConsolePage::AskSwitchOutage),
     post("/outage/{provider}/switch", ConsolePage::SwitchOutage),
+    get("/glass", ConsolePage::Glasses),
+    get("/glass/{glass}/review", ConsolePage::AskReviewGlass),
+    post("/glass/{glass}/review", ConsolePage::ReviewGlass),
+    post("/glass/{glass}/end", ConsolePage::EndGlass),
+    get("/notices", ConsolePage::Notices),
     get("/policy", ConsolePage::Policy),
     get("/policy.csv", ConsolePage::ExportPolicy),
     get("/explain", ConsolePage::AskExplain),
@@ -327,6 +409,25 @@ pub const TABLE: &[Row] = &[
     get("/versions/{version}", ConsolePage::Version),
     get("/versions/{version}/approve", ConsolePage::AskApproveVersion),
     post("/versions/{version}/approve", ConsolePage::ApproveVersion),
+    get("/maintenance", ConsolePage::Maintenance),
+    get("/maintenance/{grant}", ConsolePage::MaintenanceRequest),
+    get("/maintenance/{grant}/file", ConsolePage::MaintenanceFile),
+    get("/maintenance/{grant}/report", ConsolePage::MaintenancePaper),
+    get("/maintenance/{grant}/approve", ConsolePage::AskApproveMaintenance),
+    post("/maintenance/{grant}/approve", ConsolePage::ApproveMaintenance),
+    post("/maintenance/{grant}/refuse", ConsolePage::RefuseMaintenance),
+    get("/maintenance/{grant}/admit", ConsolePage::AskAdmitMaintenance),
+    post("/maintenance/{grant}/admit", ConsolePage::AdmitMaintenance),
+    post("/maintenance/{grant}/end", ConsolePage::EndMaintenance),
+    post("/maintenance/{grant}/confirm", ConsolePage::ConfirmMaintenance),
+    get("/inventory", ConsolePage::Inventory),
+    get("/inventory.csv", ConsolePage::ExportInventory),
+    get("/inventory/new", ConsolePage::AskNewLine),
+    post("/inventory/new", ConsolePage::AddLine),
+    get("/inventory/{entry}", ConsolePage::AskChangeLine),
+    post("/inventory/{entry}/change", ConsolePage::ChangeLine),
+    post("/inventory/{entry}/remove", ConsolePage::RemoveLine),
+    post("/people/{person}/vendor", ConsolePage::SetVendor),
     get("/log", ConsolePage::SearchLog),
     post("/log/find", ConsolePage::FindInLog),
     get("/log/records/{line}", ConsolePage::LogRecord),

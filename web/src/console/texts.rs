@@ -1,7 +1,7 @@
 //! Which words a page may say of what was just done.
 
 /// What a change may send on to the next page as `done`.
-pub(super) const DONE: [&str; 23] = [
+pub(super) const DONE: [&str; 32] = [
     "person-added",
     "person-changed",
     "person-disabled",
@@ -25,4 +25,13 @@ pub(super) const DONE: [&str; 23] = [
     "review-opened",
     "line-judged",
     "review-signed",
+    "glass-reviewed",
+    "glass-ended",
+    "maintenance-approved",
+    "maintenance-refused",
+    "maintenance-admitted",
+    "maintenance-ended",
+    "maintenance-confirmed",
+    "inventory-kept",
+    "inventory-removed",
 ];

@@ -290,11 +290,27 @@ impl Field {
 
 /// What a field takes.
 pub(crate) enum FieldKind {
-    Text { value: String, chars_max: usize },
-    Search { value: String },
-    Date { value: String },
-    Area { value: String, rows: usize },
-    File { accept: &'static str },
+    Text {
+        value: String,
+        chars_max: usize,
+    },
+    Search {
+        value: String,
+    },
+    Date {
+        value: String,
+    },
+    /// A day and a time, to the minute.
+    Moment {
+        value: String,
+    },
+    Area {
+        value: String,
+        rows: usize,
+    },
+    File {
+        accept: &'static str,
+    },
     Choice(Vec<Choice>),
     Ticks(Vec<Choice>),
     Hidden(String),

@@ -77,7 +77,7 @@ impl Browser {
             None => None,
         };
         let page = route(Hospital::kind(&host), &method, &path);
-        let needs_session = page.is_none_or(|page| page.built_in() == crate::BuiltIn::Portal);
+        let needs_session = page.and_then(crate::Page::built_in).is_none_or(|part| part == crate::BuiltIn::Portal);
         let response = if needs_session && session.is_none() {
             let challenged = challenged(Challenge::SignIn, &host, path, query, headers, at);
             if method.as_str() == "POST" {
@@ -98,6 +98,7 @@ impl Browser {
                 from: from(),
                 device: self.device.clone(),
                 session,
+                glass: None,
             };
             hospital.site.answer(page, request, |app| app.id.as_str() != "receipt").await
         } else {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use audit::Log;
-use identity::{Assertions, Devices, HandOffs, Oidc, Outage, Passkeys, People, PostureDesk, RelyingParty, Sessions};
+use identity::{
+    Assertions, Devices, Grants, HandOffs, Oidc, Outage, Passkeys, People, PostureDesk, RelyingParty, Sessions,
+};
 use policy::{Clock, Timestamp};
 use store::{Sqlite, Store};
 
 use super::authority::FakeCa;
 use super::configuration::{Extra, config};
 use super::provider::FakeProvider;
-use super::{CONSOLE, Folder, LOGIN, PORTAL, START, folder, ward_terminal_record};
+use super::{CONSOLE, Folder, LOGIN, PORTAL, SHELL, START, folder, ward_terminal_record};
 use crate::{HostKind, LogView, Site, SiteParts};
 
 /// A whole site, its parts, and the clock.
@@ -43,11 +45,17 @@ impl Hospital {
     pub(crate) async fn with_console() -> Self {
         let gateway = format!("console_host = \"{CONSOLE}\"\n");
         let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
-        let roles = ["administrator", "help-desk", "auditor", "ward-auditor"].map(role).concat();
+        let roles = ["administrator", "help-desk", "auditor", "ward-auditor", "approver", "vendor", "vendor-lead"]
+            .map(role)
+            .concat();
         let roles = roles
             + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
                auditors = [\"auditor\"]\n[[console.auditor]]\nroles = [\"ward-auditor\"]\n\
-               departments = [\"外来\", \"本院/3F\"]\n\n[directory]\nlocal = true\n";
+               departments = [\"外来\", \"本院/3F\"]\n\n[directory]\nlocal = true\n\n\
+               [maintenance]\nvendor_roles = [\"vendor\"]\nvendor_administrators = [\"vendor-lead\"]\n\
+               approvers = [\"approver\"]\nemergency_approvers = [\"approver\"]\n\n\
+               [[rule]]\nid = \"vendors\"\neffect = \"permit\"\nroles = [\"vendor\"]\napps = [\"pacs\"]\n\
+               actions = [\"read\", \"write\", \"connect\"]\ndevices = \"known\"\ngrant = true\n\n";
         Self::with(1, &Extra { gateway, roles, ..Extra::default() }).await
     }
 
@@ -98,9 +106,10 @@ impl Hospital {
             certificates: Arc::new(FakeCa::default()),
             posture: Arc::new(PostureDesk::new(store.clone(), config.posture_sources.clone())),
             outage,
-            store: store.clone(),
             grants: Arc::new(Grants::new(store.clone(), &config)),
+            store: store.clone(),
             log_view: Arc::new(LogView::new(book)),
+            open_now: Arc::default(),
             oidc,
             config,
         });
@@ -126,10 +135,11 @@ impl Hospital {
             certificates: parts.certificates.clone(),
             posture: parts.posture.clone(),
             outage: parts.outage.clone(),
+            grants: parts.grants.clone(),
             store: parts.store.clone(),
             recorder: self.log.recorder(),
-            grants: parts.grants.clone(),
             log_view: parts.log_view.clone(),
+            open_now: parts.open_now.clone(),
         });
     }
 
@@ -167,6 +177,7 @@ impl Hospital {
             LOGIN => HostKind::Login,
             PORTAL => HostKind::Portal,
             CONSOLE => HostKind::Console,
+            SHELL => HostKind::Tunnel,
             _ => HostKind::App,
         }
     }

@@ -232,6 +232,7 @@ fn end(desk: &Desk<'_>, story: &Story) -> Vec<Row> {
         ("log-took", took),
         ("log-bytes-in", bytes(end.bytes_in)),
         ("log-bytes-out", bytes(end.bytes_out)),
+        ("log-said", end.said.as_deref().map(|said| vec![Bit::Text(said.to_owned())])),
         ("log-requests", end.count.map(|count| vec![Bit::Text(grouped(count))])),
     ]
 }

@@ -57,7 +57,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Asks index and log, off the threads that serve, few at once.
-    async fn off<T: Send + 'static>(
+    pub(super) async fn off<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
@@ -73,7 +73,7 @@ impl<'a> Desk<'a> {
     }
 
     /// Records what is looked at in the log: which page, how many records, and of which patient.
-    async fn note_look(&self, what: &'static str, count: u64, patient: Option<&str>) -> Result<(), Refused> {
+    pub(super) async fn note_look(&self, what: &'static str, count: u64, patient: Option<&str>) -> Result<(), Refused> {
         let mut note = Note::new(Event::LogRead, self.at()).who(&self.who).code(what);
         note.count = Some(count);
         note.patients = patient.map(str::to_owned).into_iter().collect();

@@ -3,6 +3,7 @@
 mod changes;
 mod damage;
 mod log;
+mod maintenance;
 mod office;
 mod pages;
 mod policy;

@@ -6,21 +6,23 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Response};
-use identity::{NewPerson, Opening, SignedIn};
+use identity::{AskedWindow, NewPerson, Opening, SignedIn};
 use policy::{
-    Assurance, DeviceClass, DeviceId, Fingerprint, Host, Methods, PostureName, PostureSourceId, Revision, RoleId,
-    SignInMethod, Timestamp,
+    AppId, Assurance, DeviceClass, DeviceId, Fingerprint, GrantId, Host, Methods, PostureName, PostureSourceId,
+    Revision, RoleId, SignInMethod, Timestamp,
 };
 use store::{
-    CertificateRecord, Credential, CredentialId, DeviceRecord, Difference, Event, KeptFile, NewReview, NewReviewItem,
-    NewRevision, Person, PostureRow, Secret, WhichCredential,
+    CertificateRecord, Credential, CredentialId, DeviceRecord, Difference, Event, GlassTerms, GrantReach, KeptFile,
+    MaintenanceLine, MaintenanceWrite, NewGlass, NewReview, NewReviewItem, NewRevision, Person, PostureRow, Secret,
+    WhichCredential,
 };
 
 use crate::CONSOLE_TABLE;
-use crate::testing::{Browser, CONSOLE, EMR, Hospital, ward_terminal};
+use crate::testing::{Browser, CONSOLE, EMR, Hospital, PORTAL, ward_terminal};
 
 pub(super) const HOSTILE: &str = "\"'><script>alert(1)</script><img src=x onerror=alert(2)>";
 pub(super) const HOUR: Duration = Duration::from_secs(3_600);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
 /// The office.
 pub(super) struct Office {
@@ -29,6 +31,14 @@ pub(super) struct Office {
     pub(super) help_desk: Seat,
     pub(super) auditor: Seat,
     pub(super) nurse: Seat,
+    /// Decides on maintenance, and has no other part in the console.
+    pub(super) approver: Seat,
+    /// Comes for a vendor.
+    pub(super) vendor: Seat,
+    /// A window that the vendor asked for, which begins in five minutes and is five minutes long.
+    pub(super) grant: GrantId,
+    /// Glass that the nurse broke.
+    pub(super) glass: GrantId,
     /// A tablet in force.
     pub(super) tablet: DeviceId,
     /// A version that waits for another person than the one with the login `h.ito`.
@@ -52,6 +62,11 @@ impl Office {
         let help_desk = seat(&hospital, "h.ito", "伊藤 春", "help-desk").await;
         let auditor = seat(&hospital, "a.ueda", "上田 秋", "auditor").await;
         let nurse = seat(&hospital, "n.sato", "佐藤 花子", "nurse").await;
+        let approver = seat(&hospital, "s.kato", "加藤 進", "approver").await;
+        let vendor = seat(&hospital, "m.hoshi", "星 誠", "vendor").await;
+        let grant = ask(&hospital, &vendor, MINUTE * 5, MINUTE * 10).await;
+        let glass = break_glass(&hospital, &nurse).await;
+        add_line(&hospital, &vendor).await;
         let tablet = DeviceId::parse("tablet-7").unwrap();
         let device = DeviceRecord {
             asset: "T-7".to_owned(),
@@ -73,7 +88,21 @@ impl Office {
         let owner = auditor.person.id.clone();
         let question = "outcome=refused".to_owned();
         let question = hospital.store.save_question(owner, "夜間".to_owned(), question, hospital.now()).await.unwrap();
-        let office = Self { hospital, administrator, help_desk, auditor, nurse, tablet, version, review, question };
+        let office = Self {
+            hospital,
+            administrator,
+            help_desk,
+            auditor,
+            nurse,
+            approver,
+            vendor,
+            grant,
+            glass,
+            tablet,
+            version,
+            review,
+            question,
+        };
         office.add_key().await;
         office
     }
@@ -143,6 +172,9 @@ impl Office {
             .replace("{line}", "0")
             .replace("{review}", &self.review.to_string())
             .replace("{question}", &self.question.to_string())
+            .replace("{grant}", self.grant.as_str())
+            .replace("{glass}", self.glass.as_str())
+            .replace("{entry}", "1")
             .replace("{invitation}", &self.invitation().await)
     }
 
@@ -222,6 +254,62 @@ impl Seat {
     }
 }
 
+/// Asks for a window for a vendor, which begins and ends so long from now.
+pub(super) async fn ask(hospital: &Hospital, vendor: &Seat, begin: Duration, end: Duration) -> GrantId {
+    let at = hospital.now();
+    let window = AskedWindow {
+        person: vendor.person.id.clone(),
+        app: AppId::parse("pacs").unwrap(),
+        begin: at.after(begin),
+        end: at.after(end),
+        purpose: HOSTILE.to_owned(),
+        ticket: "T-1".to_owned(),
+        plan: format!("1. 記録を見る\n2. {HOSTILE}"),
+        file: Some(("作業<計画>.html".to_owned(), "text/html".to_owned(), b"<script>alert(3)</script>".to_vec())),
+        reach: GrantReach::default(),
+        is_urgent: false,
+    };
+    hospital.site.parts.grants.ask(window, vendor.person.id.as_str(), at).await.unwrap()
+}
+
+/// Glass that somebody broke for a patient, a minute ago.
+async fn break_glass(hospital: &Hospital, nurse: &Seat) -> GrantId {
+    let (id, at) = (GrantId::parse("glass-0a0b0c0d0e").unwrap(), hospital.now());
+    let glass = NewGlass {
+        id: id.clone(),
+        person: nurse.person.id.clone(),
+        app: "emr".parse().unwrap(),
+        at,
+        end: at.after(MINUTE * 60),
+        reason: "emergency".to_owned(),
+        words: HOSTILE.to_owned(),
+        patient: Some("4711".to_owned()),
+        review_due_at: at.after(MINUTE * 60 * 72),
+    };
+    let terms = GlassTerms { vendor_roles: Vec::new(), blocks_unreviewed: false };
+    hospital.store.break_glass(glass, terms).await.unwrap().unwrap();
+    id
+}
+
+/// A line of the inventory about that vendor.
+async fn add_line(hospital: &Hospital, vendor: &Seat) {
+    let line = MaintenanceLine {
+        number: 0,
+        vendor: HOSTILE.to_owned(),
+        contract: "C-1".to_owned(),
+        target: HOSTILE.to_owned(),
+        app: Some(AppId::parse("pacs").unwrap()),
+        path: "関守".to_owned(),
+        owner: "医療情報室".to_owned(),
+        people: vec![vendor.person.id.clone()],
+        note: HOSTILE.to_owned(),
+        changed_at: hospital.now(),
+    };
+    let write = vec![MaintenanceWrite::Add(line)];
+    let numbers = hospital.store.write_maintenance(write, hospital.now(), "cli:test".to_owned()).await.unwrap();
+    assert_eq!(numbers, [1]);
+}
+
 /// A review of the log whose sample is its first line.
 pub(super) fn review(at: Timestamp) -> NewReview {
     NewReview {
@@ -293,9 +381,12 @@ pub(super) async fn seat_in(hospital: &Hospital, login: &str, name: &str, role: 
     let host = Host::parse(CONSOLE).unwrap();
     // A device of their own: a shared one would park whoever was there before.
     let opening = Opening::by_provider(signed_in, Some(desk_of(hospital, login).await), host);
-    let (_, token) = hospital.sessions.open(opening, at).await.unwrap();
+    let (session, token) = hospital.sessions.open(opening, at).await.unwrap();
     let mut browser = Browser::at(Some(desk_of(hospital, login).await));
     let cookies = browser.cookies.entry(CONSOLE.to_owned()).or_default();
+    cookies.insert("__Host-sekimori".to_owned(), token.expose().to_owned());
+    let token = hospital.sessions.add_token(session.id(), &Host::parse(PORTAL).unwrap()).await.unwrap().unwrap();
+    let cookies = browser.cookies.entry(PORTAL.to_owned()).or_default();
     cookies.insert("__Host-sekimori".to_owned(), token.expose().to_owned());
     Seat { person, browser }
 }

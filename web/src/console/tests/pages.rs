@@ -12,11 +12,12 @@ use store::{DeviceChange, DeviceRecord, PersonChange};
 use super::office::{FORM, HOSTILE, HOUR, Office, rows};
 use crate::page_tests::{Tag, check_headers, read_strictly};
 use crate::testing::text;
-use crate::{Asset, ConsolePage, Language};
+use crate::{Asset, ConsolePage, Duty, Language};
 
 /// Every page in one language, by name, with hostile names in every place.
 async fn every_page(office: &Office, language: Language) -> Vec<(String, Response<Bytes>)> {
     let administrator = office.administrator.speaking(language.tag());
+    let approver = office.approver.speaking(language.tag());
     let mut pages = Vec::new();
     for (row, page) in rows("GET") {
         let mut place = office.path(row).await;
@@ -26,7 +27,8 @@ async fn every_page(office: &Office, language: Language) -> Vec<(String, Respons
             place = format!("{place}?provider=city&since={since}");
         }
         let name = row.trim_start_matches('/').replace('/', "-").replace(['{', '}'], "");
-        pages.push((if name.is_empty() { "home".to_owned() } else { name }, administrator.get(office, &place).await));
+        let seat = if page.duty() == Duty::Approve { &approver } else { &administrator };
+        pages.push((if name.is_empty() { "home".to_owned() } else { name }, seat.get(office, &place).await));
     }
     let query: String = url::form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
     for (name, place) in [
@@ -128,6 +130,7 @@ async fn empty_lists_say_so() {
         ("/devices?q=nothing", "console-none-fit"),
         ("/posture", "console-posture-none"),
         ("/outage", "console-outages-none"),
+        ("/notices", "console-notices-none"),
         ("/stock-take", "console-stock-none"),
     ] {
         let page = text(&office.administrator.get(&office, place).await);
@@ -148,7 +151,7 @@ async fn long_lists_come_in_pages() {
         office.hospital.store.add_device(device, "test".to_owned()).await.unwrap();
     }
     for (place, mark, count) in
-        [("/people?q=p", "<a href=\"/people/u-", 120), ("/devices?q=d", "<a href=\"/devices/d", 124)]
+        [("/people?q=p", "<a href=\"/people/u-", 120), ("/devices?q=d", "<a href=\"/devices/d", 126)]
     {
         let (mut next, mut seen, mut pages) = (Some(place.to_owned()), 0, 0);
         while let Some(place) = next.take() {

@@ -47,10 +47,10 @@ async fn an_auditor_sees_everything_and_changes_nothing() {
             {
                 assert_eq!(response.status(), StatusCode::NOT_FOUND, "no outage and no file so far");
             }
-            Duty::Enter | Duty::Look | Duty::Read | Duty::Inspect | Duty::Oversee => {
+            Duty::Enter | Duty::Look | Duty::Read | Duty::Inspect | Duty::Oversee | Duty::Witness => {
                 assert_eq!(response.status(), StatusCode::OK, "GET {row}");
             }
-            Duty::Help | Duty::Administer | Duty::Stop | Duty::Approve => {
+            Duty::Help | Duty::Administer | Duty::Stop | Duty::Approve | Duty::Mend | Duty::Judge => {
                 assert_eq!(response.status(), StatusCode::FORBIDDEN, "GET {row}");
             }
         }
@@ -71,8 +71,14 @@ async fn the_help_desk_may_what_helps_and_nothing_else() {
     let office = Office::open().await;
     for (method, (row, page)) in rows("GET").map(|row| ("GET", row)).chain(rows("POST").map(|row| ("POST", row))) {
         let is_theirs = match page.duty() {
-            Duty::Enter | Duty::Look | Duty::Help | Duty::Stop => true,
-            Duty::Read | Duty::Inspect | Duty::Oversee | Duty::Administer | Duty::Approve => false,
+            Duty::Enter | Duty::Look | Duty::Help | Duty::Stop | Duty::Oversee => true,
+            Duty::Read
+            | Duty::Inspect
+            | Duty::Administer
+            | Duty::Approve
+            | Duty::Witness
+            | Duty::Mend
+            | Duty::Judge => false,
         };
         // What a device in force shows of people's work is not for the help desk.
         let is_theirs = is_theirs && page != ConsolePage::DeviceTrail;

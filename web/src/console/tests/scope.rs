@@ -30,7 +30,7 @@ impl House {
         let outside = seat(&office.hospital, "x.soto", "外山 外", "nurse").await;
         // Somebody of elsewhere, at a device that stands here.
         let mut visitor = seat(&office.hospital, "v.kyaku", "客 訪", "nurse").await;
-        Arc::make_mut(visitor.browser.device.as_mut().unwrap()).place = "本院／３Ｆ 東".into();
+        Arc::make_mut(visitor.browser.device.as_mut().unwrap()).place = "本院／３Ｆ／東".into();
         for number in 0..2 {
             office.open_app(&inside, "emr", "/patients/00000001/chart", Some("00000001"), 400 + number).await;
         }
