@@ -78,6 +78,9 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
         if events.is_empty() {
             // Either there is news, or it is time to look all the same.
             let _rung = tokio::time::timeout(WAIT, changed.changed()).await;
+        if !is_stale {
+            tell_boundaries(&gate, &*store, &recorder, &mut windows).await;
+        }
         } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
             tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
         }
@@ -87,6 +90,31 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
 /// Whether something may come into force by it that was not: an exception that was given, or that somebody may give
 /// again who gave it.
 fn may_give(change: &Change) -> bool {
+/// Tells of exceptions that began or are over since the last time. What could not be recorded is told the next time.
+async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, windows: &mut Option<Windows>) {
+    if windows.is_none() {
+        // Without an answer it is tried again; else what is open would be told anew.
+        *windows = Windows::restore(store).await.ok();
+    }
+    let Some(windows) = windows else { return };
+    let passed = windows.passed(gate, gate.clock.now());
+    for one in &passed {
+        if let Some(note) = one.to_note() {
+            let note = of_grant(note, &one.id, store, |_| None).await;
+            if let Err(problem) = recorder.note(note).await {
+                tracing::error!(%problem, "the beginning or end of an exception could not be recorded yet");
+                continue;
+            }
+        }
+        windows.note(one);
+    }
+    if !passed.is_empty()
+        && let Err(problem) = windows.keep(store).await
+    {
+        tracing::warn!(%problem, "which exceptions are open could not be kept; an end may be told twice");
+    }
+}
+
     match change {
         Change::GrantApproved(_)
         | Change::GrantAdmitted(_)
@@ -186,34 +214,33 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         }
         Change::GrantRequested(id) => of_grant(note(Event::GrantRequested), id, store, purpose).await,
         Change::GrantApproved(id) => {
-            let words = |kept: &GrantRecord| said(kept.maintenance()?.approvals.last());
-            of_grant(note(Event::GrantApproved), id, store, words).await
+            of_grant(note(Event::GrantApproved), id, store, |kept| said(kept.maintenance()?.approvals.last())).await
         }
         Change::GrantAdmitted(id) => {
-            let words = |kept: &GrantRecord| said(kept.maintenance()?.admitted.as_ref().map(|admitted| &admitted.by));
-            of_grant(note(Event::GrantAdmitted), id, store, words).await
+            of_grant(note(Event::GrantAdmitted), id, store, |kept| {
+                said(kept.maintenance()?.admitted.as_ref().map(|admitted| &admitted.by))
+            })
+            .await
         }
         Change::GrantRefused(id) => {
-            let words = |kept: &GrantRecord| said(kept.maintenance()?.refused.as_ref());
-            of_grant(note(Event::GrantRefused), id, store, words).await
+            of_grant(note(Event::GrantRefused), id, store, |kept| said(kept.maintenance()?.refused.as_ref())).await
         }
         Change::GrantWithdrawn(id) => {
-            let words = |kept: &GrantRecord| said(kept.maintenance()?.withdrawn.as_ref());
-            of_grant(note(Event::GrantWithdrawn), id, store, words).await
+            of_grant(note(Event::GrantWithdrawn), id, store, |kept| said(kept.maintenance()?.withdrawn.as_ref())).await
         }
         Change::GrantEnded(id) => of_grant(note(Event::GrantEnded), id, store, why_ended).await,
         Change::GrantReported(id) => of_grant(note(Event::GrantReported), id, store, purpose).await,
         Change::GrantConfirmed(id) => {
-            let words = |kept: &GrantRecord| said(kept.maintenance()?.confirmed.as_ref());
-            of_grant(note(Event::GrantConfirmed), id, store, words).await
+            of_grant(note(Event::GrantConfirmed), id, store, |kept| said(kept.maintenance()?.confirmed.as_ref())).await
         }
         Change::GlassBroken(id) => {
-            let words = |kept: &GrantRecord| kept.glass().map(|glass| glass.words.as_str());
-            of_grant(note(Event::GlassBroken), id, store, words).await
+            of_grant(note(Event::GlassBroken), id, store, |kept| kept.glass().map(|glass| glass.words.as_str())).await
         }
         Change::GlassReviewed(id) => {
-            let words = |kept: &GrantRecord| said(kept.glass()?.review.as_ref().map(|review| &review.by));
-            of_grant(note(Event::GlassReviewed), id, store, words).await
+            of_grant(note(Event::GlassReviewed), id, store, |kept| {
+                said(kept.glass()?.review.as_ref().map(|review| &review.by))
+            })
+            .await
         }
         Change::InventoryChanged(number) => Note { count: Some(*number), ..note(Event::InventoryChanged) },
         Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime};
 use audit::{Event, Note};
 use certs::{DeviceRoots, ServerCertificates};
 use config::{Config, Listener};
+use foldhash::HashSet;
 use policy::Timestamp;
 use store::{PolicyRevision, StoreProblem};
 use tokio::signal::unix::Signal;
@@ -131,7 +132,7 @@ impl Reloader {
         let before = self.gate.snapshot.load_full();
         let note = match self.take().await {
             Ok((config, standing)) => {
-                self.follow_providers(&config).await;
+                self.follow(&config).await;
                 self.gate.metrics.config_alarm.set(0);
                 self.begin_trial(&before.config, &config, at).await;
                 self.gate.ring();
@@ -162,10 +163,13 @@ impl Reloader {
         }
     }
 
-    /// Lets outages follow the providers of a new configuration.
-    async fn follow_providers(&self, config: &Config) {
+    /// Lets outages follow the providers of a new configuration, and exceptions what it asks of those who give them.
+    async fn follow(&self, config: &Config) {
         if let Err(problem) = self.parts.outage.set_config(&config.providers, config.outage).await {
             tracing::error!(%problem, "outages are still followed by the configuration before; reload again");
+        }
+        if let Err(problem) = self.gate.grants.narrow(&HashSet::default(), self.gate.clock.now()).await {
+            tracing::error!(%problem, "exceptions are still as the configuration before gave them; reload again");
         }
     }
 
@@ -221,7 +225,7 @@ impl Reloader {
         self.apply(&config)?;
         // Only now: what failed is tried again for as long as the trial lasts.
         self.gate.denials.end_trial();
-        self.follow_providers(&config).await;
+        self.follow(&config).await;
         self.gate.metrics.config_alarm.set(1);
         self.gate.ring();
         let percent = |share: f64| format!("{:.0}%", share * 100.0);

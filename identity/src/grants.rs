@@ -78,9 +78,13 @@ impl Grants {
     /// None, until they are read.
     #[must_use]
     pub fn new(store: Arc<dyn Store>, config: &Config) -> Self {
+        Self::held_to(Rules::of(config), store)
+    }
+
+    fn held_to(rules: Rules, store: Arc<dyn Store>) -> Self {
         Self {
             store,
-            rules: ArcSwap::from_pointee(Rules::of(config)),
+            rules: ArcSwap::from_pointee(rules),
             table: ArcSwap::default(),
             replacing: tokio::sync::Mutex::new(()),
             replaced: watch::Sender::new(()),

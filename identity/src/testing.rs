@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use config::{SessionSpan, SessionSpans};
 use policy::{
-    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, Host, Methods, ProviderId, Revision, RoleId,
+    Assurance, Clock, Device, DeviceClass, DeviceId, Fingerprint, GrantId, Host, Methods, ProviderId, Revision, RoleId,
     SessionId, SignInMethod, Timestamp, UserId,
 };
 use store::{
-    Answer, Approval, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
+    Answer, Approval, AskTerms, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    Invitation, InvitationId, LogUse, NewReview, NewRevision, NewSession, OutageSwitch, PeopleFilter, Person,
-    PersonChange, PersonWrite, PolicyRevision, PostureRow, Purpose, Redemption, Resumed, Resumption, Review,
-    ReviewFinding, ReviewItem, SavedQuestion, Secret, SessionRecord, SessionsOf, Signature, Signing, Sqlite, Store,
-    StoreProblem, TokenHash, WhichCredential,
+    GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation, InvitationId, LogUse,
+    MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision, NewSession, OutageSwitch,
+    PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow, Purpose, Redemption,
+    Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret, SessionRecord, SessionsOf,
+    Signature, Signing, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions, SignedIn};
@@ -400,6 +401,107 @@ impl Store for Counting {
     }
     fn sign_review(&self, number: u64, signature: Signature) -> Answer<'_, Signing> {
         self.or_fail(self.inner.sign_review(number, signature))
+    }
+    fn ask_grant(&self, new: NewMaintenance, terms: AskTerms) -> Answer<'_, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.ask_grant(new, terms))
+    }
+    fn approve_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.approve_grant(id, by, words, at))
+    }
+    fn admit_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        due_at: Timestamp,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.admit_grant(id, by, words, due_at, at))
+    }
+    fn refuse_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.refuse_grant(id, by, words, at))
+    }
+    fn withdraw_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        actor: String,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.withdraw_grant(id, actor, words, at))
+    }
+    fn end_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        why: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.end_grant(id, by, why, at))
+    }
+    fn report_grant<'a>(&'a self, id: &'a GrantId, report: GrantReport) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.report_grant(id, report))
+    }
+    fn confirm_grant<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.confirm_grant(id, by, words, at))
+    }
+    fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.break_glass(new, terms))
+    }
+    fn review_glass<'a>(
+        &'a self,
+        id: &'a GrantId,
+        by: Ruler,
+        verdict: GlassVerdict,
+        words: String,
+        at: Timestamp,
+    ) -> Answer<'a, Result<(), GrantRefusal>> {
+        self.or_fail(self.inner.review_glass(id, by, verdict, words, at))
+    }
+    fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>> {
+        self.or_fail(self.inner.grants(filter, after, most))
+    }
+    fn grant<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<GrantRecord>> {
+        self.or_fail(self.inner.grant(id))
+    }
+    fn plan_file<'a>(&'a self, id: &'a GrantId) -> Answer<'a, Option<(PlanFile, Vec<u8>)>> {
+        self.or_fail(self.inner.plan_file(id))
+    }
+    fn maintenance_lines(&self) -> Answer<'_, Vec<MaintenanceLine>> {
+        self.or_fail(self.inner.maintenance_lines())
+    }
+    fn write_maintenance(&self, writes: Vec<MaintenanceWrite>, at: Timestamp, actor: String) -> Answer<'_, Vec<u64>> {
+        self.or_fail(self.inner.write_maintenance(writes, at, actor))
+    }
+    fn vendors(&self) -> Answer<'_, Vec<(UserId, String)>> {
+        self.or_fail(self.inner.vendors())
+    }
+    fn set_vendor<'a>(
+        &'a self,
+        person: &'a UserId,
+        vendor: Option<String>,
+        at: Timestamp,
+        actor: String,
+    ) -> Answer<'a, bool> {
+        self.or_fail(self.inner.set_vendor(person, vendor, at, actor))
     }
     fn events_after(&self, sequence: u64, most: usize) -> Answer<'_, Vec<Event>> {
         self.or_fail(self.inner.events_after(sequence, most))

@@ -93,12 +93,6 @@ pub(crate) fn nothing_for(policy: &Policy, app: &AppEntry, who: Option<&Who>) ->
 }
 
 fn nearest<'a>(rows: impl Iterator<Item = &'a Rule>, facts: &Facts<'_>) -> Option<(&'a Rule, Unmet)> {
-    let rank = |unmet: Unmet| match () {
-        () if unmet.is_empty() => 0,
-        () if unmet.only_step_up().is_some() => 1,
-        () if unmet.only_glass() => 2,
-        () => 3,
-    };
     let distance = |unmet: Unmet| (unmet.elsewhere(), rank(unmet), unmet.count());
     let mut nearest: Option<(&Rule, Unmet)> = None;
     for row in rows {
@@ -111,6 +105,19 @@ fn nearest<'a>(rows: impl Iterator<Item = &'a Rule>, facts: &Facts<'_>) -> Optio
         }
     }
     nearest
+}
+
+/// What a person can do something about stands nearer.
+fn rank(unmet: Unmet) -> u8 {
+    if unmet.is_empty() {
+        0
+    } else if unmet.only_step_up().is_some() {
+        1
+    } else if unmet.only_glass() {
+        2
+    } else {
+        3
+    }
 }
 
 /// A refusal with the first of these reasons in front. Without any, table and Cedar disagree, which denies too.

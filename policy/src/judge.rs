@@ -118,8 +118,12 @@ impl Judge {
         }
     }
 
-    /// An app that is not there is allowed nothing, so nothing of it is recorded as an access.
+    /// What rests on an exception is on the disk before it goes on. An app that is not there is allowed nothing, so nothing of
+    /// it is recorded as an access.
     fn durability(&self, access: &Access) -> Durability {
+        if grant::ends(access).is_some() {
+            return Durability::Synced;
+        }
         let Some(app) = self.policy.app(&access.app) else { return Durability::Synced };
         durability(app, access.action)
     }

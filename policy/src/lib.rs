@@ -61,6 +61,8 @@ mod verdict;
 #[cfg(test)]
 mod verdicts;
 #[cfg(test)]
+mod verdicts_of_grants;
+#[cfg(test)]
 mod verdicts_of_people;
 mod what_if;
 

@@ -31,6 +31,8 @@ mod feed;
 mod finding;
 mod full_disk;
 mod handing_over;
+mod glass;
+mod grant;
 mod header;
 mod house;
 mod info_class;

@@ -38,7 +38,7 @@ mod websocket;
 
 pub use answer::Answer;
 pub use authenticator::{Authenticator, Manner};
-pub use authority::{Authority, ClientAuthority, chain_and_key, make_private};
+pub use authority::{Authority, ClientAuthority, chain_and_key, make_private, now};
 pub use body::{Payload, empty, fed, filled, full};
 pub use browser::Browser;
 pub use caller::{Ask, Caller, Http1, Http2};

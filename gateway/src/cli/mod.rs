@@ -7,6 +7,8 @@ mod demo;
 mod device;
 mod doctor;
 mod init;
+mod glass;
+mod grant;
 mod log;
 mod out;
 mod outage;

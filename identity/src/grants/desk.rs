@@ -14,7 +14,7 @@ use crate::secret::random;
 #[derive(Debug, thiserror::Error)]
 pub enum GrantProblem {
     /// The hospital does not let it be.
-    #[error("{}", .0.code())]
+    #[error("{0}")]
     Refused(GrantRefusal),
     /// The store did not do it.
     #[error(transparent)]

@@ -11,9 +11,9 @@ use super::{has_one_of, people};
 pub(super) struct Rules {
     pub(super) maintenance: Maintenance,
     pub(super) glass: BreakGlass,
-    apps: Vec<AppId>,
-    offset: UtcOffset,
-    holidays: Holidays,
+    pub(super) apps: Vec<AppId>,
+    pub(super) offset: UtcOffset,
+    pub(super) holidays: Holidays,
 }
 
 impl Rules {
@@ -83,10 +83,8 @@ impl Rules {
     /// Refuses outside the hours in which the hospital approves.
     pub(super) fn at_this_hour(&self, at: Timestamp) -> Result<(), GrantRefusal> {
         let hours = self.maintenance.hours.as_ref();
-        match hours.is_none_or(|hours| hours.cover(at, self.offset, &self.holidays)) {
-            true => Ok(()),
-            false => Err(GrantRefusal::OutsideHours),
-        }
+        let now = hours.is_none_or(|hours| hours.cover(at, self.offset, &self.holidays));
+        if now { Ok(()) } else { Err(GrantRefusal::OutsideHours) }
     }
 
     /// Refuses for an app that there is not.

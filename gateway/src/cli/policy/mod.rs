@@ -7,7 +7,7 @@ mod change;
 mod explain;
 mod history;
 pub mod lint;
-mod person;
+pub mod person;
 pub mod prove;
 mod put;
 mod replay;

@@ -19,7 +19,7 @@ pub(super) fn proposer() -> String {
 }
 
 /// Who approves, in the same form; only under a name of their own.
-pub(super) fn approver() -> Result<String, Failure> {
+pub fn approver() -> Result<String, Failure> {
     let name = own_name();
     if !is_of_one_person(&name) {
         return Err(Failure::no(format!(
