@@ -75,6 +75,7 @@ async fn record(recorder: &Recorder, accesses: Vec<Authorized<()>>, together: us
                         bytes_out: 1_024,
                         duration,
                         patients: None,
+                        said: None,
                     };
                     receipt.close(outcome);
                 }

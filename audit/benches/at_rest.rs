@@ -126,6 +126,7 @@ fn write(log: &Log, records: u64) {
             bytes_out,
             duration,
             patients: None,
+            said: None,
         });
     }
 }

@@ -132,6 +132,8 @@ pub struct Entry {
     /// `bo`: body bytes to the client.
     #[serde(rename = "bo")]
     pub bytes_out: Option<u64>,
+    /// The names that a protocol said in the clear: both sides of a DICOM association.
+    pub said: Option<String>,
     /// `pt`: the patients it was about, a hundred at most.
     #[serde(default, rename = "pt")]
     pub patients: Vec<String>,

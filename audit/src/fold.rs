@@ -196,6 +196,7 @@ impl Fold {
             bytes_out: 0,
             duration: Duration::ZERO,
             patients: None,
+            said: None,
         };
         Self {
             access: permit.access().clone(),

@@ -58,6 +58,9 @@ pub(crate) fn closing(out: &mut Vec<u8>, at: Timestamp, id: RequestId, outcome: 
     if let Some(requests) = requests {
         line.number("n", requests);
     }
+    if let Some(said) = &outcome.said {
+        line.text("said", said);
+    }
     push_patients(&mut line, outcome.patients.as_deref());
     line.end();
 }
@@ -418,6 +421,7 @@ mod tests {
             bytes_out: 2,
             duration: std::time::Duration::from_micros(1_500),
             patients: None,
+            said: None,
         };
         let line = whole(3, |out| closing(out, at, id, &outcome, None));
         assert_eq!(gist(&line), Gist::Close(&id.to_string()));

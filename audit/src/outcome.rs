@@ -19,6 +19,8 @@ pub struct Outcome {
     pub duration: Duration,
     /// The patients it was about that its opening did not name.
     pub patients: Option<Box<Patients>>,
+    /// The names that a protocol said in the clear: both sides of a DICOM association.
+    pub said: Option<Box<str>>,
 }
 
 /// What is known at its start of whom an access is about.

@@ -105,7 +105,7 @@ impl Drop for Share {
 /// How an access ended of which nobody said so.
 fn abandoned(worker: &Worker, begun: Timestamp) -> Outcome {
     let duration = worker.core().clock.now().since(begun);
-    Outcome { status: None, end: End::Abandoned, bytes_in: 0, bytes_out: 0, duration, patients: None }
+    Outcome { status: None, end: End::Abandoned, bytes_in: 0, bytes_out: 0, duration, patients: None, said: None }
 }
 
 /// An access whose closing line is owed.

@@ -251,7 +251,7 @@ pub(crate) fn clock() -> Clock {
 /// How most accesses end.
 pub(crate) fn served() -> Outcome {
     let duration = Duration::from_micros(1_500);
-    Outcome { status: Some(200), end: End::Served, bytes_in: 0, bytes_out: 512, duration, patients: None }
+    Outcome { status: Some(200), end: End::Served, bytes_in: 0, bytes_out: 512, duration, patients: None, said: None }
 }
 
 fn who(login: &str) -> Who {

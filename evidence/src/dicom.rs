@@ -314,6 +314,7 @@ pub(crate) fn details(story: &Story, source: &Source) -> Vec<(&'static str, Stri
         ("end", end.and_then(|end| end.end.clone())),
         ("bytes.in", number(end.and_then(|end| end.bytes_in))),
         ("bytes.out", number(end.and_then(|end| end.bytes_out))),
+        ("said", end.and_then(|end| end.said.clone())),
         ("count", number(end.and_then(|end| end.count).or(begin.count))),
         ("patients", number(Some(story.patients_count()).filter(|count| *count > 1))),
         ("expires", begin.until.map(|until| source.moment(until))),

@@ -256,6 +256,7 @@ impl Record {
             bytes_out: self.exchange.bytes_out.get(),
             duration: self.exchange.started.elapsed(),
             patients: None,
+            said: None,
         };
         self.receipt.close(outcome, &self.exchange);
     }

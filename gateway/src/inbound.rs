@@ -11,6 +11,7 @@ use web::{AnswerForm, Fault};
 
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
+use crate::tunnel;
 use crate::vitals::OpenExchange;
 
 /// A request that could be read.
@@ -49,6 +50,8 @@ pub enum Switch {
     WebSocket,
     /// WebSocket over HTTP/2 (RFC 8441).
     WebSocketOverHttp2,
+    /// The stream of a TCP app, by the same extended CONNECT.
+    Tunnel,
 }
 
 /// A request that is refused before it can be judged.
@@ -127,7 +130,7 @@ impl Inbound {
     pub fn action(&self) -> Action {
         match self.switch {
             Switch::No => self.method.action(),
-            Switch::WebSocket | Switch::WebSocketOverHttp2 => Action::Connect,
+            Switch::WebSocket | Switch::WebSocketOverHttp2 | Switch::Tunnel => Action::Connect,
         }
     }
 }
@@ -171,13 +174,15 @@ fn comes_from_here(headers: &HeaderMap, origin: &str) -> bool {
     }
 }
 
-/// Which protocol is asked for. `CONNECT` is refused on web listeners but for WebSocket over HTTP/2; an `Upgrade` to
+/// Which protocol is asked for. `CONNECT` is refused but for WebSocket over HTTP/2
+/// and for the streams of TCP apps, which the route refuses on the hosts of others; an `Upgrade` to
 /// anything but WebSocket is left out, as RFC 9110 section 7.8 allows.
 fn read_switch(request: &Request<ClientBody>) -> Result<Switch, &'static str> {
     let protocol = request.extensions().get::<Protocol>();
     if request.method() == http::Method::CONNECT {
         return match protocol {
             Some(protocol) if protocol.as_str() == "websocket" => Ok(Switch::WebSocketOverHttp2),
+            Some(protocol) if protocol.as_str() == tunnel::PROTOCOL => Ok(Switch::Tunnel),
             Some(_) | None => Err("connect"),
         };
     }

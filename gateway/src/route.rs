@@ -38,8 +38,12 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
     let Some(host) = snapshot.routes.host(&inbound.host) else {
         return Err((Fault::Misdirected, "host-unknown", inbound));
     };
-    // On an app's host, what is not reserved is the app's.
-    if host.kind == HostKind::App && !web::is_reserved(&inbound.path) {
+    let is_stream = inbound.switch == Switch::Tunnel;
+    if is_stream && (host.kind != HostKind::Tunnel || web::is_reserved(&inbound.path)) {
+        return Err((Fault::BadRequest, "connect", inbound));
+    }
+    // On an app's host, what is not reserved is the app's; of a TCP app only its streams are.
+    if is_stream || (host.kind == HostKind::App && !web::is_reserved(&inbound.path)) {
         return match host.app(&inbound.path) {
             Some(app) => Ok(Routed { target: Target::App(Arc::clone(app)), inbound, session: None }),
             None => Err((Fault::NotFound, "no-such-app-or-page", inbound)),
@@ -48,9 +52,13 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
     let Some(page) = web::route(host.kind, &inbound.method, &inbound.path) else {
         return Err((Fault::NotFound, "no-such-app-or-page", inbound));
     };
-    match AppId::parse(page.built_in().app_id()) {
-        Ok(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
-        Err(_) => Err((Fault::Internal, "app-id", inbound)),
+    let app = match page.built_in() {
+        Some(part) => AppId::parse(part.app_id()).ok(),
+        None => host.app(&inbound.path).map(|route| route.app.id.clone()),
+    };
+    match app {
+        Some(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
+        None => Err((Fault::Internal, "app-id", inbound)),
     }
 }
 
@@ -96,11 +104,16 @@ impl Routed {
     /// What it would do, and to which information: as the app's routes say. A WebSocket connects, whatever its path.
     fn classified(&self, snapshot: &Snapshot) -> (Action, Option<InfoClass>, Option<RouteNumber>) {
         let inbound = &self.inbound;
-        let Target::App(route) = &self.target else { return (inbound.action(), None, None) };
+        let route = match &self.target {
+            Target::App(route) => route,
+            Target::Page(page, _) if page.built_in().is_some() => return (inbound.action(), None, None),
+            // The pages of a TCP app say how to connect to it, and let programs in.
+            Target::Page(..) => return (Action::Connect, None, None),
+        };
         let classified = snapshot.policy.classifier(&route.app.id).classify(&inbound.method, &inbound.path);
         let action = match inbound.switch {
             Switch::No => classified.action,
-            Switch::WebSocket | Switch::WebSocketOverHttp2 => Action::Connect,
+            Switch::WebSocket | Switch::WebSocketOverHttp2 | Switch::Tunnel => Action::Connect,
         };
         (action, classified.class, classified.route)
     }

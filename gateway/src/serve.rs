@@ -24,7 +24,7 @@ use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
-use crate::{pages, shield, upstream};
+use crate::{pages, shield, tunnel, upstream};
 
 /// Answers one request.
 pub async fn serve(
@@ -118,6 +118,9 @@ async fn act(
     let Routed { target, inbound, session } = routed;
     match target {
         Target::Page(page, _) => Box::pin(pages::answer(worker, snapshot, page, inbound, session, receipt)).await,
+        Target::App(route) if route.app.tcp().is_some() => {
+            Box::pin(tunnel::open(worker, snapshot, &route, inbound, session, receipt)).await
+        }
         Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, (receipt, about)).await,
     }
 }

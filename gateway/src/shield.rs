@@ -103,7 +103,7 @@ pub struct Shut {
 pub fn let_in(shield: &Shield, inbound: &Inbound) -> Result<(), Shut> {
     let method = match inbound.switch {
         Switch::No => inbound.method.as_str(),
-        Switch::WebSocket | Switch::WebSocketOverHttp2 => "CONNECT",
+        Switch::WebSocket | Switch::WebSocketOverHttp2 | Switch::Tunnel => "CONNECT",
     };
     if !shield.lets_method(method) {
         return Err(Shut { fault: Fault::MethodNotServed, code: "shield-method" });

@@ -14,6 +14,7 @@ use web::{HostKind, Site};
 
 use crate::feed::Receivers;
 use crate::lists::ListClient;
+use crate::notices::Senders;
 use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 
@@ -36,6 +37,8 @@ pub struct Snapshot {
     pub dialer: Dialer,
     /// Receivers that the access log is told to.
     pub receivers: Receivers,
+    /// Who is notified, and how.
+    pub senders: Senders,
     /// Fetches revocation lists.
     pub lists: ListClient,
 }
@@ -70,7 +73,8 @@ impl Routes {
         for app in &config.apps {
             match AppRoute::build(app, config, ids) {
                 Ok(route) => {
-                    hosts.entry(app.host.clone()).or_insert_with(|| own(HostKind::App)).apps.push(Arc::new(route));
+                    let kind = if app.tcp().is_some() { HostKind::Tunnel } else { HostKind::App };
+                    hosts.entry(app.host.clone()).or_insert_with(|| own(kind)).apps.push(Arc::new(route));
                 }
                 Err(problem) => problems.push(format!("app `{}`: {problem}", app.id)),
             }
@@ -168,11 +172,13 @@ impl Server {
         let default_port = match upstream.scheme {
             Scheme::Http => 80,
             Scheme::Https => 443,
+            // Always written: no port is the usual one.
+            Scheme::Tcp => 0,
         };
         let authority =
             if upstream.port == default_port { bare_host } else { format!("{bare_host}:{}", upstream.port) };
         let (tls, tls_http1) = match upstream.scheme {
-            Scheme::Http => (None, None),
+            Scheme::Http | Scheme::Tcp => (None, None),
             Scheme::Https => {
                 (Some(tls_to(app, upstream, app.protocol)?), Some(tls_to(app, upstream, UpstreamProtocol::Http1)?))
             }

@@ -18,6 +18,7 @@ mod passkey;
 mod pending;
 mod people;
 mod posture;
+mod programs;
 mod refresh;
 mod secret;
 mod session;
@@ -33,8 +34,8 @@ pub use assertion::{AssertionProblem, Assertions, KeyProblem};
 pub use csv::{CsvFault, CsvProblem};
 pub use devices::{DeviceState, Devices, DevicesPlan, EnrolProblem};
 pub use fetch::{Fetch, FetchProblem};
-pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
 pub use grants::{Asked, AskedWindow, BrokenGlass, GrantProblem, Granted, Grants};
+pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
 pub use oidc::{
     Begin, Callback, LoggedOut, LogoutProblem, Oidc, Place, Rejection, SignInProblem, SignedIn, StartedSignIn, offered,
     user_id,
@@ -53,6 +54,7 @@ pub use people::{
     PeopleProblem, TemporarilyIn,
 };
 pub use posture::{POSTURE_BYTES_MAX, PostureDesk, PosturePlace, PostureProblem, PostureReceived};
+pub use programs::{BegunProgram, ProgramCode, ProgramProblem, Programs};
 pub use refresh::{Refresh, Refreshed};
 pub use secret::{BrowserSecret, SessionToken};
 pub use session::{Opening, Session};

@@ -1,6 +1,7 @@
 //! Every page, on a tablet held upright and on a phone, in both languages, judged by axe-core; and pictures of the main
 //! ones. A page that only somebody in a certain state sees is brought about: one module for each place people stand at.
 
+mod connect;
 mod desk;
 mod gallery;
 mod pictures;
@@ -37,4 +38,14 @@ async fn no_page_of_terminals_and_devices_has_a_violation_in_japanese() {
 #[tokio::test]
 async fn no_page_of_terminals_and_devices_has_a_violation_in_english() {
     terminal::walk("en").await;
+}
+
+#[tokio::test]
+async fn no_page_of_tcp_apps_has_a_violation_in_japanese() {
+    connect::walk("ja").await;
+}
+
+#[tokio::test]
+async fn no_page_of_tcp_apps_has_a_violation_in_english() {
+    connect::walk("en").await;
 }

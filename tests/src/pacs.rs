@@ -27,6 +27,7 @@ pub const PATIENT: &str = "00012345";
 pub struct Pacs {
     process: Child,
     address: SocketAddr,
+    dicom: SocketAddr,
     folder: Folder,
 }
 
@@ -35,7 +36,7 @@ impl Pacs {
     #[must_use]
     pub fn start() -> Self {
         let folder = Folder::new();
-        let address = free_address();
+        let (address, dicom) = (free_address(), free_address());
         let storage = folder.join("storage");
         let settings = json!({
             "Name": "test",
@@ -43,7 +44,11 @@ impl Pacs {
             "IndexDirectory": storage,
             "HttpServerEnabled": true,
             "HttpPort": address.port(),
-            "DicomServerEnabled": false,
+            "DicomServerEnabled": true,
+            "DicomPort": dicom.port(),
+            "DicomAet": "PACS",
+            "DicomCheckCalledAet": false,
+            "DicomAlwaysAllowStore": true,
             "RemoteAccessAllowed": false,
             "AuthenticationEnabled": false,
             "Plugins": [DICOM_WEB],
@@ -59,13 +64,13 @@ impl Pacs {
             .spawn()
             .expect("Orthanc is installed: see tests/run");
         let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        while TcpStream::connect(address).is_err() || TcpStream::connect(dicom).is_err() {
             let ended = process.try_wait().expect("a child can be asked");
             assert!(ended.is_none(), "Orthanc ended with {ended:?}");
             assert!(begin.elapsed() < PATIENCE, "Orthanc does not accept");
             std::thread::sleep(Duration::from_millis(20));
         }
-        Self { process, address, folder }
+        Self { process, address, dicom, folder }
     }
 
     /// Where it listens.
@@ -74,10 +79,22 @@ impl Pacs {
         self.address
     }
 
+    /// Where it speaks DICOM.
+    #[must_use]
+    pub fn dicom(&self) -> SocketAddr {
+        self.dicom
+    }
+
     /// A picture of an invented patient, as a DICOM file.
     #[must_use]
     pub fn picture(&self) -> Vec<u8> {
-        let dump = self.folder.write("picture.dump", dump());
+        self.picture_of(PATIENT, STUDY)
+    }
+
+    /// A picture of another patient, in a study of its own; series and picture are its first.
+    #[must_use]
+    pub fn picture_of(&self, patient: &str, study: &str) -> Vec<u8> {
+        let dump = self.folder.write("picture.dump", dump(patient, study));
         let file: PathBuf = self.folder.join("picture.dcm");
         let status = Command::new("dump2dcm")
             .args(["--write-xfer-little", "--quiet"])
@@ -104,12 +121,12 @@ fn free_address() -> SocketAddr {
 }
 
 /// An 8 by 8 secondary capture, all grey.
-fn dump() -> String {
+fn dump(patient: &str, study: &str) -> String {
     let pixels = vec!["8080"; 32].join("\\");
     format!(
         "(0002,0010) UI =LittleEndianExplicit
 (0008,0016) UI =SecondaryCaptureImageStorage
-(0008,0018) UI [{INSTANCE}]
+(0008,0018) UI [{study}.1.1]
 (0008,0020) DA [20250401]
 (0008,0030) TM [101500]
 (0008,0050) SH [A-1]
@@ -117,11 +134,11 @@ fn dump() -> String {
 (0008,0064) CS [WSD]
 (0008,0090) PN []
 (0010,0010) PN [SHIKEN^KANJA]
-(0010,0020) LO [{PATIENT}]
+(0010,0020) LO [{patient}]
 (0010,0030) DA [19500101]
 (0010,0040) CS [O]
-(0020,000d) UI [{STUDY}]
-(0020,000e) UI [{SERIES}]
+(0020,000d) UI [{study}]
+(0020,000e) UI [{study}.1]
 (0020,0010) SH [1]
 (0020,0011) IS [1]
 (0020,0013) IS [1]

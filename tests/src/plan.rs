@@ -110,6 +110,15 @@ impl Plan {
         ))
     }
 
+    /// Adds a TCP app in front of this port.
+    #[must_use]
+    pub fn tcp(self, id: &str, port: SocketAddr, protocol: &str) -> Self {
+        let host = host_name(id);
+        self.block(&format!(
+            "[[app]]\nid = \"{id}\"\nname = \"{id}\"\nkind = \"tcp\"\nhost = \"{host}\"\nupstream = \"{port}\"\nprotocol = \"{protocol}\""
+        ))
+    }
+
     /// With a directory of its own: people who sign in by a key, and by no provider.
     #[must_use]
     pub fn with_directory(self) -> Self {

@@ -13,6 +13,8 @@ pub struct App {
     pub id: AppId,
     /// Its name in the portal.
     pub name: Names,
+    /// How it is reached.
+    pub kind: AppKind,
     /// The host people reach it by.
     pub host: Host,
     /// The path it lives under on that host; `/` for the whole host.
@@ -55,6 +57,61 @@ pub struct App {
     pub on_switch: Option<OnSwitch>,
     /// What shields it, where it cannot be patched; nothing where absent.
     pub shield: Option<Shield>,
+}
+
+impl App {
+    /// What is spoken with it, where it is reached by `sekimori connect` alone.
+    #[must_use]
+    pub fn tcp(&self) -> Option<TcpProtocol> {
+        match self.kind {
+            AppKind::Web => None,
+            AppKind::Tcp(protocol) => Some(protocol),
+        }
+    }
+}
+
+/// How an app is reached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AppKind {
+    /// By a browser, request by request.
+    Web,
+    /// By `sekimori connect`: streams of bytes to one port.
+    Tcp(TcpProtocol),
+}
+
+/// What is spoken on a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TcpProtocol {
+    /// SSH.
+    Ssh,
+    /// Remote Desktop.
+    Rdp,
+    /// VNC.
+    Vnc,
+    /// PostgreSQL.
+    Postgres,
+    /// DICOM: the names of both sides are in the clear, and recorded.
+    Dicom,
+    /// Anything else.
+    Other,
+}
+
+impl TcpProtocol {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Ssh, Self::Rdp, Self::Vnc, Self::Postgres, Self::Dicom, Self::Other];
+
+    /// Its word in configurations.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ssh => "ssh",
+            Self::Rdp => "rdp",
+            Self::Vnc => "vnc",
+            Self::Postgres => "postgres",
+            Self::Dicom => "dicom",
+            Self::Other => "other",
+        }
+    }
 }
 
 /// What an identity header carries.

@@ -20,7 +20,7 @@ mod rule_set;
 mod session;
 mod upstream;
 
-pub use app::{App, IdentityField, OnLogFailure};
+pub use app::{App, AppKind, IdentityField, OnLogFailure, TcpProtocol};
 pub use audit::{Audit, AuditEncryption};
 pub use config::{Activation, Config, SourceText};
 pub use crl::{CrlFetch, CrlUrl, DistributionPoints};

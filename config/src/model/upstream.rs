@@ -22,6 +22,8 @@ pub enum Scheme {
     Http,
     /// TLS 1.2 or 1.3.
     Https,
+    /// Bytes as they come, of a TCP app: whether they are encrypted is its protocol's business.
+    Tcp,
 }
 
 /// TLS towards upstreams.

@@ -1,5 +1,6 @@
 //! `[[app]]`: the apps behind the gateway.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::{AppId, Durability, Host, Path, PathPattern, PatientIds, RuleSetId};
@@ -8,12 +9,14 @@ use super::app_route;
 use super::names::{self, HOST_REMEDY, NAME_REMEDY};
 use super::sessions::ON_SWITCHES;
 use super::upstream::{self, NoUpstream};
-use super::{audit, header};
+use super::{audit, header, tcp_app};
 use crate::declared::Declared;
 use crate::files::Files;
 use crate::walk::{Seen, Table, Value};
-use crate::{App, HostHeader, Names, OnLogFailure, UpstreamProtocol};
+use crate::{App, AppKind, HostHeader, Names, OnLogFailure, UpstreamProtocol};
 
+/// Whether it is a TCP app.
+const KINDS: [(&str, bool); 2] = [("web", false), ("tcp", true)];
 const PROTOCOLS: [(&str, UpstreamProtocol); 2] =
     [("http1", UpstreamProtocol::Http1), ("http2", UpstreamProtocol::Http2)];
 const HOST_HEADERS: [(&str, HostHeader); 2] = [("public", HostHeader::Public), ("upstream", HostHeader::Upstream)];
@@ -38,9 +41,11 @@ pub(crate) struct Around<'a> {
 }
 
 #[derive(Default)]
-struct Taken {
+pub(crate) struct Taken {
     ids: Seen,
     routes: Seen,
+    /// Every host, and whether it is that of a TCP app.
+    hosts: BTreeMap<Host, bool>,
 }
 
 pub(crate) fn read(root: &Table<'_>, around: &Around<'_>) -> Option<Vec<App>> {
@@ -54,6 +59,10 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let default_name = id.as_ref().map(ToString::to_string).unwrap_or_default();
     let default_name = Names { ja: default_name.clone(), en: default_name };
     let name = table.or("name", default_name, |value| names::read(&value));
+    let is_tcp = table.or("kind", false, |value| value.word(&KINDS));
+    if is_tcp == Some(true) {
+        return tcp_app::read(table, around, taken, (id, name));
+    }
     let route = route(table, around, taken);
     let upstreams = table.needed("upstreams", "`upstreams = [\"https://10.0.0.5:8443\"]`", |value| {
         let upstreams = value.some(|item| upstream::read(&item, &around.no_upstream))?;
@@ -70,11 +79,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let reads_by_post = table.list("reads_by_post", |value| pattern(&value));
     let prefix = route.as_ref().map(|(_, prefix)| prefix);
     let routes = app_route::read(table, prefix, around.declared, around.patients);
-    let rule_sets = table.list("rules", |value| {
-        let set = value.parse(RuleSetId::parse, NAME_REMEDY)?;
-        around.declared.rule_set(&value, set.as_str())?;
-        Some(set)
-    });
+    let rule_sets = rule_sets(table, around);
     let assertion = table.or("assertion", true, |value| value.yes_or_no());
     let identity_headers = table.section("identity_headers").and_then(|table| header::read(&table));
     let reads = table.or("reads", Durability::Written, |value| value.word(&DURABILITIES));
@@ -103,10 +108,12 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let on_switch = table.optional("on_switch", |value| value.word(&ON_SWITCHES));
     let shield = table.optional("shield", |value| super::shield::read(&value.table()?));
     table.finish();
+    is_tcp?;
     let ((host, prefix), shield) = (route?, shield?);
     Some(App {
         id: id?,
         name: name?,
+        kind: AppKind::Web,
         host,
         portal_path: portal_path?.unwrap_or_else(|| prefix.clone()),
         prefix,
@@ -131,6 +138,15 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     })
 }
 
+/// The sets of rules it shares with others.
+pub(crate) fn rule_sets(table: &Table<'_>, around: &Around<'_>) -> Option<Vec<RuleSetId>> {
+    table.list("rules", |value| {
+        let set = value.parse(RuleSetId::parse, NAME_REMEDY)?;
+        around.declared.rule_set(&value, set.as_str())?;
+        Some(set)
+    })
+}
+
 /// The tighter of two bounds.
 fn smaller(one: Option<u64>, other: Option<u64>) -> Option<u64> {
     one.into_iter().chain(other).min()
@@ -145,18 +161,26 @@ fn id(value: &Value<'_>, taken: &mut Taken) -> Option<AppId> {
     Some(id)
 }
 
+/// Its host: none of the gateway's own, and that of a TCP app is no other app's.
+pub(crate) fn host(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken, is_tcp: bool) -> Option<Host> {
+    table.needed("host", "`host = \"emr.hospital.example.jp\"`", |value| {
+        let host = value.parse(Host::parse, HOST_REMEDY)?;
+        if let Some((_, key)) = around.own_hosts.iter().find(|(own, _)| *own == Some(&host)) {
+            return value.wrong(format!("`{host}` is the `{key}` of the gateway"), "give the app a host of its own");
+        }
+        match taken.hosts.insert(host.clone(), is_tcp) {
+            Some(other_is_tcp) if is_tcp || other_is_tcp => {
+                value.wrong(format!("`{host}` is another app's too"), "give the TCP app a host of its own")
+            }
+            Some(_) | None => Some(host),
+        }
+    })
+}
+
 /// Host and prefix, which together no other app may have.
 fn route(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option<(Host, Path)> {
     let host_value = table.value("host");
-    let host = table.needed("host", "`host = \"emr.hospital.example.jp\"`", |value| {
-        let host = value.parse(Host::parse, HOST_REMEDY)?;
-        match around.own_hosts.iter().find(|(own, _)| *own == Some(&host)) {
-            Some((_, key)) => {
-                value.wrong(format!("`{host}` is the `{key}` of the gateway"), "give the app a host of its own")
-            }
-            None => Some(host),
-        }
-    });
+    let host = host(table, around, taken, false);
     let prefix_value = table.value("prefix");
     let prefix = prefix_value.as_ref().map_or_else(|| Path::parse("/").ok(), prefix);
     let (host, prefix) = (host?, prefix?);

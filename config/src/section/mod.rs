@@ -34,4 +34,5 @@ pub(crate) mod rule_set;
 pub(crate) mod sessions;
 pub(crate) mod shield;
 pub(crate) mod statements;
+pub(crate) mod tcp_app;
 pub(crate) mod upstream;

@@ -11,6 +11,7 @@ mod notice;
 mod patients;
 mod sections;
 mod statements;
+mod tcp_app;
 mod templates;
 mod words;
 

@@ -32,8 +32,12 @@ impl Answers {
     }
 }
 
-/// Asks every upstream of an app once.
+/// Asks every upstream of an app once. The port of a TCP app is not asked: to its server, a connection that says
+/// nothing is an attack, or fills its log.
 pub async fn probe_app(route: &AppRoute, dialer: &Dialer) {
+    if route.app.tcp().is_some() {
+        return;
+    }
     for server in &route.servers {
         let answered = probe_server(route, server, dialer).await;
         let answers = answered.is_ok();

@@ -101,6 +101,8 @@ pub async fn forward(
             let mut request = Some(Request::from_parts(parts, body));
             forward.exchange(&mut request, has_body, &target, &connection.introduction.host).await
         }
+        // A stream is no request for a web app, and the route lets none be.
+        Switch::Tunnel => forward.fail(Fault::BadRequest, End::Refused),
         Switch::WebSocket | Switch::WebSocketOverHttp2 => {
             let (request, host) = (Request::from_parts(parts, body), connection.introduction.host.clone());
             Box::pin(websocket::open(forward, request, &target, &host, switch, connection)).await
@@ -273,6 +275,7 @@ impl Forward<'_> {
             bytes_out: 0,
             duration: self.exchange.started.elapsed(),
             patients: None,
+            said: None,
         };
         self.receipt.close(outcome, &self.exchange);
         response

@@ -120,7 +120,9 @@ fn upstream_request(
 ) -> Result<(HeaderValue, Request<RequestBody>), Fault> {
     let (mut parts, _body) = request.into_parts();
     let key = match switch {
-        Switch::WebSocket | Switch::No => parts.headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(Fault::BadRequest)?,
+        Switch::WebSocket | Switch::No | Switch::Tunnel => {
+            parts.headers.get(SEC_WEBSOCKET_KEY).cloned().ok_or(Fault::BadRequest)?
+        }
         Switch::WebSocketOverHttp2 => fresh_key()?,
     };
     parts.method = Method::GET;
@@ -211,7 +213,7 @@ fn client_answer(
     fields.remove(SEC_WEBSOCKET_ACCEPT);
     let status = match switch {
         Switch::WebSocketOverHttp2 => StatusCode::OK,
-        Switch::WebSocket | Switch::No => {
+        Switch::WebSocket | Switch::No | Switch::Tunnel => {
             fields.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
             fields.insert(UPGRADE, HeaderValue::from_static("websocket"));
             if let Ok(accept) = HeaderValue::from_str(&accept_of(key)) {
@@ -250,6 +252,7 @@ impl Tunnel {
             bytes_out: exchange.bytes_out.get(),
             duration: exchange.started.elapsed(),
             patients: None,
+            said: None,
         };
         receipt.close(outcome, &exchange);
     }

@@ -11,6 +11,7 @@
     reason = "a benchmark fails loudly, prints its table and dials the proxies"
 )]
 
+mod connect;
 mod gateway;
 mod gauge;
 mod load;
@@ -43,6 +44,9 @@ struct Args {
     /// Only sign-ins by passkey: how many a second, and how long they take.
     #[arg(long)]
     sign_ins: bool,
+    /// Only a port by `sekimori connect`, beside the port itself and `ssh -L`.
+    #[arg(long)]
+    connect: bool,
 }
 
 /// What is asked for, and how.
@@ -74,6 +78,9 @@ fn main() {
 async fn run(args: &Args) {
     if args.sign_ins {
         return sign_in::run(args.seconds).await;
+    }
+    if args.connect {
+        return connect::run(args.rounds, args.megabytes.min(256)).await;
     }
     let upstream = nginx::Upstream::start(args.megabytes);
     let gateway = gateway::Gateway::start(upstream.address()).await;

@@ -128,6 +128,7 @@ async fn record(verdict: Verdict<()>, recorder: &Recorder, dice: &mut Dice) -> R
                 bytes_out: dice.below(100_000),
                 duration: Duration::from_millis(dice.below(300)),
                 patients: None,
+                said: None,
             });
             return Ok(true);
         }
