@@ -107,6 +107,12 @@ pub enum Event {
     GlassBroken,
     /// Somebody judged how the glass was broken.
     GlassReviewed,
+    /// Glass that was broken is whole again: its time is over, or it was ended.
+    EmergencyEnded,
+    /// A vendor's window began.
+    VendorSessionBegan,
+    /// A vendor's window is over: its time is, or it was ended.
+    VendorSessionEnded,
     /// A line of the inventory of remote maintenance was added, changed or removed.
     InventoryChanged,
     /// A TLS handshake was refused.
@@ -142,7 +148,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 67] = [
+    pub const ALL: [Self; 70] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -195,6 +201,9 @@ impl Event {
         Self::GrantConfirmed,
         Self::GlassBroken,
         Self::GlassReviewed,
+        Self::EmergencyEnded,
+        Self::VendorSessionBegan,
+        Self::VendorSessionEnded,
         Self::InventoryChanged,
         Self::TlsRefused,
         Self::BadRequest,
@@ -268,6 +277,9 @@ impl Event {
             Self::GrantConfirmed => "grant-confirmed",
             Self::GlassBroken => "glass-broken",
             Self::GlassReviewed => "glass-reviewed",
+            Self::EmergencyEnded => "emergency-ended",
+            Self::VendorSessionBegan => "vendor-session-began",
+            Self::VendorSessionEnded => "vendor-session-ended",
             Self::InventoryChanged => "inventory-changed",
             Self::TlsRefused => "tls-refused",
             Self::BadRequest => "bad-request",

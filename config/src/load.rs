@@ -13,9 +13,9 @@ use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits, listener,
-    notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles, rule, rule_set,
-    sessions, statements, upstream,
+    app, audit, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits,
+    listener, maintenance, notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles,
+    rule, rule_set, sessions, statements, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};

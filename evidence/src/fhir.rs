@@ -2,11 +2,13 @@
 //! layout of the core resource and claim no profile.
 //!
 //! A story about several patients becomes one event for each, as BALP asks. What the log does not say is not said: no
-//! purpose of use but a vendor's grant, no query but its path, no person's id at their provider but ours.
+//! purpose of use but of broken glass and a vendor's grant, no query but its path, no person's id at their provider but
+//! ours.
 
 use audit::{Entry, Story};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use policy::GrantKind;
 use serde_json::{Map, Value, json};
 
 use crate::Source;
@@ -173,8 +175,10 @@ impl Event<'_> {
         if !policies.is_empty() {
             insert(&mut agent, "policy", policies.into());
         }
-        if begin.grant.is_some() {
-            insert(&mut agent, "purposeOfUse", json!([coded(REASONS, "HSYSADMIN")]));
+        if let Some(grant) = &begin.grant {
+            let is_glass = grant.starts_with(GrantKind::Glass.prefix());
+            let purpose = if is_glass { "BTG" } else { "HSYSADMIN" };
+            insert(&mut agent, "purposeOfUse", json!([coded(REASONS, purpose)]));
         }
         Some(agent)
     }

@@ -178,8 +178,7 @@ impl Meaning {
             EntryKind::Open => Some(access(story)),
             EntryKind::Refused => Some(refusal(&story.begin)),
             EntryKind::Fact(event) => Some(fact(*event, &story.begin)),
-            EntryKind::Unknown(word) => to_come(word).map(alert),
-            EntryKind::Close | EntryKind::Segment => None,
+            EntryKind::Close | EntryKind::Segment | EntryKind::Unknown(_) => None,
         }
     }
 }
@@ -313,8 +312,11 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         | Event::GrantEnded
         | Event::GrantReported
         | Event::GrantConfirmed
-        | Event::GlassBroken
         | Event::GlassReviewed => alert(USER_ATTRIBUTES),
+        Event::GlassBroken => alert(EMERGENCY_OVERRIDE_STARTED),
+        Event::EmergencyEnded => alert(EMERGENCY_OVERRIDE_STOPPED),
+        Event::VendorSessionBegan => alert(REMOTE_SERVICE_STARTED),
+        Event::VendorSessionEnded => alert(REMOTE_SERVICE_STOPPED),
         Event::ConfigRefused => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
         Event::Recovered => alert(AUDIT_RECORDING_STARTED),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
@@ -325,17 +327,6 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::LogRead | Event::ReviewOpened | Event::ReviewJudged | Event::ReviewSigned => {
             Meaning { kind: Kind::LogUse, event: AUDIT_LOG_USED, done: Done::Read, grade: Grade::Success }
         }
-    }
-}
-
-/// Facts that this version reads and hands over, and does not write yet.
-fn to_come(word: &str) -> Option<Code> {
-    match word {
-        "emergency-began" => Some(EMERGENCY_OVERRIDE_STARTED),
-        "emergency-ended" => Some(EMERGENCY_OVERRIDE_STOPPED),
-        "vendor-session-began" => Some(REMOTE_SERVICE_STARTED),
-        "vendor-session-ended" => Some(REMOTE_SERVICE_STOPPED),
-        _ => None,
     }
 }
 
@@ -379,6 +370,19 @@ mod tests {
         let refused = |why: &str| meaning(&format!(r#""ev":"refused","why":"{why}""#), None).grade.number();
         assert_eq!(refused("sign-in-required"), "4");
         assert_eq!(refused("role-not-allowed"), "8");
+    }
+
+    #[test]
+    fn exceptions_begin_and_end_with_codes_of_their_own() {
+        let of = |word: &str| meaning(&format!(r#""ev":"{word}""#), None).kind;
+        for (word, code) in [
+            ("glass-broken", EMERGENCY_OVERRIDE_STARTED),
+            ("emergency-ended", EMERGENCY_OVERRIDE_STOPPED),
+            ("vendor-session-began", REMOTE_SERVICE_STARTED),
+            ("vendor-session-ended", REMOTE_SERVICE_STOPPED),
+        ] {
+            assert_eq!(of(word), Kind::Alert(code), "{word}");
+        }
     }
 
     #[test]

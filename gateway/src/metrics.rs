@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::feed::FeedCounts;
+use crate::notices::NoticeCounts;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Of {
@@ -120,6 +121,8 @@ pub struct Metrics {
     pub shadow_alarm: Gauge,
     /// What is counted of feeds.
     pub feeds: FeedCounts,
+    /// What is counted of notices.
+    pub notices: NoticeCounts,
     shadow_differences: Family<ShadowDifference, Counter>,
     /// Of how many accesses the patient is known, by route.
     pub patients: PatientCounts,
@@ -149,6 +152,7 @@ impl Metrics {
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
         let feeds = FeedCounts::register(&mut registry);
+        let notices = NoticeCounts::register(&mut registry);
         let patients = PatientCounts::default();
         let help = "Accesses by routes that say where their patients are named";
         registry.register("patient_route_accesses", help, patients.accesses.clone());
@@ -200,6 +204,7 @@ impl Metrics {
             ),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
             feeds,
+            notices,
             shadow_differences,
             patients,
             index_behind: gauge("index_behind", "Lines of the access log that the search index has not followed yet"),

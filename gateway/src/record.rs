@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{Event, Note};
+use audit::{Event, Note, Recorder};
 use aws_lc_rs::digest::{SHA256, digest};
 use identity::Current;
 use policy::{DeviceId, GrantId};
@@ -14,8 +14,10 @@ use crate::gate::Gate;
 use crate::key_deed::KeyDeed;
 
 mod whose;
+mod windows;
 
 use whose::Whose;
+use windows::Windows;
 
 /// Where the store keeps how far events were recorded.
 const RECORDED_UP_TO: &str = "events-recorded-up-to";
@@ -40,6 +42,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let mut recorded = from;
     let mut changed = gate.changed.subscribe();
     let mut whose = Whose::default();
+    let mut windows = None;
     // Nothing was read yet.
     let mut is_stale = true;
     loop {
@@ -75,21 +78,18 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
                 Err(problem) => tracing::error!(%problem, "exceptions cannot be read; none comes into force"),
             }
         }
-        if events.is_empty() {
-            // Either there is news, or it is time to look all the same.
-            let _rung = tokio::time::timeout(WAIT, changed.changed()).await;
         if !is_stale {
             tell_boundaries(&gate, &*store, &recorder, &mut windows).await;
         }
+        if events.is_empty() {
+            // Either there is news, or it is time to look all the same.
+            let _rung = tokio::time::timeout(WAIT, changed.changed()).await;
         } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
             tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
         }
     }
 }
 
-/// Whether something may come into force by it that was not: an exception that was given, or that somebody may give
-/// again who gave it.
-fn may_give(change: &Change) -> bool {
 /// Tells of exceptions that began or are over since the last time. What could not be recorded is told the next time.
 async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, windows: &mut Option<Windows>) {
     if windows.is_none() {
@@ -115,6 +115,9 @@ async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, wi
     }
 }
 
+/// Whether something may come into force by it that was not: an exception that was given, or that somebody may give
+/// again who gave it.
+fn may_give(change: &Change) -> bool {
     match change {
         Change::GrantApproved(_)
         | Change::GrantAdmitted(_)
@@ -278,6 +281,9 @@ async fn of_grant(note: Note, id: &GrantId, store: &dyn Store, words: fn(&GrantR
         note = note.reason(words);
     }
     if let Some(glass) = kept.glass() {
+        if note.event == Event::GlassBroken {
+            note.patients = glass.patient.iter().cloned().collect();
+        }
         let review = glass.review.as_ref().filter(|_| note.event == Event::GlassReviewed);
         note = note.code(review.map_or(glass.reason.as_str(), |review| review.verdict.as_str()));
     }

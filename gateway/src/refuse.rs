@@ -17,6 +17,7 @@ use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 use crate::body::ResponseBody;
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
+use crate::glass;
 use crate::inbound::{Inbound, Unread};
 use crate::patients::About;
 use crate::route::Routed;
@@ -135,7 +136,11 @@ impl Refuser<'_> {
         // On record before time is spent on what would help.
         self.record(&refused, refusal.status().as_u16(), about.as_deref()).await;
         refusal.ways = self.ways(&refused, form);
-        own(self.snapshot.site.refusal(&refusal, form))
+        let site = &self.snapshot.site;
+        own(match glass::offered(self.worker, &refused, about.as_deref()) {
+            Some(door) => site.refusal_with_glass(&refusal, &door, form),
+            None => site.refusal(&refusal, form),
+        })
     }
 
     /// Answers an access whose person must sign in or step up first, and records it: a browser is sent there, a form

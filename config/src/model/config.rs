@@ -8,8 +8,9 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer, Names, Notice,
-    Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet, SessionSpans, Statement,
+    App, Audit, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer,
+    Maintenance, Names, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet,
+    SessionSpans, Statement,
 };
 
 /// One loaded configuration.
@@ -47,13 +48,13 @@ pub struct Config {
     pub devices: DeviceTrust,
     /// Systems that may report the condition of devices.
     pub posture_sources: Vec<PostureSource>,
-    /// Who may use the console.
+    /// Who may use the console; who decides on exceptions among them.
     pub console: ConsoleRoles,
-    /// Networks where no upstream may stand, such as that of オンライン資格確認; checked here for addresses, and to be
     /// What is asked of vendors' windows.
     pub maintenance: Maintenance,
     /// What is asked of whoever breaks the glass.
     pub break_glass: BreakGlass,
+    /// Networks where no upstream may stand, such as that of オンライン資格確認; checked here for addresses, and to be
     /// checked wherever a name is resolved.
     pub forbidden_upstreams: Vec<IpNet>,
     /// The apps behind the gateway.

@@ -165,6 +165,26 @@ impl fmt::Display for MailAddress {
 /// Something that somebody may be notified of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum NoticeEvent {
+    /// Somebody broke the glass.
+    GlassBroken,
+    /// Somebody judged how the glass was broken.
+    GlassReviewed,
+    /// A vendor's window was asked for.
+    GrantRequested,
+    /// Somebody of the hospital approved it.
+    GrantApproved,
+    /// Somebody on duty let the person in before it was approved.
+    GrantAdmitted,
+    /// Somebody of the hospital refused it.
+    GrantRefused,
+    /// Whoever asked took it back.
+    GrantWithdrawn,
+    /// A window, or broken glass, was ended before its time.
+    GrantEnded,
+    /// What was done in a window was reported.
+    GrantReported,
+    /// Somebody of the hospital confirmed the report.
+    GrantConfirmed,
     /// A person was disabled.
     PersonDisabled,
     /// A device was revoked.
@@ -181,7 +201,17 @@ pub enum NoticeEvent {
 
 impl NoticeEvent {
     /// All of them, with their words in the configuration: the codes that the log has for them.
-    pub const ALL: [(&'static str, Self); 6] = [
+    pub const ALL: [(&'static str, Self); 16] = [
+        ("glass-broken", Self::GlassBroken),
+        ("glass-reviewed", Self::GlassReviewed),
+        ("grant-requested", Self::GrantRequested),
+        ("grant-approved", Self::GrantApproved),
+        ("grant-admitted", Self::GrantAdmitted),
+        ("grant-refused", Self::GrantRefused),
+        ("grant-withdrawn", Self::GrantWithdrawn),
+        ("grant-ended", Self::GrantEnded),
+        ("grant-reported", Self::GrantReported),
+        ("grant-confirmed", Self::GrantConfirmed),
         ("person-disabled", Self::PersonDisabled),
         ("device-revoked", Self::DeviceRevoked),
         ("policy-proposed", Self::PolicyProposed),
@@ -194,6 +224,16 @@ impl NoticeEvent {
     #[must_use]
     pub fn code(self) -> &'static str {
         match self {
+            Self::GlassBroken => "glass-broken",
+            Self::GlassReviewed => "glass-reviewed",
+            Self::GrantRequested => "grant-requested",
+            Self::GrantApproved => "grant-approved",
+            Self::GrantAdmitted => "grant-admitted",
+            Self::GrantRefused => "grant-refused",
+            Self::GrantWithdrawn => "grant-withdrawn",
+            Self::GrantEnded => "grant-ended",
+            Self::GrantReported => "grant-reported",
+            Self::GrantConfirmed => "grant-confirmed",
             Self::PersonDisabled => "person-disabled",
             Self::DeviceRevoked => "device-revoked",
             Self::PolicyProposed => "policy-proposed",

@@ -9,6 +9,7 @@ use config::Config;
 use crate::cli::{ConfigArg, out, policy};
 use crate::failure::Failure;
 use crate::feed::Receivers;
+use crate::notices::Senders;
 use crate::{assembly, clock, shadow};
 
 /// Checks the file, what it names, and that certificates serve every host.
@@ -16,6 +17,7 @@ pub fn run(args: &ConfigArg) -> Result<(), Failure> {
     let config = args.read()?;
     check_certificates(&config)?;
     Receivers::build(&config).map_err(|problems| Failure::input(problems.join("\n")))?;
+    Senders::build(&config).map_err(|problems| Failure::input(problems.join("\n")))?;
     check_policy(&config)?;
     if let Some(said) = policy::prove::check(&config, args.path(), policy::terminal_language())? {
         out::say(&said);

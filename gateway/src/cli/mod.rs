@@ -2,14 +2,16 @@
 
 mod audit;
 mod check;
+mod connect;
 mod csv;
 mod demo;
 mod device;
 mod doctor;
-mod init;
 mod glass;
 mod grant;
+mod init;
 mod log;
+mod notice;
 mod out;
 mod outage;
 mod policy;
@@ -24,6 +26,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::failure::Failure;
+
+pub(crate) use out::say;
 
 /// The most letters of a name; no system has longer ones.
 const NAME_MAX: usize = 256;
@@ -65,9 +69,20 @@ enum Command {
     /// Outages of identity providers.
     #[command(subcommand)]
     Outage(outage::Command),
+    /// Maintenance by vendors: windows that were asked for, and deciding on them.
+    #[command(subcommand)]
+    Grant(grant::Command),
+    /// Glass that people broke, and its review.
+    #[command(subcommand)]
+    Glass(glass::Command),
+    /// Notices by mail and webhook.
+    #[command(subcommand)]
+    Notice(notice::Command),
     /// The access log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// A port of this machine that leads to an app behind a gateway: SSH, databases, DICOM, RDP, VNC.
+    Connect(connect::Args),
 }
 
 /// Which configuration.
@@ -122,7 +137,11 @@ pub fn main() -> ExitCode {
         Command::Session(command) => session::run(&command),
         Command::Policy(command) => policy::run(&command),
         Command::Outage(command) => outage::run(&command),
+        Command::Grant(command) => grant::run(&command),
+        Command::Glass(command) => glass::run(&command),
+        Command::Notice(command) => notice::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Connect(args) => connect::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

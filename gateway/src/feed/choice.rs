@@ -85,6 +85,9 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::GrantConfirmed
         | Event::GlassBroken
         | Event::GlassReviewed
+        | Event::EmergencyEnded
+        | Event::VendorSessionBegan
+        | Event::VendorSessionEnded
         | Event::InventoryChanged
         | Event::PolicyReturned
         | Event::LogKeyChanged => FeedEvents::Changes,

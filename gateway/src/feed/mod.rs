@@ -25,6 +25,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backoff::Backoff;
 pub use connection::Connection;
 pub use counts::FeedCounts;
 use counts::Lag;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use patient::{Asked, Found};
-use policy::{AppId, Path, PatientSources, Patients, RouteNumber, Side};
+use policy::{Access, AppId, Path, PatientSources, Patients, RouteNumber, Side, Timestamp};
 
 use crate::gate::Gate;
 use crate::route::{Routed, Target};
@@ -30,17 +30,39 @@ impl About {
     /// What a request tells by a route that fits it; `None` where the route names no patient.
     pub fn of(gate: &Gate, snapshot: &Snapshot, routed: &Routed, number: Option<RouteNumber>) -> Option<Arc<Self>> {
         let Target::App(route) = &routed.target else { return None };
+        let inbound = &routed.inbound;
+        Self::by_route(gate, snapshot, &route.app.id, (&inbound.path, inbound.query.as_deref()), inbound.at, number)
+    }
+
+    /// The same of a request that is only named.
+    pub fn named(
+        gate: &Gate,
+        snapshot: &Snapshot,
+        access: &Access,
+        query: Option<&str>,
+        number: Option<RouteNumber>,
+    ) -> Option<Arc<Self>> {
+        Self::by_route(gate, snapshot, &access.app, (&access.path, query), access.at, number)
+    }
+
+    fn by_route(
+        gate: &Gate,
+        snapshot: &Snapshot,
+        app: &AppId,
+        (path, query): (&Path, Option<&str>),
+        at: Timestamp,
+        number: Option<RouteNumber>,
+    ) -> Option<Arc<Self>> {
         let number = number?;
-        let classifier = snapshot.policy.classifier(&route.app.id);
+        let classifier = snapshot.policy.classifier(app);
         let told = classifier.about_patients(number)?;
-        let (sources, path) = (Arc::clone(told.sources), &routed.inbound.path);
+        let sources = Arc::clone(told.sources);
         let (patient, study) = (classifier.patient(number, path), classifier.study(number, path));
         let mut found = Found::new(&sources.ids);
-        let query = routed.inbound.query.as_deref();
         let asked = Asked { path, patient: patient.as_deref(), study: study.as_deref(), query };
         patient::of_request(&sources, asked, &mut found);
         let studies = found.studies().to_vec();
-        for patient in gate.desk.patients_of(&route.app.id, &studies, routed.inbound.at) {
+        for patient in gate.desk.patients_of(app, &studies, at) {
             found.patient(&patient);
         }
         let (patients, _) = found.finish();
@@ -50,7 +72,7 @@ impl About {
             _ => None,
         };
         let pattern = Arc::clone(told.pattern);
-        Some(Arc::new(Self { patients, sources, pattern, app: route.app.id.clone(), path: path.clone(), folded }))
+        Some(Arc::new(Self { patients, sources, pattern, app: app.clone(), path: path.clone(), folded }))
     }
 
     /// An access by a route with these sources.
