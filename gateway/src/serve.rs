@@ -65,7 +65,7 @@ pub async fn serve(
         return refuse.fault(Fault::TooManyRequests(wait), &routed.inbound);
     }
     let on_failure = on_log_failure(&routed);
-    let (access, number) = routed.access(&snapshot, device);
+    let (mut access, number) = routed.access(&snapshot, device);
     let about = About::of(gate, &snapshot, &routed, number);
     access.grant = gate.grant_for(&access, about.as_deref());
     let mut verdict = worker.judge(&snapshot, access, routed);
