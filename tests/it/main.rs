@@ -25,6 +25,7 @@ mod console;
 mod cookie;
 mod coverage;
 mod crash;
+mod damage;
 mod deadline;
 mod est;
 mod fault;
