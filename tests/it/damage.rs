@@ -1,6 +1,8 @@
-//! A log of which a line is damaged: what is handed over says what it lacks.
+//! A log of which a line is damaged, and a place for an export that somebody prepared: what is handed over says what it
+//! lacks, and lands nowhere but in a file of its own.
 
 use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -68,4 +70,36 @@ async fn an_export_says_how_many_lines_it_lacks() {
     }
     let plain = export(&ward, &["--output", "plain"]).ok();
     assert!(plain.err.contains("1 lines of the log are damaged and left out"), "{}", plain.err);
+}
+
+#[tokio::test]
+async fn an_export_writes_nothing_but_a_file_of_its_own() {
+    let ward = ward().await;
+    let folder = ward.hospital.folder().path().to_owned();
+    let others = folder.join("others");
+    let is_untouched = || assert_eq!(fs::read_to_string(&others).unwrap(), "somebody else's");
+    for words in [&["--output", "all"][..], &["--proof", "--output", "all"], &["--format", "csv", "--output", "all"]] {
+        fs::write(&others, "somebody else's").unwrap();
+        fs::set_permissions(&others, fs::Permissions::from_mode(0o666)).unwrap();
+        // Links, under its name and under that of its draft.
+        for name in ["all", "all.new"] {
+            fs::remove_file(folder.join(name)).ok();
+            symlink(&others, folder.join(name)).unwrap();
+        }
+        export(&ward, words).ok();
+        is_untouched();
+        let made = fs::symlink_metadata(folder.join("all")).unwrap();
+        assert!(made.is_file() && made.mode() & 0o777 == 0o600 && made.len() > 100, "{made:?}");
+        assert!(!folder.join("all.new").exists());
+        // The file itself, open to others.
+        fs::hard_link(&others, folder.join("all.new")).unwrap();
+        export(&ward, words).ok();
+        is_untouched();
+        assert_eq!(fs::metadata(folder.join("all")).unwrap().mode() & 0o777, 0o600);
+    }
+    // What cannot be made leaves what was there before.
+    let before = fs::read(folder.join("all")).unwrap();
+    fs::create_dir(folder.join("all.new")).unwrap();
+    assert_ne!(export(&ward, &["--output", "all"]).code, Some(0));
+    assert_eq!(fs::read(folder.join("all")).unwrap(), before);
 }
