@@ -38,6 +38,7 @@ mod handing_over;
 mod header;
 mod house;
 mod info_class;
+mod kept_back;
 mod lists;
 mod maintenance;
 mod notices;

@@ -1,0 +1,41 @@
+//! What an app tells the gateway of patients and the client does not get to see, wherever it stands in the answer.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+use http_body::Frame;
+use tests::{Plan, Upstream, fed};
+
+use crate::ward::Ward;
+
+/// Routes of which one tells in fields that the client does not see, and one in fields that it sees.
+fn routes(page: &str, field: &str) -> String {
+    let route = |name: &str, strip: bool| {
+        format!(
+            "[[app.route]]\npaths = [\"/{page}/{name}\"]\nclass = \"chart\"\n\
+             patient = [{{ from = \"response-header\", name = \"{field}\", strip = {strip} }}]\n"
+        )
+    };
+    route("hidden", true) + &route("shown", false)
+}
+
+#[tokio::test]
+async fn a_field_behind_the_body_names_the_patient_and_goes_no_further() {
+    let app = Upstream::http2();
+    let more = format!("protocol = \"http2\"\n{}", routes("trailers", "x-asked"));
+    let ward = Ward::around(app.clone(), Plan::new().app("emr", app.address(), &more)).await;
+    for (name, seen) in [("hidden", None), ("shown", Some("7"))] {
+        let (sender, body) = fed();
+        sender.send(Frame::data(Bytes::from_static(b"ping"))).await.unwrap();
+        let mut trailers = HeaderMap::new();
+        trailers.insert("x-asked", HeaderValue::from_static("7"));
+        sender.send(Frame::trailers(trailers)).await.unwrap();
+        drop(sender);
+        let path = format!("/trailers/{name}");
+        let ask = ward.ask("POST", &path).header("content-type", "application/grpc").header("te", "trailers");
+        let answer = ward.caller.http2("emr").await.answer(ask.body(body)).await.expect(200);
+        assert_eq!(answer.text(), "ping");
+        assert_eq!(answer.trailers["grpc-status"], "0", "what is nobody's stays");
+        assert_eq!(answer.trailers.get("x-asked").map(|value| value.to_str().unwrap()), seen, "{name}");
+        assert_eq!(ward.closing(&path).await["pt"][0], "7", "{name}");
+    }
+}
