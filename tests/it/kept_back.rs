@@ -1,11 +1,17 @@
 //! What an app tells the gateway of patients and the client does not get to see, wherever it stands in the answer.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::Frame;
-use tests::{Plan, Upstream, fed};
+use hyper_util::rt::TokioIo;
+use tests::{Plan, Upstream, WebSocket, fed, within};
 
+use crate::stream::handshake;
 use crate::ward::Ward;
+
+const SOON: Duration = Duration::from_secs(5);
 
 /// Routes of which one tells in fields that the client does not see, and one in fields that it sees.
 fn routes(page: &str, field: &str) -> String {
@@ -38,4 +44,31 @@ async fn a_field_behind_the_body_names_the_patient_and_goes_no_further() {
         assert_eq!(answer.trailers.get("x-asked").map(|value| value.to_str().unwrap()), seen, "{name}");
         assert_eq!(ward.closing(&path).await["pt"][0], "7", "{name}");
     }
+}
+
+#[tokio::test]
+async fn the_head_of_a_tunnel_names_the_patient_and_the_name_goes_no_further() {
+    let app = Upstream::http1();
+    let more = routes("socket", "x-patient-id");
+    let ward = Ward::around(app.clone(), Plan::new().app("emr", app.address(), &more)).await;
+    for (name, seen) in [("hidden", None), ("shown", Some("7"))] {
+        let path = format!("/socket/{name}");
+        let mut connection = ward.caller.http1("emr").await;
+        let response = connection.send(handshake(ward.get(&path))).await.unwrap();
+        assert_eq!(response.status(), 101);
+        assert_eq!(response.headers().get("x-patient-id").map(|value| value.to_str().unwrap()), seen, "{name}");
+        let stream = hyper::upgrade::on(response).await.unwrap();
+        let mut socket = WebSocket::client(TokioIo::new(stream));
+        socket.close(1000).await.unwrap();
+        within(SOON, "a close frame", socket.next()).await;
+        assert_eq!(ward.closing(&path).await["pt"][0], "7", "{name}");
+    }
+    let over_http2 = ward
+        .ask("CONNECT", "/socket/hidden")
+        .extension(hyper::ext::Protocol::from_static("websocket"))
+        .header("sec-websocket-version", "13")
+        .header("origin", "https://emr.hospital.test:8443");
+    let response = ward.caller.http2("emr").await.send(over_http2).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(!response.headers().contains_key("x-patient-id"));
 }

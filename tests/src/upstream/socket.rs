@@ -23,6 +23,7 @@ pub fn upgrade(mut request: Request<Incoming>) -> Response<Payload> {
     headers.insert("connection", HeaderValue::from_static("upgrade"));
     headers.insert("upgrade", HeaderValue::from_static("websocket"));
     headers.insert("sec-websocket-accept", accept);
+    headers.insert("x-patient-id", HeaderValue::from_static("7"));
     response
 }
 
