@@ -1,4 +1,5 @@
-//! What an app tells the gateway of patients and the client does not get to see, wherever it stands in the answer.
+//! What an app tells the gateway of patients and the client does not get to see, wherever it stands in the answer; and
+//! what is folded into one record only where the record says whose it is.
 
 use std::time::Duration;
 
@@ -71,4 +72,22 @@ async fn the_head_of_a_tunnel_names_the_patient_and_the_name_goes_no_further() {
     let response = ward.caller.http2("emr").await.send(over_http2).await.unwrap();
     assert_eq!(response.status(), 200);
     assert!(!response.headers().contains_key("x-patient-id"));
+}
+
+#[tokio::test]
+async fn pictures_of_a_study_that_nobody_told_of_are_records_of_their_own() {
+    let app = Upstream::http1();
+    let mut ward = Ward::around(app.clone(), Plan::new().app("emr", app.address(), "template = \"dicomweb\"")).await;
+    let frame = |study: &str| format!("/dicom-web/studies/{study}/series/1.2.4/instances/1.2.5/frames/1");
+    for _ in 0..3 {
+        ward.caller.ask(ward.get(&frame("1.2.3"))).await.expect(200);
+    }
+    assert!(ward.hospital.stop().success());
+    let records = ward.hospital.records();
+    let opened = records.opened(&frame("1.2.3"));
+    assert_eq!(opened.len(), 3, "a record that stands for many names its patient from the start");
+    for opening in opened.all() {
+        assert_eq!((&opening["study"][0], &opening["pt"]), (&"1.2.3".into(), &serde_json::Value::Null));
+        assert!(records.closing(opening).is_some());
+    }
 }
