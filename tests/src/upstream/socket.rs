@@ -1,4 +1,4 @@
-//! The app's WebSocket: over HTTP/1.1 by upgrade; it sends back each text it gets.
+//! The app's WebSocket: over HTTP/1.1 by upgrade, with a field that names a patient; it sends back each text it gets.
 
 use http::{HeaderValue, Request, Response, StatusCode};
 use hyper::body::Incoming;
