@@ -8,6 +8,8 @@ mod about;
 mod desk;
 mod held;
 mod lookout;
+#[cfg(test)]
+mod trials;
 
 pub use about::About;
 pub use desk::Desk;
