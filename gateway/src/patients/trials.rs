@@ -144,3 +144,22 @@ async fn a_packed_body_is_unpacked_and_read_for_its_record() {
     assert_eq!(house.closed(), [(serde_json::json!(["7"]), none.clone()), cannot("cut"), cannot("unreadable")]);
     assert_eq!(house.desk.budget().held(), 0);
 }
+
+#[tokio::test]
+async fn however_small_a_packed_body_is_no_worker_unpacks_it() {
+    let mut house = House::open("worker");
+    // Nobody is at the desk.
+    house.desk.stop();
+    house.pass(Some("gzip"), PACKED).await;
+    house.pass(None, PLAIN).await;
+    // Packed, but nothing came.
+    house.pass(Some("gzip"), b"").await;
+    let none = Value::Null;
+    let expected = [
+        (none.clone(), serde_json::json!(["cut"])),
+        (serde_json::json!(["7"]), none.clone()),
+        (none.clone(), none.clone()),
+    ];
+    assert_eq!(house.closed(), expected, "what is read at once is a small plain body");
+    assert_eq!(house.desk.budget().held(), 0);
+}
