@@ -10,6 +10,8 @@ mod choice;
 mod connection;
 mod counts;
 mod course;
+#[cfg(test)]
+mod damage_tests;
 mod message;
 mod progress;
 mod receiver;
