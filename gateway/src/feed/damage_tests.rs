@@ -58,3 +58,23 @@ async fn damaged_lines_are_counted_once_however_often_the_receiver_is_lost() {
     let mut again = Course::begin(&house.receiver, &house.config, 10, now).unwrap();
     assert_eq!((send(&mut again, 10, now).await, again.standing().left_out), (0, 3), "nor after a restart");
 }
+
+#[tokio::test]
+async fn an_access_whose_opening_line_was_damaged_since_is_counted_once_and_the_feed_goes_on() {
+    let house = House::with_feed(6514, "format = \"dicom-xml\"");
+    let mut lines = vec![line("open", "a"), line("open", "b"), line("close", "b")];
+    write(&house, &lines, &[]);
+    let now = Instant::now();
+    let mut course = Course::begin(&house.receiver, &house.config, 3, now).unwrap();
+    assert_eq!(send(&mut course, 3, now).await, 0);
+    course.settle(now + SETTLE, AT);
+    lines.extend([line("close", "a"), line("refused", "c")]);
+    write(&house, &lines, &[0]);
+    let sent = course.standing().sent;
+    course.note_problem("gone", AT);
+    assert_eq!(send(&mut course, 5, now).await, 1, "nobody can tell who began it");
+    course.note_problem("gone again", AT);
+    assert_eq!(send(&mut course, 5, now).await, 0);
+    assert_eq!(course.standing().left_out, 1);
+    assert!(course.standing().sent > sent, "what lies behind is told");
+}
