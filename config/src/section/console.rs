@@ -41,6 +41,20 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, host: Option<Option<&
     Some(roles)
 }
 
+/// The same with those who decide on exceptions, whom other sections name.
+pub(crate) fn with_deciders(
+    roles: ConsoleRoles,
+    maintenance: Option<&Maintenance>,
+    glass: Option<&BreakGlass>,
+) -> ConsoleRoles {
+    let mut approvers: Vec<RoleId> =
+        maintenance.iter().flat_map(|one| one.approvers.iter().chain(&one.emergency_approvers)).cloned().collect();
+    approvers.sort();
+    approvers.dedup();
+    let reviewers = glass.map(|one| one.reviewers.clone()).unwrap_or_default();
+    ConsoleRoles { approvers, reviewers, ..roles }
+}
+
 /// Roles that look at what was done in some departments.
 fn read_auditor(table: &Table<'_>, declared: &Declared) -> Option<Vec<Readers>> {
     let roles = table.needed("roles", "`roles = [\"ward-auditor\"]`", |value| {
