@@ -149,7 +149,7 @@ async fn pictures_are_stored_over_a_line_that_is_cut_and_both_names_are_on_recor
     let mut store = Command::new("storescu");
     store.args(["-aet", "MODALITY1", "-aec", "PACS", "127.0.0.1", &port.port().to_string()]);
     // Many in one association, so that the line is cut in the middle of it.
-    store.args(std::iter::repeat_n(&file, 400));
+    store.args(std::iter::repeat_n(&file, 200));
     store.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
     let storing = beside(store, None);
     cut(&room, &connector, 1).await;

@@ -67,6 +67,11 @@ impl Channel {
         self.outbox.borrow().taken_bytes()
     }
 
+    /// How many of this side's bytes went over a line, whether or not they arrived.
+    pub fn gone_bytes(&self) -> u64 {
+        self.outbox.borrow().gone_bytes()
+    }
+
     /// Another line goes on, from where the other side says that it came.
     ///
     /// # Errors

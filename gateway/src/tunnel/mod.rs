@@ -322,7 +322,7 @@ impl Tunnel {
             }
         };
         drop((in_book, place));
-        exchange.bytes_out.set(channel.taken_bytes());
+        exchange.bytes_out.set(channel.gone_bytes());
         let said = names.borrow().found();
         receipt.close(Outcome { said, ..outcome(&exchange, Some(StatusCode::OK), end) });
     }

@@ -23,6 +23,8 @@ pub struct Outbox {
     is_ended: bool,
     /// Up to where it was sent over this line.
     sent: u64,
+    /// Up to where it was sent over any line.
+    gone: u64,
     taken: u64,
 }
 
@@ -46,6 +48,11 @@ impl Outbox {
     /// How many bytes were taken.
     pub fn taken_bytes(&self) -> u64 {
         self.taken.min(self.total)
+    }
+
+    /// How many bytes were sent, whether or not they arrived.
+    pub fn gone_bytes(&self) -> u64 {
+        self.gone
     }
 
     /// Whether everything was taken, and the end with it.
@@ -91,6 +98,7 @@ impl Outbox {
             let upto = self.held.len().min(from + FRAME_BYTES_MAX);
             let bytes = Bytes::from(copied(&self.held, from, upto));
             self.sent += bytes.len() as u64;
+            self.gone = self.gone.max(self.sent);
             return Some(Frame::Data(bytes));
         }
         if self.is_ended && self.sent == self.total {
@@ -276,6 +284,7 @@ mod tests {
             }
             prop_assert!(got == sent);
             prop_assert!(out.is_done() && inbox.is_told());
+            prop_assert_eq!(out.gone_bytes(), sent.len() as u64);
         }
     }
 

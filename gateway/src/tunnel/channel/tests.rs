@@ -116,7 +116,9 @@ async fn whoever_takes_nothing_holds_back_the_other_and_nobody_else() {
         tokio::select! { heard = heard => heard, () = flood => panic!("the flood ended") }
     };
     let say = async {
-        tokio::time::sleep(Duration::from_millis(50)).await;
+        while pair.server.outbox.borrow().room() > 0 {
+            tokio::task::yield_now().await;
+        }
         user.write_all(b"stop").await.unwrap();
     };
     tokio::select! {
