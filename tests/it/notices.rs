@@ -122,7 +122,8 @@ async fn a_trial_says_at_once_what_the_receiver_answers() {
     let run = hospital.run(&["notice", "test", "chat"]);
     assert!(run.code == Some(69) && run.err.contains("403"), "{run:?}");
     assert_eq!(hospital.run(&["notice", "test", "nobody"]).code, Some(1));
-    let wrong = plan(&inbox).text().replace("server_name = \"inbox.test\"", "server_name = \"another.test\"");
+    let right = std::fs::read_to_string(hospital.folder().join("sekimori.toml")).unwrap();
+    let wrong = right.replace("server_name = \"inbox.test\"", "server_name = \"another.test\"");
     let file = hospital.folder().write("wrong.toml", wrong);
     let run = tests::run(hospital.folder().path(), &["notice", "test", "desk", "--config", file.to_str().unwrap()]);
     assert!(run.code == Some(69) && run.err.contains("TLS handshake"), "{run:?}");
