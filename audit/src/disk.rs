@@ -50,6 +50,8 @@ pub(crate) fn sync_file_system(any: &File) -> io::Result<()> {
 
 /// Makes the names in a directory survive a power cut.
 pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    // A bare name has the empty path for its folder.
+    let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
     File::open(path)?.sync_all()
 }
 
@@ -92,4 +94,15 @@ pub(crate) fn room(directory: &Path) -> io::Result<Room> {
 pub(crate) fn percent(part: u64, whole: u64) -> u8 {
     let percent = u128::from(part) * 100 / u128::from(whole.max(1));
     u8::try_from(percent.min(100)).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_without_a_folder_lies_in_the_one_that_a_program_runs_in() {
+        assert_eq!(Path::new("recovery").parent(), Some(Path::new("")));
+        sync_directory(Path::new("")).unwrap();
+    }
 }
