@@ -35,6 +35,7 @@ mod full_disk;
 mod glass;
 mod grant;
 mod handing_over;
+mod hardship;
 mod header;
 mod house;
 mod info_class;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use config::CertificateFiles;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::program::run;
-use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records, Run, sekimori};
+use crate::program::finish;
+use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records, Run, Surroundings};
 
 /// The port people use. Each hospital has a loopback address of its own, so all have the same port.
 pub const PORT: u16 = 8443;
@@ -34,6 +34,7 @@ pub struct Hospital {
     authority: Authority,
     ip: Ipv4Addr,
     plan: Plan,
+    surroundings: Surroundings,
     gateway: Option<Child>,
 }
 
@@ -66,6 +67,12 @@ impl Hospital {
     /// Builds the hospital and leaves it closed.
     #[must_use]
     pub fn build(plan: Plan) -> Self {
+        Self::build_in(plan, |_| Surroundings::default())
+    }
+
+    /// The same in surroundings of its own, which are told its folder.
+    #[must_use]
+    pub fn build_in(plan: Plan, surroundings: impl FnOnce(&Folder) -> Surroundings) -> Self {
         let (folder, authority, ip) = (Folder::new(), Authority::new(), own_address());
         authority.save(&folder.join("ca.pem"));
         authority.issue(folder.path(), "wild", &["*.hospital.test"]);
@@ -77,7 +84,8 @@ impl Hospital {
             .block(&listener)
             .block("[[certificate]]\ncertificate = \"wild.pem\"\nkey = \"wild.key\"")
             .block("[[certificate]]\ncertificate = \"annex.pem\"\nkey = \"annex.key\"");
-        let hospital = Self { folder, authority, ip, plan, gateway: None };
+        let surroundings = surroundings(&folder);
+        let hospital = Self { folder, authority, ip, plan, surroundings, gateway: None };
         hospital.write_settings();
         hospital
     }
@@ -90,6 +98,12 @@ impl Hospital {
     #[must_use]
     pub fn folder(&self) -> &Folder {
         &self.folder
+    }
+
+    /// What is around its program.
+    #[must_use]
+    pub fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// Its plan as it is now.
@@ -159,9 +173,10 @@ impl Hospital {
         assert!(self.gateway.is_none(), "the gateway runs already");
         let log = File::options().create(true).append(true).open(self.folder.join("gateway.log"));
         let log = log.expect("the gateway's log can be opened");
-        let child = Command::new(sekimori())
+        let child = self
+            .surroundings
+            .program(self.folder.path())
             .args(["serve", "--config", "sekimori.toml"])
-            .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
             .stderr(log)
@@ -243,7 +258,7 @@ impl Hospital {
     #[must_use]
     pub fn run(&self, words: &[&str]) -> Run {
         let words: Vec<&str> = words.iter().copied().chain(["--config", "sekimori.toml"]).collect();
-        run(self.folder.path(), &words)
+        finish(self.surroundings.program(self.folder.path()), &words)
     }
 
     /// The records so far.

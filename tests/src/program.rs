@@ -49,13 +49,14 @@ pub fn sekimori() -> PathBuf {
 
 /// Runs the program with these words and waits for its end.
 pub fn run(folder: &Path, words: &[&str]) -> Run {
-    let output = Command::new(sekimori())
-        .args(words)
-        .current_dir(folder)
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .output()
-        .expect("the program starts");
+    let mut command = Command::new(sekimori());
+    command.current_dir(folder);
+    finish(command, words)
+}
+
+/// Runs a command with these words and waits for its end.
+pub(crate) fn finish(mut command: Command, words: &[&str]) -> Run {
+    let output = command.args(words).env("NO_COLOR", "1").stdin(Stdio::null()).output().expect("the program starts");
     Run {
         code: output.status.code(),
         out: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -1,0 +1,164 @@
+//! What is around the program: mounts that nobody else sees, and a clock of its own. So a disk can be filled to the last
+//! byte, a folder made read-only and the time set back, without touching the machine that the tests run on.
+//!
+//! Mounts need a namespace: as root one of mounts alone, as anybody else one of a user of its own as well. Where a machine
+//! forbids both, the tests that need one fail and say what to allow; none is skipped.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::sekimori;
+
+/// The ways to a namespace of one's own, the plainer first.
+const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+/// By which the program is told another time (Debian's libfaketime).
+const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
+const FAKE_TIME_ARM: &str = "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1";
+
+/// What is around a hospital's program.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    mounts: Option<Mounts>,
+    /// The file that says how far off the clock is.
+    clock: Option<PathBuf>,
+}
+
+/// A namespace of mounts; ends with this value.
+#[derive(Debug)]
+struct Mounts {
+    holder: Child,
+    way: &'static [&'static str],
+}
+
+impl Surroundings {
+    /// With mounts of its own.
+    #[must_use]
+    pub fn with_mounts() -> Self {
+        Self { mounts: Some(Mounts::new()), clock: None }
+    }
+
+    /// With a clock of its own, set by this file; it is right at first.
+    #[must_use]
+    pub fn with_clock(file: &Path) -> Self {
+        let surroundings = Self { mounts: None, clock: Some(file.to_owned()) };
+        surroundings.set_clock(0);
+        surroundings
+    }
+
+    /// Sets the clock of the program, running or not: so many seconds off from now on.
+    pub fn set_clock(&self, seconds: i64) {
+        let file = self.clock.as_ref().expect("it has a clock of its own");
+        // Whole or not at all: the program reads it whenever it asks for the time.
+        let beside = file.with_extension("new");
+        std::fs::write(&beside, format!("{seconds:+}")).expect("the file can be written");
+        std::fs::rename(&beside, file).expect("the file can be put in its place");
+    }
+
+    /// The program, to be run in a folder.
+    pub(crate) fn program(&self, folder: &Path) -> Command {
+        let mut command = self.command(folder, &sekimori());
+        if let Some(clock) = &self.clock {
+            let library = [FAKE_TIME, FAKE_TIME_ARM].into_iter().find(|one| Path::new(one).is_file());
+            command
+                .env("LD_PRELOAD", library.expect("libfaketime is installed: see tests/run"))
+                .env("FAKETIME_TIMESTAMP_FILE", clock)
+                .env("FAKETIME_NO_CACHE", "1")
+                .env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+        }
+        command
+    }
+
+    /// A command of the system, in a folder as it is seen from here.
+    fn command(&self, folder: &Path, program: &Path) -> Command {
+        let Some(mounts) = &self.mounts else {
+            let mut command = Command::new(program);
+            command.current_dir(folder);
+            return command;
+        };
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--target={}", mounts.holder.id()));
+        command.args(mounts.way.iter().filter(|word| **word != "--map-root-user"));
+        if mounts.way.contains(&"--user") {
+            command.arg("--preserve-credentials");
+        }
+        // The folder is entered inside: from outside, what is mounted on it would not be seen.
+        command.args(["--", "sh", "-c", "cd \"$0\" && exec \"$@\""]).arg(folder).arg(program);
+        command
+    }
+
+    /// Runs a command of the system that must succeed.
+    fn must(&self, program: &str, words: &[&str]) {
+        let output = self.command(Path::new("/"), Path::new(program)).args(words).stdin(Stdio::null()).output();
+        let output = output.expect("the command is there");
+        assert!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Puts a small empty disk onto a folder.
+    pub fn mount_disk(&self, folder: &Path, mebibytes: u32) {
+        self.must("mount", &["-t", "tmpfs", "-o", &format!("size={mebibytes}m,mode=700"), "tmpfs", text(folder)]);
+    }
+
+    /// Fills the disk of a folder to the last byte.
+    pub fn fill(&self, folder: &Path) {
+        // It ends when nothing more fits, which is what is wanted.
+        let fill = "dd if=/dev/zero of=\"$0/ballast\" bs=64k 2>/dev/null; dd if=/dev/zero of=\"$0/ballast-rest\" bs=1 2>/dev/null; \
+                    test \"$(df --output=avail -B1 \"$0\" | tail -1)\" -eq 0";
+        self.must("sh", &["-c", fill, text(folder)]);
+    }
+
+    /// Makes room again.
+    pub fn make_room(&self, folder: &Path) {
+        self.must("sh", &["-c", "rm \"$0/ballast\" \"$0/ballast-rest\"", text(folder)]);
+    }
+
+    /// Makes a folder read-only: to root too, whom modes do not hold up.
+    pub fn make_read_only(&self, folder: &Path) {
+        self.must("mount", &["--bind", text(folder), text(folder)]);
+        self.must("mount", &["-o", "remount,bind,ro", text(folder)]);
+    }
+
+    /// Takes that back.
+    pub fn make_writable(&self, folder: &Path) {
+        self.must("umount", &["--lazy", text(folder)]);
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a test's folder is a text")
+}
+
+impl Mounts {
+    fn new() -> Self {
+        let mut refused = String::new();
+        for way in WAYS {
+            // It says when it is there, and stays until it is killed.
+            let mut holder = Command::new("unshare")
+                .args(way)
+                .args(["--propagation", "private", "--", "sh", "-c", "echo there && exec sleep infinity"])
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped())
+                .spawn()
+                .expect("util-linux is installed");
+            let mut said = String::new();
+            let out = holder.stdout.take().expect("its output is a pipe");
+            // It may have ended by itself: then nothing is said.
+            BufReader::new(out).read_line(&mut said).ok();
+            if said == "there\n" {
+                return Self { holder, way };
+            }
+            let ended = holder.wait_with_output().expect("a child that ended can be waited for");
+            refused.push_str(&String::from_utf8_lossy(&ended.stderr));
+        }
+        panic!("no mounts of one's own: run as root, or allow user namespaces to everybody:\n{refused}");
+    }
+}
+
+impl Drop for Mounts {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        self.holder.kill().ok();
+        self.holder.wait().ok();
+    }
+}
