@@ -4,18 +4,14 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use base64::Engine as _;
 use serde_json::Value;
 use tests::{Ask, Browser, eventually};
 
 use crate::axe::Gallery;
+use crate::judges::{self, root};
 use crate::ward::Ward;
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
-}
 
 /// A ward where something happened: reads, a write, a refusal, a request that was none.
 async fn busy_ward() -> Ward {
@@ -77,15 +73,10 @@ async fn dicom_messages_fit_the_standards_schema() {
     let samples = root().join("evidence/samples");
     let kept = fs::read_dir(&samples).unwrap().map(|entry| entry.unwrap().path());
     files.extend(kept.filter(|path| path.extension().is_some_and(|end| end == "xml")));
-    let jing = |files: &[PathBuf]| {
-        let output = Command::new("jing").arg("-c").arg(samples.join("dicom.rnc")).args(files).output().unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let (fits, said) = jing(&files);
-    assert!(fits, "{said}");
+    assert_eq!(judges::dicom(&files), Ok(()));
     let wrong = ward.hospital.folder().join("wrong.xml");
     fs::write(&wrong, text.lines().next().unwrap().replace("UserIsRequestor", "UserAsked")).unwrap();
-    assert!(!jing(&[wrong]).0, "the validator finds what is wrong");
+    assert!(judges::dicom(&[wrong]).is_err(), "the validator finds what is wrong");
 }
 
 #[tokio::test]
@@ -93,17 +84,12 @@ async fn fhir_events_fit_by_independent_validators() {
     let ward = busy_ward().await;
     let events = export(&ward, &["--format", "fhir"], "events");
     let samples = root().join("evidence/samples");
-    let validate = |files: &[&Path]| {
-        let output = Command::new("node").arg(root().join("tests/fhir/validate.mjs")).args(files).output().unwrap();
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    let (fits, said) = validate(&[&events, &samples.join("patient_read.json"), &samples.join("deny.json")]);
-    assert!(fits, "{said}");
+    assert_eq!(judges::fhir(&[&events, &samples.join("patient_read.json"), &samples.join("deny.json")]), Ok(()));
     let text = fs::read_to_string(&events).unwrap();
     assert!(text.lines().count() >= 8, "{text}");
     let wrong = ward.hospital.folder().join("wrong");
     fs::write(&wrong, text.lines().next().unwrap().replace("\"recorded\"", "\"record\"")).unwrap();
-    assert!(!validate(&[&wrong]).0, "the validators find what is wrong");
+    assert!(judges::fhir(&[&wrong]).is_err(), "the validators find what is wrong");
 }
 
 #[tokio::test]
