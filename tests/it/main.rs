@@ -37,6 +37,7 @@ mod grant;
 mod handing_over;
 mod hardship;
 mod header;
+mod hour;
 mod house;
 mod info_class;
 mod kept_back;

@@ -31,6 +31,17 @@ impl Demo {
         Self { process, folder, port }
     }
 
+    /// The port of one of its parts: 0 is the gateway, 3 the FHIR server, 4 the receipt computer.
+    pub fn port(&self, part: u16) -> u16 {
+        self.port + part
+    }
+
+    /// The state directory of its gateway.
+    pub fn state(&self) -> PathBuf {
+        let mut inside = std::fs::read_dir(self.folder.path()).unwrap();
+        inside.next().unwrap().unwrap().path().join("state")
+    }
+
     /// Runs a line of the README in a shell, with the demo's ports and this build's program.
     pub fn type_in(&self, line: &str) -> String {
         let line = line
