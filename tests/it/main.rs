@@ -44,6 +44,7 @@ mod kept_back;
 mod judges;
 mod lists;
 mod maintenance;
+mod log_keys;
 mod notices;
 mod oidc_negative;
 mod operations;
