@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use policy::{
-    Access, Action, AppFacts, AppId, Apps, Assurance, Authorized, Clock, ConsoleRoles, Devices, Durability, Effect,
-    Host, Judge, Method, Methods, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId,
-    SessionId, Subjects, Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
+    Access, Action, AppFacts, AppId, Assurance, Authorized, Clock, ConsoleRoles, Durability, Effect, Host, Judge,
+    Method, Methods, Policy, PolicySource, ProviderId, Refused, RequestId, Revision, RoleId, Rule, RuleId, SessionId,
+    Subjects, Timestamp, UserId, UtcOffset, Verdict, Who, ZoneId,
 };
 
 use crate::{End, Log, LogProblem, Outcome, Recovery};
@@ -278,25 +278,9 @@ fn who(login: &str) -> Who {
 
 fn policy() -> Policy {
     let rule = |id: &str, effect, action| Rule {
-        id: RuleId::parse(id).unwrap(),
-        effect,
         subjects: Subjects::SignedIn,
-        apps: Apps::All,
         actions: vec![action],
-        paths: Vec::new(),
-        devices: Devices::Any,
-        zones: Vec::new(),
-        hours: None,
-        assurance: None,
-        authenticated_within: None,
-        methods: Methods::NONE,
-        keys: Vec::new(),
-        posture: Vec::new(),
-        in_outage: false,
-        classes: Vec::new(),
-        grant: false,
-        caps: None,
-        break_glass: false,
+        ..Rule::unconditional(RuleId::parse(id).unwrap(), effect)
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),

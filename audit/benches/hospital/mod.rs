@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use audit::Log;
 use policy::{
-    Action, AppFacts, AppId, Apps, Assurance, Clock, ConsoleRoles, Devices, Durability, Effect, Methods, Policy,
-    PolicySource, ProviderId, Revision, RoleId, Rule, RuleId, SessionId, Subjects, Timestamp, UserId, UtcOffset, Who,
+    Action, AppFacts, AppId, Assurance, Clock, ConsoleRoles, Durability, Effect, Methods, Policy, PolicySource,
+    ProviderId, Revision, RoleId, Rule, RuleId, SessionId, Subjects, Timestamp, UserId, UtcOffset, Who,
 };
 
 pub fn clock() -> Clock {
@@ -64,25 +64,9 @@ pub fn who() -> Who {
 /// Nurses may read and write.
 pub fn policy() -> Policy {
     let rule = Rule {
-        id: RuleId::parse("nurses").unwrap(),
-        effect: Effect::Permit,
         subjects: Subjects::SignedIn,
-        apps: Apps::All,
         actions: vec![Action::Read, Action::Write],
-        paths: Vec::new(),
-        devices: Devices::Any,
-        zones: Vec::new(),
-        hours: None,
-        assurance: None,
-        authenticated_within: None,
-        methods: Methods::NONE,
-        keys: Vec::new(),
-        posture: Vec::new(),
-        in_outage: false,
-        classes: Vec::new(),
-        grant: false,
-        caps: None,
-        break_glass: false,
+        ..Rule::unconditional(RuleId::parse("nurses").unwrap(), Effect::Permit)
     };
     let emr = AppFacts {
         id: AppId::parse("emr").unwrap(),
