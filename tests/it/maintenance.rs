@@ -15,6 +15,9 @@ use crate::ward::Ward;
 /// What is promised, and what a busy test machine may add to it.
 const IN_TIME: Duration = Duration::from_millis(1_000 + 500);
 
+/// What the page of a refusal says without a window.
+const REFUSED: &str = "承認が必要です";
+
 const HOUSE: &str = r#"
 [roles]
 administrator = { ja = "管理者", en = "Administrator" }
@@ -103,10 +106,10 @@ async fn the_whole_loop_by_two_browsers_over_an_app_with_a_websocket() {
 
     // Before it nothing.
     vendor.go(&hospital.url("emr", "/patients/1")).await;
-    vendor.says("grant-required").await;
+    vendor.says(REFUSED).await;
     vendor.go(&hospital.url("portal", "/")).await;
     vendor.click("a[href='/maintenance']").await;
-    vendor.click("a[href='/maintenance/new']").await;
+    vendor.click("a[href='/new-maintenance']").await;
     vendor.fill("[name=purpose]", "画像が出ない").await;
     vendor.fill("[name=plan]", "1. 記録を見る").await;
     let ((begin, begin_text), (end, end_text)) = (in_seconds(15), in_seconds(30));
@@ -129,7 +132,7 @@ async fn the_whole_loop_by_two_browsers_over_an_app_with_a_websocket() {
     until(begin).await;
     eventually("the page is open", async || {
         vendor.go(&page).await;
-        (!vendor.text().await.contains("grant-required")).then_some(())
+        (!vendor.text().await.contains(REFUSED)).then_some(())
     })
     .await;
     assert!(now() < end, "the window is long enough for a slow machine");
@@ -157,7 +160,7 @@ async fn the_whole_loop_by_two_browsers_over_an_app_with_a_websocket() {
     let late = closed - end.unix_micros() / 1_000;
     assert!((0..=i64::try_from(IN_TIME.as_millis()).unwrap()).contains(&late), "{late} ms after the end");
     vendor.go(&page).await;
-    vendor.says("grant-required").await;
+    vendor.says(REFUSED).await;
 
     vendor.go(&own).await;
     vendor.fill("form[action$='/report'] textarea", "設定を直しました").await;
@@ -335,7 +338,7 @@ async fn a_request_with_a_large_file_is_taken_and_a_larger_one_is_not() {
         body.extend_from_slice(b"--b1\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.bin\"\r\n\r\n");
         body.extend(std::iter::repeat_n(0xff, bytes));
         body.extend_from_slice(b"\r\n--b1--\r\n");
-        Ask::post("portal", "/maintenance/new", body)
+        Ask::post("portal", "/new-maintenance", body)
             .signed_in(&portal)
             .header("content-type", "multipart/form-data; boundary=b1")
             .header("origin", &hospital.url("portal", ""))

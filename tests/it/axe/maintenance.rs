@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use policy::Timestamp;
 use tests::{Browser, Device, Hospital};
 
 use super::Gallery;
@@ -27,19 +28,34 @@ impl Both {
         Self { hospital, vendor, chief, _emr: emr }
     }
 
-    /// Asks for a window that begins and ends so many seconds from now; gives its name.
-    async fn ask(&self, begin: u64, end: u64) -> String {
+    /// Asks for a window that begins and ends so many seconds from when the form is handed in; gives its name, and when it
+    /// begins and ends.
+    async fn ask(&self, begin: u64, end: u64) -> (String, Timestamp, Timestamp) {
         let vendor = &self.vendor;
-        vendor.go(&self.hospital.url("portal", "/maintenance/new")).await;
+        vendor.go(&self.hospital.url("portal", "/new-maintenance")).await;
         vendor.fill("[name=purpose]", "画像が表示されない不具合の調査").await;
         vendor.fill("[name=ticket]", "INC-2026-118").await;
         let plan = "1. 画像サーバーの記録を見る\n2. 設定を1か所直す\n3. 画像が表示されることを確かめる\n患者の情報: 画像の一覧だけを見る";
         vendor.fill("[name=plan]", plan).await;
-        sets(vendor, "begin", &in_seconds(begin).1).await;
-        sets(vendor, "end", &in_seconds(end).1).await;
+        let ((begin, begin_text), (end, end_text)) = (in_seconds(begin), in_seconds(end));
+        sets(vendor, "begin", &begin_text).await;
+        sets(vendor, "end", &end_text).await;
         vendor.click("form.fields .form-buttons button").await;
         vendor.arrives_at(&self.hospital.url("portal", "/maintenance/requests/g-")).await;
-        vendor.url().await.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default().to_owned()
+        let here = vendor.url().await;
+        let id = here.split('?').next().unwrap_or_default().rsplit('/').next().unwrap_or_default();
+        (id.to_owned(), begin, end)
+    }
+
+    /// A window that is over, in which something was looked at, and its report; gives its name.
+    async fn worked(&self) -> String {
+        let (id, begin, end) = self.ask(10, 16).await;
+        self.approve(&id).await;
+        until(begin.after(Duration::from_secs(1))).await;
+        self.vendor.go(&self.hospital.url("emr", "/patients/1")).await;
+        until(end.after(Duration::from_secs(1))).await;
+        self.report(&id).await;
+        id
     }
 
     async fn approve(&self, id: &str) {
@@ -66,28 +82,22 @@ impl Both {
 
 pub async fn walk(language: &str) {
     let both = Both::open(language).await;
-    let waiting = both.ask(3_600, 7_200).await;
-    let (begin, _) = in_seconds(10);
-    let ended = both.ask(10, 14).await;
-    both.approve(&ended).await;
-    until(begin).await;
-    both.vendor.go(&both.hospital.url("emr", "/patients/1")).await;
-    until(begin.after(Duration::from_secs(4))).await;
-    both.report(&ended).await;
-    let active = both.ask(3, 900).await;
+    let (waiting, ..) = both.ask(3_600, 7_200).await;
+    let ended = both.worked().await;
+    let (active, begin, _) = both.ask(4, 900).await;
     both.approve(&active).await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    until(begin).await;
     let Both { hospital, vendor, chief, _emr } = both;
     let (desk, portal) = (|path: &str| hospital.url("console", path), |path: &str| hospital.url("portal", path));
 
     let mut vendor = Gallery::of(vendor);
-    for path in ["/", "/maintenance", "/maintenance/new"] {
+    for path in ["/", "/maintenance", "/new-maintenance"] {
         vendor.visit(&portal(path)).await;
     }
     for id in [&waiting, &ended, &active] {
         vendor.visit(&portal(&format!("/maintenance/requests/{id}"))).await;
     }
-    vendor.browser.go(&portal("/maintenance/new")).await;
+    vendor.browser.go(&portal("/new-maintenance")).await;
     vendor.browser.script("document.querySelector('form.fields').noValidate = true").await;
     vendor.browser.click("form.fields .form-buttons button").await;
     vendor.look(".flash.bad").await;
@@ -117,16 +127,10 @@ async fn pictures_of_maintenance() {
             let file = folder.join(format!("maintenance-{name}.{language}.png"));
             std::fs::write(file, browser.picture().await).unwrap();
         };
-        let (begin, _) = in_seconds(10);
-        let ended = both.ask(10, 14).await;
-        both.approve(&ended).await;
-        until(begin).await;
-        both.vendor.go(&both.hospital.url("emr", "/patients/1")).await;
-        until(begin.after(Duration::from_secs(4))).await;
-        both.report(&ended).await;
-        let waiting = both.ask(3_600, 7_200).await;
+        let ended = both.worked().await;
+        let (waiting, ..) = both.ask(3_600, 7_200).await;
         keep(&both.vendor, "own").await;
-        both.vendor.go(&both.portal("/maintenance/new")).await;
+        both.vendor.go(&both.portal("/new-maintenance")).await;
         keep(&both.vendor, "ask").await;
         for (name, path) in [
             ("list", "/maintenance".to_owned()),
@@ -136,9 +140,9 @@ async fn pictures_of_maintenance() {
             both.chief.go(&both.desk(&path)).await;
             keep(&both.chief, name).await;
         }
-        let active = both.ask(3, 900).await;
+        let (active, begin, _) = both.ask(4, 900).await;
         both.approve(&active).await;
-        tokio::time::sleep(Duration::from_secs(3)).await;
+        until(begin).await;
         both.chief.narrow_to(360).await;
         both.chief.go(&both.desk(&format!("/maintenance/{active}"))).await;
         keep(&both.chief, "phone").await;

@@ -117,9 +117,10 @@ pub(super) async fn inventory(desk: &Desk<'_>) -> Shown {
 
 fn table(desk: &Desk<'_>, ledger: &Ledger) -> Table {
     let row = |line: &MaintenanceLine| {
-        let target = match desk.is(Duty::Administer) {
-            true => Bit::link(&line.target, format!("/inventory/{}", line.number)),
-            false => Bit::text(&line.target),
+        let target = if desk.is(Duty::Administer) {
+            Bit::link(&line.target, format!("/inventory/{}", line.number))
+        } else {
+            Bit::text(&line.target)
         };
         let marks = marks(desk, ledger, line).into_iter().map(Bit::Mark);
         let app = line.app.as_ref().map(|app| Bit::soft(desk.site.app_name(app, desk.language())));

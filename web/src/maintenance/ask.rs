@@ -184,7 +184,7 @@ fn form(visitor: &Visitor<'_>, typed: &Typed, apps: &[AppId]) -> Form {
         id: "ask",
         heading: say("form"),
         lead: None,
-        action: "/maintenance/new".to_owned(),
+        action: "/new-maintenance".to_owned(),
         with_file: true,
         fields: vec![
             Field::choice("ask", "app", say("app"), apps.iter().map(app).collect()),

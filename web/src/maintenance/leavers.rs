@@ -16,7 +16,7 @@ use crate::{Fault, PageRequest, Site};
 /// The longest reason, in characters.
 const WHY_CHARS_MAX: usize = 100;
 /// Where the list is.
-const PLACE: &str = "/maintenance/people";
+const PLACE: &str = "/vendor-people";
 
 impl Site {
     /// The people of their vendor.
@@ -85,7 +85,7 @@ async fn colleagues(visitor: &Visitor<'_>) -> Result<Option<Vec<Person>>, Fault>
 
 /// The colleague that the path names; somebody of another vendor, or of the hospital, does not exist.
 async fn named(visitor: &Visitor<'_>) -> Result<Person, Fault> {
-    let id = UserId::parse(visitor.named(2)).map_err(|_| Fault::NotFound)?;
+    let id = UserId::parse(visitor.named(1)).map_err(|_| Fault::NotFound)?;
     let colleagues = colleagues(visitor).await?.unwrap_or_default();
     let found = colleagues.into_iter().find(|one| one.id == id && one.disabled.is_none());
     found.ok_or(Fault::NotFound)

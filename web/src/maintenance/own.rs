@@ -27,9 +27,9 @@ impl Site {
         };
         let read = self.parts.store.grants(filter, None, GRANTS_READ_MAX).await;
         let records = read.map_err(|problem| store_fault(&problem))?;
-        let mut actions = vec![Go::main(visitor.say("maintenance-ask"), "/maintenance/new")];
+        let mut actions = vec![Go::main(visitor.say("maintenance-ask"), "/new-maintenance")];
         if self.leads_vendors(&visitor.who) {
-            actions.push(Go::new(visitor.say("maintenance-own-people"), "/maintenance/people"));
+            actions.push(Go::new(visitor.say("maintenance-own-people"), "/vendor-people"));
         }
         Ok(visitor.show(ConsoleContent {
             title: visitor.say("maintenance-own-title"),

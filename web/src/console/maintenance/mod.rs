@@ -112,9 +112,11 @@ async fn vendors(desk: &Desk<'_>) -> Result<BTreeMap<UserId, String>, Refused> {
 
 /// What must be seen first comes first.
 fn rank(desk: &Desk<'_>, record: &GrantRecord) -> u8 {
+    if record.is_overdue(desk.at()) || record.approval_due_at().is_some() {
+        return 0;
+    }
     let is_urgent = record.maintenance().is_some_and(|one| one.is_urgent);
     match record.state(desk.at()) {
-        _ if record.is_overdue(desk.at()) || record.approval_due_at().is_some() => 0,
         GrantState::Requested if is_urgent => 1,
         GrantState::Active => 2,
         GrantState::Requested => 3,

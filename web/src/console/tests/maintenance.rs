@@ -50,7 +50,7 @@ impl Seat {
         let mut headers = self.browser.headers(PORTAL);
         headers.insert("origin", HeaderValue::from_str(&format!("https://{PORTAL}")).unwrap());
         headers.insert("content-type", HeaderValue::from_static("multipart/form-data; boundary=b1"));
-        let url = format!("https://{PORTAL}/maintenance/new");
+        let url = format!("https://{PORTAL}/new-maintenance");
         self.browser.clone().send(&office.hospital, "POST", &url, headers, Bytes::from(body)).await
     }
 }
@@ -199,11 +199,11 @@ async fn what_is_not_theirs_does_not_exist_for_them() {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND, "{word}");
     }
     for seat in [&office.nurse, &office.administrator, &office.approver] {
-        for place in ["/maintenance", "/maintenance/new", "/maintenance/people", own.as_str()] {
+        for place in ["/maintenance", "/new-maintenance", "/vendor-people", own.as_str()] {
             assert_eq!(seat.visit(&office, place).await.status(), StatusCode::NOT_FOUND, "{place}");
         }
     }
-    assert_eq!(office.vendor.visit(&office, "/maintenance/people").await.status(), StatusCode::NOT_FOUND);
+    assert_eq!(office.vendor.visit(&office, "/vendor-people").await.status(), StatusCode::NOT_FOUND);
     assert_eq!(office.events_after(before).await, []);
     next(&office.vendor.hand_in(&office, &format!("{own}/withdraw"), "").await);
     assert_eq!(office.state(&office.grant).await, GrantState::Withdrawn);
@@ -320,15 +320,15 @@ async fn a_vendors_own_administrator_shuts_out_who_left_and_nobody_else() {
     let office = Office::open().await;
     let lead = seat(&office.hospital, "k.sora", "空 圭", "vendor-lead").await;
     let other = seat(&office.hospital, "r.tsuki", "月 玲", "vendor").await;
-    let page = text(&lead.visit(&office, "/maintenance/people").await);
+    let page = text(&lead.visit(&office, "/vendor-people").await);
     assert!(office.says(&page, "maintenance-people-no-vendor"), "{page}");
     for (seat, vendor) in [(&lead, "Nova"), (&office.vendor, "Nova"), (&other, "Luna"), (&office.nurse, "Nova")] {
         let place = format!("/people/{}/vendor", seat.person.id);
         next(&office.administrator.post(&office, &place, &format!("vendor={vendor}")).await);
     }
-    let page = text(&lead.visit(&office, "/maintenance/people").await);
+    let page = text(&lead.visit(&office, "/vendor-people").await);
     assert!(page.contains("星 誠") && !page.contains("月 玲") && !page.contains("佐藤 花子"), "{page}");
-    let place = |seat: &Seat| format!("/maintenance/people/{}/disable", seat.person.id);
+    let place = |seat: &Seat| format!("/vendor-people/{}/disable", seat.person.id);
     for stranger in [&other, &office.nurse, &office.administrator, &lead] {
         let refused = lead.hand_in(&office, &place(stranger), "why=x").await;
         assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{}", stranger.person.name);
@@ -349,16 +349,16 @@ async fn every_page_of_a_vendor_is_whole_guarded_and_deaf_to_hostile_words() {
         next(&office.administrator.post(&office, &place, "vendor=Nova").await);
     }
     let own = format!("/maintenance/requests/{}", office.grant);
-    let leave = format!("/maintenance/people/{}/disable", office.vendor.person.id);
+    let leave = format!("/vendor-people/{}/disable", office.vendor.person.id);
     for language in Language::ALL {
         for (seat, place) in [
             (&office.vendor, "/maintenance?done=%3Cscript%3E"),
             (&office.vendor, "/maintenance?done=asked"),
-            (&office.vendor, "/maintenance/new"),
+            (&office.vendor, "/new-maintenance"),
             (&office.vendor, own.as_str()),
             (&lead, "/maintenance"),
-            (&lead, "/maintenance/new"),
-            (&lead, "/maintenance/people"),
+            (&lead, "/new-maintenance"),
+            (&lead, "/vendor-people"),
             (&lead, leave.as_str()),
         ] {
             let response = seat.speaking(language.tag()).visit(&office, place).await;
