@@ -70,7 +70,8 @@ pub(in super::super) async fn begin(desk: &Desk<'_>) -> Shown {
     };
     // What is not over yet could not be found again.
     let until = question.until.min(desk.at());
-    let question = Question { until, order: Order::Oldest, limit: STORIES_MAX, after: None, ..*question };
+    let within = desk.sight().within().map(<[_]>::to_vec);
+    let question = Question { until, order: Order::Oldest, limit: STORIES_MAX, after: None, within, ..*question };
     match start(desk, &asked, question, form).await? {
         Ok(()) => Ok(headers::redirect(StatusCode::SEE_OTHER, PLACE)),
         Err(busy) => {
