@@ -17,7 +17,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{End, Log, Outcome, Reader};
+use audit::{End, Log, Outcome, Prover, Reader};
 use config::OnLogFailure;
 use policy::{
     Access, Action, AppId, Authorized, Clock, Host, Judge, Method, RequestId, Timestamp, Verdict, Who, ZoneId,
@@ -68,6 +68,7 @@ fn main() {
     );
     verified("verify, archived", records, &config);
     lines("one line at a time", records, &(&config).into());
+    proofs("proof of one line", records, &config);
     std::fs::remove_dir_all(&directory).unwrap();
 }
 
@@ -93,6 +94,28 @@ fn lines(what: &str, records: u64, reader: &Reader) {
         reader.line(random.next() % (2 * records)).unwrap().unwrap();
     }
     println!("{what}: {:.2} ms each, anywhere in the log", began.elapsed().as_secs_f64());
+}
+
+/// Each by a prover of its own, which has read nothing yet.
+fn proofs(what: &str, records: u64, config: &config::Audit) {
+    const PROOFS: u32 = 20;
+    let (mut random, size, mut slowest) = (Random(9), 2 * records, Duration::ZERO);
+    let began = Instant::now();
+    for _ in 0..PROOFS {
+        let (seq, began) = (random.next() % size, Instant::now());
+        let reader = Reader::from(config);
+        let line = reader.line(seq).unwrap().unwrap();
+        let mut prover = Prover::new(&config.directory, |seq| reader.line(seq));
+        let (path, root) = (prover.inclusion(seq, size).unwrap(), prover.root(size).unwrap());
+        assert!(audit::verify_inclusion(audit::line_hash(&line), seq, size, &path, root));
+        slowest = slowest.max(began.elapsed());
+    }
+    let mean = began.elapsed() / PROOFS;
+    println!("{what}, made and checked: {:.2} ms, the slowest {:.2} ms", millis(mean), millis(slowest));
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1_000.0
 }
 
 fn bytes(folder: &Path) -> u64 {
