@@ -50,6 +50,46 @@ async fn rows(auditor: &Browser) -> u64 {
     auditor.script(count).await.as_u64().unwrap()
 }
 
+/// Asks for what was found as a file that proves itself, downloads it, and checks it with nothing but the file and the
+/// log's key.
+async fn take_away(desk: &Desk, auditor: &Browser) {
+    let folder = auditor.downloads().await;
+    export(desk, auditor).await;
+    auditor.click(".desk-actions .primary").await;
+    let file = eventually("the file is downloaded", async || {
+        let files = std::fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.path());
+        files.into_iter().find(|file| file.extension().is_some_and(|end| end == "export"))
+    })
+    .await;
+    let key = std::fs::read_to_string(desk.hospital.folder().join("state/audit/verifier-key")).unwrap();
+    let words = ["audit", "check-export", file.to_str().unwrap(), "--key", key.trim(), "--format", "json"];
+    let run = tests::run(desk.hospital.folder().path(), &words);
+    assert_eq!((run.code, &run.lines()[0]["good"]), (Some(0), &true.into()), "{:?}", run.lines());
+    let taken = desk.hospital.records().with("ev", "log-read").with("why", "export").only().clone();
+    assert_eq!((&taken["login"], &taken["pta"][0], &taken["n"]), (&"kansa".into(), &PATIENT.into(), &2.into()));
+    assert!(!std::fs::read_to_string(&file).unwrap().contains("00012346"), "what was not found is not in it");
+    // And one changed character is found.
+    let forged = std::fs::read_to_string(&file).unwrap().replacen("sato", "sata", 1);
+    std::fs::write(&file, forged).unwrap();
+    assert_eq!(tests::run(desk.hospital.folder().path(), &words).code, Some(1));
+}
+
+/// Asks for what was found as a file, and waits until it is made.
+async fn export(desk: &Desk, auditor: &Browser) {
+    auditor.click("section[aria-labelledby=export] summary").await;
+    auditor.click("section[aria-labelledby=export] .form-buttons button").await;
+    auditor.arrives_at(&desk.hospital.url("console", "/log/export")).await;
+    eventually("the file is made", async || {
+        let is_made = "return document.querySelector('a[href=\"/log/export/file\"]') !== null";
+        if auditor.script(is_made).await.as_bool()? {
+            return Some(());
+        }
+        auditor.go(&desk.hospital.url("console", "/log/export")).await;
+        None
+    })
+    .await;
+}
+
 /// Draws a sample of today's records; the page of the first that waits is shown then.
 async fn begin_review(desk: &Desk, auditor: &Browser) {
     auditor.go(&desk.hospital.url("console", "/log/reviews/new")).await;
@@ -81,6 +121,8 @@ async fn an_auditor_finds_follows_counts_reviews_and_signs() {
     let page = auditor.text().await;
     assert!(page.contains("佐藤 恵子") && page.contains(PATIENT), "{page}");
 
+    take_away(&desk, &auditor).await;
+    find(&desk, &auditor).await;
     auditor.click("section[aria-labelledby=found] tbody th a").await;
     auditor.arrives_at(&desk.hospital.url("console", "/log/records/")).await;
     let record = auditor.text().await;
@@ -136,6 +178,11 @@ async fn walk(language: &str) {
     let mut auditor = Gallery::of(desk.browser("kansa", "監査 花子", "auditor", language).await);
     find(&desk, &auditor.browser).await;
     auditor.look("#found").await;
+    auditor.visit(&desk.hospital.url("console", "/log/export")).await;
+    find(&desk, &auditor.browser).await;
+    export(&desk, &auditor.browser).await;
+    auditor.look("#file").await;
+    find(&desk, &auditor.browser).await;
     auditor.follow("section[aria-labelledby=found] tbody th a").await;
     auditor.follow("section[aria-labelledby=what] a[href*='/log/timeline']").await;
     for path in ["/log", "/log?rule=x&session=y", "/log/charts?days=7", "/log/charts?days=365", "/log/report"] {

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ pub struct Browser {
     driver: Child,
     address: SocketAddr,
     session: String,
-    _profile: Folder,
+    profile: Folder,
 }
 
 impl Browser {
@@ -76,7 +76,7 @@ impl Browser {
         let wanted = json!({ "capabilities": { "alwaysMatch": {
             "browserName": "chrome", "goog:chromeOptions": options, "pageLoadStrategy": "normal",
         } } });
-        let mut browser = Self { driver, address, session: String::new(), _profile: profile };
+        let mut browser = Self { driver, address, session: String::new(), profile };
         let told = browser.call("POST", "/session", &wanted).await;
         browser.session = told["sessionId"].as_str().expect("a session begins").to_owned();
         browser
@@ -233,6 +233,15 @@ impl Browser {
         let metrics = json!({ "width": width, "height": 740, "deviceScaleFactor": 1, "mobile": true });
         let command = json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": metrics });
         self.post("goog/cdp/execute", &command).await;
+    }
+
+    /// Lets downloads fall into a folder of its own, and gives it.
+    pub async fn downloads(&self) -> PathBuf {
+        let folder = self.profile.join("downloads");
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        let params = json!({ "behavior": "allow", "downloadPath": folder.display().to_string() });
+        self.post("goog/cdp/execute", &json!({ "cmd": "Browser.setDownloadBehavior", "params": params })).await;
+        folder
     }
 
     /// A picture of the page, as PNG.
