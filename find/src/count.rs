@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use tantivy::SegmentReader;
 use tantivy::query::Weight;
 
-use crate::calendar::{day_text, hour_text, month_text};
-use crate::fields::{AT, column};
+use crate::fields::{AT, Counts, counts};
 use crate::sieve::{Sieve, Stopped, first_values};
 use crate::tally::{Ords, Tally};
-use crate::{Bar, By, Calendar, Deadline, FindProblem, Question};
+use crate::{Bar, By, Deadline, FindProblem, Question};
 
 /// What was counted in a segment.
 #[derive(Debug)]
@@ -31,8 +30,12 @@ pub(crate) fn count(
     by: By,
     deadline: &Deadline,
 ) -> Result<Counted, Stopped> {
-    let Some(name) = column(by) else {
-        return moments(segment, weight, sieve, &question.calendar, by, deadline).map(Counted::Moments);
+    let name = match counts(by) {
+        Counts::Terms(name) => name,
+        Counts::Moments { place, .. } => {
+            let place = |millis: u64| place(&question.calendar, millis);
+            return moments(segment, weight, sieve, place, deadline).map(Counted::Moments);
+        }
     };
     let Some(terms) = segment.fast_fields().str(name)? else { return Ok(Counted::Nothing) };
     let mut ords = Ords::new(terms);
@@ -44,12 +47,10 @@ fn moments(
     segment: &SegmentReader,
     weight: &dyn Weight,
     sieve: &Sieve<'_>,
-    calendar: &Calendar,
-    by: By,
+    place: impl Fn(u64) -> i64,
     deadline: &Deadline,
 ) -> Result<BTreeMap<i64, u64>, Stopped> {
     let at = segment.fast_fields().u64(AT)?;
-    let bucket = |millis: u64| if by == By::Hour { calendar.hour(millis) } else { calendar.day(millis) };
     let mut counts = BTreeMap::new();
     // Most stories are in the same hour as the one before them.
     let (mut current, mut run) = (0, 0_u64);
@@ -57,10 +58,10 @@ fn moments(
     sieve.each(segment, weight, deadline, |docs| {
         first_values(docs, &at, &mut moments);
         for millis in moments.iter().copied().flatten() {
-            let place = bucket(millis);
-            if place != current {
+            let here = place(millis);
+            if here != current {
                 *counts.entry(current).or_default() += std::mem::take(&mut run);
-                current = place;
+                current = here;
             }
             run += 1;
         }
@@ -73,45 +74,26 @@ fn moments(
 /// The bars of all segments together: moments in their order, the newest where there are too many; anything else the
 /// most frequent first.
 pub(crate) fn bars(counted: Vec<Counted>, by: By, top: usize, deadline: &Deadline) -> Result<Vec<Bar>, Stopped> {
-    let mut moments: BTreeMap<String, u64> = BTreeMap::new();
+    let mut moments: BTreeMap<i64, u64> = BTreeMap::new();
     let mut tally = Tally::new(top);
     for one in counted {
         match one {
             Counted::Moments(counts) => {
-                for (moment, count) in counts {
-                    *moments.entry(text(by, moment)).or_default() += count;
-                }
+                counts.into_iter().for_each(|(place, count)| *moments.entry(place).or_default() += count);
             }
             Counted::Terms(ords) => tally.add(ords),
             Counted::Nothing => {}
         }
     }
-    if column(by).is_some() {
-        return tally.bars(by, deadline);
-    }
-    let mut bars: Vec<_> = moments.into_iter().rev().take(top).map(|(key, count)| Bar { key, count }).collect();
+    let name = match counts(by) {
+        Counts::Terms(_) => return tally.bars(by, deadline),
+        Counts::Moments { name, .. } => name,
+    };
+    let mut named: BTreeMap<String, u64> = BTreeMap::new();
+    moments.into_iter().for_each(|(place, count)| *named.entry(name(place)).or_default() += count);
+    let mut bars: Vec<_> = named.into_iter().rev().take(top).map(|(key, count)| Bar { key, count }).collect();
     bars.reverse();
     Ok(bars)
-}
-
-fn text(by: By, moment: i64) -> String {
-    match by {
-        By::Hour => hour_text(moment),
-        By::Month => month_text(moment),
-        By::Day
-        | By::Role
-        | By::App
-        | By::Action
-        | By::Class
-        | By::Outcome
-        | By::Reason
-        | By::Person
-        | By::Device
-        | By::Patient
-        | By::Rule
-        | By::Event
-        | By::Address => day_text(moment),
-    }
 }
 
 /// Says that there is too much to count.

@@ -5,7 +5,8 @@
 
 use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions};
 
-use crate::By;
+use crate::calendar::{day_text, hour_text, month_text};
+use crate::{By, Calendar};
 
 /// The fields.
 #[derive(Clone, Debug)]
@@ -89,10 +90,25 @@ pub(crate) const SPAN: &str = "span";
 pub(crate) const CODE: &str = "code";
 pub(crate) const ADDRESS: &str = "address";
 
-/// The column whose terms are counted; none where moments are.
-pub(crate) fn column(by: By) -> Option<&'static str> {
+/// What is looked at to count by something.
+pub(crate) enum Counts {
+    /// The terms of a column.
+    Terms(&'static str),
+    /// Moments: into which hour or day of the calendar one falls, and how that is written.
+    Moments {
+        /// The number of the hour or day since the epoch.
+        place: fn(&Calendar, u64) -> i64,
+        /// What of its name is told apart.
+        name: fn(i64) -> String,
+    },
+}
+
+/// What is looked at to count by this.
+pub(crate) fn counts(by: By) -> Counts {
     match by {
-        By::Hour | By::Day | By::Month => None,
+        By::Hour => Counts::Moments { place: Calendar::hour, name: hour_text },
+        By::Day => Counts::Moments { place: Calendar::day, name: day_text },
+        By::Month => Counts::Moments { place: Calendar::day, name: month_text },
         By::Role
         | By::App
         | By::Action
@@ -104,7 +120,7 @@ pub(crate) fn column(by: By) -> Option<&'static str> {
         | By::Patient
         | By::Rule
         | By::Event
-        | By::Address => Some(by.as_str()),
+        | By::Address => Counts::Terms(by.as_str()),
     }
 }
 

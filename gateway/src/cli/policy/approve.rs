@@ -3,27 +3,16 @@
 use store::{Approval, Store as _};
 use web::Replayed;
 
-use super::Lang;
+use super::Version;
 use super::change::{in_force, place, put, read_as, say, tell, tell_replay, unavailable, wait};
 use super::person::approver;
-use crate::cli::{ConfigArg, block_on, open_store};
+use crate::cli::{block_on, open_store};
 use crate::clock;
 use crate::failure::Failure;
 use crate::revisions::difference;
 
-/// What to approve.
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    /// The number of the version, as `sekimori policy history` shows it.
-    number: u64,
-    #[command(flatten)]
-    config: ConfigArg,
-    #[command(flatten)]
-    lang: Lang,
-}
-
 /// Approves it as another person than the one who proposed it, and puts it in place.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &Version) -> Result<(), Failure> {
     let language = args.lang.language();
     let approver = approver()?;
     let present = args.config.read()?;

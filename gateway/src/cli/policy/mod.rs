@@ -18,6 +18,7 @@ pub mod test;
 use policy::{Timestamp, UtcOffset};
 use web::Language;
 
+use super::ConfigArg;
 use crate::failure::Failure;
 
 /// What can be done with the policy.
@@ -40,9 +41,9 @@ pub enum Command {
     /// Brings a configuration into force as a version of its own: who, when, why, and what it changes.
     Activate(activate::Args),
     /// Approves a version that another person proposed.
-    Approve(approve::Args),
+    Approve(Version),
     /// Puts a version in its place that was approved in the console.
-    Put(put::Args),
+    Put(Version),
     /// Goes back to the version before, or to an earlier one.
     Back(back::Args),
     /// Shows which version was in force when, by whom and why.
@@ -65,6 +66,17 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Back(args) => back::run(args),
         Command::History(args) => history::run(args),
     }
+}
+
+/// Which version is meant.
+#[derive(clap::Args, Debug)]
+pub struct Version {
+    /// The number of the version, as `sekimori policy history` shows it.
+    number: u64,
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    lang: Lang,
 }
 
 /// Which language to write.

@@ -2,24 +2,13 @@
 
 use store::{RevisionState, Store as _};
 
-use super::Lang;
+use super::Version;
 use super::change::{place, put, read_as, unavailable, wait};
-use crate::cli::{ConfigArg, block_on, open_store};
+use crate::cli::{block_on, open_store};
 use crate::failure::Failure;
 
-/// What to put in place.
-#[derive(clap::Args, Debug)]
-pub struct Args {
-    /// The number of the version, as `sekimori policy history` shows it.
-    number: u64,
-    #[command(flatten)]
-    config: ConfigArg,
-    #[command(flatten)]
-    lang: Lang,
-}
-
 /// Puts it in place, if nothing stands against it: whoever may write the configuration may do that.
-pub fn run(args: &Args) -> Result<(), Failure> {
+pub fn run(args: &Version) -> Result<(), Failure> {
     let language = args.lang.language();
     let present = args.config.read()?;
     let place = place(&args.config)?;
