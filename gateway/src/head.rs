@@ -63,17 +63,18 @@ pub struct Checked {
     pub body: Framing,
 }
 
-/// Checks the head at the start of `bytes`; what follows it is not looked at. `None` until it is whole.
+/// Checks the head at the start of `bytes`, of at most so many fields; what follows it is not looked at. `None` until it is
+/// whole.
 ///
 /// # Errors
 /// [`HeadProblem`], as soon as it is seen; answer 400 and close.
-pub fn check(bytes: &[u8]) -> Result<Option<Checked>, HeadProblem> {
+pub fn check(bytes: &[u8], fields_max: usize) -> Result<Option<Checked>, HeadProblem> {
     // One empty line before the request line is let pass, as RFC 9112 section 2.2 asks.
     let before = if bytes.starts_with(b"\r\n") { 2 } else { 0 };
     let bytes = bytes.get(before..).unwrap_or_default();
     let mut counted = Counted::default();
     let mut start = 0;
-    for end in line_ends(bytes) {
+    for (number, end) in line_ends(bytes).enumerate() {
         let end = end.map_err(|()| HeadProblem::BareLineEnd)?;
         let line = bytes.get(start..end).unwrap_or_default();
         match line.first() {
@@ -85,6 +86,8 @@ pub fn check(bytes: &[u8]) -> Result<Option<Checked>, HeadProblem> {
                 }
             }
             Some(b' ' | b'\t') => return Err(HeadProblem::FoldedField),
+            // The head may come in drops, and is looked at anew with each.
+            Some(_) if number > fields_max => return Err(HeadProblem::TooLarge),
             // No other letter begins a field that matters here.
             Some(b'c' | b'C' | b't' | b'T' | b'h' | b'H') => counted.count(line)?,
             Some(_) => {}
@@ -183,9 +186,9 @@ mod tests {
             ("\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "", Framing::Length(0)),
         ] {
             let whole = format!("{head}{behind}");
-            assert_eq!(check(whole.as_bytes()), Ok(Some(Checked { end: head.len(), body })), "{head:?}");
+            assert_eq!(check(whole.as_bytes(), 100), Ok(Some(Checked { end: head.len(), body })), "{head:?}");
             for end in 0..head.len() {
-                assert_eq!(check(&whole.as_bytes()[..end]), Ok(None), "{end} of {head:?}");
+                assert_eq!(check(&whole.as_bytes()[..end], 100), Ok(None), "{end} of {head:?}");
             }
         }
     }
@@ -216,7 +219,15 @@ mod tests {
             ("GET / HTTP/1.1\r\nHost: a\rX: b\r\n\r\n", BareLineEnd),
             ("GET / HTTP/1.1\r\nHost: a\r\n b\r\n\r\n", FoldedField),
         ] {
-            assert_eq!(check(head.as_bytes()), Err(problem), "{head:?}");
+            assert_eq!(check(head.as_bytes(), 100), Err(problem), "{head:?}");
         }
+    }
+
+    #[test]
+    fn more_fields_than_may_be_are_not_waited_for() {
+        let head = |fields: usize| format!("GET / HTTP/1.1\r\n{}", "X: a\r\n".repeat(fields));
+        assert_eq!(check(head(100).as_bytes(), 100), Ok(None));
+        assert_eq!(check(head(101).as_bytes(), 100), Err(HeadProblem::TooLarge));
+        assert!(matches!(check(format!("{}\r\n", head(100)).as_bytes(), 100), Ok(Some(_))));
     }
 }

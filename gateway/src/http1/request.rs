@@ -53,7 +53,7 @@ pub struct Hop {
 /// # Errors
 /// [`HeadProblem`]; answer and close.
 pub fn take(buffer: &mut BytesMut, bounds: Bounds, map: &mut HeaderMap) -> Result<Option<Head>, HeadProblem> {
-    let Some(checked) = head::check(buffer)? else {
+    let Some(checked) = head::check(buffer, bounds.fields_max)? else {
         return if buffer.len() >= bounds.bytes_max { Err(HeadProblem::TooLarge) } else { Ok(None) };
     };
     if checked.end > bounds.bytes_max {
