@@ -4,6 +4,7 @@
 mod connect;
 mod desk;
 mod gallery;
+mod maintenance;
 mod pictures;
 mod provider;
 mod terminal;
@@ -48,4 +49,14 @@ async fn no_page_of_tcp_apps_has_a_violation_in_japanese() {
 #[tokio::test]
 async fn no_page_of_tcp_apps_has_a_violation_in_english() {
     connect::walk("en").await;
+}
+
+#[tokio::test]
+async fn no_page_of_maintenance_has_a_violation_in_japanese() {
+    maintenance::walk("ja").await;
+}
+
+#[tokio::test]
+async fn no_page_of_maintenance_has_a_violation_in_english() {
+    maintenance::walk("en").await;
 }
