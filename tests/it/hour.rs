@@ -309,7 +309,7 @@ async fn of_an_hours_traffic_each_patient_has_exactly_their_own_list() {
 /// Every access by a route that says where patients are named has one, but for those that are about nobody.
 fn coverage(hospital: &Hospital) {
     let table = hospital.run(&["audit", "coverage"]).ok().out;
-    println!("{table}");
+    eprintln!("{table}");
     let rows = hospital.run(&["audit", "coverage", "--format", "json"]).ok().lines();
     let holes: Vec<&Value> = rows.iter().filter(|row| row["accesses"] != row["with_patient"]).collect();
     assert_eq!(holes.iter().map(|row| row["route"].as_str().unwrap()).collect::<Vec<_>>(), ["/fhir/metadata"]);
