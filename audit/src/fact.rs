@@ -70,10 +70,10 @@ pub struct Note {
     pub count: Option<u64>,
     /// The patients of whom the log was asked (`pta`).
     pub patients: Vec<String>,
-    /// The roles of the person from then on, where they changed.
-    pub roles: Option<Vec<RoleId>>,
     /// The exception it is about (`vs`).
     pub grant: Option<GrantId>,
+    /// The roles of the person from then on, where they changed.
+    pub roles: Option<Vec<RoleId>>,
     /// The roles of the person until then.
     pub roles_before: Option<Vec<RoleId>>,
     /// When what was given ends: an invitation, a temporary code.
@@ -114,10 +114,10 @@ impl Note {
             source: None,
             count: None,
             patients: Vec::new(),
+            grant: None,
             roles: None,
             roles_before: None,
             until: None,
-            grant: None,
             in_outage: false,
         }
     }

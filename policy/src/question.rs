@@ -56,7 +56,7 @@ pub struct Question {
     pub key_model: Option<Aaguid>,
     /// Whether they signed in while their provider could not be reached.
     pub in_outage: bool,
-    /// The approved exception it runs under.
+    /// The exception that is in force for it, and reaches it.
     pub grant: Option<GrantId>,
 }
 

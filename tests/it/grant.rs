@@ -106,7 +106,7 @@ async fn a_window_lets_in_what_it_reaches_and_ends_what_is_open_when_it_is_ended
 async fn a_window_ends_by_itself_to_the_second_with_all_that_is_open() {
     let ward = ward().await;
     let vendor = ward.sign_in("vendor").await;
-    let id = asked(&ward, "5s", &[]);
+    let id = asked(&ward, "8s", &[]);
     grant(&ward, "ito", &["approve", &id]).ok();
     until_let_in(&ward, &vendor).await;
     let mut connection = ward.caller.http1("emr").await;
@@ -114,7 +114,7 @@ async fn a_window_ends_by_itself_to_the_second_with_all_that_is_open() {
     assert_eq!(response.status(), 101);
     let mut socket =
         tests::WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
-    let ended = within(Duration::from_secs(10), "the end of the window", async {
+    let ended = within(Duration::from_secs(20), "the end of the window", async {
         loop {
             match socket.next().await {
                 Some(tests::Frame::Close(code)) => return code,

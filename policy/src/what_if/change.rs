@@ -48,7 +48,7 @@ pub enum Alteration {
     ProveAgain,
     /// There is an approved exception for it.
     Grant,
-    /// There is no approved exception for it.
+    /// There is no exception for it.
     WithoutGrant,
     /// They break the glass.
     BreakGlass,

@@ -151,7 +151,8 @@ pub(super) async fn a_window_that_cannot_be_is_refused(store: &dyn Store) {
     let nurse = with_role(store, "n-wrong", &["nurse"]).await;
     let sequence = last_sequence(store).await;
     let day = 24 * HOUR;
-    let wrong: [(&str, fn(&mut NewMaintenance), GrantRefusal); 9] = [
+    type Spoil = fn(&mut NewMaintenance);
+    let wrong: [(&str, Spoil, GrantRefusal); 9] = [
         ("past", |one| (one.begin, one.end) = (second(0), second(HOUR)), GrantRefusal::InThePast),
         ("begun", |one| one.begin = second(HOUR - 16 * 60), GrantRefusal::InThePast),
         ("empty", |one| one.end = one.begin, GrantRefusal::Empty),
