@@ -272,7 +272,7 @@ async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
 }
 
 /// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
-/// whoever did this, as far as the store answers. The patient that glass was broken for is named by what was done with it.
+/// whoever did this, as far as the store answers; with the patient that glass was broken for, where that is known.
 async fn of_grant(note: Note, id: &GrantId, store: &dyn Store, words: fn(&GrantRecord) -> Option<&str>) -> Note {
     let note = Note { grant: Some(id.clone()), ..note };
     let Ok(Some(kept)) = store.grant(id).await else { return note };
