@@ -233,8 +233,11 @@ mod tests {
 
     use super::*;
 
-    /// Reads a body that arrives in pieces: its data, its trailers, and what is left behind it.
-    fn read(mut framing: Framing, pieces: &[&[u8]]) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), &'static str> {
+    /// A body's data, its trailers, and what is left behind it.
+    type Read = (Vec<u8>, Option<HeaderMap>, Vec<u8>);
+
+    /// Reads a body that arrives in pieces.
+    fn read(mut framing: Framing, pieces: &[&[u8]]) -> Result<Read, &'static str> {
         let (mut buffer, mut data, mut trailers) = (BytesMut::new(), Vec::new(), None);
         let mut pieces = pieces.iter();
         loop {
@@ -253,7 +256,7 @@ mod tests {
         }
     }
 
-    fn chunked(text: &str) -> Result<(Vec<u8>, Option<HeaderMap>, Vec<u8>), &'static str> {
+    fn chunked(text: &str) -> Result<Read, &'static str> {
         read(Framing::chunked(), &[text.as_bytes()])
     }
 

@@ -70,6 +70,7 @@ pub enum Source {
 }
 
 /// What comes next on a connection.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and nearly always a request")]
 enum Next {
     Request(Head),
     Refused(HeadProblem),
