@@ -82,3 +82,19 @@ console-done-glass-reviewed = The review was kept.
 console-done-glass-ended = It was ended.
 console-tile-glass = Broken glass to be reviewed
 console-tile-glass-note = Red once a review is overdue
+
+# Events of the log
+console-event-grant-requested = Maintenance asked for
+console-event-grant-approved = Maintenance approved
+console-event-grant-admitted = Maintenance let in before its approval
+console-event-grant-refused = Maintenance refused
+console-event-grant-withdrawn = Maintenance taken back
+console-event-grant-ended = Exception ended before its time
+console-event-grant-reported = Maintenance reported
+console-event-grant-confirmed = Report of maintenance confirmed
+console-event-glass-broken = Glass broken
+console-event-glass-reviewed = Broken glass reviewed
+console-event-emergency-ended = Broken glass over
+console-event-vendor-session-began = Vendor's window began
+console-event-vendor-session-ended = Vendor's window over
+console-event-inventory-changed = Inventory changed

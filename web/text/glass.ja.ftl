@@ -82,3 +82,19 @@ console-done-glass-reviewed = 確認として残しました。
 console-done-glass-ended = 終わらせました。
 console-tile-glass = 緊急アクセスの確認待ち
 console-tile-glass-note = 期限を過ぎると赤くなります
+
+# 記録の出来事 / events of the log
+console-event-grant-requested = 保守作業の申請
+console-event-grant-approved = 保守作業の承認
+console-event-grant-admitted = 承認前の緊急の入室許可
+console-event-grant-refused = 保守作業の却下
+console-event-grant-withdrawn = 保守作業の取り下げ
+console-event-grant-ended = 例外を時間前に終了
+console-event-grant-reported = 保守作業の報告
+console-event-grant-confirmed = 保守作業の報告を確認
+console-event-glass-broken = 緊急アクセスを使用
+console-event-glass-reviewed = 緊急アクセスを確認
+console-event-emergency-ended = 緊急アクセスが終了
+console-event-vendor-session-began = 保守作業の時間が開始
+console-event-vendor-session-ended = 保守作業の時間が終了
+console-event-inventory-changed = 保守台帳を変更

@@ -190,7 +190,7 @@ async fn a_form_of_another_site_is_refused_and_changes_nothing() {
 async fn unknown_ids_are_not_found() {
     let office = Office::open().await;
     let before = office.last_event().await;
-    for row in CONSOLE_TABLE.iter().filter(|row| row.path.contains('{')) {
+    for row in CONSOLE_TABLE.iter().filter(|row| row.path.contains('{') && !is_of_a_role_apart(row.page)) {
         for id in ["u-0", "0000000000000000", "NO", "ff", "あ"] {
             let place: Vec<String> = row
                 .path
@@ -278,4 +278,9 @@ fn every_change_has_a_duty_and_every_page_a_row() {
         // The built-in rule lets the help desk write nowhere else.
         assert!(!helps || ["people", "invitations", "devices", "sessions"].contains(&first), "{}", row.path);
     }
+}
+
+/// Whether a page is for a role that administrators have not.
+fn is_of_a_role_apart(page: Page) -> bool {
+    matches!(page, Page::Console(page) if matches!(page.duty(), Duty::Approve | Duty::Judge))
 }
