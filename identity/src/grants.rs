@@ -4,6 +4,7 @@
 //! An exception comes into memory only by [`Grants::reload`], which the gateway calls once what gave it stands in the
 //! log; it leaves it at once, when it is ended or when somebody who gave it could give none any more.
 
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -207,10 +208,10 @@ impl Grants {
         }
         let mut roles = HashMap::new();
         for giver in records.iter().flat_map(rules::givers) {
-            if !roles.contains_key(&giver) {
-                let person = self.store.person(&giver).await?;
+            if let Entry::Vacant(entry) = roles.entry(giver) {
+                let person = self.store.person(entry.key()).await?;
                 let in_force = person.filter(|person| person.disabled.is_none());
-                roles.insert(giver, in_force.map(|person| person.roles).unwrap_or_default());
+                entry.insert(in_force.map(|person| person.roles).unwrap_or_default());
             }
         }
         let rules = self.rules.load();
