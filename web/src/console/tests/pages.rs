@@ -19,7 +19,9 @@ async fn every_page(office: &Office, language: Language) -> Vec<(String, Respons
     let administrator = office.administrator.speaking(language.tag());
     let approver = office.approver.speaking(language.tag());
     let mut pages = Vec::new();
-    for (row, page) in rows("GET") {
+    // There is no file to download before one was asked for, and the page that checks one is a file by itself.
+    let is_file = |page: ConsolePage| [ConsolePage::LogExportFile, ConsolePage::LogExportVerifier].contains(&page);
+    for (row, page) in rows("GET").filter(|(_, page)| !is_file(*page)) {
         let mut place = office.path(row).await;
         if page == ConsolePage::OutageReport {
             let status = office.hospital.site.parts.outage.status();
