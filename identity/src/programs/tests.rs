@@ -65,11 +65,14 @@ async fn a_session_without_a_device_lets_nothing_in() {
 async fn questions_and_answers_grow_old_and_an_ended_session_lets_nothing_in() {
     let ward = Ward::open().await;
     let desk = Programs::new(ward.store.clone(), ward.sessions.clone());
-    let (session, _) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
     let device = terminal().id.clone();
     let begun = desk.begin(&shell(), &device, START).await.unwrap();
     let late = START.after(BEGUN_SPAN);
+    let (session, _) = ward.sessions.open(opening(Some(terminal())), late).await.unwrap();
     assert!(matches!(desk.allow(&shell(), &begun.code, &session, late).await, Err(ProgramProblem::Void)));
+    let ward = Ward::open().await;
+    let desk = Programs::new(ward.store.clone(), ward.sessions.clone());
+    let (session, _) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
     let begun = desk.begin(&shell(), &device, START).await.unwrap();
     desk.allow(&shell(), &begun.code, &session, START).await.unwrap();
     let late = START.after(ALLOWED_SPAN);
