@@ -73,6 +73,9 @@ impl Typed {
     /// What they ask for, or in words why it cannot be asked for as typed. What is too long, or at the wrong time, the
     /// store says.
     fn asked(&self, visitor: &Visitor<'_>, file: Option<PostedFile>) -> Result<AskedWindow, String> {
+        if self.plan.is_empty() {
+            return Err(visitor.say("maintenance-problem-grant-no-words"));
+        }
         let app = maintained_by(visitor.site, &visitor.who).into_iter().find(|app| app.as_str() == self.app);
         Ok(AskedWindow {
             person: visitor.who.user.clone(),

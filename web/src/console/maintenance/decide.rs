@@ -2,7 +2,7 @@
 //! asks may is looked at once more where it is done (store): their role may be gone since the page was shown.
 
 use identity::GrantProblem;
-use store::{GrantRecord, GrantState};
+use store::{GrantRecord, GrantRefusal, GrantState};
 
 use super::super::desk::{Desk, Refused, Shown};
 use super::super::posted::Posted;
@@ -28,6 +28,11 @@ pub(in super::super) async fn ask_approve(desk: &Desk<'_>) -> Shown {
 /// Approves.
 pub(in super::super) async fn approve(desk: &Desk<'_>) -> Shown {
     let (record, words) = posted(desk).await?;
+    // Who let somebody in before it was approved must at last be told why.
+    if words.is_empty() && record.approval_due_at().is_some() {
+        let problem = desk.teller().refusal(&GrantRefusal::NoWords);
+        return Ok(desk.show_problem(problem, content(desk, &record, false).await?));
+    }
     let done = desk.site.parts.grants.approve(&record.id, &desk.actor(), &words, desk.at()).await;
     decided(desk, &record, done, "maintenance-approved").await
 }
@@ -131,7 +136,7 @@ fn admit_form(desk: &Desk<'_>, record: &GrantRecord) -> Form {
         lead: Some(desk.say_with("maintenance-admit-lead", "hours", &hours.to_string())),
         action: format!("{}/admit", place(record)),
         with_file: false,
-        fields: vec![words_field(desk, "admit").required()],
+        fields: vec![words_field(desk, "admit")],
         buttons: vec![Submit { label: desk.say("maintenance-admit-button"), look: GoLook::Stop, sends: None }],
         back: Some(Go::new(desk.say("console-cancel"), place(record))),
         folded: false,
