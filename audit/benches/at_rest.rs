@@ -103,7 +103,7 @@ fn proofs(what: &str, records: u64, config: &config::Audit) {
     let began = Instant::now();
     for _ in 0..PROOFS {
         let (seq, began) = (random.next() % size, Instant::now());
-        let reader = Reader::from(config);
+        let reader: Reader = config.into();
         let line = reader.line(seq).unwrap().unwrap();
         let mut prover = Prover::new(&config.directory, |seq| reader.line(seq));
         let (path, root) = (prover.inclusion(seq, size).unwrap(), prover.root(size).unwrap());

@@ -57,7 +57,7 @@ async fn people_are_told_by_mail_and_programs_by_signed_requests_each_of_what_th
     assert!(
         told["data"]["by"]["machine"].is_string() && told["title"].as_str().unwrap().contains("A device was revoked")
     );
-    hospital.add_person("sato", "佐藤 恵子", "nurse");
+    let _ = hospital.add_person("sato", "佐藤 恵子", "nurse");
     hospital.run(&["user", "disable", "sato", "--reason", "患者 4711 の件"]).ok();
     let mail = eventually("the second mail", async || inbox.mails().into_iter().nth(1)).await;
     assert!(mail.subject.contains("佐藤 恵子 (sato)"), "{}", mail.subject);

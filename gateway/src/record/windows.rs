@@ -125,7 +125,7 @@ mod tests {
         let mut windows = Windows::default();
         let (window, glass) = (one("g-1", 10, 20), one("glass-1", 12, 60));
         assert_eq!(told(&mut windows, &[], 5), []);
-        assert_eq!(told(&mut windows, &[window.clone()], 11), [(Some(Event::VendorSessionBegan), 10)]);
+        assert_eq!(told(&mut windows, std::slice::from_ref(&window), 11), [(Some(Event::VendorSessionBegan), 10)]);
         assert_eq!(told(&mut windows, &[window.clone(), glass.clone()], 12), [(None, 12)]);
         assert_eq!(told(&mut windows, &[window, glass.clone()], 13), []);
         assert_eq!(told(&mut windows, &[glass], 90), [(Some(Event::VendorSessionEnded), 20)], "it was over then");

@@ -53,7 +53,7 @@ impl<'a> Desk<'a> {
 
     /// The departments to which who asks is kept, as people read them; none where it is the whole log.
     pub(super) fn scope(&self) -> Option<String> {
-        self.sight().within().map(|units| said(units))
+        self.sight().within().map(said)
     }
 
     /// Asks index and log, off the threads that serve, few at once.
