@@ -589,7 +589,7 @@ pub(crate) fn terminal() -> Arc<Device> {
     Arc::new(Device {
         id,
         class: DeviceClass::WardShared,
-        place: "".into(),
+        place: "3階東病棟".into(),
         certificate: Fingerprint::new([3; 32]),
         posture: Arc::from([]),
     })
