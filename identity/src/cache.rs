@@ -5,7 +5,8 @@ use std::fmt;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard, Weak};
 
-use policy::{DeviceClass, Host, SessionId, Timestamp};
+use foldhash::HashSet;
+use policy::{DeviceClass, Host, SessionId, Timestamp, UserId};
 use store::{FoundSession, TokenHash};
 
 use crate::Session;
@@ -125,6 +126,16 @@ impl Cache {
         if let Some(session) = ids.sessions.get(&id).and_then(Weak::upgrade) {
             session.mark_stale();
         }
+    }
+
+    /// The same for every session of these people that somebody holds. Gives their ids.
+    pub(crate) fn outdate_those_of(&self, people: &HashSet<UserId>) -> Vec<SessionId> {
+        let mut ids = self.write_ids();
+        ids.generation = ids.generation.wrapping_add(1);
+        let held = ids.sessions.values().filter_map(Weak::upgrade);
+        let theirs: Vec<_> = held.filter(|session| people.contains(&session.who.user)).collect();
+        theirs.iter().for_each(|session| session.mark_stale());
+        theirs.iter().map(|session| session.id()).collect()
     }
 
     /// Whether a session is cached whose newest facts are still to be read.

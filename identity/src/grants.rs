@@ -125,10 +125,10 @@ impl Grants {
         table.0.get(person).into_iter().flatten().filter(|one| one.is_in_force(at)).cloned().collect()
     }
 
-    /// What is in force at a moment, everybody's.
+    /// What is given, everybody's, whether it has begun or not.
     #[must_use]
-    pub fn in_force(&self, at: Timestamp) -> Vec<Arc<Granted>> {
-        self.table.load().0.values().flatten().filter(|one| one.is_in_force(at)).cloned().collect()
+    pub fn given(&self) -> Vec<Arc<Granted>> {
+        self.table.load().0.values().flatten().cloned().collect()
     }
 
     /// Waits until an exception is in memory, at most this long. False if it did not come.
@@ -145,15 +145,23 @@ impl Grants {
         tokio::time::timeout(most, came).await.unwrap_or(false)
     }
 
-    /// Reads everything again, so that what was given comes into force.
+    /// Reads everything again, so that what was given comes into force; true if it did. `may_take` is asked once all is
+    /// read: false leaves everything as it was, because something that was read is not in the log yet.
     ///
     /// # Errors
     /// [`StoreProblem`]; nothing comes into force that was not.
-    pub async fn reload(&self, at: Timestamp) -> Result<(), StoreProblem> {
+    pub async fn reload<F>(&self, at: Timestamp, may_take: impl FnOnce() -> F + Send) -> Result<bool, StoreProblem>
+    where
+        F: Future<Output = Result<bool, StoreProblem>> + Send,
+    {
         let _replacing = self.replacing.lock().await;
         let table = self.read(at).await?;
-        self.replace(table);
-        Ok(())
+        // Invariant: asked after the reading, so that whatever gave what was read is seen by who is asked.
+        let may_take = may_take().await?;
+        if may_take {
+            self.replace(table);
+        }
+        Ok(may_take)
     }
 
     /// Reads everything again and keeps what is in force already and still given.

@@ -15,7 +15,7 @@ pub use opening::Opening;
 pub(crate) use opening::Vouched;
 
 /// An open session. Everything but the moment of last use is fixed: a step-up or another person is another session,
-/// and when the roles change, or the person comes back to a parked session, another `Session` takes this one's place.
+/// and when the roles or the unit change, or the person comes back to a parked session, another `Session` takes this one's place.
 pub struct Session {
     /// The person, as the policy sees them.
     pub who: Arc<Who>,
@@ -114,7 +114,9 @@ impl Session {
     /// Whether the store's answer says the same of it.
     pub(crate) fn is_as(&self, found: &FoundSession) -> bool {
         let SessionRecord { authenticated_at, roles, .. } = &found.session;
-        self.who.authenticated_at == *authenticated_at && self.who.roles.as_ref() == roles.as_slice()
+        self.who.authenticated_at == *authenticated_at
+            && self.who.roles.as_ref() == roles.as_slice()
+            && *self.who.unit == found.person.unit
     }
 
     pub(crate) fn standing(&self, span: &SessionSpan, at: Timestamp) -> Standing {

@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::{SessionSpan, SessionSpans};
-use policy::{Device, DeviceClass, Host, SessionId, Timestamp};
+use foldhash::HashSet;
+use policy::{Device, DeviceClass, Host, SessionId, Timestamp, UserId};
 use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
 
@@ -180,8 +181,10 @@ impl Sessions {
         };
         let displaced = self.store.open_session(opening, session.user.to_string()).await?;
         self.forget_all(&displaced);
-        if vouched == Vouched::ByStore {
-            person = self.compare(&session, at).await?;
+        match vouched {
+            Vouched::ByStore => person = self.compare(&session, at).await?,
+            // A provider knows nothing of units: that is the directory's.
+            Vouched::ByProvider => person.unit = self.unit_of(&session.user).await?,
         }
         let found = FoundSession { session, person, host };
         let session = self.cache.insert(generation, token_hash, found.clone(), class);
@@ -200,6 +203,11 @@ impl Sessions {
                 Err(StoreProblem::Unavailable("the person was changed at this very moment".to_owned()))
             }
         }
+    }
+
+    /// The unit of a person, read once their session is open: whatever is changed from then on reaches the session.
+    async fn unit_of(&self, user: &UserId) -> Result<String, StoreProblem> {
+        Ok(self.store.person(user).await?.map(|person| person.unit).unwrap_or_default())
     }
 
     /// Makes a token of an open session for another host. `None` if the session is not open.
@@ -246,7 +254,12 @@ impl Sessions {
         self.cache.outdate(id);
     }
 
-    /// Reads sessions again whose roles changed, for who holds them for long and does not ask with a token. One that
+    /// The same for every session of people who were changed: their unit may be another. Gives those sessions.
+    pub(crate) fn note_people_changed(&self, people: &HashSet<UserId>) -> Vec<SessionId> {
+        if people.is_empty() { Vec::new() } else { self.cache.outdate_those_of(people) }
+    }
+
+    /// Reads sessions again whose roles or unit changed, for who holds them for long and does not ask with a token. One that
     /// cannot be read is let go of: who has lost a role must not go on with it.
     pub(crate) async fn read_again(&self, ids: &[SessionId]) -> Result<(), StoreProblem> {
         let mut read = Ok(());

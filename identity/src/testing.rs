@@ -13,11 +13,11 @@ use policy::{
 use store::{
     Answer, Approval, AskTerms, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation, InvitationId, LogUse,
-    MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision, NewSession, OutageSwitch,
-    PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow, Purpose, Redemption,
-    Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret, SessionRecord, SessionsOf,
-    Signature, Signing, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
+    GlassTerms, GlassVerdict, GrantConfirmation, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation,
+    InvitationId, LogUse, MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision,
+    NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret,
+    SessionRecord, SessionsOf, Signature, Signing, Sqlite, Store, StoreProblem, TokenHash, WhichCredential,
 };
 
 use crate::{Devices, Opening, Sessions, SignedIn};
@@ -458,10 +458,10 @@ impl Store for Counting {
         &'a self,
         id: &'a GrantId,
         by: Ruler,
-        words: String,
+        confirmation: GrantConfirmation,
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
-        self.or_fail(self.inner.confirm_grant(id, by, words, at))
+        self.or_fail(self.inner.confirm_grant(id, by, confirmation, at))
     }
     fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>> {
         self.or_fail(self.inner.break_glass(new, terms))

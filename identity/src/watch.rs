@@ -108,7 +108,7 @@ impl Watch {
     /// Ends come first and cannot fail; what was added is read at last.
     async fn apply(&self, events: &[Event]) -> Result<(), StoreProblem> {
         let (mut is_ledger_changed, mut is_outage_changed) = (false, false);
-        let (mut changed, mut doubted) = (Vec::new(), HashSet::default());
+        let (mut changed, mut doubted, mut people) = (Vec::new(), HashSet::default(), HashSet::default());
         for event in events {
             match &event.change {
                 Change::SessionEnded(id) => self.sessions.forget(*id),
@@ -127,7 +127,13 @@ impl Watch {
                 | Change::CertificateAdded(_)
                 | Change::CertificateRevoked(_)
                 | Change::PostureChanged => is_ledger_changed = true,
-                Change::PersonChanged { user, roles: Some(_) } | Change::PersonDisabled(user) => {
+                Change::PersonChanged { user, roles } => {
+                    if roles.is_some() {
+                        doubted.insert(user.clone());
+                    }
+                    people.insert(user.clone());
+                }
+                Change::PersonDisabled(user) => {
                     doubted.insert(user.clone());
                 }
                 Change::GrantEnded(id) => {
@@ -136,7 +142,6 @@ impl Watch {
                     }
                 }
                 Change::PersonAdded(_)
-                | Change::PersonChanged { roles: None, .. }
                 | Change::PersonEnabled(_)
                 | Change::CredentialAdded { .. }
                 | Change::CredentialRenamed { .. }
@@ -162,6 +167,7 @@ impl Watch {
                 }
             }
         }
+        changed.extend(self.sessions.note_people_changed(&people));
         if !changed.is_empty() {
             self.sessions.read_again(&changed).await?;
         }
@@ -268,6 +274,30 @@ mod tests {
         assert_eq!(now.who.roles.as_ref(), [RoleId::parse("clerk").unwrap()]);
         assert!(!ward.sessions.is_open(&session, START), "nobody goes on with what it was");
         assert!(is_signed_in(&ward, &token).await);
+    }
+
+    async fn give_unit(ward: &Ward, unit: &str) {
+        let change = PersonChange { unit: Some(unit.to_owned()), ..PersonChange::default() };
+        assert!(ward.store.change_person(&nurse().id, change, START, "cli:root".to_owned()).await.unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_is_moved_to_another_unit_is_of_it_from_then_on() {
+        let ward = Ward::open().await;
+        let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        let (resting, rests) = ward.sessions.open(opening(None), START).await.unwrap();
+        drop(resting);
+        let mut watch = watch(&ward, 1);
+        give_unit(&ward, "ICU").await;
+        watch.next().await.unwrap();
+        let Current::Open(now) = held(&ward, &session) else { panic!("it is open") };
+        assert_eq!((now.who.unit.as_ref(), &now.who.roles), ("ICU", &session.who.roles));
+        let find = |token: &SessionToken| {
+            let (sessions, token) = (ward.sessions.clone(), token.expose().to_owned());
+            async move { sessions.find(&token, &host("login.example.jp"), None, START).await.unwrap().unwrap() }
+        };
+        assert!(Arc::ptr_eq(&now, &find(&token).await));
+        assert_eq!(find(&rests).await.who.unit.as_ref(), "ICU");
     }
 
     #[tokio::test(start_paused = true)]

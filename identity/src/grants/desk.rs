@@ -4,7 +4,8 @@
 use aws_lc_rs::digest::{SHA256, digest};
 use policy::{AppId, Device, DeviceClass, GrantId, GrantKind, Reasons, Timestamp, UserId, Who};
 use store::{
-    GlassVerdict, GrantReach, GrantRefusal, GrantReport, NewGlass, NewMaintenance, PlanFile, Ruler, StoreProblem,
+    GlassVerdict, GrantConfirmation, GrantReach, GrantRefusal, GrantReport, NewGlass, NewMaintenance, PlanFile, Ruler,
+    StoreProblem,
 };
 
 use super::{Grants, has_one_of};
@@ -176,9 +177,15 @@ impl Grants {
     ///
     /// # Errors
     /// [`GrantProblem`].
-    pub async fn confirm(&self, id: &GrantId, actor: &str, words: &str, at: Timestamp) -> Result<(), GrantProblem> {
+    pub async fn confirm(
+        &self,
+        id: &GrantId,
+        actor: &str,
+        confirmation: GrantConfirmation,
+        at: Timestamp,
+    ) -> Result<(), GrantProblem> {
         let rules = self.rules.load_full();
-        done(self.store.confirm_grant(id, rules.approver(actor), words.to_owned(), at).await?)
+        done(self.store.confirm_grant(id, rules.approver(actor), confirmation, at).await?)
     }
 
     /// Whether the glass is offered to somebody who was refused for these reasons: the rule that came nearest lacks

@@ -29,6 +29,20 @@ async fn a_signed_in_nurse_is_found_without_asking_the_store() {
 }
 
 #[tokio::test]
+async fn whom_a_provider_vouches_for_is_of_the_unit_that_the_directory_says() {
+    let ward = Ward::open().await;
+    ward.store.remember_person(crate::testing::nurse()).await.unwrap();
+    let change = store::PersonChange { unit: Some("3F".to_owned()), ..store::PersonChange::default() };
+    assert!(ward.store.change_person(&crate::testing::nurse().id, change, START, "cli:root".into()).await.unwrap());
+    let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+    assert_eq!(session.who.unit.as_ref(), "3F", "the provider's word holds none");
+    let emr = ward.sessions.add_token(session.id(), &host("emr.example.jp")).await.unwrap().unwrap();
+    let there = ward.sessions.find(emr.expose(), &host("emr.example.jp"), Some(&terminal()), START).await.unwrap();
+    assert!(Arc::ptr_eq(&session, &there.unwrap()));
+    assert!(ward.sessions.find(token.expose(), &host(LOGIN), Some(&terminal()), START).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_restart_forgets_nobody_and_asks_the_store_once() {
     let ward = Ward::open().await;
     let (opened, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
