@@ -136,7 +136,9 @@ impl Archiver {
     /// Removes what a crash left: unfinished archives, segments whose deletion was recorded, tiles of archived lines.
     fn clean(&self) -> Result<(), LogProblem> {
         let directory = self.reader.directory();
-        by_age::check_recorded(&self.reader, self.signed_before.as_ref())?;
+        if !by_age::check_recorded(&self.reader, self.signed_before.as_ref(), &|| self.core.is_stopping())? {
+            return Ok(());
+        }
         let folder = segment::folder(directory);
         let problem = |error: std::io::Error| LogProblem::disk(&folder, &error);
         for entry in std::fs::read_dir(&folder).map_err(problem)? {

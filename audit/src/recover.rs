@@ -255,7 +255,7 @@ fn cut_torn(directory: &Path, end: &End) -> Result<u64, LogProblem> {
     Ok(torn)
 }
 
-/// Lines that were found unsigned, and how many of them say that a segment is to be deleted. A crash within a second of
+/// Lines that were found unsigned, and how many of them speak of deletions that anybody may have written. A crash within a second of
 /// such a line leaves one; somebody else may have written it as well.
 struct Void {
     lines: Range<u64>,
@@ -277,7 +277,7 @@ impl Void {
             first,
             end,
             count,
-            "lines that nothing signs say that segments of the audit log go; they do not count"
+            "lines that nothing signs speak of segments of the audit log that go; they do not count"
         );
         Ok(())
     }

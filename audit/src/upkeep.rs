@@ -48,15 +48,52 @@ pub(crate) fn void(out: &mut Vec<u8>, at: Timestamp, lines: &Range<u64>, count: 
 pub(crate) enum OfDeletion {
     /// A segment is about to be deleted: the number after its last line, and the root there.
     Recorded(u64, String),
-    /// Among these lines so many say that, and count for nothing.
-    Void(Range<u64>, u64),
+    /// What these lines say of deletions counts for nothing.
+    Void(Range<u64>),
+}
+
+/// Lines that say of others that they count for nothing, in their order, each with its number. One that was itself found
+/// unsigned later counts for nothing in turn, and so does one that speaks of what comes after it.
+#[derive(Debug, Default)]
+pub(crate) struct Voids(Vec<(u64, Range<u64>)>);
+
+impl Voids {
+    /// Adds the next one.
+    pub(crate) fn note(&mut self, number: u64, lines: Range<u64>) {
+        self.0.push((number, lines));
+    }
+
+    /// Of which lines they say that truly, the newest first.
+    pub(crate) fn in_force(&self) -> Vec<&Range<u64>> {
+        let mut in_force: Vec<&Range<u64>> = Vec::new();
+        for (number, lines) in self.0.iter().rev().filter(|(number, lines)| lines.end <= *number) {
+            if !in_force.iter().any(|later| later.contains(number)) {
+                in_force.push(lines);
+            }
+        }
+        in_force
+    }
+
+    /// How many of them count for nothing, and were not left by a start that a crash cut short.
+    pub(crate) fn forged(&self) -> u64 {
+        let in_force = self.in_force();
+        let is_forged = |number: u64, lines: &Range<u64>| {
+            in_force.iter().any(|later| later.contains(&number) && reaches_out(number, lines, later.start))
+        };
+        self.0.iter().filter(|(number, lines)| is_forged(*number, lines)).count() as u64
+    }
+}
+
+/// Whether a line that says that others count for nothing, and was found unsigned with all from `unsigned` on, speaks of
+/// lines outside. A start that was cut short leaves one that does not.
+pub(crate) fn reaches_out(number: u64, lines: &Range<u64>, unsigned: u64) -> bool {
+    lines.start < unsigned || lines.end > number
 }
 
 #[derive(Deserialize)]
 struct VoidLine {
     first: u64,
     end: u64,
-    n: u64,
 }
 
 /// What [`deleted`] or [`void`] wrote, where a line is one. What was merged from the spool is none: there the log itself
@@ -76,17 +113,9 @@ pub(crate) fn of_deletion(line: &[u8]) -> Option<OfDeletion> {
     }
     if event == Event::DeletionVoid.code() {
         let read: VoidLine = serde_json::from_slice(line).ok()?;
-        return Some(OfDeletion::Void(read.first..read.end, read.n));
+        return Some(OfDeletion::Void(read.first..read.end));
     }
     None
-}
-
-/// What [`deleted`] wrote, where a line is one: the number after the segment's last line, and the root.
-pub(crate) fn read_deleted(line: &[u8]) -> Option<(u64, String)> {
-    match of_deletion(line)? {
-        OfDeletion::Recorded(end, root) => Some((end, root)),
-        OfDeletion::Void(..) => None,
-    }
 }
 
 /// The body that says how full the log is, in percent: it has come to 70, 85 or 95, or back below.
@@ -125,16 +154,30 @@ mod tests {
     }
 
     #[test]
+    fn what_says_that_lines_count_for_nothing_counts_itself_only_where_a_start_wrote_it() {
+        let voids = |lines: &[(u64, Range<u64>)]| {
+            let mut voids = Voids::default();
+            lines.iter().for_each(|(number, lines)| voids.note(*number, lines.clone()));
+            (voids.in_force().into_iter().map(|lines| (lines.start, lines.end)).collect::<Vec<_>>(), voids.forged())
+        };
+        assert_eq!(voids(&[(6, 5..6)]), (vec![(5, 6)], 0));
+        assert_eq!(voids(&[(6, 5..6), (7, 5..7)]), (vec![(5, 7)], 0), "a start that was killed");
+        assert_eq!(voids(&[(6, 0..6), (7, 5..7)]), (vec![(5, 7)], 1), "of what was signed before");
+        assert_eq!(voids(&[(6, 0..u64::MAX)]), (vec![], 0), "of what comes after it");
+        assert_eq!(voids(&[(6, 0..u64::MAX), (7, 5..7), (9, 8..9)]), (vec![(8, 9), (5, 7)], 1));
+    }
+
+    #[test]
     fn what_the_log_says_of_itself_reads_back() {
         let at = Timestamp::from_unix_micros(1_743_466_530_123_456);
         let segment = DeletedSegment { first: 10, end: 20, root: "AAAA".into() };
         let line = whole(|out| deleted(out, at, &segment));
-        assert_eq!(read_deleted(line.as_bytes()), Some((20, "AAAA".into())));
-        assert_eq!(read_deleted(line.replace("segment-deleted", "log-read").as_bytes()), None);
+        assert_eq!(of_deletion(line.as_bytes()), Some(OfDeletion::Recorded(20, "AAAA".into())));
+        assert_eq!(of_deletion(line.replace("segment-deleted", "log-read").as_bytes()), None);
         let from_spool = line.replacen("\"seq\":5,", "\"seq\":5,\"spool\":\"a/0\",", 1);
-        assert_eq!(read_deleted(from_spool.as_bytes()), None, "whoever writes the spool is not the log");
+        assert_eq!(of_deletion(from_spool.as_bytes()), None, "whoever writes the spool is not the log");
         let line = whole(|out| void(out, at, &(3..5), 2));
-        assert_eq!(of_deletion(line.as_bytes()), Some(OfDeletion::Void(3..5, 2)));
+        assert_eq!(of_deletion(line.as_bytes()), Some(OfDeletion::Void(3..5)));
         let reading =
             ClockReading { state: ClockState::Synchronised, offset_micros: -1_234, error_micros_max: 500_000 };
         let line = whole(|out| clock(out, at, Event::ClockSynchronised, &reading));

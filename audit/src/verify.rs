@@ -37,8 +37,8 @@ pub struct Verified {
     pub segments_archived: u64,
     /// Lines at the beginning that were deleted by age, as the log records; passed over by the hashes that were kept.
     pub lines_deleted: u64,
-    /// Lines that say that a segment was to be deleted, found unsigned when the log was opened: somebody else may have
-    /// written them, so they count for nothing, as the log says itself.
+    /// Lines that say that a segment was to be deleted, or that such a line counts for nothing, found unsigned when the
+    /// log was opened: somebody else may have written them, so they count for nothing, as the log says itself.
     pub deletions_void: u64,
     /// Root hash at [`Verified::lines_signed`], base64.
     pub root: String,

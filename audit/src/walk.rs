@@ -16,7 +16,7 @@ use crate::leaves::{FINDINGS_MAX, Leaves, Place};
 use crate::regrow::from_tiles;
 use crate::segment::{Form, RawLine, Segment};
 use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
-use crate::upkeep::OfDeletion;
+use crate::upkeep::{OfDeletion, Voids};
 use crate::verify::Finding;
 use crate::{LogProblem, Reader, deleted, line, segment, tile, upkeep};
 
@@ -29,7 +29,8 @@ pub(crate) struct Walk {
     pub(crate) archived: u64,
     /// Lines at the beginning that were deleted by age.
     pub(crate) deleted: u64,
-    /// Lines that say that a segment was to be deleted, and count for nothing.
+    /// Lines that say that a segment was to be deleted, or that such a line counts for nothing, and count for nothing
+    /// themselves.
     pub(crate) void: u64,
     /// Lines that differ from the leaf hashes in the tiles.
     pub(crate) changed_lines: Vec<Finding>,
@@ -62,6 +63,7 @@ pub(crate) fn walk(reader: &Reader, notes: &[SignedNote], signed_size: u64) -> R
         leaves: Leaves::new(directory, archived_end, signed_size),
         unsigned: 0,
         recorded: BTreeMap::new(),
+        voids: Voids::default(),
     };
     walker.begin();
     walker.walk.segments = segments.len() as u64;
@@ -93,6 +95,8 @@ struct Walker<'a> {
     /// Deletions that signed lines record, by the number of the line: the number after the last deleted line, and the
     /// root there.
     recorded: BTreeMap<u64, (u64, String)>,
+    /// Signed lines that say that such lines count for nothing.
+    voids: Voids,
 }
 
 impl Walker<'_> {
@@ -228,14 +232,11 @@ impl Walker<'_> {
             return;
         }
         match upkeep::of_deletion(text) {
-            Some(OfDeletion::Recorded(end, root)) if self.walk.deleted > 0 => {
+            Some(OfDeletion::Recorded(end, root)) => {
                 self.recorded.insert(number, (end, root));
             }
-            Some(OfDeletion::Void(lines, count)) => {
-                self.recorded.retain(|seq, _| !lines.contains(seq));
-                self.walk.void = self.walk.void.saturating_add(count);
-            }
-            Some(OfDeletion::Recorded(..)) | None => {}
+            Some(OfDeletion::Void(lines)) => self.voids.note(number, lines),
+            None => {}
         }
     }
 
@@ -312,6 +313,7 @@ impl Walker<'_> {
 
     /// Compares the right edge of the tree and gives what was seen.
     fn finish(mut self) -> Walk {
+        self.leave_out_void();
         self.check_deletion();
         if self.tree.size() == self.signed_size {
             let tree = std::mem::take(&mut self.tree);
@@ -321,6 +323,13 @@ impl Walker<'_> {
         self.walk.changed_lines.extend(changed);
         self.walk.root_of_tiles = root_of_tiles;
         self.walk
+    }
+
+    /// Leaves out what counts for nothing, and counts it.
+    fn leave_out_void(&mut self) {
+        let (void, all) = (self.voids.in_force(), self.recorded.len());
+        self.recorded.retain(|number, _| !void.iter().any(|lines| lines.contains(number)));
+        self.walk.void = (all - self.recorded.len()) as u64 + self.voids.forged();
     }
 
     /// What was deleted must have been recorded before, with the root that is kept.

@@ -1,6 +1,7 @@
 //! Deletion by age, oldest first, slowly: what goes is gone for good. A segment goes only when every line of it is old,
 //! when it is shown to be what was signed, and when a signed line says that it is to go.
 
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
@@ -16,7 +17,7 @@ use crate::deleted::{self, Deleted, DeletedSegment};
 use crate::proof::{Prover, verify_consistency, verify_inclusion};
 use crate::segment::{self, Form, Segment};
 use crate::tree::{Tree, leaf_hash};
-use crate::upkeep::OfDeletion;
+use crate::upkeep::{OfDeletion, Voids};
 use crate::{ClockState, LogProblem, Reader, search, upkeep};
 
 /// At most one segment goes in this time.
@@ -157,27 +158,27 @@ impl Archiver {
 }
 
 /// Whether a signed line says that what was deleted was to be deleted. `signed` is the checkpoint that the log was opened
-/// with: what came after it could have been written by anybody.
-pub(super) fn check_recorded(reader: &Reader, signed: Option<&Checkpoint>) -> Result<(), LogProblem> {
+/// with: what came after it could have been written by anybody. `false` where the log stops meanwhile.
+pub(super) fn check_recorded(
+    reader: &Reader,
+    signed: Option<&Checkpoint>,
+    is_stopping: &dyn Fn() -> bool,
+) -> Result<bool, LogProblem> {
     let directory = reader.directory();
-    let Some(deleted) = deleted::read(directory)? else { return Ok(()) };
+    let Some(deleted) = deleted::read(directory)? else { return Ok(true) };
     let unrecorded = || unrecorded(directory, deleted.tree.size());
     let signed = signed.ok_or_else(unrecorded)?;
     let wanted = (deleted.tree.size(), BASE64.encode(deleted.tree.root()));
-    let record = match deleted.record {
-        Some(record) => record,
-        None => find_record(reader, &wanted, signed.size)?.ok_or_else(unrecorded)?,
-    };
+    let Some(told) = told(reader, deleted.record.unwrap_or(0)..signed.size, is_stopping)? else { return Ok(false) };
+    let record = told.last(&wanted).filter(|found| deleted.record.is_none_or(|record| record == *found));
+    let record = record.ok_or_else(unrecorded)?;
     let line = reader.line(record)?.ok_or_else(unrecorded)?;
-    if record >= signed.size || upkeep::read_deleted(&line) != Some(wanted) || is_void(reader, record, signed.size)? {
-        return Err(unrecorded());
-    }
-    prove(reader, record, &line, signed)
+    prove(reader, record, &line, signed).map(|()| true)
 }
 
-/// How many of the lines after what was signed say that a segment is to be deleted. Anybody may have written them, and
-/// nothing was deleted on their word: that waits for the signature. Refuses a log of which lines are gone and only such a
-/// line says so: to go on would sign it.
+/// How many of the lines after what was signed say that a segment is to be deleted, or that what earlier lines say of it
+/// counts for nothing. Anybody may have written them, and nothing was done on their word: that waits for the signature.
+/// Refuses a log of which lines are gone and only such a line says so: to go on would sign it.
 pub(crate) fn unsigned_records(reader: &Reader, signed_size: u64) -> Result<u64, LogProblem> {
     let directory = reader.directory();
     let deleted = deleted::read(directory)?;
@@ -187,55 +188,64 @@ pub(crate) fn unsigned_records(reader: &Reader, signed_size: u64) -> Result<u64,
     loop {
         match lines.next() {
             Ok(None) => break,
-            Ok(Some(line)) => {
-                let said = upkeep::read_deleted(line.text);
-                count += u64::from(said.is_some());
-                is_wanted |= said.is_some() && said == wanted;
-            }
-            Err(LogProblem::Damaged { .. }) => {}
-            Err(problem) => return Err(problem),
-        }
-    }
-    match wanted.filter(|_| is_wanted) {
-        Some(wanted) if find_record(reader, &wanted, signed_size)?.is_none() => Err(unrecorded(directory, wanted.0)),
-        Some(_) | None => Ok(count),
-    }
-}
-
-/// Whether a later line says that what this one says of a deletion counts for nothing.
-fn is_void(reader: &Reader, record: u64, end: u64) -> Result<bool, LogProblem> {
-    let mut lines = reader.from(record + 1);
-    while lines.place() < end {
-        match lines.next() {
-            Ok(None) => return Ok(false),
             Ok(Some(line)) => match upkeep::of_deletion(line.text) {
-                Some(OfDeletion::Void(void, _)) if void.contains(&record) => return Ok(true),
-                Some(OfDeletion::Void(..) | OfDeletion::Recorded(..)) | None => {}
+                Some(OfDeletion::Recorded(end, root)) => {
+                    count += 1;
+                    is_wanted |= wanted == Some((end, root));
+                }
+                Some(OfDeletion::Void(void)) => {
+                    count += u64::from(upkeep::reaches_out(line.seq, &void, signed_size));
+                }
+                None => {}
             },
             Err(LogProblem::Damaged { .. }) => {}
             Err(problem) => return Err(problem),
         }
     }
-    Ok(false)
+    let Some(wanted) = wanted.filter(|_| is_wanted) else { return Ok(count) };
+    match told(reader, 0..signed_size, &|| false)?.and_then(|told| told.last(&wanted)) {
+        Some(_) => Ok(count),
+        None => Err(unrecorded(directory, wanted.0)),
+    }
 }
 
-/// The number of the last line before `end` that records a deletion and was not found void.
-fn find_record(reader: &Reader, wanted: &(u64, String), end: u64) -> Result<Option<u64>, LogProblem> {
-    let mut lines = reader.from(0);
-    let mut found = Vec::new();
-    while lines.place() < end {
+/// What lines of the log say of deletions.
+#[derive(Default)]
+struct Told {
+    /// The number of each line that records one, with the number after the last deleted line and the root there.
+    recorded: Vec<(u64, (u64, String))>,
+    voids: Voids,
+}
+
+impl Told {
+    /// The number of the last line that records this deletion and was not found void.
+    fn last(&self, wanted: &(u64, String)) -> Option<u64> {
+        let void = self.voids.in_force();
+        let is_good = |number: u64| !void.iter().any(|lines| lines.contains(&number));
+        self.recorded.iter().rev().find(|(number, said)| said == wanted && is_good(*number)).map(|(number, _)| *number)
+    }
+}
+
+/// Reads what these lines say of deletions. Nothing where the log stops meanwhile.
+fn told(reader: &Reader, range: Range<u64>, is_stopping: &dyn Fn() -> bool) -> Result<Option<Told>, LogProblem> {
+    let mut lines = reader.from(range.start);
+    let mut told = Told::default();
+    while lines.place() < range.end {
+        if is_stopping() {
+            return Ok(None);
+        }
         match lines.next() {
             Ok(None) => break,
-            Ok(Some(line)) if line.seq < end => match upkeep::of_deletion(line.text) {
-                Some(OfDeletion::Recorded(end, root)) if (end, &root) == (wanted.0, &wanted.1) => found.push(line.seq),
-                Some(OfDeletion::Void(void, _)) => found.retain(|seq| !void.contains(seq)),
-                Some(OfDeletion::Recorded(..)) | None => {}
+            Ok(Some(line)) if line.seq < range.end => match upkeep::of_deletion(line.text) {
+                Some(OfDeletion::Recorded(end, root)) => told.recorded.push((line.seq, (end, root))),
+                Some(OfDeletion::Void(void)) => told.voids.note(line.seq, void),
+                None => {}
             },
             Ok(Some(_)) | Err(LogProblem::Damaged { .. }) => {}
             Err(problem) => return Err(problem),
         }
     }
-    Ok(found.pop())
+    Ok(Some(told))
 }
 
 /// Shows that a line is the one that was signed.

@@ -155,9 +155,13 @@ fn of_oldest(ward: &Ward) -> (crate::tree::Tree, deleted::DeletedSegment) {
 
 /// Appends the line that the gateway would have written before, to the file that it wrote last. Gives its number.
 fn append_record(ward: &Ward, gone: &deleted::DeletedSegment) -> u64 {
+    append(ward, |body| upkeep::deleted(body, clock().now(), gone))
+}
+
+fn append(ward: &Ward, write: impl FnOnce(&mut Vec<u8>)) -> u64 {
     let newest = segment::list(ward.directory()).unwrap().pop().unwrap().path;
     let (mut body, mut text) = (Vec::new(), std::fs::read(&newest).unwrap());
-    upkeep::deleted(&mut body, clock().now(), gone);
+    write(&mut body);
     let number = ward.reader().size().unwrap();
     crate::line::push_line(&mut text, number, &body);
     std::fs::write(&newest, text).unwrap();
@@ -207,6 +211,30 @@ async fn a_deletion_that_a_crash_left_unsigned_is_recorded_anew_and_then_done() 
     let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
     assert_eq!((verified.deletions_void, verified.lines), (1, verified.lines_signed));
     assert!(verified.lines_deleted >= gone.end);
+}
+
+#[tokio::test]
+async fn nobody_takes_a_true_deletion_back_by_a_line_in_a_log_at_rest() {
+    let mut ward = archived().await;
+    let closed = segment::list(ward.directory()).unwrap().len() as u64 - 1;
+    ward.config.delete_after = Some(DAY);
+    let log = ward.open_at(days_later(3));
+    until(|| deleted::read(ward.directory()).unwrap().is_some_and(|kept| kept.segments.len() as u64 == closed)).await;
+    log.stop();
+    let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+    assert_eq!(verified.deletions_void, 0);
+    for end in [u64::MAX, ward.reader().size().unwrap()] {
+        append(&ward, |body| upkeep::void(body, clock().now(), &(0..end), 1));
+        let log = ward.open_at(days_later(3));
+        log.stop();
+        assert_eq!(log.health().archive_problem, None);
+    }
+    let verified = verify(ward.directory(), Some(log.public_key())).unwrap();
+    assert_eq!((verified.deletions_void, verified.lines), (2, verified.lines_signed));
+    let log = ward.open_at(days_later(3));
+    log.stop();
+    assert_eq!(log.health().archive_problem, None, "what was deleted is still recorded");
+    assert_eq!(ward.events("deletion-void").len(), 4, "two that were forged, and what was said of each");
 }
 
 /// Writes an archive anew, with lines and an index that are not what they were.
