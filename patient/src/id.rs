@@ -34,7 +34,7 @@ pub fn normalised(raw: &str, pad: usize) -> Option<Box<str>> {
 /// of an id is meant.
 pub fn common_pad<'a>(apps: impl Iterator<Item = &'a AppFacts>) -> usize {
     let sources = apps.flat_map(|app| &app.routes).filter_map(|route| route.patients.as_ref());
-    common(sources.map(|patients| patients.ids.pad).filter(|pad| *pad > 0))
+    common(sources.map(|patients| patients.ids.pad))
 }
 
 fn common(mut pads: impl Iterator<Item = usize>) -> usize {
@@ -88,7 +88,9 @@ mod tests {
 
     #[test]
     fn ids_are_filled_up_where_all_apps_do_so_alike() {
-        for (pads, expected) in [(vec![], 0), (vec![8], 8), (vec![8, 8], 8), (vec![8, 5, 8], 0)] {
+        for (pads, expected) in
+            [(vec![], 0), (vec![8], 8), (vec![8, 8], 8), (vec![8, 5, 8], 0), (vec![8, 0], 0), (vec![0, 8], 0)]
+        {
             assert_eq!(common(pads.iter().copied()), expected, "{pads:?}");
         }
     }
