@@ -83,7 +83,8 @@ async fn download(ward: &Ward, slowly: Arc<AtomicBool>) -> JoinHandle<(io::Resul
                 Err(error) => return (Err(error), bytes),
             }
             if slowly.load(Ordering::Relaxed) {
-                tokio::time::sleep(Duration::from_millis(2)).await;
+                // So slowly that it lasts for longer than a minute.
+                tokio::time::sleep(Duration::from_millis(10)).await;
             }
         }
     })
