@@ -56,7 +56,15 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
                 tracing::error!(%problem, "a locked session could not be recorded");
             }
         }
-        let events = store.events_after(recorded, EVENTS_MAX).await.unwrap_or_default();
+        let events = match store.events_after(recorded, EVENTS_MAX).await {
+            Ok(events) => events,
+            Err(problem) => {
+                // What waits to be recorded is not known, so nothing comes into force.
+                tracing::error!(%problem, "what changed cannot be read yet");
+                tokio::time::sleep(WAIT).await;
+                continue;
+            }
+        };
         is_stale |= events.iter().any(|event| may_give(&event.change));
         for event in &events {
             whose.follow(event, &*store).await;
@@ -69,12 +77,13 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             recorded = event.sequence;
         }
         if is_stale && events.len() < EVENTS_MAX {
-            // What was given comes into force once that is recorded.
-            match gate.grants.reload(gate.clock.now()).await {
-                Ok(()) => {
+            // What was given comes into force once that is recorded; what came meanwhile is recorded first.
+            match gate.grants.reload(gate.clock.now(), || is_all_recorded(&*store, recorded)).await {
+                Ok(true) => {
                     is_stale = false;
                     gate.ring();
                 }
+                Ok(false) => {}
                 Err(problem) => tracing::error!(%problem, "exceptions cannot be read; none comes into force"),
             }
         }
@@ -113,6 +122,12 @@ async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, wi
     {
         tracing::warn!(%problem, "which exceptions are open could not be kept; an end may be told twice");
     }
+}
+
+/// Whether nothing waits to be recorded by which something may come into force.
+async fn is_all_recorded(store: &dyn Store, recorded: u64) -> Result<bool, StoreProblem> {
+    let waiting = store.events_after(recorded, EVENTS_MAX).await?;
+    Ok(waiting.len() < EVENTS_MAX && !waiting.iter().any(|event| may_give(&event.change)))
 }
 
 /// Whether something may come into force by it that was not: an exception that was given, or that somebody may give
@@ -217,7 +232,12 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         }
         Change::GrantRequested(id) => of_grant(note(Event::GrantRequested), id, store, purpose).await,
         Change::GrantApproved(id) => {
-            of_grant(note(Event::GrantApproved), id, store, |kept| said(kept.maintenance()?.approvals.last())).await
+            // Others may have approved since.
+            let is_this = |ruling: &&Ruling| ruling.at == event.at && ruling.by == event.actor;
+            of_grant(note(Event::GrantApproved), id, store, |kept| {
+                said(kept.maintenance()?.approvals.iter().find(is_this))
+            })
+            .await
         }
         Change::GrantAdmitted(id) => {
             of_grant(note(Event::GrantAdmitted), id, store, |kept| {
@@ -273,7 +293,12 @@ async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
 
 /// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
 /// whoever did this, as far as the store answers; with the patient that glass was broken for, where that is known.
-async fn of_grant(note: Note, id: &GrantId, store: &dyn Store, words: fn(&GrantRecord) -> Option<&str>) -> Note {
+async fn of_grant(
+    note: Note,
+    id: &GrantId,
+    store: &dyn Store,
+    words: impl Fn(&GrantRecord) -> Option<&str> + Send,
+) -> Note {
     let note = Note { grant: Some(id.clone()), ..note };
     let Ok(Some(kept)) = store.grant(id).await else { return note };
     let mut note = Note { app: Some(kept.app.clone()), until: Some(kept.over_at()), ..note };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use policy::{AppId, GrantId, RoleId, Timestamp, UserId};
 use store::{
-    AskTerms, GlassTerms, GlassVerdict, GrantReach, GrantReport, MaintenanceLine, MaintenanceWrite, NewGlass,
+    AskTerms, GlassTerms, GlassVerdict, GrantConfirmation, GrantReach, GrantReport, MaintenanceLine, MaintenanceWrite, NewGlass,
     NewMaintenance, PersonChange, Ruler, Sqlite, Store,
 };
 use tests::{Answer, Ask, Plan, Run, Session, Upstream, eventually, now, sekimori, within};
@@ -203,7 +203,7 @@ async fn every_step_of_an_exception_is_recorded() {
     store.end_grant(&ids[0], chief(), words(), later(2)).await.unwrap().unwrap();
     let report = GrantReport { draft: words(), text: words(), at: later(3), by: vendor.to_string() };
     store.report_grant(&ids[0], report).await.unwrap().unwrap();
-    store.confirm_grant(&ids[0], chief(), words(), later(4)).await.unwrap().unwrap();
+    store.confirm_grant(&ids[0], chief(), GrantConfirmation::default(), later(4)).await.unwrap().unwrap();
     let glass = GrantId::parse("glass-1").unwrap();
     let new = NewGlass {
         id: glass.clone(),

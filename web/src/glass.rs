@@ -1,4 +1,4 @@
-//! Broken glass: the offer on the page of a refusal, breaking it, the strip on our pages while it is broken, and
+//! Broken glass: the offer on the page of a refusal, breaking it, the strip on our pages while it is broken, and
 //! ending it early. What is asked for travels in the form, never in an address, as it may name a patient.
 
 use std::sync::Arc;
@@ -84,15 +84,14 @@ impl Site {
         let broken = BrokenGlass { app: door.app.clone(), reason, words, patient: door.patient.clone() };
         let grants = &self.parts.grants;
         match grants.break_glass(&who, request.device.as_deref(), broken, request.at).await {
-            Ok(id) => {
+            // Broken now, or by the press before this one, which may not stand in the log yet.
+            Ok(id) | Err(GrantProblem::Refused(GrantRefusal::Overlaps(id))) => {
                 if !grants.wait_for(&id, RECORD_TIMEOUT).await {
                     // It is broken, but not in force: nothing opens that is not on record.
                     return Err(Fault::NotRecorded);
                 }
                 Ok(self.glass_broken(request, door, Some(&id)))
             }
-            // It was broken already, by a second press.
-            Err(GrantProblem::Refused(GrantRefusal::Overlaps(id))) => Ok(self.glass_broken(request, door, Some(&id))),
             Err(GrantProblem::Refused(refusal)) => Ok(self.glass_refused(request, &refusal)),
             Err(GrantProblem::Store(problem)) => Err(store_fault(&problem)),
         }

@@ -71,6 +71,8 @@ pub struct Site {
     matrix: Arc<OnceLock<Matrix>>,
     /// Who may search the log at this moment, for a page.
     pub(crate) searches: Arc<Semaphore>,
+    /// Which vendor's person may count at this moment what was done in their window.
+    pub(crate) vendors_searches: Arc<Semaphore>,
     /// Sign-ins between the provider's answer and the passkey.
     pub(crate) pending: Arc<PendingSignIns>,
     /// What waits for its browser.
@@ -90,11 +92,12 @@ impl Site {
     #[must_use]
     pub fn new(parts: SiteParts) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
+        let vendors_searches = Arc::new(Semaphore::new(1));
         let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
         let programs = Arc::new(Programs::new(parts.store.clone(), parts.sessions.clone()));
         let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
-        Self { parts: Arc::new(parts), texts, matrix, searches, pending, shelf, programs }
+        Self { parts: Arc::new(parts), texts, matrix, searches, vendors_searches, pending, shelf, programs }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:

@@ -4,9 +4,9 @@
 use identity::{AskedWindow, GrantProblem, Grants};
 use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp};
 use serde_json::json;
-use store::{GrantFilter, GrantReach, GrantRecord, Store as _};
+use store::{GrantConfirmation, GrantFilter, GrantReach, GrantRecord, Store as _};
 
-use super::policy::person::approver;
+use super::policy::person::{approver, proposer};
 use super::user::{Directory, Who};
 use crate::cli::{ConfigArg, Format, actor, block_on, out, span, table};
 use crate::clock;
@@ -121,7 +121,8 @@ pub fn run(command: &Command) -> Result<(), Failure> {
             grants.end(id, &actor(), words, &[], at).await.map_err(failure)
         }),
         Command::Confirm(decision) => decide(decision, "confirmed", async |grants, id, words, at| {
-            grants.confirm(id, &approver()?, words, at).await.map_err(failure)
+            let confirmation = GrantConfirmation { words: words.to_owned(), ..GrantConfirmation::default() };
+            grants.confirm(id, &approver()?, confirmation, at).await.map_err(failure)
         }),
     }
 }
@@ -142,7 +143,8 @@ pub fn name(text: &str, kind: GrantKind) -> Result<GrantId, Failure> {
 
 /// Reads exceptions of a kind, at most as many as are read at once.
 pub async fn read(directory: &Directory, kind: GrantKind, unfinished: bool) -> Result<Vec<GrantRecord>, Failure> {
-    let filter = GrantFilter { kind: Some(kind), unfinished, ..GrantFilter::default() };
+    let unfinished_at = unfinished.then(clock::now);
+    let filter = GrantFilter { kind: Some(kind), unfinished_at, ..GrantFilter::default() };
     directory.store.grants(filter, None, store::GRANTS_READ_MAX).await.map_err(unavailable)
 }
 
@@ -190,7 +192,7 @@ fn ask(asked: &Ask) -> Result<(), Failure> {
             reach: reach(asked)?,
             is_urgent: false,
         };
-        grants.ask(window, &actor(), at).await.map_err(failure)
+        grants.ask(window, &proposer(), at).await.map_err(failure)
     })?;
     out::say(id.as_str());
     Ok(())

@@ -227,3 +227,55 @@ async fn a_renamed_key_and_a_turned_switch_are_recorded_with_who_did_it() {
     assert_eq!((switched.provider.as_ref(), switched.code.as_deref()), (Some(&provider), Some("on")));
     assert_eq!(switched.actor.as_deref(), Some("u-9"));
 }
+
+#[tokio::test]
+async fn two_approvals_are_recorded_each_with_its_own_words_and_count_only_once_recorded() {
+    let shelf = Shelf::open("approvals");
+    let role = |name: &str| policy::RoleId::parse(name).unwrap();
+    let mut ids = Vec::new();
+    for name in ["vendor", "chief", "second-chief"] {
+        let roles = vec![role(if name == "vendor" { "vendor" } else { "chief" })];
+        let id = UserId::parse(&format!("u-{:032x}", ids.len())).unwrap();
+        let person = Person { id: id.clone(), subject: name.to_owned(), login: name.to_owned(), roles, ..nurse() };
+        shelf.store.remember_person(person).await.unwrap();
+        ids.push(id.to_string());
+    }
+    let id = GrantId::parse("g-0000000001").unwrap();
+    let hour = |hours: u64| NOW.after(Duration::from_secs(hours * 3_600));
+    let new = store::NewMaintenance {
+        id: id.clone(),
+        person: UserId::parse(&ids[0]).unwrap(),
+        app: policy::AppId::parse("emr").unwrap(),
+        begin: hour(1),
+        end: hour(2),
+        asked_at: NOW,
+        asked_by: ids[0].clone(),
+        purpose: "点検".to_owned(),
+        ticket: String::new(),
+        plan: String::new(),
+        file: None,
+        reach: store::GrantReach::default(),
+        is_urgent: false,
+    };
+    let terms = store::AskTerms {
+        vendor_roles: vec![role("vendor")],
+        approvals_needed: 2,
+        length_max: Duration::from_secs(8 * 3_600),
+        ahead_max: Duration::from_secs(8 * 3_600),
+        report_within: Duration::from_secs(3_600),
+        blocks_when_overdue: false,
+    };
+    shelf.store.ask_grant(new, terms).await.unwrap().unwrap();
+    let asked = shelf.store.events_after(0, EVENTS_MAX).await.unwrap().last().unwrap().sequence;
+    assert!(is_all_recorded(&*shelf.store, asked).await.unwrap());
+    for (chief, words) in ids[1..].iter().zip(["一人目", "二人目"]) {
+        let by = store::Ruler { actor: chief.clone(), roles: vec![role("chief")] };
+        shelf.store.approve_grant(&id, by, words.to_owned(), NOW).await.unwrap().unwrap();
+        assert!(!is_all_recorded(&*shelf.store, asked).await.unwrap(), "it is not recorded yet");
+    }
+    let notes = shelf.notes(&mut Whose::default()).await;
+    let approved = notes.iter().filter(|note| note.event == Event::GrantApproved);
+    let told: Vec<_> = approved.map(|note| (note.actor.clone(), note.reason.clone())).collect();
+    let expected = |place: usize, words: &str| (Some(ids[place].clone()), Some(words.to_owned()));
+    assert_eq!(told, [expected(1, "一人目"), expected(2, "二人目")]);
+}

@@ -2,7 +2,7 @@
 //! it was ended. The store has no event of it, so it is looked for here, and which ones the log says are open is kept, so
 //! that a gateway that was away tells of what ended meanwhile.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use audit::{Event, Note};
 use policy::{GrantId, GrantKind, Timestamp};
@@ -17,6 +17,8 @@ const TOLD_OPEN: &str = "grants-told-open";
 #[derive(Debug, Default)]
 pub struct Windows {
     open: BTreeMap<GrantId, Timestamp>,
+    /// What was given and had not begun when it was last looked for.
+    waiting: BTreeSet<GrantId>,
 }
 
 /// A boundary that was passed.
@@ -43,16 +45,20 @@ impl Windows {
             let (id, end) = line.split_once(' ')?;
             Some((GrantId::parse(id).ok()?, Timestamp::from_unix_micros(end.parse().ok()?)))
         };
-        Ok(Self { open: note.lines().filter_map(read).collect() })
+        Ok(Self { open: note.lines().filter_map(read).collect(), waiting: BTreeSet::new() })
     }
 
     /// The boundaries that were passed since the log last told of one, in no order but ends first.
-    pub fn passed(&self, gate: &Gate, at: Timestamp) -> Vec<Passed> {
-        let in_force = gate.grants.in_force(at);
-        self.compare(&in_force.iter().map(|one| (one.id.clone(), one.begin, one.end)).collect::<Vec<_>>(), at)
+    pub fn passed(&mut self, gate: &Gate, at: Timestamp) -> Vec<Passed> {
+        let given = gate.grants.given();
+        self.compare(&given.iter().map(|one| (one.id.clone(), one.begin, one.end)).collect::<Vec<_>>(), at)
     }
 
-    fn compare(&self, in_force: &[(GrantId, Timestamp, Timestamp)], at: Timestamp) -> Vec<Passed> {
+    fn compare(&mut self, given: &[(GrantId, Timestamp, Timestamp)], at: Timestamp) -> Vec<Passed> {
+        self.waiting.retain(|id| given.iter().any(|(one, ..)| one == id));
+        self.waiting.extend(given.iter().filter(|(_, begin, _)| at < *begin).map(|(id, ..)| id.clone()));
+        let is_in_force = |(_, begin, end): &&(GrantId, Timestamp, Timestamp)| *begin <= at && at < *end;
+        let in_force: Vec<_> = given.iter().filter(is_in_force).collect();
         let gone = self.open.iter().filter(|(id, _)| !in_force.iter().any(|(one, ..)| one == *id));
         let ended = gone.map(|(id, end)| {
             let event = match GrantKind::of(id) {
@@ -68,13 +74,16 @@ impl Windows {
                 GrantKind::Maintenance => Some(Event::VendorSessionBegan),
                 GrantKind::Glass => None,
             };
-            Passed { id: id.clone(), event, at: *begin, until: Some(*end) }
+            // What was given before its time began with it; what was given late, when it was let into force.
+            let began = if self.waiting.contains(id) { *begin } else { at };
+            Passed { id: id.clone(), event, at: began, until: Some(*end) }
         });
         ended.chain(begun).collect()
     }
 
     /// The log tells of it.
     pub fn note(&mut self, passed: &Passed) {
+        self.waiting.remove(&passed.id);
         match passed.until {
             Some(end) => self.open.insert(passed.id.clone(), end),
             None => self.open.remove(&passed.id),
@@ -112,10 +121,10 @@ mod tests {
 
     fn told(
         windows: &mut Windows,
-        in_force: &[(GrantId, Timestamp, Timestamp)],
+        given: &[(GrantId, Timestamp, Timestamp)],
         now: i64,
     ) -> Vec<(Option<Event>, i64)> {
-        let passed = windows.compare(in_force, at(now));
+        let passed = windows.compare(given, at(now));
         passed.iter().for_each(|passed| windows.note(passed));
         passed.iter().map(|passed| (passed.event, passed.at.unix_seconds())).collect()
     }
@@ -124,13 +133,23 @@ mod tests {
     fn each_boundary_is_told_once_with_its_own_moment() {
         let mut windows = Windows::default();
         let (window, glass) = (one("g-1", 10, 20), one("glass-1", 12, 60));
-        assert_eq!(told(&mut windows, &[], 5), []);
+        assert_eq!(told(&mut windows, std::slice::from_ref(&window), 5), []);
         assert_eq!(told(&mut windows, std::slice::from_ref(&window), 11), [(Some(Event::VendorSessionBegan), 10)]);
         assert_eq!(told(&mut windows, &[window.clone(), glass.clone()], 12), [(None, 12)]);
         assert_eq!(told(&mut windows, &[window, glass.clone()], 13), []);
-        assert_eq!(told(&mut windows, &[glass], 90), [(Some(Event::VendorSessionEnded), 20)], "it was over then");
+        assert_eq!(told(&mut windows, &[glass], 25), [(Some(Event::VendorSessionEnded), 20)], "it was over then");
         assert_eq!(told(&mut windows, &[], 30), [(Some(Event::EmergencyEnded), 30)], "it was ended early");
         assert_eq!(told(&mut windows, &[], 31), []);
+    }
+
+    #[test]
+    fn a_window_that_is_let_into_force_late_begins_then() {
+        let mut windows = Windows::default();
+        let window = one("g-1", 10, 90);
+        assert_eq!(told(&mut windows, &[], 15), []);
+        assert_eq!(told(&mut windows, std::slice::from_ref(&window), 17), [(Some(Event::VendorSessionBegan), 17)]);
+        assert_eq!(told(&mut windows, &[], 20), [(Some(Event::VendorSessionEnded), 20)], "an approver lost the role");
+        assert_eq!(told(&mut windows, &[window], 30), [(Some(Event::VendorSessionBegan), 30)], "and has it again");
     }
 
     #[tokio::test]

@@ -125,17 +125,29 @@ pub(super) async fn a_window_lives_from_the_request_to_the_confirmed_report(stor
     let refused = good(store.report_grant(&name, report(3 * HOUR - 1)).await);
     assert_eq!(refused, Err(GrantRefusal::NotNow(GrantState::Active)));
     assert_eq!(good(store.report_grant(&name, report(3 * HOUR)).await), Ok(()));
-    let confirm = |by: Ruler| store.confirm_grant(&name, by, words("確認"), second(4 * HOUR));
-    assert_eq!(good(confirm(by(&vendor)).await), Err(GrantRefusal::NotInRole));
-    assert_eq!(good(confirm(chief.clone()).await), Ok(()));
-    assert_eq!(good(confirm(chief.clone()).await), Err(GrantRefusal::NotNow(GrantState::Confirmed)));
+    let confirm = |by: Ruler, shown: i64| {
+        let confirmation = GrantConfirmation {
+            reported_at: Some(second(shown)),
+            draft: Some(words("後の下書き")),
+            words: words("確認"),
+        };
+        store.confirm_grant(&name, by, confirmation, second(4 * HOUR))
+    };
+    assert_eq!(good(store.report_grant(&name, report(3 * HOUR + 1)).await), Ok(()), "another in its place");
+    assert_eq!(good(confirm(by(&vendor), 3 * HOUR + 1).await), Err(GrantRefusal::NotInRole));
+    let unseen = good(confirm(chief.clone(), 3 * HOUR).await);
+    assert_eq!(unseen, Err(GrantRefusal::NotNow(GrantState::Reported)), "they were shown the one before");
+    assert_eq!(good(confirm(chief.clone(), 3 * HOUR + 1).await), Ok(()));
+    let again = good(confirm(chief.clone(), 3 * HOUR + 1).await);
+    assert_eq!(again, Err(GrantRefusal::NotNow(GrantState::Confirmed)));
     let kept = good(store.grant(&name).await).expect("it is kept");
     let one = kept.maintenance().expect("it is a vendor's");
-    assert_eq!(one.report.as_ref().map(|report| (&*report.draft, &*report.text)), Some(("下書き", "異常なし")));
+    assert_eq!(one.report.as_ref().map(|report| (&*report.draft, &*report.text)), Some(("後の下書き", "異常なし")));
     assert_eq!(one.confirmed, Some(Ruling { at: second(4 * HOUR), by: chief.actor.clone(), words: words("確認") }));
     let told = [
         Change::GrantRequested(name.clone()),
         Change::GrantApproved(name.clone()),
+        Change::GrantReported(name.clone()),
         Change::GrantReported(name.clone()),
         Change::GrantConfirmed(name.clone()),
     ];
@@ -198,6 +210,12 @@ pub(super) async fn windows_of_one_person_and_app_do_not_overlap(store: &dyn Sto
         end: second(3 * HOUR + by),
         ..window(name, &vendor)
     };
+    let unfinished = async |at: i64| {
+        let filter =
+            GrantFilter { person: Some(vendor.id.clone()), unfinished_at: Some(second(at)), ..GrantFilter::default() };
+        good(store.grants(filter, None, GRANTS_READ_MAX).await).len()
+    };
+    assert_eq!((unfinished(3 * HOUR - 1).await, unfinished(3 * HOUR).await), (1, 0), "what lapsed asks nothing");
     for by in [-HOUR + 1, 0, HOUR - 1] {
         assert_eq!(ask(store, shifted("g-over-2", by)).await, Err(GrantRefusal::Overlaps(id("g-over-1"))), "{by}");
     }
@@ -276,6 +294,9 @@ pub(super) async fn whoever_is_on_duty_lets_in_and_it_is_approved_after(store: &
     assert_eq!(ask(store, window("g-duty", &vendor)).await, Ok(()));
     let admit = |by: &Ruler| store.admit_grant(&name, by.clone(), words("停止中"), second(30 * HOUR), second(HOUR));
     assert_eq!(good(admit(&by(&vendor)).await), Err(GrantRefusal::NotInRole));
+    let early = store.admit_grant(&name, on_duty.clone(), words("先に"), second(30 * HOUR), second(HOUR - 1));
+    let too_far = GrantRefusal::TooFarAhead(GRANT_ADMITTED_AHEAD_MAX);
+    assert_eq!(good(early.await), Err(too_far), "what can wait waits for its approval");
     assert_eq!(good(admit(&on_duty).await), Ok(()));
     assert_eq!(good(admit(&on_duty).await), Err(GrantRefusal::NotNow(GrantState::Armed)), "once");
     assert_eq!(state(store, "g-duty", 2 * HOUR).await, GrantState::Active);
@@ -284,8 +305,10 @@ pub(super) async fn whoever_is_on_duty_lets_in_and_it_is_approved_after(store: &
     assert!(!kept().await.is_overdue(second(30 * HOUR - 1)) && kept().await.is_overdue(second(30 * HOUR)));
     let report = GrantReport { draft: words(""), text: words("済"), at: second(4 * HOUR), by: vendor.id.to_string() };
     assert_eq!(good(store.report_grant(&name, report).await), Ok(()));
-    let confirm = || store.confirm_grant(&name, chief.clone(), words(""), second(5 * HOUR));
+    let confirm = || store.confirm_grant(&name, chief.clone(), GrantConfirmation::default(), second(5 * HOUR));
     assert_eq!(good(confirm().await), Err(GrantRefusal::NotApproved));
+    let wordless = store.approve_grant(&name, chief.clone(), words(" "), second(31 * HOUR));
+    assert_eq!(good(wordless.await), Err(GrantRefusal::NoWords), "why must be said at last");
     let approved = store.approve_grant(&name, chief.clone(), words("事後承認"), second(31 * HOUR));
     assert_eq!(good(approved.await), Ok(()), "late, and all the same");
     assert_eq!(kept().await.approval_due_at(), None);

@@ -165,6 +165,17 @@ pub struct GrantReport {
     pub by: String,
 }
 
+/// What the hospital confirms of a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GrantConfirmation {
+    /// When the report was handed in that they were shown; whichever is there, where nothing says.
+    pub reported_at: Option<Timestamp>,
+    /// What the log tells by now, in place of what was drafted when it was handed in; that one where it tells nothing.
+    pub draft: Option<String>,
+    /// What they say of it.
+    pub words: String,
+}
+
 /// What came of a review of broken glass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GlassReview {
@@ -205,6 +216,10 @@ impl GlassVerdict {
         Self::ALL.into_iter().find(|one| one.as_str() == text)
     }
 }
+
+/// How long before its beginning a window may be let into force before it is approved: whatever can wait longer waits for
+/// its approval.
+pub const GRANT_ADMITTED_AHEAD_MAX: Duration = Duration::from_secs(3_600);
 
 /// How an exception stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -579,6 +594,7 @@ pub struct GrantFilter {
     pub app: Option<AppId>,
     /// Given, and not over at this moment: what is in force then, or comes into force later.
     pub not_over_at: Option<Timestamp>,
-    /// Where somebody still has something to do: neither refused nor withdrawn nor confirmed nor reviewed.
-    pub unfinished: bool,
+    /// Where somebody still has something to do at this moment: neither refused nor withdrawn nor confirmed nor reviewed,
+    /// and no window that lapsed or was ended before it began.
+    pub unfinished_at: Option<Timestamp>,
 }

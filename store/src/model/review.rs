@@ -6,7 +6,7 @@ use policy::Timestamp;
 /// The most lines of one review.
 pub const REVIEW_ITEMS_MAX: usize = 1_000;
 /// How many reviews are kept; the earliest signed ones go first.
-pub const REVIEWS_MAX: usize = 1_000;
+pub const REVIEWS_MAX: usize = 10_000;
 
 /// A review as it is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,11 +7,11 @@ use policy::{DeviceId, Fingerprint, GrantId, Host, ProviderId, Revision, RoleId,
 use super::{
     Answer, Approval, AskTerms, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
     CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event, FoundSession,
-    GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation, InvitationId, LogUse,
-    MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision, NewSession, OutageSwitch,
-    PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow, Purpose, Redemption,
-    Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret, SessionRecord, SessionsOf,
-    Signature, Signing, TokenHash, WhichCredential,
+    GlassTerms, GlassVerdict, GrantConfirmation, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation,
+    InvitationId, LogUse, MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision,
+    NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow,
+    Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret,
+    SessionRecord, SessionsOf, Signature, Signing, TokenHash, WhichCredential,
 };
 
 /// What every back end does. A change and the events that tell of it are one transaction: whoever reads either reads
@@ -358,12 +358,12 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// Takes the report of a window that is over, in place of the one before, and tells: for its person, or whoever
     /// asked.
     fn report_grant<'a>(&'a self, id: &'a GrantId, report: GrantReport) -> Answer<'a, Result<(), GrantRefusal>>;
-    /// Confirms the report of a window, and tells.
+    /// Confirms the report of a window, with what the log tells of it by then, and tells.
     fn confirm_grant<'a>(
         &'a self,
         id: &'a GrantId,
         by: Ruler,
-        words: String,
+        confirmation: GrantConfirmation,
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>>;
     /// Breaks the glass and tells. `Exists` if the name is taken.

@@ -10,11 +10,11 @@ use super::statements::{
 use crate::{
     Answer, Approval, AskTerms, Ceremony, CertificateRecord, Change, Credential, CredentialFound, CredentialId,
     CredentialUse, CredentialUsed, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Displaced, Event,
-    FoundSession, GlassTerms, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal, GrantReport, Invitation,
-    InvitationId, LogUse, MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview, NewRevision,
-    NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision, PostureRow,
-    Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion, Secret,
-    SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
+    FoundSession, GlassTerms, GlassVerdict, GrantConfirmation, GrantFilter, GrantRecord, GrantRefusal, GrantReport,
+    Invitation, InvitationId, LogUse, MaintenanceLine, MaintenanceWrite, NewGlass, NewMaintenance, NewReview,
+    NewRevision, NewSession, OutageSwitch, PeopleFilter, Person, PersonChange, PersonWrite, PlanFile, PolicyRevision,
+    PostureRow, Purpose, Redemption, Resumed, Resumption, Review, ReviewFinding, ReviewItem, Ruler, SavedQuestion,
+    Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
 };
 
 impl Store for Sqlite {
@@ -487,11 +487,11 @@ impl Store for Sqlite {
         &'a self,
         id: &'a GrantId,
         by: Ruler,
-        words: String,
+        confirmation: GrantConfirmation,
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::confirm(c, &id, &by, &words, at))
+        self.write(move |c| grants::confirm(c, &id, &by, &confirmation, at))
     }
 
     fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>> {

@@ -73,7 +73,8 @@ pub(super) async fn waiting(desk: &Desk<'_>) -> Result<(usize, bool), Refused> {
 }
 
 async fn read(desk: &Desk<'_>, unfinished: bool) -> Result<Vec<GrantRecord>, Refused> {
-    let filter = GrantFilter { kind: Some(GrantKind::Glass), unfinished, ..GrantFilter::default() };
+    let unfinished_at = unfinished.then(|| desk.at());
+    let filter = GrantFilter { kind: Some(GrantKind::Glass), unfinished_at, ..GrantFilter::default() };
     Ok(desk.store().grants(filter, None, GRANTS_READ_MAX).await?)
 }
 
@@ -305,7 +306,11 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
         heading: desk.say("console-glass-done-title"),
         heads: heads.map(|head| desk.say(&format!("console-glass-{head}"))).into(),
         rows: rows.collect(),
-        empty: desk.say(if found.is_some() { "console-glass-done-none" } else { "console-log-unreadable" }),
+        empty: desk.say(match &found {
+            Some(opened) if opened.found.is_whole => "console-glass-done-none",
+            Some(_) => "console-log-partly",
+            None => "console-log-unreadable",
+        }),
         note: note.map(|key| desk.say(key)),
         pages: Vec::new(),
     }

@@ -7,7 +7,7 @@ mod record;
 mod seal;
 mod sight;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit::{Entry, EntryKind, LogProblem, Reader};
 use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Place, Question};
@@ -23,6 +23,8 @@ pub(crate) use sight::Sight;
 const DRAWS_KEPT_MAX: usize = 100;
 /// How long one question may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long to wait before looking again whether the index follows.
+const FOLLOWS_PAUSE: Duration = Duration::from_millis(20);
 
 /// What the auditor's view stands on.
 #[derive(Debug)]
@@ -127,6 +129,25 @@ impl LogView {
         let (lag, size) = (index.lag(), reader.size());
         let behind = size.map_or(lag.behind, |size| size.saturating_sub(lag.seq));
         Standing { behind, trouble: index.trouble() }
+    }
+
+    /// Whether the index has read all that the log holds now, waiting for it this long. Blocks.
+    fn follows(&self, most: Duration) -> bool {
+        let Some((index, reader)) = &self.book else { return false };
+        let Ok(size) = reader.size() else { return false };
+        let deadline = Instant::now() + most;
+        loop {
+            if index.trouble().is_some() {
+                return false;
+            }
+            if index.lag().seq >= size {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            std::thread::sleep(FOLLOWS_PAUSE);
+        }
     }
 
     /// Where the stories are that a question asks for. Blocks.

@@ -2,6 +2,7 @@
 //! outside somebody's departments is not there for them: not found, not counted, not read by its number.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use audit::Entry;
 use find::{Answer, Bar, By, FoundAt, Question};
@@ -47,6 +48,11 @@ impl Sight {
     /// How the index stands to the log. Blocks.
     pub(crate) fn standing(&self) -> Standing {
         self.log.standing()
+    }
+
+    /// Whether the index has read all that the log holds now, waiting for it this long. Blocks.
+    pub(crate) fn follows(&self, most: Duration) -> bool {
+        self.log.follows(most)
     }
 
     /// Where the stories are that a question asks for. Blocks.

@@ -78,7 +78,7 @@ async fn colleagues(visitor: &Visitor<'_>) -> Result<Option<Vec<Person>>, Fault>
     for (id, _) in vendors.into_iter().filter(|(id, theirs)| *theirs == vendor && id != own) {
         let person = visitor.store().person(&id).await.map_err(|problem| store_fault(&problem))?;
         // Whoever has a part in the hospital's own work is the hospital's to shut out.
-        colleagues.extend(person.filter(|person| visitor.site.has_vendors_role(&person.roles)));
+        colleagues.extend(person.filter(|person| visitor.site.has_vendors_roles_only(&person.roles)));
     }
     Ok(Some(colleagues))
 }

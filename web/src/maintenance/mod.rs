@@ -44,10 +44,17 @@ impl Site {
 
     /// Whether one of these roles is a vendor's.
     pub(crate) fn has_vendors_role(&self, roles: &[RoleId]) -> bool {
+        roles.iter().any(|role| self.is_vendors_role(role))
+    }
+
+    /// Whether these roles are a vendor's, and nothing else.
+    pub(crate) fn has_vendors_roles_only(&self, roles: &[RoleId]) -> bool {
+        !roles.is_empty() && roles.iter().all(|role| self.is_vendors_role(role))
+    }
+
+    fn is_vendors_role(&self, role: &RoleId) -> bool {
         let maintenance = &self.config().maintenance;
-        let is_vendors =
-            |role| maintenance.vendor_roles.contains(role) || maintenance.vendor_administrators.contains(role);
-        roles.iter().any(is_vendors)
+        maintenance.vendor_roles.contains(role) || maintenance.vendor_administrators.contains(role)
     }
 
     /// Whether somebody may shut out people of their own vendor.

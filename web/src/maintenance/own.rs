@@ -1,5 +1,7 @@
 //! A vendor's own requests: all of them, one with what comes next, its end before its time, and its report.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::Response;
 use http::header::{CONTENT_DISPOSITION, HeaderName, HeaderValue};
@@ -15,6 +17,9 @@ use crate::console::view::{Bit, ConsoleContent, Field, Form, Go, Part, Submit, T
 use crate::log_view::{LogTrouble, Sight};
 use crate::site::{Answer, store_fault};
 use crate::{Fault, PageRequest, Site, headers};
+
+/// How long a page waits until it may count what was done.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Site {
     /// All of them.
@@ -75,31 +80,37 @@ impl Site {
         let visitor = &Visitor::of(self, request)?;
         let record = visitor.own().await?;
         let text = Posted::read(request)?.raw("text").trim().replace("\r\n", "\n");
-        let work = self.work_under(&record).await;
-        let draft = work.map(|work| work.text()).unwrap_or_default();
+        // Where the log cannot be read now, it is drafted when the report is confirmed.
+        let draft = self.work_under(&record, Side::Vendor).await.map(|work| work.text()).unwrap_or_default();
         let actor = visitor.who.user.as_str();
         let done = self.parts.grants.report(&record.id, actor, draft, text, visitor.at()).await;
         outcome(visitor, &record, done, "reported").await
     }
 
     /// What was done under an exception: once its report is confirmed as it was then, before as the log tells it now.
-    pub(crate) async fn work_of(&self, record: &GrantRecord) -> Option<Work> {
+    pub(crate) async fn work_of(&self, record: &GrantRecord, side: Side) -> Option<Work> {
         let kept = record.maintenance().filter(|one| one.confirmed.is_some()).and_then(|one| one.report.as_ref());
         match kept {
             Some(report) => Work::kept(&report.draft),
-            None => self.work_under(record).await,
+            None => self.work_under(record, side).await,
         }
     }
 
     /// What was done under an exception, as the log tells it now. A log that cannot be read, or an index that is not
     /// there, drafts nothing; the page says so, and the operator hears of it elsewhere.
-    async fn work_under(&self, record: &GrantRecord) -> Option<Work> {
+    pub(crate) async fn work_under(&self, record: &GrantRecord, side: Side) -> Option<Work> {
         // What began in the last moment is written down a moment later.
-        let span = Span { since: record.begin, until: record.over_at().after(std::time::Duration::from_secs(60)) };
+        let span = Span { since: record.begin, until: record.over_at().after(Duration::from_secs(60)) };
         // All of it, whoever asks: they see counts.
         let log = Sight::new(self.parts.log_view.clone(), Reads::Everything);
         let (policy, id) = (self.parts.policy.clone(), record.id.clone());
-        let _turn = self.searches.acquire().await.ok()?;
+        // With turns of their own: a vendor who asks again and again keeps nobody of the hospital waiting.
+        let turns = match side {
+            Side::Vendor => &self.vendors_searches,
+            Side::Hospital => &self.searches,
+        };
+        let turn = tokio::time::timeout(TURN_TIMEOUT, turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else { return None };
         let read = tokio::task::spawn_blocking(move || Work::read(&log, &policy, &id, span)).await;
         match read.unwrap_or(Err(LogTrouble::Failed)) {
             Ok(work) => Some(work),
@@ -188,7 +199,7 @@ async fn content(visitor: &Visitor<'_>, record: &GrantRecord) -> Result<ConsoleC
     parts.extend(ways_out(visitor, record, state).map(Part::Form));
     let has_work = matches!(state, GrantState::Ended | GrantState::Reported | GrantState::Confirmed);
     if has_work {
-        parts.extend(teller.work(visitor.site.work_of(record).await.as_ref()));
+        parts.extend(teller.work(visitor.site.work_of(record, Side::Vendor).await.as_ref()));
     }
     if matches!(state, GrantState::Ended | GrantState::Reported) {
         parts.push(Part::Form(report_form(visitor, record)));
@@ -208,9 +219,11 @@ async fn content(visitor: &Visitor<'_>, record: &GrantRecord) -> Result<ConsoleC
 
 /// How they end it, or take it back.
 fn ways_out(visitor: &Visitor<'_>, record: &GrantRecord, state: GrantState) -> Option<Form> {
-    let word = match state {
-        GrantState::Active => "end",
-        GrantState::Requested | GrantState::Armed => "withdraw",
+    // What is approved is ended, also before it begins; only what waits is taken back.
+    let (word, label) = match state {
+        GrantState::Active => ("end", "end"),
+        GrantState::Armed => ("end", "call-off"),
+        GrantState::Requested => ("withdraw", "withdraw"),
         GrantState::Lapsed
         | GrantState::Refused
         | GrantState::Withdrawn
@@ -218,11 +231,12 @@ fn ways_out(visitor: &Visitor<'_>, record: &GrantRecord, state: GrantState) -> O
         | GrantState::Reported
         | GrantState::Confirmed => return None,
     };
-    let label = visitor.say(&format!("maintenance-{word}"));
+    let lead = visitor.say(&format!("maintenance-{label}-what"));
+    let label = visitor.say(&format!("maintenance-{label}"));
     Some(Form {
         id: "out",
         heading: label.clone(),
-        lead: Some(visitor.say(&format!("maintenance-{word}-what"))),
+        lead: Some(lead),
         action: format!("{}/{word}", place(record)),
         with_file: false,
         fields: Vec::new(),

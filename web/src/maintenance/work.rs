@@ -3,14 +3,20 @@
 //! to the vendor; who may read the log finds the rest there, under the same grant.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
 use audit::{EntryKind, Story, StoryOutcome};
 use find::{Order, Question};
 use policy::{AppId, GrantId, Method, Path, Policy, Timestamp};
 use serde::{Deserialize, Serialize};
+use store::GRANT_TEXT_CHARS_MAX;
 
 use crate::log_view::{LogTrouble, Sight};
 
+/// How long the index may take to read what the log holds.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all of it may be looked at.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many records are looked at.
 const RECORDS_MAX: usize = 20_000;
 /// How many records are read at once.
@@ -75,6 +81,10 @@ impl Work {
         (question.grant, question.order, question.limit) = (Some(grant.as_str().to_owned()), Order::Oldest, PAGE_MAX);
         let mut tally = Tally::default();
         let mut looked_at = 0;
+        // What the index has not read may be about anybody.
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let is_followed = log.follows(INDEX_TIMEOUT);
+        tally.work.may_be_more = !is_followed;
         loop {
             let found = log.stories(&question)?;
             looked_at += found.records.len();
@@ -86,8 +96,8 @@ impl Work {
                 }
             }
             match found.next {
-                None => return Ok(tally.done(true)),
-                Some(_) if looked_at >= RECORDS_MAX => return Ok(tally.done(false)),
+                None => return Ok(tally.done(is_followed)),
+                Some(_) if looked_at >= RECORDS_MAX || Instant::now() >= deadline => return Ok(tally.done(false)),
                 Some(next) => question.after = Some(next),
             }
         }
@@ -98,9 +108,17 @@ impl Work {
         serde_json::from_str(text).ok()
     }
 
-    /// As it is kept.
+    /// As it is kept, without the rarest requests where all would be too long.
     pub(crate) fn text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+        let mut kept = self.clone();
+        loop {
+            let text = serde_json::to_string(&kept).unwrap_or_default();
+            if text.chars().count() <= GRANT_TEXT_CHARS_MAX || kept.deeds.is_empty() {
+                return text;
+            }
+            kept.deeds.truncate(kept.deeds.len() * 3 / 4);
+            kept.is_whole = false;
+        }
     }
 
     /// When the first of it began and the last of it ended.
@@ -161,6 +179,8 @@ impl Tally {
         }
         if !is_refused && end.is_none() {
             work.open = work.open.saturating_add(1);
+            // Whom the answer is about stands in its closing line.
+            work.may_be_more = true;
         }
         let bytes = |pick: fn(&audit::Entry) -> Option<u64>| end.and_then(pick).unwrap_or(0);
         work.bytes_in = work.bytes_in.saturating_add(bytes(|end| end.bytes_in));
@@ -282,7 +302,7 @@ mod tests {
             story("/status", "", Some("")),
         ]);
         assert_eq!((work.allowed, work.refused, work.open, work.patients), (5, 0, 1, 2));
-        assert_eq!((work.bytes_in, work.bytes_out, work.may_be_more), (11, 22, false));
+        assert_eq!((work.bytes_in, work.bytes_out, work.may_be_more), (11, 22, true), "one is open still");
         assert_eq!(work.lines, Some((4, 4)));
         let told: Vec<_> = work.deeds.iter().map(|deed| (deed.pattern.as_str(), deed.count)).collect();
         assert_eq!(told.first().map(|(_, count)| *count), Some(3), "{told:?}");
@@ -292,6 +312,16 @@ mod tests {
         }
         assert_eq!(Work::kept(&text), Some(work));
         assert_eq!(Work::kept("nonsense"), None);
+    }
+
+    #[test]
+    fn what_is_kept_fits_beside_a_report() {
+        let deed = |count| Deed { host: "長".repeat(500), count, ..Deed::default() };
+        let work = Work { is_whole: true, deeds: (0..200).map(deed).collect(), ..Work::default() };
+        let text = work.text();
+        assert!(text.chars().count() <= GRANT_TEXT_CHARS_MAX);
+        let kept = Work::kept(&text).unwrap();
+        assert!(!kept.is_whole && !kept.deeds.is_empty() && work.deeds.starts_with(&kept.deeds));
     }
 
     #[test]

@@ -13,7 +13,7 @@ const ACCOUNTS_FILE: &str = "/etc/passwd";
 
 /// Who proposes: `cli:NAME`; `cli:NAME#LOGIN` where the system knows the login, and `cli:NAME#LOGIN=ACCOUNT` where that is
 /// an account of this machine.
-pub(super) fn proposer() -> String {
+pub fn proposer() -> String {
     let read = |file| std::fs::read(file).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).ok();
     with_login(actor(), read(LOGIN_FILE).as_deref(), &read(ACCOUNTS_FILE).unwrap_or_default())
 }

@@ -11,8 +11,8 @@ use rusqlite::{Connection, params};
 use super::events::tell;
 use super::people;
 use crate::{
-    Change, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GrantRefusal, GrantReport, GrantState, Ruler, Ruling,
-    StoreProblem,
+    Change, GRANT_ADMITTED_AHEAD_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GrantConfirmation, GrantRefusal,
+    GrantReport, GrantState, Ruler, Ruling, StoreProblem,
 };
 pub(in crate::sqlite) use ask::ask;
 pub(in crate::sqlite) use glass::{break_glass, review};
@@ -37,8 +37,12 @@ fn approve_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Tim
     words_fit(words, GRANT_WORDS_CHARS_MAX)?;
     let grant = there(c, id)?;
     let (state, one) = (grant.state(at), maintenance(&grant)?);
-    let may_be_approved = state == GrantState::Requested || grant.approval_due_at().is_some();
-    refuse_if(!may_be_approved, GrantRefusal::NotNow(state))?;
+    let makes_up = grant.approval_due_at().is_some();
+    refuse_if(state != GrantState::Requested && !makes_up, GrantRefusal::NotNow(state))?;
+    if makes_up {
+        // Why somebody was let in before must at last be told.
+        words_there(words, GRANT_WORDS_CHARS_MAX)?;
+    }
     in_role(c, by)?;
     not_their_own(c, &grant, &by.actor)?;
     for before in &one.approvals {
@@ -81,6 +85,8 @@ fn admit_inside(
     let state = grant.state(at);
     maintenance(&grant)?;
     refuse_if(state != GrantState::Requested, GrantRefusal::NotNow(state))?;
+    let is_far = grant.begin > at.after(GRANT_ADMITTED_AHEAD_MAX);
+    refuse_if(is_far, GrantRefusal::TooFarAhead(GRANT_ADMITTED_AHEAD_MAX))?;
     in_role(c, by)?;
     not_their_own(c, &grant, &by.actor)?;
     people::in_force(c, &grant.person).map_err(|problem| not_in_force(problem, GrantRefusal::PersonNotInForce))?;
@@ -197,25 +203,38 @@ pub(in crate::sqlite) fn confirm(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,
-    words: &str,
+    confirmation: &GrantConfirmation,
     at: Timestamp,
 ) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(confirm_inside(c, id, by, words, at))
+    answer(confirm_inside(c, id, by, confirmation, at))
 }
 
-fn confirm_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Timestamp) -> Result<(), Stop> {
+fn confirm_inside(
+    c: &Connection,
+    id: &GrantId,
+    by: &Ruler,
+    confirmation: &GrantConfirmation,
+    at: Timestamp,
+) -> Result<(), Stop> {
+    let GrantConfirmation { reported_at, draft, words } = confirmation;
     words_fit(words, GRANT_WORDS_CHARS_MAX)?;
+    words_fit(draft.as_deref().unwrap_or_default(), GRANT_TEXT_CHARS_MAX)?;
     let grant = there(c, id)?;
     let (state, one) = (grant.state(at), maintenance(&grant)?);
     refuse_if(state != GrantState::Reported, GrantRefusal::NotNow(state))?;
     in_role(c, by)?;
     not_their_own(c, &grant, &by.actor)?;
     if let Some(report) = &one.report {
+        // Another report than the one they were shown may have come since.
+        refuse_if(reported_at.is_some_and(|shown| shown != report.at), GrantRefusal::NotNow(state))?;
         refuse_if(is_same_person(c, &report.by, &by.actor)?, GrantRefusal::TheirOwn)?;
     }
     refuse_if(!one.is_approved(), GrantRefusal::NotApproved)?;
-    c.prepare_cached("update grants set confirmed_at = ?2, confirmed_by = ?3, confirmed_words = ?4 where id = ?1")?
-        .execute(params![id.as_str(), at.unix_micros(), by.actor, words])?;
+    c.prepare_cached(
+        "update grants set confirmed_at = ?2, confirmed_by = ?3, confirmed_words = ?4, draft = coalesce(?5, draft)
+         where id = ?1",
+    )?
+    .execute(params![id.as_str(), at.unix_micros(), by.actor, words, draft])?;
     tell(c, at, &by.actor, &Change::GrantConfirmed(id.clone()))?;
     Ok(())
 }

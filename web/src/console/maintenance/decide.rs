@@ -2,12 +2,15 @@
 //! asks may is looked at once more where it is done (store): their role may be gone since the page was shown.
 
 use identity::GrantProblem;
-use store::{GrantRecord, GrantRefusal, GrantState};
+use policy::Timestamp;
+use store::{GrantConfirmation, GrantRecord, GrantState};
 
 use super::super::desk::{Desk, Refused, Shown};
 use super::super::posted::Posted;
 use super::super::view::{Field, Form, Go, GoLook, Part, Submit};
 use super::{content, named, place};
+use crate::Fault;
+use crate::maintenance::Side;
 
 /// The longest words of a decision, in characters.
 const WORDS_CHARS_MAX: usize = 500;
@@ -28,11 +31,6 @@ pub(in super::super) async fn ask_approve(desk: &Desk<'_>) -> Shown {
 /// Approves.
 pub(in super::super) async fn approve(desk: &Desk<'_>) -> Shown {
     let (record, words) = posted(desk).await?;
-    // Who let somebody in before it was approved must at last be told why.
-    if words.is_empty() && record.approval_due_at().is_some() {
-        let problem = desk.teller().refusal(&GrantRefusal::NoWords);
-        return Ok(desk.show_problem(problem, content(desk, &record, false).await?));
-    }
     let done = desk.site.parts.grants.approve(&record.id, &desk.actor(), &words, desk.at()).await;
     decided(desk, &record, done, "maintenance-approved").await
 }
@@ -72,7 +70,12 @@ pub(in super::super) async fn end(desk: &Desk<'_>) -> Shown {
 /// Confirms the report.
 pub(in super::super) async fn confirm(desk: &Desk<'_>) -> Shown {
     let (record, words) = posted(desk).await?;
-    let done = desk.site.parts.grants.confirm(&record.id, &desk.actor(), &words, desk.at()).await;
+    let reported_at = Posted::read(desk.request)?.raw("reported-at").parse().ok().map(Timestamp::from_unix_micros);
+    let reported_at = Some(reported_at.ok_or(Fault::BadRequest)?);
+    // What the log tells may have come after the vendor handed in the report: what stays is what it tells now.
+    let draft = desk.site.work_under(&record, Side::Hospital).await.map(|work| work.text());
+    let confirmation = GrantConfirmation { reported_at, draft, words };
+    let done = desk.site.parts.grants.confirm(&record.id, &desk.actor(), confirmation, desk.at()).await;
     decided(desk, &record, done, "maintenance-confirmed").await
 }
 
@@ -145,13 +148,16 @@ fn admit_form(desk: &Desk<'_>, record: &GrantRecord) -> Form {
 
 /// The form that confirms a report.
 pub(super) fn confirm_form(desk: &Desk<'_>, record: &GrantRecord) -> Form {
+    // The report that is shown beside the form, and no other, is confirmed.
+    let report = record.maintenance().and_then(|one| one.report.as_ref());
+    let reported_at = report.map(|report| report.at.unix_micros().to_string()).unwrap_or_default();
     Form {
         id: "confirm",
         heading: desk.say("maintenance-confirm"),
         lead: Some(desk.say("maintenance-confirm-lead")),
         action: format!("{}/confirm", place(record)),
         with_file: false,
-        fields: vec![words_field(desk, "confirm")],
+        fields: vec![Field::hidden_value("reported-at", reported_at), words_field(desk, "confirm")],
         buttons: Submit::main(desk.say("maintenance-confirm-button")),
         back: None,
         folded: false,

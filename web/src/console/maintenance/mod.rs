@@ -34,10 +34,6 @@ pub(super) async fn requests(desk: &Desk<'_>) -> Shown {
     let shows_all = desk.asked("show").is_some_and(|show| show == "all");
     let mut records = read(desk, !shows_all).await?;
     let is_cut = records.len() >= GRANTS_READ_MAX;
-    if !shows_all {
-        // What lapsed asks nothing of anybody.
-        records.retain(|record| record.state(desk.at()) != GrantState::Lapsed);
-    }
     records.sort_by_key(|record| rank(desk, record));
     let teller = desk.teller();
     let names = teller.names(&records).await?;
@@ -101,7 +97,8 @@ async fn named(desk: &Desk<'_>) -> Result<GrantRecord, Refused> {
 }
 
 async fn read(desk: &Desk<'_>, unfinished: bool) -> Result<Vec<GrantRecord>, Refused> {
-    let filter = GrantFilter { kind: Some(GrantKind::Maintenance), unfinished, ..GrantFilter::default() };
+    let unfinished_at = unfinished.then(|| desk.at());
+    let filter = GrantFilter { kind: Some(GrantKind::Maintenance), unfinished_at, ..GrantFilter::default() };
     Ok(desk.store().grants(filter, None, GRANTS_READ_MAX).await?)
 }
 
@@ -148,8 +145,8 @@ async fn content(desk: &Desk<'_>, record: &GrantRecord, is_live: bool) -> Result
     let person = desk.store().person(&record.person).await?;
     let vendor = vendors(desk).await?.remove(&record.person).unwrap_or_default();
     let mut parts = vec![Part::Words(teller.next(record, Side::Hospital))];
-    if state == GrantState::Active && desk.is(Duty::Stop) {
-        parts.push(Part::Form(stop_form(desk, record)));
+    if matches!(state, GrantState::Armed | GrantState::Active) && desk.is(Duty::Stop) {
+        parts.push(Part::Form(stop_form(desk, record, state)));
     }
     if state == GrantState::Active {
         parts.push(Part::Table(open_now(desk, record, is_live)));
@@ -160,7 +157,7 @@ async fn content(desk: &Desk<'_>, record: &GrantRecord, is_live: bool) -> Result
     let is_over = matches!(state, GrantState::Ended | GrantState::Reported | GrantState::Confirmed);
     parts.extend(teller.report(record).map(Part::Raw));
     if is_over {
-        let work = desk.site.work_of(record).await;
+        let work = desk.site.work_of(record, Side::Hospital).await;
         parts.extend(teller.work(work.as_ref()));
         parts.extend(patients(desk, record, work.as_ref()).await?.map(Part::Table));
     }
@@ -199,15 +196,16 @@ fn place(record: &GrantRecord) -> String {
 }
 
 /// One tap ends it.
-fn stop_form(desk: &Desk<'_>, record: &GrantRecord) -> Form {
+fn stop_form(desk: &Desk<'_>, record: &GrantRecord, state: GrantState) -> Form {
+    let word = if state == GrantState::Armed { "call-off" } else { "stop" };
     Form {
         id: "stop",
-        heading: desk.say("maintenance-stop"),
-        lead: Some(desk.say("maintenance-stop-what")),
+        heading: desk.say(&format!("maintenance-{word}")),
+        lead: Some(desk.say(&format!("maintenance-{word}-what"))),
         action: format!("{}/end", place(record)),
         with_file: false,
         fields: Vec::new(),
-        buttons: Submit::stop(desk.say("maintenance-stop-button")),
+        buttons: Submit::stop(desk.say(&format!("maintenance-{word}-button"))),
         back: None,
         folded: false,
     }

@@ -6,7 +6,7 @@ use store::GrantRecord;
 use super::super::desk::{Desk, Shown};
 use super::super::view::{Bit, ConsoleContent, Go, MarkTone, Part, Table, Words};
 use super::{named, place, vendors};
-use crate::maintenance::Work;
+use crate::maintenance::{Side, Work};
 
 /// The sheet.
 pub(in super::super) async fn paper(desk: &Desk<'_>) -> Shown {
@@ -15,7 +15,7 @@ pub(in super::super) async fn paper(desk: &Desk<'_>) -> Shown {
     let names = teller.names([&record]).await?;
     let person = desk.store().person(&record.person).await?;
     let vendor = vendors(desk).await?.remove(&record.person).unwrap_or_default();
-    let work = desk.site.work_of(&record).await;
+    let work = desk.site.work_of(&record, Side::Hospital).await;
     let mut parts = vec![Part::Table(compare(desk, &record, work.as_ref()))];
     parts.push(teller.report(&record).map_or_else(|| Part::Words(no_report(desk)), Part::Raw));
     parts.extend(teller.work(work.as_ref()));

@@ -109,7 +109,14 @@ async fn the_whole_loop_goes_from_the_request_to_the_confirmed_report() {
     assert_eq!(office.state(id).await, GrantState::Reported);
     let page = text(&approver.get(&office, &desk).await);
     assert!(page.contains("直りました") && page.contains(&format!("{desk}/confirm")), "{page}");
-    next(&approver.post(&office, &format!("{desk}/confirm"), "words=").await);
+    let shown = office.hospital.store.grant(id).await.unwrap().unwrap();
+    let shown = shown.maintenance().unwrap().report.as_ref().unwrap().at.unix_micros();
+    assert!(page.contains(&format!("name=\"reported-at\" value=\"{shown}\"")), "{page}");
+    let unseen = approver.post(&office, &format!("{desk}/confirm"), &format!("words=&reported-at={}", shown - 1)).await;
+    assert_eq!(unseen.status(), StatusCode::UNPROCESSABLE_ENTITY, "another report than the one they saw");
+    let unsaid = approver.post(&office, &format!("{desk}/confirm"), "words=").await;
+    assert_eq!(unsaid.status(), StatusCode::BAD_REQUEST);
+    next(&approver.post(&office, &format!("{desk}/confirm"), &format!("words=&reported-at={shown}")).await);
     assert_eq!(office.state(id).await, GrantState::Confirmed);
     let paper = text(&approver.get(&office, &format!("{desk}/report")).await);
     for key in
@@ -207,6 +214,35 @@ async fn what_is_not_theirs_does_not_exist_for_them() {
     assert_eq!(office.events_after(before).await, []);
     next(&office.vendor.hand_in(&office, &format!("{own}/withdraw"), "").await);
     assert_eq!(office.state(&office.grant).await, GrantState::Withdrawn);
+}
+
+#[tokio::test]
+async fn what_is_approved_and_has_not_begun_can_be_called_off_from_both_sides() {
+    let office = Office::open().await;
+    for by_vendor in [true, false] {
+        let from = if by_vendor { MINUTE * 30 } else { MINUTE * 60 };
+        let id = ask(&office.hospital, &office.vendor, from, from + MINUTE * 10).await;
+        let (own, desk) = (format!("/maintenance/requests/{id}"), format!("/maintenance/{id}"));
+        next(&office.approver.post(&office, &format!("{desk}/approve"), "words=").await);
+        assert_eq!(office.state(&id).await, GrantState::Armed);
+        let page = if by_vendor {
+            text(&office.vendor.visit(&office, &own).await)
+        } else {
+            text(&office.approver.get(&office, &desk).await)
+        };
+        let place = if by_vendor { &own } else { &desk };
+        assert!(page.contains(&format!("action=\"{place}/end\"")), "{page}");
+        assert!(office.says(&page, "maintenance-call-off-what"), "{page}");
+        assert!(!page.contains("/withdraw\""), "what is approved is not withdrawn: {page}");
+        if by_vendor {
+            next(&office.vendor.hand_in(&office, &format!("{own}/end"), "").await);
+        } else {
+            next(&office.approver.post(&office, &format!("{desk}/end"), "").await);
+        }
+        assert_eq!(office.state(&id).await, GrantState::Withdrawn);
+        let page = text(&office.approver.get(&office, "/maintenance").await);
+        assert!(!page.contains(&desk), "nobody has anything to do there: {page}");
+    }
 }
 
 #[tokio::test]
@@ -329,7 +365,14 @@ async fn a_vendors_own_administrator_shuts_out_who_left_and_nobody_else() {
     let page = text(&lead.visit(&office, "/vendor-people").await);
     assert!(page.contains("星 誠") && !page.contains("月 玲") && !page.contains("佐藤 花子"), "{page}");
     let place = |seat: &Seat| format!("/vendor-people/{}/disable", seat.person.id);
-    for stranger in [&other, &office.nurse, &office.administrator, &lead] {
+    let resident = seat(&office.hospital, "o.kawa", "川 治", "vendor").await;
+    let vendor = format!("/people/{}/vendor", resident.person.id);
+    next(&office.administrator.post(&office, &vendor, "vendor=Nova").await);
+    let roles = ["vendor", "approver"].map(|role| policy::RoleId::parse(role).unwrap());
+    let change = store::PersonChange { roles: Some(roles.into()), ..store::PersonChange::default() };
+    let (store, now) = (&office.hospital.store, office.hospital.now());
+    store.change_person(&resident.person.id, change, now, "cli:test".to_owned()).await.unwrap();
+    for stranger in [&other, &office.nurse, &office.administrator, &lead, &resident] {
         let refused = lead.hand_in(&office, &place(stranger), "why=x").await;
         assert_eq!(refused.status(), StatusCode::NOT_FOUND, "{}", stranger.person.name);
     }

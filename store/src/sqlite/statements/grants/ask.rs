@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{GrantKind, Method, PathPattern, UserId};
+use policy::{GrantKind, Method, PathPattern, Timestamp, UserId};
 use rusqlite::{Connection, named_params, params};
 
 use super::read::{GRANT, exists, read, texts};
@@ -46,7 +46,7 @@ fn ask_inside(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<
     refuse_if(new.end.since(new.begin) > terms.length_max, GrantRefusal::TooLong(terms.length_max))?;
     refuse_if(new.begin > at.after(terms.ahead_max), GrantRefusal::TooFarAhead(terms.ahead_max))?;
 
-    let theirs = of_colleagues(c, &new.person)?;
+    let theirs = of_colleagues(c, &new.person, at.min(new.begin))?;
     let waiting = theirs.iter().filter(|one| one.person == new.person && one.state(at) == GrantState::Requested);
     refuse_if(waiting.count() >= GRANTS_WAITING_MAX, GrantRefusal::TooMany)?;
     let overlapping = theirs.iter().find(|one| {
@@ -108,13 +108,16 @@ fn insert(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<(), 
     Ok(())
 }
 
-/// The windows of a person and of whoever comes from the same vendor.
-fn of_colleagues(c: &Connection, person: &UserId) -> Result<Vec<GrantRecord>, StoreProblem> {
+/// The windows of a person, and of whoever comes from the same vendor, that are over after a moment or whose report is due.
+fn of_colleagues(c: &Connection, person: &UserId, after: Timestamp) -> Result<Vec<GrantRecord>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
         "{GRANT} where g.kind = 'maintenance' and g.confirmed_at is null and g.refused_at is null
-             and g.withdrawn_at is null and (g.person = ?1 or g.person in
+             and g.withdrawn_at is null and (g.\"end\" > ?2 or (g.reported_at is null
+                 and (g.admitted_at is not null or g.approvals_given >= g.approvals_needed)
+                 and (g.ended_at is null or g.ended_at > g.begin))) and (g.person = ?1 or g.person in
              (select v.person from vendors v join vendors o on o.vendor = v.vendor where o.person = ?1))
-         union all {GRANT} where g.kind = 'maintenance' and g.confirmed_at is not null and g.person = ?1"
+         union all {GRANT} where g.kind = 'maintenance' and g.confirmed_at is not null and g.person = ?1
+             and g.\"end\" > ?2"
     ))?;
-    rows::all(statement, [person.as_str()], read)
+    rows::all(statement, params![person.as_str(), after.unix_micros()], read)
 }

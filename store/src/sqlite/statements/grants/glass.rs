@@ -33,7 +33,7 @@ fn break_inside(c: &Connection, new: &NewGlass, terms: &GlassTerms) -> Result<()
     let filter = GrantFilter {
         kind: Some(GrantKind::Glass),
         person: Some(new.person.clone()),
-        unfinished: true,
+        unfinished_at: Some(new.at),
         ..GrantFilter::default()
     };
     let theirs = list(c, &filter, None, GRANTS_READ_MAX)?;

@@ -51,14 +51,16 @@ pub(in crate::sqlite) fn list(
             GrantKind::Glass.as_str().to_owned().into(),
         );
     }
+    if let Some(at) = filter.unfinished_at {
+        also(
+            "(g.refused_at is null and g.withdrawn_at is null and g.confirmed_at is null and g.reviewed_at is null
+                 and (g.kind <> 'maintenance' or ((g.ended_at is null or g.ended_at > g.begin)
+                     and (g.\"end\" > ? or g.admitted_at is not null or g.approvals_given >= g.approvals_needed))))",
+            at.unix_micros().into(),
+        );
+    }
     if let Some(after) = after {
         also("g.number < (select number from grants where id = ?)", after.as_str().to_owned().into());
-    }
-    if filter.unfinished {
-        conditions.push(
-            "g.refused_at is null and g.withdrawn_at is null and g.confirmed_at is null and g.reviewed_at is null"
-                .to_owned(),
-        );
     }
     let most = i64::try_from(most.min(GRANTS_READ_MAX)).unwrap_or(i64::MAX);
     let query = format!("{GRANT} where {} order by g.number desc limit {most}", conditions.join(" and "));
