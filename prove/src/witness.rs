@@ -96,6 +96,10 @@ fn changes(around: &Around<'_>, access: &Access) -> Vec<Change> {
         let role = role.clone();
         changes.push(Box::new(move |access| without_role(access, &role)));
     }
+    changes.push(Box::new(|mut access| {
+        access.grant = None;
+        access
+    }));
     changes.push(who(|who| who.in_outage = false));
     changes.push(who(|who| who.assurance = Assurance::Aal2));
     changes.push(who(|who| who.assurance = Assurance::Aal1));
