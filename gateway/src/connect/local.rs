@@ -110,8 +110,8 @@ impl Local {
                 let mut over = std::pin::pin!(channel.over(line));
                 tokio::select! {
                     end = over.as_mut() => end,
-                    _broke = carried.as_mut() => leave(channel, over).await,
-                    _told = ended.changed() => leave(channel, over).await,
+                    _broke = carried.as_mut() => return leave(channel, over).await,
+                    _told = ended.changed() => return leave(channel, over).await,
                 }
             };
             match end {
@@ -158,9 +158,10 @@ impl Local {
     }
 }
 
-/// Says goodbye over the line, in time.
-async fn leave(channel: &Channel, over: std::pin::Pin<&mut impl Future<Output = LineEnd>>) -> LineEnd {
+/// Says goodbye over the line, in time. However that goes, the tunnel is over on this side.
+async fn leave(channel: &Channel, over: std::pin::Pin<&mut impl Future<Output = LineEnd>>) -> End {
     channel.leave(CLOSED);
     // What does not take it is gone anyway.
-    timeout(GOODBYE, over).await.unwrap_or(LineEnd::Left)
+    let _in_time = timeout(GOODBYE, over).await;
+    End::Closed
 }

@@ -31,6 +31,8 @@ use crate::upstream::http1::Transport;
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The largest answer that is read, in bytes.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
+/// The longest code of a refusal, in bytes.
+const CODE_BYTES_MAX: usize = 64;
 /// How often the gateway is asked whether it is there, while something is open.
 const ALIVE_INTERVAL: Duration = Duration::from_secs(5);
 /// How long it may take to say so.
@@ -247,7 +249,30 @@ fn refused(status: StatusCode, body: &Value) -> Trouble {
     let code = body.get("code").and_then(Value::as_str).unwrap_or_default();
     match status {
         StatusCode::UNAUTHORIZED => Trouble::SignIn,
-        _ if code.is_empty() => Trouble::Refused(status.to_string()),
-        _ => Trouble::Refused(code.to_owned()),
+        _ if is_code(code) => Trouble::Refused(code.to_owned()),
+        _ => Trouble::Refused(status.to_string()),
+    }
+}
+
+/// Whether a text is a code at all: it is printed where no words are known for it.
+fn is_code(text: &str) -> bool {
+    (1..=CODE_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_code_is_never_printed() {
+        let code = |text: &str| match refused(StatusCode::FORBIDDEN, &serde_json::json!({ "code": text })) {
+            Trouble::Refused(code) => code,
+            trouble => panic!("{trouble:?}"),
+        };
+        assert_eq!(code("not-in-hours"), "not-in-hours");
+        for text in ["", "\u{1b}[2J", "a b", "A", &"a".repeat(65)] {
+            assert_eq!(code(text), "403 Forbidden");
+        }
     }
 }
