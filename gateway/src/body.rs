@@ -22,6 +22,9 @@ use crate::upstream::http1::AnswerBody;
 use crate::upstream::pool::Home;
 use crate::vitals::OpenExchange;
 
+/// How much of a body made here is given at once: an answer is over when its client took it, not when it was made.
+const PIECE_BYTES: usize = 64 * 1024;
+
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
 pub enum BodyProblem {
@@ -362,12 +365,17 @@ impl Body for ResponseBody {
         let ended = this.record.as_ref().is_some_and(|record| record.exchange.ended().is_some());
         let (body, ends_cleanly) = match &mut this.source {
             Source::Own(bytes) => {
-                let Some(bytes) = bytes.take() else { return Poll::Ready(None) };
+                let Some(mut rest) = bytes.take() else { return Poll::Ready(None) };
+                let piece = rest.split_to(rest.len().min(PIECE_BYTES));
+                *bytes = (!rest.is_empty()).then_some(rest);
                 if let Some(record) = &this.record {
-                    record.exchange.bytes_out.set(bytes.len() as u64);
+                    let sent = &record.exchange.bytes_out;
+                    sent.set(sent.get().saturating_add(piece.len() as u64));
                 }
-                this.finish();
-                return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                if this.is_end_stream() {
+                    this.finish();
+                }
+                return Poll::Ready(Some(Ok(Frame::data(piece))));
             }
             Source::Upstream { body, ends_cleanly, .. } => (body, *ends_cleanly),
         };
@@ -439,7 +447,38 @@ impl Drop for ResponseBody {
             && !exchange.request_done.get()
         {
             // Nobody is judged or counted for what would still be sent.
-            exchange.over.set(true);
+            exchange.let_go();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::vitals::{Health, Vitals};
+
+    #[tokio::test]
+    async fn a_large_page_holds_its_connection_until_its_last_piece_was_taken() {
+        const SECOND: Duration = Duration::from_secs(1);
+        let vitals = Vitals::new(Instant::now());
+        let health = || vitals.health(Instant::now() + 5 * SECOND, SECOND, SECOND);
+        let page = Bytes::from(vec![b'x'; 2 * PIECE_BYTES + 1]);
+        let mut body = ResponseBody::own(page.clone()).counted(vitals.begin_exchange());
+        let mut taken = Vec::new();
+        while !body.is_end_stream() {
+            assert_eq!(health(), Health::Fine);
+            assert_eq!(body.size_hint().exact(), Some((page.len() - taken.len()) as u64));
+            let piece = body.frame().await.unwrap().unwrap().into_data().unwrap();
+            assert!(piece.len() <= PIECE_BYTES);
+            taken.extend_from_slice(&piece);
+        }
+        assert!(body.frame().await.is_none());
+        assert_eq!(taken, page);
+        drop(body);
+        assert_eq!(health(), Health::Idle);
     }
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use foldhash::HashMap;
 use identity::Session;
-use policy::{Access, Device, Reason, Timestamp};
+use policy::{Access, Device, From, Reason, Timestamp};
 use tokio::sync::Notify;
 use web::{OpenEntry, OpenNow};
 
@@ -171,6 +171,15 @@ impl Exchange {
         self.request_waits_since.set(None);
     }
 
+    /// Notes that its answer is over; whoever waits for more of the request is woken.
+    pub fn let_go(&self) {
+        self.over.set(true);
+        let waker = self.wakers.borrow_mut().first_mut().and_then(Option::take);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Ends it; whoever waits for it is woken.
     pub fn end(&self, why: Ended, now: Instant) {
         if self.ended.get().is_some() {
@@ -209,6 +218,17 @@ struct Entry {
 pub struct InBook {
     book: Rc<OpenBook>,
     key: u64,
+}
+
+impl InBook {
+    /// Notes that it goes on from elsewhere, over a line of its own. It is judged again at the next look, by that.
+    pub fn moved(&self, from: From, device: Option<Arc<Device>>) {
+        if let Some(entry) = self.book.entries.borrow_mut().get_mut(&self.key) {
+            (entry.access.from, entry.access.device) = (from, device);
+            entry.until = entry.access.at;
+            entry.shown = self.book.open_now.enter(&entry.access);
+        }
+    }
 }
 
 impl Drop for InBook {
@@ -303,7 +323,7 @@ impl OpenBook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use policy::{Action, AppId, From, Host, Method, Path, RequestId};
+    use policy::{Action, AppId, Host, Method, Path, RequestId};
 
     fn access() -> Access {
         Access {
@@ -334,6 +354,39 @@ mod tests {
         assert_eq!(exchange.until_ended().await, Ended::Judged(Reason::Forbidden));
         drop(entered);
         assert!(book.entries.borrow().is_empty());
+    }
+
+    #[test]
+    fn what_goes_on_from_elsewhere_is_judged_by_where_it_is_now() {
+        let book = Rc::new(OpenBook::default());
+        let exchange = Rc::new(Exchange::new(Instant::now(), Rc::new(Cut::default())));
+        let entered = book.enter(Rc::clone(&exchange), None, access());
+        book.judge_again(false, Timestamp::from_unix_micros(1), |_| Ok(Again::Until(Timestamp::MAX, None)));
+        let internet = From { address: "192.0.2.1".parse().unwrap(), zone: policy::ZoneId::parse("internet").unwrap() };
+        entered.moved(internet.clone(), None);
+        let mut judged = Vec::new();
+        book.judge_again(false, Timestamp::from_unix_micros(2), |access| {
+            judged.push(access.from.clone());
+            Err(Ended::Judged(Reason::Forbidden))
+        });
+        assert_eq!(judged, [internet]);
+        assert_eq!(exchange.ended(), Some(Ended::Judged(Reason::Forbidden)));
+    }
+
+    #[test]
+    fn whoever_waits_for_the_rest_of_a_request_is_woken_when_its_answer_is_over() {
+        struct Rung(std::sync::atomic::AtomicBool);
+        impl std::task::Wake for Rung {
+            fn wake(self: Arc<Self>) {
+                self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+        }
+        let rung = Arc::new(Rung(false.into()));
+        let exchange = Exchange::new(Instant::now(), Rc::new(Cut::default()));
+        exchange.waits(Half::Request, &Context::from_waker(&Arc::clone(&rung).into()));
+        exchange.let_go();
+        assert!(rung.0.load(std::sync::atomic::Ordering::Relaxed));
+        assert!(exchange.over.get());
     }
 
     #[tokio::test]

@@ -19,8 +19,11 @@ use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per socket.
 const BACKLOG: i32 = 1024;
-/// A peer that does not answer within this is gone.
+/// A peer that does not answer within this is gone, and so is one that takes nothing of what is sent to it for so long.
 const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
+/// How often a connection that waits for a slow peer asks whether it is there, and how often in vain until it is gone.
+const PROBE_INTERVAL: Duration = Duration::from_secs(10);
+const PROBES: u32 = 6;
 /// How long accepting pauses when the system has no more descriptors.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
@@ -101,6 +104,14 @@ pub fn notice_silence(stream: &TcpStream) -> io::Result<()> {
     let socket = socket2::SockRef::from(stream);
     socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(PEER_SILENCE_MAX))?;
     socket.set_tcp_user_timeout(Some(PEER_SILENCE_MAX))
+}
+
+/// Lets a connection's other side take nothing for as long as it answers at all; one that is silently gone ends it.
+pub fn wait_for_slow(stream: &TcpStream) -> io::Result<()> {
+    let socket = socket2::SockRef::from(stream);
+    let probes = TcpKeepalive::new().with_time(PEER_SILENCE_MAX).with_interval(PROBE_INTERVAL).with_retries(PROBES);
+    socket.set_tcp_keepalive(&probes)?;
+    socket.set_tcp_user_timeout(None)
 }
 
 /// An IPv4 address that came in by an IPv6 socket, as IPv4.

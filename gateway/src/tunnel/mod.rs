@@ -32,13 +32,14 @@ use web::Fault;
 use crate::body::ResponseBody;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::inbound::Inbound;
+use crate::listen;
 use crate::pages::failed;
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::{AppRoute, Snapshot};
 use crate::worker::Worker;
 use channel::{Channel, LineEnd};
 use dicom::Names;
-use waiting::{GoOn, Place};
+use waiting::{GoOn, Holder, Place};
 
 pub use waiting::Tunnels;
 
@@ -114,8 +115,8 @@ impl Begun<'_> {
         session: Option<Arc<Session>>,
     ) -> Response<ResponseBody> {
         let access = self.receipt.permit().access().clone();
-        let session_id = session.as_ref().map(|session| session.id());
-        let Some(place) = self.worker.gate.tunnels.open(access.request, access.app.clone(), session_id) else {
+        let holder = Holder::of(&access, session.as_deref());
+        let Some(place) = self.worker.gate.tunnels.open(access.request, access.app.clone(), holder) else {
             return self.fail(Fault::Overloaded, End::Refused);
         };
         let exchange = &self.exchange;
@@ -147,18 +148,19 @@ impl Begun<'_> {
 
     /// Another line for a tunnel that is open. The record of this request ends at once: what passes is the tunnel's.
     async fn go_on(self, id: &str, mut inbound: Box<Inbound>, session: Option<Arc<Session>>) -> Response<ResponseBody> {
-        let app = self.receipt.permit().access().app.clone();
-        let session = session.map(|session| session.id());
+        let access = self.receipt.permit().access();
+        let holder = Holder::of(access, session.as_deref());
         let fields = inbound.request.headers();
         let asked = (value(fields, &TUNNEL), value(fields, &RECEIVED).and_then(|count| count.parse().ok()));
         let (Some(secret), Some(received)) = asked else { return self.fail(Fault::BadRequest, End::Refused) };
-        let Some(lines) = self.worker.gate.tunnels.find(id, secret, &app, session) else {
+        let Some(lines) = self.worker.gate.tunnels.find(id, secret, &access.app, &holder) else {
             return self.fail(Fault::NotFound, End::Refused);
         };
         let (accepted, is_accepted) = oneshot::channel();
         let (give, line_comes) = oneshot::channel();
         let met = async {
-            lines.send(GoOn { received, accepted, line: line_comes }).await.ok()?;
+            let (from, device) = (access.from.clone(), access.device.clone());
+            lines.send(GoOn { received, from, device, accepted, line: line_comes }).await.ok()?;
             is_accepted.await.ok()
         };
         let Ok(Some(accepted)) = timeout(MEET, met).await else { return self.fail(Fault::NotFound, End::Refused) };
@@ -200,6 +202,10 @@ async fn dial(snapshot: &Snapshot, route: &AppRoute) -> Result<TcpStream, String
         let opened = timeout(route.app.response_timeout, snapshot.dialer.tcp(&server.host, server.port)).await;
         match opened {
             Ok(Ok(stream)) => {
+                // A server may stand still for long: a database waits for a lock, an archive stores.
+                if let Err(error) = listen::wait_for_slow(&stream) {
+                    tracing::debug!(%error, "a socket could not be prepared");
+                }
                 server.answers.note(true);
                 return Ok(stream);
             }
@@ -305,7 +311,7 @@ impl Tunnel {
                         let mut over = std::pin::pin!(channel.over(line.io));
                         tokio::select! {
                             end = over.as_mut() => Next::after(end),
-                            go_on = place.lines.recv() => meet(&channel, &exchange, go_on).await,
+                            go_on = place.lines.recv() => meet(&channel, &exchange, &in_book, go_on).await,
                             why = exchange.until_ended() => leave(&channel, over, goodbye(why)).await,
                             _broke = carried.as_mut() => {
                                 leave(&channel, over, ("target-broke", End::UpstreamFailed)).await
@@ -313,7 +319,7 @@ impl Tunnel {
                         }
                     }
                     Next::Line(None) => tokio::select! {
-                        go_on = place.lines.recv() => meet(&channel, &exchange, go_on).await,
+                        go_on = place.lines.recv() => meet(&channel, &exchange, &in_book, go_on).await,
                         why = exchange.until_ended() => Next::End(goodbye(why).1),
                         _broke = carried.as_mut() => Next::End(End::UpstreamFailed),
                         () = tokio::time::sleep(GO_ON_WITHIN) => Next::End(End::ClientGone),
@@ -347,13 +353,14 @@ impl Next {
     }
 }
 
-/// Lets another line go on.
-async fn meet(channel: &Channel, exchange: &Exchange, go_on: Option<GoOn>) -> Next {
-    let Some(GoOn { received, accepted, line }) = go_on else { return Next::Line(None) };
+/// Lets another line go on: from then on the tunnel is judged by where that one comes from.
+async fn meet(channel: &Channel, exchange: &Exchange, in_book: &InBook, go_on: Option<GoOn>) -> Next {
+    let Some(GoOn { received, from, device, accepted, line }) = go_on else { return Next::Line(None) };
     // A line that cannot go on is told by the sender that is dropped; the tunnel waits for a better one.
     if channel.go_on_from(received).is_err() || accepted.send(channel.accepted()).is_err() {
         return Next::Line(None);
     }
+    in_book.moved(from, device);
     tokio::select! {
         line = timeout(MEET, line) => Next::Line(line.ok().and_then(Result::ok)),
         why = exchange.until_ended() => Next::End(goodbye(why).1),

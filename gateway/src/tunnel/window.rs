@@ -13,6 +13,8 @@ use super::frame::{FRAME_BYTES_MAX, Frame, Garbled};
 pub const WINDOW_BYTES: usize = 512 * 1024;
 /// The other side is told what was handed on at the latest after so many bytes.
 const TELL_BYTES: u64 = WINDOW_BYTES as u64 / 4;
+/// How much room is kept where nothing is held, in bytes: a burst is no reason to hold more for ever.
+const KEPT_BYTES: usize = 4 * FRAME_BYTES_MAX;
 
 /// What goes out, until the other side has handed it on.
 #[derive(Debug, Default)]
@@ -76,6 +78,7 @@ impl Outbox {
         self.taken = self.taken.max(upto);
         let fresh = usize::try_from(self.taken_bytes() - before).unwrap_or(usize::MAX);
         self.held.drain(..fresh.min(self.held.len()));
+        let_shrink(&mut self.held);
         Ok(())
     }
 
@@ -168,6 +171,7 @@ impl Inbox {
         let length = self.held.len().min(FRAME_BYTES_MAX);
         let bytes = copied(&self.held, 0, length);
         self.held.drain(..length);
+        let_shrink(&mut self.held);
         Some(Piece::Bytes(bytes))
     }
 
@@ -200,6 +204,13 @@ impl Inbox {
     /// The same, and the other side knows.
     pub fn is_told(&self) -> bool {
         self.is_done() && self.told == self.accepted
+    }
+}
+
+/// Gives back what a burst took, once nothing is held.
+fn let_shrink(held: &mut VecDeque<u8>) {
+    if held.is_empty() {
+        held.shrink_to(KEPT_BYTES);
     }
 }
 
@@ -286,6 +297,17 @@ mod tests {
             prop_assert!(out.is_done() && inbox.is_told());
             prop_assert_eq!(out.gone_bytes(), sent.len() as u64);
         }
+    }
+
+    #[test]
+    fn room_that_a_burst_took_is_given_back() {
+        let (mut out, mut inbox) = (Outbox::default(), Inbox::default());
+        out.push(&vec![0; WINDOW_BYTES]);
+        send(&mut out, &mut inbox, usize::MAX);
+        hand_on(&mut inbox, &mut Vec::new(), usize::MAX);
+        tell(&mut inbox, &mut out);
+        assert_eq!((out.held.len(), inbox.held.len()), (0, 0));
+        assert!(out.held.capacity() <= 2 * KEPT_BYTES && inbox.held.capacity() <= 2 * KEPT_BYTES);
     }
 
     #[test]
