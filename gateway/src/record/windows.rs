@@ -119,11 +119,7 @@ mod tests {
         (GrantId::parse(id).unwrap(), at(begin), at(end))
     }
 
-    fn told(
-        windows: &mut Windows,
-        given: &[(GrantId, Timestamp, Timestamp)],
-        now: i64,
-    ) -> Vec<(Option<Event>, i64)> {
+    fn told(windows: &mut Windows, given: &[(GrantId, Timestamp, Timestamp)], now: i64) -> Vec<(Option<Event>, i64)> {
         let passed = windows.compare(given, at(now));
         passed.iter().for_each(|passed| windows.note(passed));
         passed.iter().map(|passed| (passed.event, passed.at.unix_seconds())).collect()
