@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use policy::{Rule, Subjects};
+use policy::{RoleId, Rule, Subjects};
 
 use super::maintenance::role;
 use super::names;
@@ -76,7 +76,10 @@ pub(crate) fn look_at(
             );
         }
         let Subjects::Roles(roles) = &rule.subjects else { continue };
-        for role in roles.iter().filter(|role| maintenance.vendor_roles.contains(role)) {
+        let is_vendors = |role: &&RoleId| {
+            maintenance.vendor_roles.contains(role) || maintenance.vendor_administrators.contains(role)
+        };
+        for role in roles.iter().filter(is_vendors) {
             tell(
                 rule,
                 format!("lets `{role}`, a vendor's role, break the glass"),
