@@ -7,11 +7,12 @@ use std::time::Duration;
 use audit::{End, Outcome, Receipt};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use config::Config;
 use http::Response;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use http_body_util::{BodyExt, Limited};
+use http_body::Body;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
 use identity::{POSTURE_BYTES_MAX, Session};
 use policy::{Access, Action, AppId, Method, Verdict};
 use web::{ConsolePage, Fault, MaintenancePage, Page, PageRequest, Why};
@@ -45,7 +46,7 @@ pub async fn answer(
     worker: &Rc<Worker>,
     snapshot: &Arc<Snapshot>,
     page: Page,
-    inbound: Box<Inbound>,
+    mut inbound: Box<Inbound>,
     session: Option<Arc<Session>>,
     receipt: Receipt,
 ) -> Response<ResponseBody> {
@@ -53,6 +54,8 @@ pub async fn answer(
     let access = receipt.permit().access().clone();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let refuse = |fault| Refuser { worker, snapshot }.page(Why::Fault(fault), asked.clone());
+    // Its connection is in use until the last byte of the answer was taken, however slow the line.
+    let open = inbound.open.take();
     let is_head = inbound.method.as_str() == "HEAD";
     let response = match read(worker, snapshot, page, inbound, session, &access).await {
         Err(fault) => refuse(fault),
@@ -63,7 +66,11 @@ pub async fn answer(
     };
     // The answer to HEAD has no body to send, so its record closes at once.
     let response = if is_head { response.map(|_| ResponseBody::own(Bytes::new())) } else { response };
-    recorded(response, exchange, receipt)
+    let response = recorded(response, exchange, receipt);
+    match open {
+        Some(open) => response.map(|body| body.counted(open)),
+        None => response,
+    }
 }
 
 /// Reads the request of a page to its end, within bounds.
@@ -78,19 +85,13 @@ async fn read(
     let inbound = *inbound;
     let (parts, body) = inbound.request.into_parts();
     within_limits(&worker.gate.limiter, page, access, &parts.headers).map_err(Fault::TooManyRequests)?;
-    let bytes_max = Kind::of(page).body_bytes_max(&snapshot.config, &parts.headers);
-    let within = snapshot.config.limits.body_idle_timeout;
-    let read = async {
-        if inbound.method.as_str() != "POST" {
-            return Ok(Ok(Bytes::new()));
-        }
-        let collected = tokio::time::timeout(within, Limited::new(body, bytes_max).collect()).await;
-        collected.map(|read| read.map(http_body_util::Collected::to_bytes))
-    };
-    let body = match read.await {
-        Ok(Ok(body)) => body,
-        Ok(Err(_)) => return Err(Fault::BodyTooLarge),
-        Err(_) => return Err(Fault::RequestTimeout),
+    let body = if inbound.method.as_str() == "POST" {
+        let kind = Kind::of(page);
+        let bytes_max = kind.body_bytes_max(&snapshot.config, &parts.headers);
+        let within = snapshot.config.limits.body_idle_timeout;
+        collected(Limited::new(body, bytes_max), within, within * kind.slowness_max()).await?
+    } else {
+        Bytes::new()
     };
     let glass = (page == Page::BreakGlass).then(|| glass::named(worker, snapshot, access, &body)).flatten();
     Ok(PageRequest {
@@ -107,6 +108,27 @@ async fn read(
         session,
         glass,
     })
+}
+
+/// Reads a body to its end: no piece of it may take longer than `idle`, and it no longer than `whole`.
+async fn collected<B>(mut body: Limited<B>, idle: Duration, whole: Duration) -> Result<Bytes, Fault>
+where
+    B: Body<Data = Bytes, Error: Into<Box<dyn std::error::Error + Send + Sync>>> + Unpin,
+{
+    let read = async {
+        let mut bytes = BytesMut::new();
+        while let Some(frame) = tokio::time::timeout(idle, body.frame()).await.map_err(|_| Fault::RequestTimeout)? {
+            let frame = frame.map_err(|why| match why.is::<LengthLimitError>() {
+                true => Fault::BodyTooLarge,
+                false => Fault::BadRequest,
+            })?;
+            if let Some(data) = frame.data_ref() {
+                bytes.extend_from_slice(data);
+            }
+        }
+        Ok::<_, Fault>(bytes.freeze())
+    };
+    tokio::time::timeout(whole, read).await.unwrap_or(Err(Fault::RequestTimeout))
 }
 
 /// How a page is asked for, as far as its requests are bounded before they are answered.
@@ -195,6 +217,20 @@ impl Kind {
             | Self::Console
             | Self::Import
             | Self::Upload => false,
+        }
+    }
+
+    /// How many times as long as one piece of it the whole body may take: large ones come over slow lines too.
+    fn slowness_max(self) -> u32 {
+        match self {
+            Self::Import | Self::Upload => 10,
+            Self::Ordinary
+            | Self::Proof
+            | Self::DeviceProof
+            | Self::Signed
+            | Self::Posture
+            | Self::Glass
+            | Self::Console => 1,
         }
     }
 
@@ -293,4 +329,49 @@ pub fn failed(
     };
     receipt.into().close(outcome, exchange);
     refuse.page(Why::Fault(fault), asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use http_body::Frame;
+    use http_body_util::{Empty, Full};
+
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// Gives a piece, and then breaks off or says nothing more.
+    struct Broken {
+        gave: bool,
+        waits: bool,
+    }
+
+    impl Body for Broken {
+        type Data = Bytes;
+        type Error = io::Error;
+
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+            if !std::mem::replace(&mut self.gave, true) {
+                return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"name=")))));
+            }
+            if self.waits { Poll::Pending } else { Poll::Ready(Some(Err(io::ErrorKind::UnexpectedEof.into()))) }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_is_too_large_or_broken_or_too_slow_and_each_is_told() {
+        let of = |bytes_max| Limited::new(Full::new(Bytes::from_static(b"0123456789")), bytes_max);
+        assert_eq!(collected(of(10), SECOND, SECOND).await.unwrap(), "0123456789");
+        assert_eq!(collected(of(9), SECOND, SECOND).await.unwrap_err(), Fault::BodyTooLarge);
+        assert_eq!(collected(Limited::new(Empty::new(), 9), SECOND, SECOND).await.unwrap(), "");
+        let broken = |waits| Limited::new(Broken { gave: false, waits }, 9);
+        assert_eq!(collected(broken(false), SECOND, SECOND).await.unwrap_err(), Fault::BadRequest);
+        let soon = Duration::from_millis(5);
+        assert_eq!(collected(broken(true), soon, SECOND).await.unwrap_err(), Fault::RequestTimeout);
+        assert_eq!(collected(broken(true), SECOND, soon).await.unwrap_err(), Fault::RequestTimeout);
+    }
 }
