@@ -28,7 +28,7 @@ pub struct Line {
     arrived: Cell<bool>,
     /// What of [`CONTINUE`] is still to be sent, where the client waits for it.
     due: Cell<&'static [u8]>,
-    /// Whether it was begun to be sent.
+    /// Whether it was begun to be sent, and may not have left yet.
     is_due_begun: Cell<bool>,
     /// Who takes the stream over once the protocol is switched.
     switch: RefCell<Option<oneshot::Sender<Freed>>>,
@@ -126,7 +126,8 @@ impl Line {
         Poll::Ready(Ok(bytes))
     }
 
-    /// Resolves when the client is gone while it waits for an answer. Reads no more than one piece ahead.
+    /// Resolves when the client is gone while it waits for an answer. Reads no more than one piece ahead: behind a client
+    /// that has sent one already, its going shows once something is written to it, or what it asked for takes too long.
     pub fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.arrived.get() {
             let mut watcher = self.watcher.borrow_mut();
@@ -169,7 +170,7 @@ impl Line {
 
     /// Tells a client that waits for it to send its body.
     pub fn poll_continue(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.due.get().is_empty() {
+        if self.due.get().is_empty() && !self.is_due_begun.get() {
             return Poll::Ready(Ok(()));
         }
         self.is_due_begun.set(true);
@@ -177,13 +178,15 @@ impl Line {
             let sent = ready!(self.poll_write(cx, &[IoSlice::new(self.due.get())]))?;
             self.due.set(self.due.get().get(sent..).unwrap_or_default());
         }
-        self.poll_flush(cx)
+        ready!(self.poll_flush(cx))?;
+        self.is_due_begun.set(false);
+        Poll::Ready(Ok(()))
     }
 
     /// Begins an answer: what must come before it, where that was begun, and never otherwise again.
     pub fn begin_answer(&self, out: &mut Vec<u8>) {
         let due = self.due.take();
-        if self.is_due_begun.get() {
+        if self.is_due_begun.take() {
             out.extend_from_slice(due);
         }
     }

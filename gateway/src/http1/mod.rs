@@ -139,7 +139,8 @@ async fn exchanges(line: &Rc<Line>, vitals: &Vitals, bounds: Bounds, answers: &i
         asked.keeps_alive &= !line.is_ending() && (is_trusted || source == Source::App);
         match send(line, answers, &asked, response, &mut fields, &mut out).await {
             After::Next if line.has_arrived() && !line.is_ending() => {}
-            After::Next => return Ended::Done { unread: !line.has_arrived() },
+            // Of the request, or of those that were sent behind it.
+            After::Next => return Ended::Done { unread: true },
             After::End(ended) => return ended,
         }
         if out.capacity() > KEPT_BYTES_MAX {
@@ -180,7 +181,7 @@ async fn send<A: Answers>(
             After::End(Ended::Switched)
         }
         Sent::Whole { keeps_alive: true } => After::Next,
-        Sent::Whole { keeps_alive: false } => After::End(Ended::Done { unread: !line.has_arrived() }),
+        Sent::Whole { keeps_alive: false } => After::End(Ended::Done { unread: true }),
         Sent::Cut { shows: true } => After::End(Ended::Cut),
         // Only a connection that breaks off shows that something is missing.
         Sent::Cut { shows: false } => After::End(Ended::Gone),
