@@ -101,7 +101,8 @@ pub struct Header {
     pub seqs: String,
     /// The line that records this export.
     pub recorded: Option<u64>,
-    /// Lines of the log that were passed over because they are damaged; some may have been asked for.
+    /// Lines of the log that were passed over because they are damaged; some may have been asked for. Where the records
+    /// were found by the index, only those that it had read before they were damaged.
     #[serde(default, skip_serializing_if = "is_none")]
     pub damaged: u64,
     /// The log's signed checkpoint.

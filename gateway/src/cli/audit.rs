@@ -137,8 +137,8 @@ fn without_effect(lines: u64) -> String {
     match lines {
         0 => String::new(),
         _ => format!(
-            "{lines} lines say that segments were to be deleted, or that such a line is void, but were found unsigned at a start: \
-             a crash left them, or somebody else wrote them; they count for nothing (see deletion-void)\n"
+            "{lines} lines say that segments were to be deleted, or that such a line is void, but were found unsigned at \
+             a start: a crash left them, or somebody else wrote them; they count for nothing (see deletion-void)\n"
         ),
     }
 }

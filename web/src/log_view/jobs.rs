@@ -21,6 +21,8 @@ pub(crate) struct Jobs<T> {
 /// One piece of work, which makes something.
 #[derive(Debug)]
 pub(crate) struct Job<T> {
+    /// In the order in which they began.
+    number: u64,
     done: AtomicU64,
     all: AtomicU64,
     is_cancelled: AtomicBool,
@@ -64,12 +66,15 @@ impl<T: Clone + PartialEq> Jobs<T> {
         if of.values().filter(|job| job.state() == JobState::Working).count() >= WORKING_MAX {
             return Err(Busy::Others);
         }
+        of.remove(whose);
         while of.len() >= self.kept_max {
-            let ended = of.iter().find(|(_, job)| job.state() != JobState::Working).map(|(user, _)| user.clone());
-            let Some(ended) = ended else { break };
-            of.remove(&ended);
+            let ended = of.iter().filter(|(_, job)| job.state() != JobState::Working);
+            let Some(earliest) = ended.min_by_key(|(_, job)| job.number).map(|(user, _)| user.clone()) else { break };
+            of.remove(&earliest);
         }
+        let number = of.values().map(|job| job.number).max().map_or(0, |newest| newest.saturating_add(1));
         let job = Arc::new(Job {
+            number,
             done: AtomicU64::new(0),
             all: AtomicU64::new(1),
             is_cancelled: AtomicBool::new(false),
@@ -90,6 +95,14 @@ impl<T: Clone + PartialEq> Jobs<T> {
             let state = job.state();
             state == JobState::Working || !is_over(&state)
         });
+    }
+
+    /// Forgets this piece of work of a person, if it is still the one that is remembered.
+    pub(crate) fn forget_one(&self, whose: &UserId, job: &Arc<Job<T>>) {
+        let mut of = self.lock();
+        if of.get(whose).is_some_and(|kept| Arc::ptr_eq(kept, job)) {
+            of.remove(whose);
+        }
     }
 
     /// A map is whole after whatever happened to who held it.
@@ -164,6 +177,22 @@ mod tests {
             jobs.begin(&user(number)).unwrap().end(JobState::Failed);
         }
         assert!(jobs.lock().len() <= KEPT_MAX);
+    }
+
+    #[test]
+    fn room_is_made_by_what_began_first_and_never_by_anothers_where_ones_own_goes_anyway() {
+        let jobs = Jobs::new(0);
+        for number in (0..WORKING_MAX).rev() {
+            jobs.begin(&user(number)).unwrap().end(JobState::Made(number));
+        }
+        let is_kept = |number| jobs.of(&user(number)).is_some();
+        jobs.begin(&user(1)).unwrap().end(JobState::Made(7));
+        assert!((0..WORKING_MAX).all(is_kept), "the place of one's own");
+        let newest = jobs.begin(&user(9)).unwrap();
+        assert!(!is_kept(WORKING_MAX - 1) && is_kept(0) && is_kept(1) && is_kept(9), "the earliest goes");
+        jobs.forget_one(&user(0), &newest);
+        jobs.forget_one(&user(9), &newest);
+        assert!(is_kept(0) && !is_kept(9));
     }
 
     #[test]

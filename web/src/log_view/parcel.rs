@@ -9,7 +9,7 @@ use bytes::Bytes;
 use evidence::Source;
 use evidence::export::{Order, Proof, StoryAt, write_with_proof};
 use find::{FoundAt, Question};
-use policy::Timestamp;
+use policy::{Timestamp, Unit};
 
 use super::{Job, Line, LogTrouble, LogView};
 
@@ -42,6 +42,8 @@ pub(crate) struct Parcel {
     pub(crate) damaged: u64,
     /// When it was asked for.
     pub(crate) at: Timestamp,
+    /// The departments that it was kept to; none where it is of the whole log.
+    pub(crate) within: Option<Vec<Unit>>,
 }
 
 impl std::fmt::Debug for Parcel {
@@ -56,6 +58,8 @@ pub(crate) struct Packing {
     pub(crate) order: Order,
     pub(crate) source: Source,
     pub(crate) signer: LogSigner,
+    /// The departments that it is kept to; none where it is of the whole log.
+    pub(crate) within: Option<Vec<Unit>>,
     /// The request that asks, by which the line is found that records it.
     pub(crate) request: String,
 }
@@ -108,6 +112,7 @@ impl LogView {
                 stories: header.stories,
                 damaged: header.damaged,
                 at: order.at,
+                within: packing.within.clone(),
             }))),
             Err(_) if job.is_cancelled() => Ok(None),
             Err(_) if out.is_full => Ok(Some(Exported::TooLarge)),

@@ -107,6 +107,7 @@ async fn start(
         },
         source: Source::of(config),
         signer,
+        within: desk.sight().within().map(<[_]>::to_vec),
         request: desk.request.request.to_string(),
     };
     forget_old(desk);
@@ -114,12 +115,20 @@ async fn start(
         Ok(job) => job,
         Err(busy) => return Ok(Err(busy)),
     };
+    let (of, whose, kept) = (Arc::downgrade(desk.log()), desk.who.user.clone(), job.clone());
     let making = make(desk.sight(), desk.site.parts.recorder.clone(), note, packing, question, job.clone());
     let work = async move {
         job.end(match making.await {
             Ok(Some(made)) if !job.is_cancelled() => JobState::Made(made),
             Ok(_) => JobState::Cancelled,
             Err(_) => JobState::Failed,
+        });
+        // Whether or not anybody comes to look.
+        tokio::spawn(async move {
+            tokio::time::sleep(KEPT).await;
+            if let Some(log) = of.upgrade() {
+                log.exports.forget_one(&whose, &kept);
+            }
         });
     };
     // Whatever becomes of the page, the work goes on and says how it ended.
@@ -142,13 +151,14 @@ async fn make(
         Ok(Some((size, finding.find(&question)?)))
     });
     let Some((size, found)) = found.await? else { return Ok(None) };
-    if found.total > STORIES_MAX as u64 {
-        return Ok(Some(Exported::TooMany(found.total)));
-    }
+    // How many there are is told, too.
     note.count = Some(found.total);
     if let Err(problem) = recorder.note(note).await {
         tracing::warn!(%problem, "nothing is handed over, for it could not be recorded");
         return Err(LogTrouble::Failed);
+    }
+    if found.total > STORIES_MAX as u64 {
+        return Ok(Some(Exported::TooMany(found.total)));
     }
     off(move || log.pack(packing, &found.seqs, size, &job)).await
 }
@@ -172,10 +182,22 @@ fn kept_until(file: &Parcel) -> Timestamp {
     file.at.after(KEPT)
 }
 
+/// What who asks has under way or made, unless they saw more of the log then, or another part of it.
+fn own(desk: &Desk<'_>) -> Option<Arc<Job<Exported>>> {
+    forget_old(desk);
+    let job = desk.log().exports.of(&desk.who.user)?;
+    match job.state() {
+        JobState::Made(Exported::File(file)) if file.within.as_deref() != desk.sight().within() => {
+            desk.log().exports.forget_one(&desk.who.user, &job);
+            None
+        }
+        JobState::Made(_) | JobState::Working | JobState::Cancelled | JobState::Failed => Some(job),
+    }
+}
+
 /// How far it is, or what came of it.
 pub(in super::super) fn export(desk: &Desk<'_>) -> Response<Bytes> {
-    forget_old(desk);
-    let Some(job) = desk.log().exports.of(&desk.who.user) else {
+    let Some(job) = own(desk) else {
         return desk.show(content(desk, vec![said(desk, desk.say("log-export-none"), MarkTone::Plain)], Vec::new()));
     };
     let said = |text: String, tone| content(desk, vec![said(desk, text, tone)], Vec::new());
@@ -223,7 +245,9 @@ fn checking(desk: &Desk<'_>) -> Words {
         id: "checking",
         heading: desk.say("log-export-check"),
         tone: MarkTone::Plain,
-        lines: ["log-export-check-1", "log-export-check-2", "log-export-check-3"].map(|key| desk.say(key)).into(),
+        lines: ["log-export-check-1", "log-export-check-2", "log-export-check-3", "log-export-check-4"]
+            .map(|key| desk.say(key))
+            .into(),
         links: vec![Go::new(desk.say("log-export-verifier"), format!("{PLACE}/verify-export.html"))],
     }
 }
@@ -258,8 +282,7 @@ pub(in super::super) fn cancel(desk: &Desk<'_>) -> Response<Bytes> {
 
 /// The file, for who asked for it alone.
 pub(in super::super) async fn file(desk: &Desk<'_>) -> Shown {
-    forget_old(desk);
-    let job = desk.log().exports.of(&desk.who.user).ok_or(Fault::NotFound)?;
+    let job = own(desk).ok_or(Fault::NotFound)?;
     let JobState::Made(Exported::File(file)) = job.state() else { return Err(Fault::NotFound.into()) };
     desk.note_look("export-file", file.stories, None).await?;
     let name = format!("records-{}.export", desk.day(file.at));

@@ -3,13 +3,14 @@
 
 use audit::{Event, StoryOutcome};
 use find::{Bar as Counted, By, Question};
-use store::Review;
+use store::{REVIEWS_MAX, Review};
 
 use super::super::desk::{Desk, Refused, Shown};
 use super::super::posted::ago;
 use super::super::view::{Bit, Choice, ConsoleContent, Field, Filter, Go, Part, Table};
 use super::charts::rows_by;
 use super::period::{DAY, Month, Period};
+use super::review::departments;
 use super::{Asked, only_when};
 use crate::chart::{Chart, grouped};
 use crate::log_view::{LogTrouble, Sight};
@@ -20,8 +21,6 @@ const MONTHS: usize = 13;
 const TOP: usize = 5;
 /// Where counting people and patients stops.
 const COUNT_MAX: usize = 10_000;
-/// How many reviews are looked through.
-const REVIEWS_MAX: usize = 200;
 
 /// A figure of the page.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -239,7 +238,8 @@ async fn reviews(desk: &Desk<'_>, month: Period) -> Result<Table, Refused> {
         };
         let name = desk.say_with("log-review-number", "number", &review.number.to_string());
         let tally = review.tally;
-        let mut row = vec![vec![Bit::link(name, format!("/log/reviews/{}", review.number))]];
+        let link = Bit::link(name, format!("/log/reviews/{}", review.number));
+        let mut row = vec![[Some(link), departments(review)].into_iter().flatten().collect()];
         row.extend([tally.items, tally.asked, tally.incidents].map(|count| vec![Bit::Text(grouped(count))]));
         row.push(signed);
         rows.push(row);

@@ -9,7 +9,7 @@ use audit::{Event, Note};
 use bytes::Bytes;
 use http::Response;
 use policy::Timestamp;
-use store::{NewReview, Review};
+use store::{NewReview, REVIEWS_MAX, Review};
 
 pub(in super::super) use item::{ask as ask_item, judge};
 pub(in super::super) use one::{one, sign};
@@ -31,6 +31,10 @@ const LIST_MAX: usize = 100;
 const DUE: std::time::Duration = std::time::Duration::from_secs(14 * 86_400);
 /// How many lines one rule may draw.
 const LINES_MAX: u32 = 200;
+/// How many reviews of one person may wait for their signature.
+const UNSIGNED_MAX: usize = 20;
+/// What a draw makes that found nothing; reviews are counted from 1.
+const NOTHING: u64 = 0;
 /// How long a page waits for a draw before it shows how far it is.
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -67,8 +71,11 @@ pub(in super::super) async fn reviews(desk: &Desk<'_>) -> Shown {
 impl Desk<'_> {
     /// The newest reviews of what who asks may see.
     pub(super) async fn reviews_seen(&self, most: usize) -> Result<Vec<Review>, Refused> {
-        let mut all = self.store().reviews(most).await?;
+        // Those of others lie between them.
+        let looked_at = if self.sight().within().is_some() { REVIEWS_MAX } else { most };
+        let mut all = self.store().reviews(looked_at).await?;
         all.retain(|review| self.sees(review));
+        all.truncate(most);
         Ok(all)
     }
 
@@ -89,13 +96,19 @@ async fn row(desk: &Desk<'_>, review: &Review) -> Result<Vec<Vec<Bit>>, Refused>
         None => vec![Bit::Text(desk.actor_name(&review.opened_by).await?)],
     };
     let name = desk.say_with("log-review-number", "number", &review.number.to_string());
+    let link = Bit::link(name, format!("/log/reviews/{}", review.number));
     Ok(vec![
-        vec![Bit::link(name, format!("/log/reviews/{}", review.number))],
+        [Some(link), departments(review)].into_iter().flatten().collect(),
         vec![Bit::Moment(days(desk, review))],
         vec![Bit::Mark(state(desk, review))],
         vec![Bit::Text(found(desk, review))],
         by,
     ])
+}
+
+/// The departments that a review was kept to, if it was to any.
+pub(super) fn departments(review: &Review) -> Option<Bit> {
+    within_of(&review.rules).map(|units| Bit::Soft(super::said(&units)))
 }
 
 /// The days that a review looks at.
@@ -128,11 +141,16 @@ fn found(desk: &Desk<'_>, review: &Review) -> String {
 /// What of the reviews needs attention, for the first page of the console: how many wait for their signature, whether one
 /// of them waits for too long, and whether last month has none.
 pub(in super::super) async fn attention(desk: &Desk<'_>) -> Result<(usize, bool, bool), Refused> {
-    let all = desk.reviews_seen(LIST_MAX).await?;
+    let all = desk.reviews_seen(REVIEWS_MAX).await?;
+    let sight = desk.sight();
+    let is_whole = |review: &&Review| within_of(&review.rules).as_deref() == sight.within();
     let open = || all.iter().filter(|review| review.signature.is_none());
     let offset = desk.config().offset;
     let last_month = Month::of(desk.at(), offset).before().period(offset);
-    let is_of = |month: &Period| all.iter().any(|review| review.since < month.until && review.until > month.since);
+    // One of some departments is not one of all that who asks sees.
+    let is_of = |month: &Period| {
+        all.iter().filter(is_whole).any(|review| review.since < month.until && review.until > month.since)
+    };
     let is_late = open().any(|review| review.due_at <= desk.at());
     Ok((open().count(), is_late, last_month.is_some_and(|month| !is_of(&month))))
 }
@@ -205,6 +223,11 @@ pub(in super::super) async fn begin(desk: &Desk<'_>) -> Shown {
     if desk.behind().await?.is_some() {
         return refuse("log-review-behind");
     }
+    let own = desk.actor();
+    let all = desk.store().reviews(REVIEWS_MAX).await?;
+    if all.iter().filter(|one| one.signature.is_none() && one.opened_by == own).count() >= UNSIGNED_MAX {
+        return refuse("log-review-unsigned-many");
+    }
     // What is not over yet could not be drawn again.
     let until = until.min(desk.at());
     let draw = Draw { period: Period { since, until }, calendar: super::asked::calendar(desk), seed: seed()?, wanted };
@@ -242,6 +265,8 @@ async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
         let sight = log.clone();
         let drawn = tokio::task::spawn_blocking(move || draw::draw(&sight, &draw, &drawing)).await;
         let drawn = match drawn {
+            // A review of nothing would only take another's place.
+            Ok(Ok(Some(drawn))) if drawn.items.is_empty() => return job.end(JobState::Made(NOTHING)),
             Ok(Ok(Some(drawn))) if !job.is_cancelled() => drawn,
             Ok(Ok(_)) => return job.end(JobState::Cancelled),
             Ok(Err(_)) | Err(_) => return job.end(JobState::Failed),
@@ -273,6 +298,7 @@ pub(in super::super) fn drawing(desk: &Desk<'_>) -> Response<Bytes> {
     };
     let place = "/log/reviews/drawing";
     let parts = match job.state() {
+        JobState::Made(NOTHING) => vec![said(desk, "log-drawing-empty", MarkTone::Plain)],
         JobState::Made(number) => return desk.go(&format!("/log/reviews/{number}"), "review-opened"),
         JobState::Working => work::under_way(desk, &job, place, "log-drawing", |done, all| {
             desk.voice.say_all("log-drawing-at", &[("done", &grouped(done)), ("all", &grouped(all))])
