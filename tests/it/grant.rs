@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use policy::{AppId, GrantId, RoleId, Timestamp, UserId};
 use store::{
-    AskTerms, GlassTerms, GlassVerdict, GrantConfirmation, GrantReach, GrantReport, MaintenanceLine, MaintenanceWrite, NewGlass,
-    NewMaintenance, PersonChange, Ruler, Sqlite, Store,
+    AskTerms, GlassTerms, GlassVerdict, GrantConfirmation, GrantReach, GrantReport, MaintenanceLine, MaintenanceWrite,
+    NewGlass, NewMaintenance, PersonChange, Ruler, Sqlite, Store,
 };
 use tests::{Answer, Ask, Plan, Run, Session, Upstream, eventually, now, sekimori, within};
 
