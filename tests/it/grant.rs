@@ -203,7 +203,11 @@ async fn every_step_of_an_exception_is_recorded() {
     store.end_grant(&ids[0], chief(), words(), later(2)).await.unwrap().unwrap();
     let report = GrantReport { draft: words(), text: words(), at: later(3), by: vendor.to_string() };
     store.report_grant(&ids[0], report).await.unwrap().unwrap();
-    store.confirm_grant(&ids[0], chief(), GrantConfirmation::default(), later(4)).await.unwrap().unwrap();
+    store
+        .confirm_grant(&ids[0], chief(), GrantConfirmation { words: words(), ..GrantConfirmation::default() }, later(4))
+        .await
+        .unwrap()
+        .unwrap();
     let glass = GrantId::parse("glass-1").unwrap();
     let new = NewGlass {
         id: glass.clone(),
