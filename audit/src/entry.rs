@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer};
 use crate::Event;
 
 /// The longest line that is read, in bytes; no line of ours is longer.
-const LINE_BYTES_MAX: usize = crate::line::LINE_BYTES_MAX;
+pub(crate) const LINE_BYTES_MAX: usize = crate::line::LINE_BYTES_MAX;
 
 /// One line of the log, read. Texts are as they were written, whatever a reader makes of them.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -277,6 +277,29 @@ impl StoryOutcome {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Allowed, Self::Refused, Self::Failed, Self::Unknown];
 
+    /// How a story went that began with a line of this kind, and ended with this code and status.
+    #[must_use]
+    pub fn of(kind: &EntryKind, end: Option<(Option<&str>, Option<u16>)>) -> Self {
+        match kind {
+            EntryKind::Refused => Self::Refused,
+            EntryKind::Open | EntryKind::Close => end.map_or(Self::Unknown, |(code, status)| Self::ended(code, status)),
+            EntryKind::Fact(event) if tells_of_refusal(*event) => Self::Refused,
+            EntryKind::Fact(_) | EntryKind::Segment | EntryKind::Unknown(_) => Self::Allowed,
+        }
+    }
+
+    /// How an access went. Whatever let bytes through counts as allowed, also where it was cut short.
+    fn ended(code: Option<&str>, status: Option<u16>) -> Self {
+        match code {
+            Some("served" | "upgraded" | "client-gone" | "revoked" | "stopped") => match status {
+                Some(500..) => Self::Failed,
+                Some(_) | None => Self::Allowed,
+            },
+            Some("upstream-failed" | "upstream-timeout" | "refused" | "abandoned") => Self::Failed,
+            Some(_) | None => Self::Unknown,
+        }
+    }
+
     /// Its word.
     #[must_use]
     pub fn code(self) -> &'static str {
@@ -334,25 +357,8 @@ impl Story {
     /// How it went.
     #[must_use]
     pub fn outcome(&self) -> StoryOutcome {
-        match &self.begin.kind {
-            EntryKind::Refused => StoryOutcome::Refused,
-            EntryKind::Open => self.end.as_ref().map_or(StoryOutcome::Unknown, ended),
-            EntryKind::Close => ended(&self.begin),
-            EntryKind::Fact(event) if tells_of_refusal(*event) => StoryOutcome::Refused,
-            EntryKind::Fact(_) | EntryKind::Segment | EntryKind::Unknown(_) => StoryOutcome::Allowed,
-        }
-    }
-}
-
-/// How an access went, from its closing line. Whatever let bytes through counts as allowed, also where it was cut short.
-fn ended(close: &Entry) -> StoryOutcome {
-    match close.end.as_deref() {
-        Some("served" | "upgraded" | "client-gone" | "revoked" | "stopped") => match close.status {
-            Some(500..) => StoryOutcome::Failed,
-            Some(_) | None => StoryOutcome::Allowed,
-        },
-        Some("upstream-failed" | "upstream-timeout" | "refused" | "abandoned") => StoryOutcome::Failed,
-        Some(_) | None => StoryOutcome::Unknown,
+        let last = self.end.as_ref().or((self.begin.kind == EntryKind::Close).then_some(&self.begin));
+        StoryOutcome::of(&self.begin.kind, last.map(|close| (close.end.as_deref(), close.status)))
     }
 }
 
@@ -370,7 +376,7 @@ fn tells_of_refusal(event: Event) -> bool {
     )
 }
 
-fn moment<'de, D: Deserializer<'de>>(reader: D) -> Result<Timestamp, D::Error> {
+pub(crate) fn moment<'de, D: Deserializer<'de>>(reader: D) -> Result<Timestamp, D::Error> {
     let text = <std::borrow::Cow<'de, str>>::deserialize(reader)?;
     Timestamp::parse_rfc3339(&text).ok_or_else(|| serde::de::Error::custom("is not a moment"))
 }

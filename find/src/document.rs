@@ -1,70 +1,145 @@
 //! What is kept of a story.
 
-use std::collections::BTreeSet;
-
-use audit::{Entry, Story};
-use policy::{Timestamp, Unit};
+use audit::{EntryKind, Glance, StoryOutcome, Text};
+use policy::Timestamp;
 use tantivy::TantivyDocument;
 use tantivy::schema::Field;
 
+use crate::derived::{Derived, words_of};
 use crate::fields::Fields;
-use crate::words;
 
 /// The most bytes of a name that are kept; what is longer is cut, here and where it is asked for.
 const NAME_BYTES_MAX: usize = 256;
+/// The most words that are kept of one story.
+const WORDS_MAX: usize = 200;
 
-/// The document of a story.
-pub(crate) fn document(fields: &Fields, story: &Story) -> TantivyDocument {
-    let begin = &story.begin;
-    let mut document = TantivyDocument::default();
-    document.add_u64(fields.at, millis(begin.at));
-    document.add_u64(fields.begin, begin.seq);
-    document.add_u64(fields.span, story.end.as_ref().map_or(0, |end| end.seq.saturating_sub(begin.seq)));
-    if let Some(code) = begin.request.as_deref().and_then(code) {
-        document.add_u64(fields.code, code);
+/// A story of which the first line was read.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    document: TantivyDocument,
+    kind: EntryKind,
+    /// The number of its first line.
+    pub(crate) seq: u64,
+    /// When it began.
+    pub(crate) at: Timestamp,
+    has_reason: bool,
+    patients: Vec<String>,
+    studies: Vec<String>,
+}
+
+impl Begun {
+    /// What its first line tells.
+    pub(crate) fn by(fields: &Fields, kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> Self {
+        let mut document = TantivyDocument::default();
+        document.add_u64(fields.at, millis(line.at));
+        document.add_u64(fields.begin, line.seq);
+        if let Some(code) = text(&line.request).and_then(code) {
+            document.add_u64(fields.code, code);
+        }
+        let [user, login, actor] = [&line.user, &line.login, &line.actor].map(text);
+        let single = [
+            (fields.who, user),
+            (fields.who, login.filter(|login| user != Some(login))),
+            (fields.who, actor.filter(|actor| user != Some(actor) && login != Some(actor))),
+            (fields.person, login.or(user).or(actor)),
+            (fields.device, text(&line.device)),
+            (fields.app, text(&line.app)),
+            (fields.action, text(&line.action)),
+            (fields.class, text(&line.class)),
+            (fields.reason, text(&line.why)),
+            (fields.rule, text(&line.rule)),
+            (fields.grant, text(&line.grant)),
+            (fields.event, Some(kind.code())),
+            (fields.session, text(&line.session)),
+            (fields.revision, text(&line.revision)),
+        ];
+        single
+            .into_iter()
+            .for_each(|(field, value)| value.into_iter().for_each(|value| add(&mut document, field, value)));
+        let mut begun = Self {
+            document,
+            kind,
+            seq: line.seq,
+            at: line.at,
+            has_reason: line.why.is_some(),
+            patients: Vec::new(),
+            studies: Vec::new(),
+        };
+        for (place, role) in line.roles.iter().enumerate() {
+            if !line.roles.iter().take(place).any(|earlier| earlier == role) {
+                add(&mut begun.document, fields.role, role.as_str());
+            }
+        }
+        for unit in [&line.unit, &line.place].into_iter().filter_map(text) {
+            derived.units.of(unit).iter().for_each(|unit| add(&mut begun.document, fields.unit, unit));
+        }
+        for address in text(&line.address).map(|address| derived.address.of(address)).unwrap_or_default() {
+            add(&mut begun.document, fields.address, address);
+        }
+        begun.add_words(fields, line, derived);
+        begun.add_people(fields, line);
+        begun
     }
-    let mut add = |field: Field, value: &str| document.add_text(field, cut(value));
-    story.patients().collect::<BTreeSet<_>>().into_iter().for_each(|patient| add(fields.patient, patient));
-    story.studies().collect::<BTreeSet<_>>().into_iter().for_each(|study| add(fields.study, study));
-    let names = [&begin.user, &begin.login, &begin.actor].map(Option::as_deref);
-    names.iter().flatten().collect::<BTreeSet<_>>().into_iter().for_each(|name| add(fields.who, name));
-    let [user, login, actor] = names;
-    begin.roles.iter().collect::<BTreeSet<_>>().into_iter().for_each(|role| add(fields.role, role));
-    let units: Vec<Unit> = begin.units().collect();
-    units.iter().flat_map(Unit::and_above).collect::<BTreeSet<_>>().into_iter().for_each(|unit| add(fields.unit, unit));
-    let address = begin.address.map(|address| address.to_string());
-    let single = [
-        (fields.person, login.or(user).or(actor)),
-        (fields.device, begin.device.as_deref()),
-        (fields.app, begin.app.as_deref()),
-        (fields.action, begin.action.as_deref()),
-        (fields.class, begin.class.as_deref()),
-        (fields.outcome, Some(story.outcome().code())),
-        (fields.reason, reason(story)),
-        (fields.rule, begin.rule.as_deref()),
-        (fields.grant, begin.grant.as_deref()),
-        (fields.address, address.as_deref()),
-        (fields.event, Some(begin.kind.code())),
-        (fields.session, begin.session.as_deref()),
-        (fields.revision, begin.revision.as_deref()),
-    ];
-    single.into_iter().for_each(|(field, value)| value.into_iter().for_each(|value| add(field, value)));
-    words_of(begin).iter().for_each(|word| add(fields.word, word));
-    document
+
+    /// The words that free text finds. Those of a path and of a reason are others in each line.
+    fn add_words(&mut self, fields: &Fields, line: &Glance<'_>, derived: &mut Derived) {
+        let mut left = WORDS_MAX;
+        let mut take = |words: &[String]| {
+            for word in words.iter().take(left) {
+                self.document.add_text(fields.word, word);
+            }
+            left = left.saturating_sub(words.len());
+        };
+        for name in [&line.login, &line.name, &line.host, &line.device].into_iter().filter_map(text) {
+            take(derived.words.of(name));
+        }
+        for free in [&line.path, &line.reason].into_iter().filter_map(text) {
+            take(&words_of(free));
+        }
+    }
+
+    /// The patients and studies that a line tells of, each once.
+    fn add_people(&mut self, fields: &Fields, line: &Glance<'_>) {
+        let lists =
+            [(fields.patient, &line.patients, &mut self.patients), (fields.study, &line.studies, &mut self.studies)];
+        for (field, told, known) in lists {
+            for one in told {
+                if !known.iter().any(|known| known == one.as_str()) {
+                    add(&mut self.document, field, one.as_str());
+                    known.push(one.as_str().to_owned());
+                }
+            }
+        }
+    }
+
+    /// The document of the story: with its last line, or as far as it has come. `shown` marks it as open.
+    pub(crate) fn ended(mut self, fields: &Fields, end: Option<&Glance<'_>>) -> TantivyDocument {
+        if let Some(end) = end {
+            self.add_people(fields, end);
+            if let Some(why) = text(&end.why).filter(|_| !self.has_reason) {
+                add(&mut self.document, fields.reason, why);
+            }
+        }
+        self.document.add_u64(fields.span, end.map_or(0, |end| end.seq.saturating_sub(self.seq)));
+        let outcome = StoryOutcome::of(&self.kind, end.map(|end| (text(&end.end), end.status)));
+        self.document.add_text(fields.outcome, outcome.code());
+        self.document
+    }
+
+    /// The document of a story of this line alone.
+    pub(crate) fn whole(fields: &Fields, kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> TantivyDocument {
+        let is_end = kind == EntryKind::Close;
+        let begun = Self::by(fields, kind, line, derived);
+        begun.ended(fields, is_end.then_some(line))
+    }
 }
 
-/// Why it was refused, or cut short.
-pub(crate) fn reason(story: &Story) -> Option<&str> {
-    let end = story.end.as_ref().and_then(|end| end.why.as_deref());
-    story.begin.why.as_deref().or(end)
+fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+    text.as_ref().map(Text::as_str)
 }
 
-/// The words that free text finds.
-pub(crate) fn words_of(entry: &Entry) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    let texts = [&entry.login, &entry.name, &entry.host, &entry.path, &entry.reason, &entry.device];
-    texts.into_iter().flatten().for_each(|text| words::gather(text, &mut found));
-    found
+fn add(document: &mut TantivyDocument, field: Field, value: &str) {
+    document.add_text(field, cut(value));
 }
 
 /// A moment as it is kept.

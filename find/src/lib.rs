@@ -13,6 +13,7 @@ mod clauses;
 mod count;
 mod cursor;
 mod deadline;
+mod derived;
 mod document;
 mod fields;
 mod follow;

@@ -2,16 +2,17 @@
 
 use std::ops::Bound;
 
-use audit::{Entry, EntryKind, LogProblem, Reader, Story};
+use audit::{EntryKind, Glance, LogProblem, Reader, Text};
 use policy::Timestamp;
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::RangeQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet as _, IndexWriter, TERMINATED, TantivyError, Term};
+use tantivy::{DocSet as _, IndexWriter, TERMINATED, TantivyDocument, TantivyError, Term};
 
 use crate::FindProblem;
 use crate::cursor::{Cursor, mark};
-use crate::document::document;
+use crate::derived::Derived;
+use crate::document::Begun;
 use crate::index::Core;
 use crate::waiting::{Opened, Waiting};
 
@@ -29,7 +30,10 @@ pub(crate) struct Pen<'a> {
     core: &'a Core,
     writer: IndexWriter,
     waiting: Waiting,
+    derived: Derived,
     cursor: Cursor,
+    /// The last line that was looked at; empty where that was before this was taken up.
+    last: Vec<u8>,
     newest: Timestamp,
     /// Lines below this number are no longer in the log, nor in the index.
     first: u64,
@@ -67,7 +71,9 @@ impl<'a> Pen<'a> {
             core,
             writer,
             waiting: Waiting::default(),
+            derived: Derived::default(),
             cursor: core.cursor()?,
+            last: Vec::new(),
             newest,
             first: 0,
             is_changed: false,
@@ -87,6 +93,7 @@ impl<'a> Pen<'a> {
         self.writer.delete_all_documents().map_err(problem)?;
         self.waiting = Waiting::default();
         self.cursor = Cursor::default();
+        self.last.clear();
         self.is_changed = true;
         self.commit()
     }
@@ -119,12 +126,13 @@ impl<'a> Pen<'a> {
                     continue;
                 }
             };
-            let Some(entry) = Entry::read(line.text) else { continue };
-            let Some(id) = entry.request.clone().filter(|_| line.seq < self.cursor.next) else { continue };
-            if entry.kind == EntryKind::Open && !self.waiting.is_shown(&id) {
-                self.waiting.open(&id, entry);
-            } else if entry.kind == EntryKind::Close {
-                self.waiting.close(&id);
+            let Some(glance) = Glance::at(line.text).filter(|_| line.seq < self.cursor.next) else { continue };
+            let Some(id) = glance.request.as_ref().map(Text::as_str) else { continue };
+            let kind = EntryKind::parse(glance.kind.as_str());
+            if kind == EntryKind::Open && !self.waiting.is_shown(id) {
+                self.waiting.open(id, Begun::by(&self.core.fields, kind, &glance, &mut self.derived));
+            } else if kind == EntryKind::Close {
+                self.waiting.close(id);
             }
         }
         Ok(())
@@ -156,21 +164,30 @@ impl<'a> Pen<'a> {
     /// Looks at the next line.
     pub(crate) fn take(&mut self, seq: u64, line: &[u8], log: &Reader) -> Result<(), FindProblem> {
         self.cursor.next = seq + 1;
-        self.cursor.mark = mark(line);
+        self.last.clear();
+        self.last.extend_from_slice(line);
         self.is_changed = true;
-        let Some(entry) = Entry::read(line) else { return Ok(()) };
-        self.newest = self.newest.max(entry.at);
-        match (&entry.kind, entry.request.clone()) {
+        let Some(glance) = Glance::at(line) else { return Ok(()) };
+        self.newest = self.newest.max(glance.at);
+        let kind = EntryKind::parse(glance.kind.as_str());
+        match (kind, glance.request.as_ref().map(Text::as_str)) {
             (EntryKind::Segment, _) => Ok(()),
-            (EntryKind::Open, Some(id)) => match self.waiting.open(&id, entry) {
-                Some(never_closed) => self.add(&Story::of(never_closed)),
-                None => Ok(()),
-            },
-            (EntryKind::Close, Some(id)) => self.close(&id, entry, log),
+            (kind @ EntryKind::Open, Some(id)) => {
+                let begun = Begun::by(&self.core.fields, kind, &glance, &mut self.derived);
+                match self.waiting.open(id, begun) {
+                    Some(never_closed) => self.add(never_closed.ended(&self.core.fields, None)),
+                    None => Ok(()),
+                }
+            }
+            (EntryKind::Close, Some(id)) => self.close(id, &glance, log),
             (
-                EntryKind::Open | EntryKind::Close | EntryKind::Refused | EntryKind::Fact(_) | EntryKind::Unknown(_),
+                kind @ (EntryKind::Open
+                | EntryKind::Close
+                | EntryKind::Refused
+                | EntryKind::Fact(_)
+                | EntryKind::Unknown(_)),
                 _,
-            ) => self.add(&Story::of(entry)),
+            ) => self.add_alone(kind, &glance),
         }
     }
 
@@ -180,25 +197,34 @@ impl<'a> Pen<'a> {
         self.is_changed = true;
     }
 
-    fn close(&mut self, id: &str, end: Entry, log: &Reader) -> Result<(), FindProblem> {
+    fn close(&mut self, id: &str, end: &Glance<'_>, log: &Reader) -> Result<(), FindProblem> {
         match self.waiting.close(id) {
-            Opened::Held(open) => self.add(&Story { begin: *open, end: Some(end) }),
+            Opened::Held(open) => self.add(open.ended(&self.core.fields, Some(end))),
             Opened::Shown(begin) => {
                 let line = readable(log.line(begin))?;
                 self.writer.delete_term(self.open_term(begin, id));
-                match line.and_then(|line| Entry::read(trimmed(&line))) {
-                    Some(open) => self.add(&Story { begin: open, end: Some(end) }),
-                    None => self.add(&Story::of(end)),
+                match line.as_deref().and_then(Glance::at) {
+                    Some(open) => {
+                        let kind = EntryKind::parse(open.kind.as_str());
+                        let begun = Begun::by(&self.core.fields, kind, &open, &mut self.derived);
+                        self.add(begun.ended(&self.core.fields, Some(end)))
+                    }
+                    None => self.add_alone(EntryKind::Close, end),
                 }
             }
             // It may still name patients.
-            Opened::Never => self.add(&Story::of(end)),
+            Opened::Never => self.add_alone(EntryKind::Close, end),
         }
     }
 
-    fn add(&self, story: &Story) -> Result<(), FindProblem> {
-        let added = self.writer.add_document(document(&self.core.fields, story));
-        added.map(drop).map_err(|error| self.core.problem(&error))
+    /// Adds a story of one line.
+    fn add_alone(&mut self, kind: EntryKind, line: &Glance<'_>) -> Result<(), FindProblem> {
+        let document = Begun::whole(&self.core.fields, kind, line, &mut self.derived);
+        self.add(document)
+    }
+
+    fn add(&self, document: TantivyDocument) -> Result<(), FindProblem> {
+        self.writer.add_document(document).map(drop).map_err(|error| self.core.problem(&error))
     }
 
     fn open_term(&self, begin: u64, id: &str) -> Term {
@@ -213,12 +239,12 @@ impl<'a> Pen<'a> {
     }
 
     /// Shows accesses as open.
-    fn show(&mut self, open: Vec<(String, Entry)>) -> Result<(), FindProblem> {
+    fn show(&mut self, open: Vec<(String, Begun)>) -> Result<(), FindProblem> {
         for (id, open) in open {
             let begin = open.seq;
-            let mut shown = document(&self.core.fields, &Story::of(open));
+            let mut shown = open.ended(&self.core.fields, None);
             shown.add_text(self.core.fields.open, format!("{begin} {id}"));
-            self.writer.add_document(shown).map_err(|error| self.core.problem(&error))?;
+            self.add(shown)?;
             self.waiting.show(id, begin);
             self.is_changed = true;
         }
@@ -247,6 +273,9 @@ impl<'a> Pen<'a> {
             return Ok(());
         }
         self.cursor.from = self.waiting.earliest().unwrap_or(self.cursor.next);
+        if !self.last.is_empty() {
+            self.cursor.mark = mark(&self.last);
+        }
         let core = self.core;
         let problem = |error: TantivyError| core.problem(&error);
         let mut prepared = self.writer.prepare_commit().map_err(problem)?;

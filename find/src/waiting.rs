@@ -6,8 +6,9 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use audit::Entry;
 use policy::Timestamp;
+
+use crate::document::Begun;
 
 /// What is open for longer than this goes into the index as open.
 const SHORT: Duration = Duration::from_secs(2);
@@ -24,7 +25,7 @@ pub(crate) struct Waiting {
 
 #[derive(Debug)]
 struct Held {
-    open: Entry,
+    open: Begun,
     since: Instant,
 }
 
@@ -32,7 +33,7 @@ struct Held {
 #[derive(Debug)]
 pub(crate) enum Opened {
     /// Its opening line; the index does not have it.
-    Held(Box<Entry>),
+    Held(Box<Begun>),
     /// The index has it as open, begun by this line.
     Shown(u64),
     /// Its opening line was not seen.
@@ -41,7 +42,7 @@ pub(crate) enum Opened {
 
 impl Waiting {
     /// Remembers an access that begins; gives back one of the same id that never closed.
-    pub(crate) fn open(&mut self, id: &str, open: Entry) -> Option<Entry> {
+    pub(crate) fn open(&mut self, id: &str, open: Begun) -> Option<Begun> {
         self.held.insert(id.to_owned(), Held { open, since: Instant::now() }).map(|held| held.open)
     }
 
@@ -65,13 +66,13 @@ impl Waiting {
     }
 
     /// Takes out what is open for long, by the log's clock or by ours.
-    pub(crate) fn long_open(&mut self, newest: Timestamp) -> Vec<(String, Entry)> {
+    pub(crate) fn long_open(&mut self, newest: Timestamp) -> Vec<(String, Begun)> {
         let is_long = |held: &Held| newest.since(held.open.at) > SHORT || held.since.elapsed() > SHORT;
         self.held.extract_if(|_, held| is_long(held)).map(|(id, held)| (id, held.open)).collect()
     }
 
     /// Takes out all that the index does not have.
-    pub(crate) fn all(&mut self) -> Vec<(String, Entry)> {
+    pub(crate) fn all(&mut self) -> Vec<(String, Begun)> {
         self.held.drain().map(|(id, held)| (id, held.open)).collect()
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 /// The most bytes of a word; what is longer is cut, here and where it is asked for.
 const WORD_BYTES_MAX: usize = 40;
-/// The most words that are kept of one story.
+/// The most words that are kept of one text.
 const WORDS_MAX: usize = 200;
 
 /// A word that is looked for.

@@ -1,12 +1,13 @@
 //! The plain scan that the index is held against: every line read, every story looked at.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use audit::{Entry, EntryKind, Story};
 use policy::Timestamp;
 
 use crate::calendar::AtWork;
-use crate::document::{code, reason, words_of};
+use crate::derived::words_of;
+use crate::document::code;
 use crate::words::{Wanted, wanted};
 use crate::{Bar, By, FoundAt, Order, Question};
 
@@ -43,10 +44,17 @@ fn millis(at: Timestamp) -> u64 {
     (at.unix_micros() / 1_000).unsigned_abs()
 }
 
+/// Why it was refused, or cut short.
+fn reason(story: &Story) -> Option<&str> {
+    let end = story.end.as_ref().and_then(|end| end.why.as_deref());
+    story.begin.why.as_deref().or(end)
+}
+
 pub(super) fn fits(question: &Question, story: &Story) -> bool {
     let begin = &story.begin;
     let at = millis(begin.at);
-    let words = words_of(begin);
+    let texts = [&begin.login, &begin.name, &begin.host, &begin.path, &begin.reason, &begin.device];
+    let words: BTreeSet<String> = texts.into_iter().flatten().flat_map(|text| words_of(text)).collect();
     let has = |wanted: &Wanted| match wanted {
         Wanted::Whole(word) => words.contains(word),
         Wanted::Beginning(start) => words.iter().any(|word| word.starts_with(start.as_str())),
