@@ -1,9 +1,10 @@
-//! Each promise of [`Store`], put as a question to the writer or to a reader.
+//! Each promise of [`Store`], put as a question to the writer or to a reader, whichever back end these belong to.
 
 use policy::{DeviceId, Fingerprint, GrantId, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
+use tokio::sync::watch;
 
-use super::Sqlite;
-use super::statements::{
+use crate::relational::Relational;
+use crate::statements::{
     self, credentials, devices, events, grants, inventory, invitations, notes, once, people, posture, questions,
     reviews, revisions, sessions, terminal,
 };
@@ -17,7 +18,7 @@ use crate::{
     Secret, SessionRecord, SessionsOf, Signature, Signing, Store, TokenHash, WhichCredential,
 };
 
-impl Store for Sqlite {
+impl<S: Relational> Store for S {
     fn remember_person(&self, person: Person) -> Answer<'_, ()> {
         self.write(move |c| people::remember(c, &person))
     }
@@ -151,7 +152,7 @@ impl Store for Sqlite {
     }
 
     fn invite(&self, invitation: Invitation) -> Answer<'_, ()> {
-        let most = self.bounds.invitations;
+        let most = self.bounds().invitations;
         self.write(move |c| invitations::invite(c, &invitation, most))
     }
 
@@ -330,7 +331,7 @@ impl Store for Sqlite {
     }
 
     fn start_ceremony(&self, secret: TokenHash, ceremony: Ceremony) -> Answer<'_, ()> {
-        let most = self.bounds.ceremonies;
+        let most = self.bounds().ceremonies;
         self.write(move |c| once::start_ceremony(c, secret, &ceremony, most))
     }
 
@@ -339,7 +340,7 @@ impl Store for Sqlite {
     }
 
     fn remember_once(&self, kind: &'static str, key: TokenHash, expires_at: Timestamp) -> Answer<'_, bool> {
-        let most = self.bounds.remembered;
+        let most = self.bounds().remembered;
         self.write(move |c| once::remember_once(c, kind, key, expires_at, most))
     }
 
@@ -510,6 +511,14 @@ impl Store for Sqlite {
         self.write(move |c| grants::review(c, &id, &by, verdict, &words, at))
     }
 
+    fn forget_glass_patients(&self, reviewed_before: Timestamp) -> Answer<'_, u64> {
+        self.write(move |c| grants::forget_patients(c, reviewed_before))
+    }
+
+    fn note_overdue_grants(&self, at: Timestamp) -> Answer<'_, u64> {
+        self.write(move |c| grants::note_overdue(c, at))
+    }
+
     fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>> {
         self.read(move |c| grants::list(c, &filter, after.as_ref(), most))
     }
@@ -590,6 +599,10 @@ impl Store for Sqlite {
     fn set_note<'a>(&'a self, key: &'a str, value: String) -> Answer<'a, ()> {
         let key = key.to_owned();
         self.write(move |c| notes::set_note(c, &key, &value))
+    }
+
+    fn bell(&self) -> Option<watch::Receiver<u64>> {
+        self.rung()
     }
 
     fn prune(&self, at: Timestamp) -> Answer<'_, ()> {

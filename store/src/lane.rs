@@ -1,30 +1,36 @@
 //! Threads that own connections, and the bounded queue in front of them.
 
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::{Mutex, oneshot};
 
+use crate::sql::Connection;
 use crate::{Answer, StoreProblem};
 
 /// Questions that may wait; more are refused.
-pub(super) const WAITING_MAX: usize = 4_096;
+pub(crate) const WAITING_MAX: usize = 4_096;
 /// Changes that share one commit.
 const GROUP_MAX: usize = 256;
 
+/// A question that waits.
+pub(crate) type Queued = Box<dyn Job>;
+/// The questions that wait, for the threads that answer them.
+pub(crate) type Jobs = Mutex<Receiver<Queued>>;
+
 /// A queue and the threads that answer what is in it.
 #[derive(Debug)]
-pub(super) struct Lane {
+pub(crate) struct Lane {
     /// Present until the lane is dropped.
-    queue: Option<SyncSender<Box<dyn Job>>>,
+    queue: Option<Sender<Queued>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// What the jobs of a lane do to the file.
+/// What the jobs of a lane do to what is kept.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Sharing {
+pub(crate) enum Sharing {
     /// They write: jobs that wait at the same time share one transaction, each under its own savepoint.
     Writes,
     /// They only read: each by itself, as of the last commit.
@@ -33,8 +39,8 @@ pub(super) enum Sharing {
 
 impl Lane {
     /// Starts a thread for each connection.
-    pub(super) fn start(name: &str, connections: Vec<Connection>, sharing: Sharing) -> Result<Self, StoreProblem> {
-        let (sender, receiver) = sync_channel(WAITING_MAX);
+    pub(crate) fn start(name: &str, connections: Vec<Connection>, sharing: Sharing) -> Result<Self, StoreProblem> {
+        let (sender, receiver) = channel(WAITING_MAX);
         let receiver = Arc::new(Mutex::new(receiver));
         let threads = connections
             .into_iter()
@@ -51,7 +57,7 @@ impl Lane {
     }
 
     /// Queues a question and waits for its answer. What is queued is done even if nobody waits any more.
-    pub(super) fn ask<'a, T: Send + 'static>(
+    pub(crate) fn ask<'a, T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreProblem> + Send + 'static,
     ) -> Answer<'a, T> {
@@ -63,11 +69,11 @@ impl Lane {
         })
     }
 
-    fn queue(&self, job: Box<dyn Job>) -> Result<(), StoreProblem> {
+    fn queue(&self, job: Queued) -> Result<(), StoreProblem> {
         let stopped = || StoreProblem::Unavailable("its thread has stopped".to_owned());
         self.queue.as_ref().ok_or_else(stopped)?.try_send(job).map_err(|error| match error {
             TrySendError::Full(_) => StoreProblem::Unavailable(format!("{WAITING_MAX} questions wait already")),
-            TrySendError::Disconnected(_) => stopped(),
+            TrySendError::Closed(_) => stopped(),
         })
     }
 }
@@ -84,7 +90,7 @@ impl Drop for Lane {
 }
 
 /// One question: run inside a transaction, answered after its end.
-trait Job: Send {
+pub(crate) trait Job: Send {
     /// Runs; true if what it wrote is to be kept.
     fn run(&mut self, connection: &Connection) -> bool;
     /// Gives the answer, or the reason why the transaction around it failed.
@@ -115,21 +121,24 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T, StoreProblem> + Send> Job for 
     }
 }
 
-fn answer_each(connection: &Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>) {
-    loop {
-        let next = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(mut job) = next else { return };
-        job.run(connection);
-        job.finish(Ok(()));
+fn answer_each(connection: &Connection, jobs: &Jobs) {
+    while let Some(mut job) = connection.next(jobs) {
+        let ready = connection.ready().map_err(reason);
+        if ready.is_ok() {
+            job.run(connection);
+        }
+        job.finish(ready);
     }
 }
 
-fn commit_groups(connection: &Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>) {
-    let jobs = jobs.lock().unwrap_or_else(PoisonError::into_inner);
-    while let Ok(first) = jobs.recv() {
+fn commit_groups(connection: &Connection, jobs: &Jobs) {
+    while let Some(first) = connection.next(jobs) {
         let mut group = vec![first];
-        group.extend(jobs.try_iter().take(GROUP_MAX - 1));
-        let committed = commit(connection, &mut group).map_err(|error| error.to_string());
+        // Nobody else waits for jobs of this lane for longer than it takes to take one.
+        if let Ok(mut waiting) = jobs.try_lock() {
+            group.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(GROUP_MAX - 1));
+        }
+        let committed = commit(connection, &mut group).map_err(reason);
         if let Err(reason) = &committed {
             tracing::warn!(%reason, changes = group.len(), "the store could not commit");
         }
@@ -139,29 +148,33 @@ fn commit_groups(connection: &Connection, jobs: &Mutex<Receiver<Box<dyn Job>>>) 
     }
 }
 
-fn commit(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
-    connection.prepare_cached("begin immediate")?.execute([])?;
-    let done = run_each(connection, group)
-        .and_then(|()| connection.prepare_cached("commit").and_then(|mut commit| commit.execute([])));
-    match done {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            // A failed statement may have ended the transaction by itself (full disk).
-            if !connection.is_autocommit() {
-                connection.execute_batch("rollback")?;
-            }
-            Err(error)
-        }
+/// What went wrong, for whoever will be told that the store is not available.
+fn reason(problem: StoreProblem) -> String {
+    match problem {
+        StoreProblem::Unavailable(reason) => reason,
+        problem @ (StoreProblem::Corrupt(_)
+        | StoreProblem::Exists(_)
+        | StoreProblem::Full
+        | StoreProblem::NotInForce(_)) => problem.to_string(),
     }
 }
 
-fn run_each(connection: &Connection, group: &mut [Box<dyn Job>]) -> Result<(), rusqlite::Error> {
+fn commit(connection: &Connection, group: &mut [Queued]) -> Result<(), StoreProblem> {
+    connection.begin()?;
+    let done = run_each(connection, group).and_then(|()| connection.commit());
+    if done.is_err() {
+        connection.roll_back();
+    }
+    done
+}
+
+fn run_each(connection: &Connection, group: &mut [Queued]) -> Result<(), StoreProblem> {
     for job in group {
-        connection.prepare_cached("savepoint job")?.execute([])?;
+        connection.step("savepoint job")?;
         if !job.run(connection) {
-            connection.prepare_cached("rollback to job")?.execute([])?;
+            connection.step("rollback to job")?;
         }
-        connection.prepare_cached("release job")?.execute([])?;
+        connection.step("release job")?;
     }
     Ok(())
 }

@@ -1,12 +1,24 @@
 //! People and their keys, invitations, devices, sessions and started ceremonies.
 //!
-//! One trait, one conformance suite, SQLite embedded by default. Deliberately not here: the access log (audit), and
+//! One trait, one conformance suite, SQLite embedded by default, PostgreSQL where several nodes share one store. Every rule
+//! is written once, for both. Deliberately not here: the access log (audit), and
 //! any judgment about what a row means (identity).
 
+mod answers;
 #[expect(clippy::indexing_slicing, reason = "whatever goes wrong in the suite ends it")]
 pub mod conformance;
+mod lane;
 mod model;
+mod moving;
+mod postgres;
+mod relational;
+mod rows;
+mod sql;
 mod sqlite;
+mod statements;
+mod tables;
 
 pub use model::*;
-pub use sqlite::Sqlite;
+pub use moving::{Alone, MoveProblem, TableSum, move_all, sums};
+pub use postgres::{Connector, Postgres, PostgresLogin, Stream};
+pub use sqlite::{SCHEMA_VERSION, Sqlite, snapshot};

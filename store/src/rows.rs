@@ -2,60 +2,54 @@
 //! guess.
 
 use policy::{RoleId, Timestamp};
-use rusqlite::types::FromSql;
-use rusqlite::{CachedStatement, Params, Row};
 
 use crate::StoreProblem;
+use crate::sql::{FromValue, Params, Row, Statement};
 
 /// Reads every row of an answer.
-pub(super) fn all<T>(
-    mut statement: CachedStatement<'_>,
+pub(crate) fn all<T>(
+    mut statement: Statement<'_>,
     parameters: impl Params,
-    record: impl Fn(&Row<'_>) -> Result<T, StoreProblem>,
+    record: impl Fn(&Row) -> Result<T, StoreProblem>,
 ) -> Result<Vec<T>, StoreProblem> {
-    let mut rows = statement.query(parameters)?;
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        records.push(record(row)?);
-    }
-    Ok(records)
+    statement.rows(parameters)?.iter().map(record).collect()
 }
 
 /// Reads the only row of an answer.
-pub(super) fn one<T>(
-    statement: CachedStatement<'_>,
+pub(crate) fn one<T>(
+    statement: Statement<'_>,
     parameters: impl Params,
-    record: impl Fn(&Row<'_>) -> Result<T, StoreProblem>,
+    record: impl Fn(&Row) -> Result<T, StoreProblem>,
 ) -> Result<Option<T>, StoreProblem> {
     Ok(all(statement, parameters, record)?.pop())
 }
 
 /// Roles as they are kept: a JSON array of names.
-pub(super) fn roles_column(roles: &[RoleId]) -> String {
+pub(crate) fn roles_column(roles: &[RoleId]) -> String {
     serde_json::Value::from_iter(roles.iter().map(RoleId::as_str)).to_string()
 }
 
-pub(super) fn roles(text: &str) -> Option<Vec<RoleId>> {
+pub(crate) fn roles(text: &str) -> Option<Vec<RoleId>> {
     let names: Vec<String> = serde_json::from_str(text).ok()?;
     names.iter().map(|name| RoleId::parse(name).ok()).collect()
 }
 
-pub(super) fn moment(row: &Row<'_>, column: &str) -> Result<Timestamp, StoreProblem> {
+pub(crate) fn moment(row: &Row, column: &str) -> Result<Timestamp, StoreProblem> {
     Ok(Timestamp::from_unix_micros(row.get(column)?))
 }
 
-pub(super) fn moment_or_none(row: &Row<'_>, column: &str) -> Result<Option<Timestamp>, StoreProblem> {
+pub(crate) fn moment_or_none(row: &Row, column: &str) -> Result<Option<Timestamp>, StoreProblem> {
     Ok(row.get::<_, Option<i64>>(column)?.map(Timestamp::from_unix_micros))
 }
 
 /// Reads a text that stands for something.
-pub(super) fn parsed<T>(row: &Row<'_>, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreProblem> {
+pub(crate) fn parsed<T>(row: &Row, column: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreProblem> {
     parsed_from(row, column, |text: String| parse(&text))
 }
 
 /// The same where there may be none.
-pub(super) fn parsed_or_none<T>(
-    row: &Row<'_>,
+pub(crate) fn parsed_or_none<T>(
+    row: &Row,
     column: &str,
     parse: impl Fn(&str) -> Option<T>,
 ) -> Result<Option<T>, StoreProblem> {
@@ -66,8 +60,8 @@ pub(super) fn parsed_or_none<T>(
 }
 
 /// Reads a value that stands for something.
-pub(super) fn parsed_from<V: FromSql, T>(
-    row: &Row<'_>,
+pub(crate) fn parsed_from<V: FromValue, T>(
+    row: &Row,
     column: &str,
     parse: impl Fn(V) -> Option<T>,
 ) -> Result<T, StoreProblem> {

@@ -1,6 +1,6 @@
 //! Broken glass: one's own, never a vendor's, reviewed by another.
 
-use policy::{AppId, GrantId, GrantKind};
+use policy::{AppId, GrantId, GrantKind, Unit};
 
 use super::cast::*;
 use crate::*;
@@ -9,12 +9,12 @@ fn id(name: &str) -> GrantId {
     parsed(GrantId::parse(name))
 }
 
-fn terms() -> GlassTerms {
+pub(super) fn terms() -> GlassTerms {
     GlassTerms { vendor_roles: vec![role("vendor")], blocks_unreviewed: false }
 }
 
 /// Glass that is broken from second 100 to 3 700, to be reviewed by second 10 000.
-fn broken(name: &str, person: &Person) -> NewGlass {
+pub(super) fn broken(name: &str, person: &Person) -> NewGlass {
     NewGlass {
         id: id(name),
         person: person.id.clone(),
@@ -24,11 +24,12 @@ fn broken(name: &str, person: &Person) -> NewGlass {
         reason: "emergency".to_owned(),
         words: "急変".to_owned(),
         patient: None,
+        ward: None,
         review_due_at: second(10_000),
     }
 }
 
-async fn with_role(store: &dyn Store, name: &str, roles: &[&str]) -> Person {
+pub(super) async fn with_role(store: &dyn Store, name: &str, roles: &[&str]) -> Person {
     let person = Person { roles: roles.iter().map(|name| role(name)).collect(), ..person(name) };
     good(store.remember_person(person.clone()).await);
     person
@@ -108,4 +109,42 @@ pub(super) async fn unreviewed_glass_blocks_only_where_the_hospital_chose_so(sto
     let blocked = good(store.break_glass(late("glass-new"), strict).await);
     assert_eq!(blocked, Err(GrantRefusal::Overdue(id("glass-old"))));
     assert_eq!(good(store.break_glass(late("glass-new"), terms()).await), Ok(()));
+}
+
+pub(super) async fn glass_for_a_ward_leaves_others_to_be_broken_anew(store: &dyn Store) {
+    let nurse = with_role(store, "n-glass-4", &["nurse"]).await;
+    let ward = |name: &str| Unit::parse(name);
+    let of = |name: &str, place: &str| NewGlass { ward: ward(place), ..broken(name, &nurse) };
+    let attempt = |new: NewGlass| store.break_glass(new, terms());
+    assert_eq!(good(attempt(of("glass-3f", "本院/3F")).await), Ok(()));
+    assert_eq!(good(attempt(of("glass-3f-2", "本院/3F")).await), Err(GrantRefusal::Overlaps(id("glass-3f"))));
+    assert_eq!(good(attempt(of("glass-4f", "本院/4F")).await), Ok(()), "another ward");
+    let patient = NewGlass { patient: Some("1".to_owned()), ..broken("glass-p", &nurse) };
+    assert_eq!(good(attempt(patient).await), Ok(()), "a patient of whom no ward is known");
+    assert_eq!(good(attempt(broken("glass-all", &nurse)).await), Ok(()), "the whole app");
+    let within = good(attempt(of("glass-5f", "本院/5F")).await);
+    assert_eq!(within, Err(GrantRefusal::Overlaps(id("glass-all"))), "the whole app is open");
+    let kept = good(store.grant(&id("glass-4f")).await).expect("it is kept");
+    assert_eq!(kept.glass().map(|glass| glass.ward.clone()), Some(ward("本院/4F")));
+}
+
+pub(super) async fn a_patient_is_forgotten_once_the_glass_is_over_and_reviewed(store: &dyn Store) {
+    let nurse = with_role(store, "n-glass-5", &["nurse"]).await;
+    let safety = with_role(store, "s-glass-5", &["safety"]).await;
+    let name = id("glass-forget");
+    let new = NewGlass { patient: Some("77".to_owned()), ..broken("glass-forget", &nurse) };
+    assert_eq!(good(store.break_glass(new, terms()).await), Ok(()));
+    let patient = async || {
+        let kept = good(store.grant(&name).await).expect("it is kept");
+        kept.glass().and_then(|glass| glass.patient.clone())
+    };
+    good(store.forget_glass_patients(second(9_000)).await);
+    assert_eq!(patient().await.as_deref(), Some("77"), "nobody has reviewed it");
+    let review = store.review_glass(&name, reviewer(&safety), GlassVerdict::Justified, String::new(), second(1_000));
+    assert_eq!(good(review.await), Ok(()));
+    good(store.forget_glass_patients(second(3_699)).await);
+    assert_eq!(patient().await.as_deref(), Some("77"), "it is in force");
+    assert_eq!(good(store.forget_glass_patients(second(3_700)).await), 1);
+    assert_eq!(patient().await, None);
+    assert_eq!(good(store.forget_glass_patients(second(9_000)).await), 0);
 }

@@ -29,7 +29,7 @@ fn terms() -> AskTerms {
 }
 
 /// A window from second 7 200 to 10 800, asked for at second 3 600 by its person.
-fn window(name: &str, person: &Person) -> NewMaintenance {
+pub(super) fn window(name: &str, person: &Person) -> NewMaintenance {
     NewMaintenance {
         id: id(name),
         person: person.id.clone(),
@@ -53,11 +53,11 @@ async fn with_role(store: &dyn Store, name: &str, roles: &[&str]) -> Person {
     person
 }
 
-async fn vendor(store: &dyn Store, name: &str) -> Person {
+pub(super) async fn vendor(store: &dyn Store, name: &str) -> Person {
     with_role(store, name, &["vendor"]).await
 }
 
-async fn chief(store: &dyn Store, name: &str) -> Ruler {
+pub(super) async fn chief(store: &dyn Store, name: &str) -> Ruler {
     by(&with_role(store, name, &["chief"]).await)
 }
 
@@ -69,7 +69,7 @@ fn at_the_machine(name: &str) -> Ruler {
     Ruler { actor: format!("cli:{name}"), roles: vec![role("chief")] }
 }
 
-async fn ask(store: &dyn Store, new: NewMaintenance) -> Result<(), GrantRefusal> {
+pub(super) async fn ask(store: &dyn Store, new: NewMaintenance) -> Result<(), GrantRefusal> {
     good(store.ask_grant(new, terms()).await)
 }
 

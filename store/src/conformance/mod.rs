@@ -9,6 +9,7 @@ mod glass;
 mod grants;
 mod invitations;
 mod once;
+mod overdue;
 mod people;
 mod posture;
 mod reviews;
@@ -96,6 +97,9 @@ pub async fn all(store: Arc<dyn Store>) {
     glass::glass_is_broken_for_oneself_and_reviewed_by_another(store).await;
     glass::glass_is_not_for_vendors_nor_broken_twice_nor_without_words(store).await;
     glass::unreviewed_glass_blocks_only_where_the_hospital_chose_so(store).await;
+    glass::glass_for_a_ward_leaves_others_to_be_broken_anew(store).await;
+    glass::a_patient_is_forgotten_once_the_glass_is_over_and_reviewed(store).await;
+    overdue::what_becomes_overdue_is_told_once(store).await;
     events::events_come_in_order(store).await;
     events::the_log_handed_over_is_told(store).await;
     events::notes_are_kept(store).await;

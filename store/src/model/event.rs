@@ -2,7 +2,7 @@
 
 use policy::{DeviceId, GrantId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 
-use super::{CredentialId, InvitationId, OutageSwitch};
+use super::{CredentialId, GrantDuty, InvitationId, OutageSwitch};
 
 /// Something every node must hear of, and the log must record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -117,6 +117,13 @@ pub enum Change {
     GlassBroken(GrantId),
     /// Somebody judged how the glass was broken.
     GlassReviewed(GrantId),
+    /// Something that was due of an exception is overdue; told once.
+    GrantOverdue {
+        /// Which exception.
+        grant: GrantId,
+        /// What people did not do in time.
+        duty: GrantDuty,
+    },
     /// A line of the inventory of remote maintenance was added, changed or removed: its number.
     InventoryChanged(u64),
 }

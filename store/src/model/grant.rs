@@ -4,7 +4,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use policy::{AppId, GrantId, GrantKind, Method, PathPattern, RoleId, Timestamp, UserId};
+use policy::{AppId, GrantId, GrantKind, Method, PathPattern, RoleId, Timestamp, Unit, UserId};
 
 /// The most bytes of a file that comes with a work plan.
 pub const PLAN_FILE_BYTES_MAX: usize = 5 * 1024 * 1024;
@@ -93,12 +93,27 @@ pub struct Glass {
     pub reason: String,
     /// Why, in the person's words.
     pub words: String,
-    /// The patient it is for, where that is known: it opens nothing about others.
+    /// The patient it is for, where that is known: it opens nothing about others. Forgotten some time after its review
+    /// ([`Store::forget_glass_patients`](crate::Store::forget_glass_patients)): the log keeps it.
     pub patient: Option<String>,
+    /// The ward it is for, where no patient is and that is known: it opens nothing about others' patients.
+    pub ward: Option<Unit>,
     /// When its review is due.
     pub review_due_at: Timestamp,
     /// What came of the review.
     pub review: Option<GlassReview>,
+}
+
+impl Glass {
+    /// Whether it opens everything already that another would: for the whole app, or for the same patient or ward.
+    #[must_use]
+    pub fn opens_as_much_as(&self, new: &NewGlass) -> bool {
+        match (&self.patient, &self.ward) {
+            (Some(patient), _) => new.patient.as_ref() == Some(patient),
+            (None, Some(ward)) => new.patient.is_none() && new.ward.as_ref().is_some_and(|other| ward.covers(other)),
+            (None, None) => true,
+        }
+    }
 }
 
 /// What somebody decided, when, and in which words.
@@ -220,6 +235,38 @@ impl GlassVerdict {
 /// How long before its beginning a window may be let into force before it is approved: whatever can wait longer waits for
 /// its approval.
 pub const GRANT_ADMITTED_AHEAD_MAX: Duration = Duration::from_secs(3_600);
+
+/// What people did not do in time.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum GrantDuty {
+    /// Approving whom somebody let in before.
+    Approval,
+    /// Reporting what was done in a window.
+    Report,
+    /// Reviewing broken glass.
+    Review,
+}
+
+impl GrantDuty {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Approval, Self::Report, Self::Review];
+
+    /// Its word in store, log and notices.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Approval => "approval",
+            Self::Report => "report",
+            Self::Review => "review",
+        }
+    }
+
+    /// Reads it back.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.as_str() == text)
+    }
+}
 
 /// How an exception stands.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -451,6 +498,8 @@ pub struct NewGlass {
     pub words: String,
     /// As [`Glass::patient`].
     pub patient: Option<String>,
+    /// As [`Glass::ward`].
+    pub ward: Option<Unit>,
     /// As [`Glass::review_due_at`].
     pub review_due_at: Timestamp,
 }

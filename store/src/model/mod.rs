@@ -27,8 +27,8 @@ pub use event::{Change, Event, LogUse, RolesChanged};
 pub use grant::{
     Admission, AskTerms, GRANT_ADMITTED_AHEAD_MAX, GRANT_REACH_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX,
     GRANTS_READ_MAX, GRANTS_WAITING_MAX, Glass, GlassReview, GlassTerms, GlassVerdict, GrantAbout, GrantConfirmation,
-    GrantFilter, GrantReach, GrantRecord, GrantRefusal, GrantReport, GrantState, Maintenance, NewGlass, NewMaintenance,
-    PLAN_FILE_BYTES_MAX, PlanFile, Ruler, Ruling,
+    GrantDuty, GrantFilter, GrantReach, GrantRecord, GrantRefusal, GrantReport, GrantState, Maintenance, NewGlass,
+    NewMaintenance, PLAN_FILE_BYTES_MAX, PlanFile, Ruler, Ruling,
 };
 pub use inventory::{MAINTENANCE_LINES_MAX, MaintenanceLine, MaintenanceWrite};
 pub use invitation::{INVITATIONS_MAX, Invitation, InvitationId, Invited, Purpose, Redemption};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use policy::{DeviceId, Fingerprint, GrantId, Host, ProviderId, Revision, RoleId, SessionId, Timestamp, UserId};
+use tokio::sync::watch;
 
 use super::{
     Answer, Approval, AskTerms, Ceremony, CertificateRecord, Credential, CredentialFound, CredentialId, CredentialUse,
@@ -377,6 +378,11 @@ pub trait Store: Send + Sync + fmt::Debug {
         words: String,
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>>;
+    /// Forgets for which patients glass was broken that is over and was reviewed up to this moment; says of how many.
+    /// Ask only once their reviews stand in the log, which keeps it.
+    fn forget_glass_patients(&self, reviewed_before: Timestamp) -> Answer<'_, u64>;
+    /// Tells of approvals, reports and reviews that are overdue at a moment, of each once and never again; says how many.
+    fn note_overdue_grants(&self, at: Timestamp) -> Answer<'_, u64>;
     /// Exceptions of both kinds, newest first: those before `after`, at most `most` and never more than
     /// [`GRANTS_READ_MAX`](crate::GRANTS_READ_MAX).
     fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>>;
@@ -428,6 +434,11 @@ pub trait Store: Send + Sync + fmt::Debug {
     fn note<'a>(&'a self, key: &'a str) -> Answer<'a, Option<String>>;
     /// Writes such a value.
     fn set_note<'a>(&'a self, key: &'a str, value: String) -> Answer<'a, ()>;
+    /// What rings when another node may have told something; none where nobody would ring. A ring may come for nothing,
+    /// and one may be missed: ask for events all the same, only less often.
+    fn bell(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
     /// Removes what is out of time: sessions, ceremonies, what was remembered, invitations void for thirty days.
     fn prune(&self, at: Timestamp) -> Answer<'_, ()>;
 }

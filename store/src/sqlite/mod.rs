@@ -1,21 +1,26 @@
 //! The embedded back end: one SQLite file in WAL mode, one writer thread that commits in groups, two reader threads.
 //! Several processes may open the same file. Every commit is on the disk before its answer is given.
 
-mod answers;
-mod lane;
-mod rows;
+mod embedded;
 mod schema;
-mod statements;
+mod snapshot;
 
-use std::fs::{OpenOptions, Permissions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::watch;
 
-use crate::{Answer, CEREMONIES_MAX, INVITATIONS_MAX, REMEMBERED_MAX, StoreProblem};
-use lane::{Lane, Sharing};
+pub(crate) use embedded::{Embedded, EmbeddedStatement};
+pub use schema::SCHEMA_VERSION;
+pub use snapshot::snapshot;
+
+use crate::lane::{Lane, Sharing};
+use crate::moving::look_for_marks;
+use crate::relational::{Bounds, Company, Relational};
+use crate::{Answer, StoreProblem, sql};
 
 /// How long a statement waits for another process that holds the file.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -30,20 +35,8 @@ pub struct Sqlite {
     /// Absent in memory, where the one connection does both.
     readers: Option<Lane>,
     bounds: Bounds,
-}
-
-/// How many of a kind there may be.
-#[derive(Clone, Copy, Debug)]
-struct Bounds {
-    ceremonies: usize,
-    remembered: usize,
-    invitations: usize,
-}
-
-impl Default for Bounds {
-    fn default() -> Self {
-        Self { ceremonies: CEREMONIES_MAX, remembered: REMEMBERED_MAX, invitations: INVITATIONS_MAX }
-    }
+    /// Says to others that this program works with the file; absent in memory.
+    _at_work: Option<File>,
 }
 
 impl Sqlite {
@@ -53,16 +46,30 @@ impl Sqlite {
     /// [`StoreProblem::Unavailable`] if the file cannot be reached, opened or written, [`StoreProblem::Corrupt`] if
     /// it is no store, or one of a later version.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreProblem> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), Company::Others)
+    }
+
+    /// The same, as the only program that works with the file while it is open, for moving what it holds elsewhere.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`]; [`StoreProblem::Unavailable`] also where another program has it open.
+    pub fn open_alone(path: impl AsRef<Path>) -> Result<Self, StoreProblem> {
+        Self::open_as(path.as_ref(), Company::Nobody)
+    }
+
+    fn open_as(path: &Path, company: Company) -> Result<Self, StoreProblem> {
+        let at_work = go_to_work(path, company)?;
         keep_private(path)?;
         let in_file = |problem| name_place(problem, path);
         let writer = connect(path).map_err(in_file)?;
         schema::migrate(&writer).map_err(in_file)?;
+        let writer = of_this_kind(writer);
+        look_for_marks(&writer).map_err(in_file)?;
         let readers = (0..READERS)
             .map(|_| {
                 let reader = connect(path)?;
                 reader.pragma_update(None, "query_only", true)?;
-                Ok(reader)
+                Ok(of_this_kind(reader))
             })
             .collect::<Result<Vec<_>, StoreProblem>>()
             .map_err(in_file)?;
@@ -71,6 +78,7 @@ impl Sqlite {
             writer: Lane::start("store-writer", vec![writer], Sharing::Writes)?,
             readers: Some(Lane::start("store-reader", readers, Sharing::ReadsOnly)?),
             bounds: Bounds::default(),
+            _at_work: Some(at_work),
         })
     }
 
@@ -84,9 +92,10 @@ impl Sqlite {
         schema::migrate(&writer)?;
         Ok(Self {
             place: PathBuf::from(":memory:"),
-            writer: Lane::start("store-writer", vec![writer], Sharing::Writes)?,
+            writer: Lane::start("store-writer", vec![of_this_kind(writer)], Sharing::Writes)?,
             readers: None,
             bounds: Bounds::default(),
+            _at_work: None,
         })
     }
 
@@ -95,19 +104,60 @@ impl Sqlite {
     pub fn place(&self) -> &Path {
         &self.place
     }
+}
 
+impl Relational for Sqlite {
     fn write<T: Send + 'static>(
         &self,
-        change: impl FnOnce(&Connection) -> Result<T, StoreProblem> + Send + 'static,
+        change: impl FnOnce(&sql::Connection) -> Result<T, StoreProblem> + Send + 'static,
     ) -> Answer<'_, T> {
         self.writer.ask(change)
     }
 
     fn read<T: Send + 'static>(
         &self,
-        question: impl FnOnce(&Connection) -> Result<T, StoreProblem> + Send + 'static,
+        question: impl FnOnce(&sql::Connection) -> Result<T, StoreProblem> + Send + 'static,
     ) -> Answer<'_, T> {
         self.readers.as_ref().unwrap_or(&self.writer).ask(question)
+    }
+
+    fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    fn rung(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
+}
+
+fn of_this_kind(connection: Connection) -> sql::Connection {
+    sql::Connection::Sqlite(Embedded(connection))
+}
+
+/// Says to others that this program works with the file, by a lock on a file beside it: SQLite's own locks are held for
+/// no longer than a transaction.
+fn go_to_work(path: &Path, company: Company) -> Result<File, StoreProblem> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".at-work");
+    let failed = |error: &dyn std::fmt::Display| StoreProblem::Unavailable(format!("{}: {error}", beside.display()));
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&beside)
+        .map_err(|error| failed(&error))?;
+    let (locked, other) = match company {
+        Company::Others => (file.try_lock_shared(), "it is being moved elsewhere"),
+        Company::Nobody => (file.try_lock(), "another program works with it; stop the gateway first"),
+    };
+    match locked {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            Err(StoreProblem::Unavailable(format!("{}: {other}", path.display())))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(&error)),
     }
 }
 

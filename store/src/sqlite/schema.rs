@@ -12,7 +12,11 @@ const MIGRATIONS: &[&str] = &[
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
     include_str!("schema-6.sql"),
+    include_str!("schema-7.sql"),
 ];
+
+/// The version of the tables that this program writes, and the latest that it reads.
+pub const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;
 
 /// Brings the tables up to date, in one transaction; several processes may try at once.
 pub(super) fn migrate(connection: &Connection) -> Result<(), StoreProblem> {

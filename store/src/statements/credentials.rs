@@ -1,11 +1,11 @@
 //! Credentials: added, used, renamed, removed; always with whose they are.
 
 use policy::{Aaguid, Assurance, Timestamp, UserId};
-use rusqlite::{Connection, Row, named_params, params};
 
 use super::events::tell;
 use super::{people, sessions, withdrawn};
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, named_params, params};
 use crate::{
     CREDENTIALS_MAX, Change, Credential, CredentialFound, CredentialId, CredentialUse, CredentialUsed, Lapsed, Secret,
     SessionRecord, SessionsOf, StoreProblem, WhichCredential,
@@ -15,7 +15,7 @@ use crate::{
 const COLUMNS: &str = "k.id, k.user, k.name, k.model, k.passkey, k.counter, k.device_bound, k.added_at, k.used_at, \
      k.added_by, k.proofing";
 
-fn read(row: &Row<'_>) -> Result<Credential, StoreProblem> {
+fn read(row: &Row) -> Result<Credential, StoreProblem> {
     Ok(Credential {
         id: CredentialId(row.get("id")?),
         user: rows::parsed(row, "user", |text| UserId::parse(text).ok())?,
@@ -31,18 +31,13 @@ fn read(row: &Row<'_>) -> Result<Credential, StoreProblem> {
     })
 }
 
-pub(in crate::sqlite) fn add(
-    c: &Connection,
-    new: &Credential,
-    which: &WhichCredential,
-    actor: &str,
-) -> Result<(), StoreProblem> {
+pub(crate) fn add(c: &Connection, new: &Credential, which: &WhichCredential, actor: &str) -> Result<(), StoreProblem> {
     let owner = people::in_force(c, &new.user)?;
     if c.prepare_cached("select 1 from credentials where id = ?1")?.exists([&new.id.0])? {
         return Err(StoreProblem::Exists("the key".to_owned()));
     }
     let number: i64 = c
-        .prepare_cached("select count(*) from credentials where user = ?1")?
+        .prepare_cached("select count(*) from credentials where \"user\" = ?1")?
         .query_row([new.user.as_str()], |row| row.get(0))?;
     if usize::try_from(number).unwrap_or(usize::MAX) >= CREDENTIALS_MAX {
         return Err(StoreProblem::Full);
@@ -67,7 +62,7 @@ pub(in crate::sqlite) fn add(
         WhichCredential::Any => {}
     }
     c.prepare_cached(
-        "insert into credentials (id, user, name, model, passkey, counter, device_bound, added_at, used_at, added_by,
+        "insert into credentials (id, \"user\", name, model, passkey, counter, device_bound, added_at, used_at, added_by,
              proofing)
          values (:id, :user, :name, :model, :passkey, :counter, :device_bound, :added_at, :used_at, :added_by,
              :proofing)",
@@ -91,19 +86,19 @@ pub(in crate::sqlite) fn add(
     tell(c, new.added_at, actor, &Change::CredentialAdded { user, credential })
 }
 
-pub(in crate::sqlite) fn had_any(c: &Connection, user: &UserId) -> Result<bool, StoreProblem> {
+pub(crate) fn had_any(c: &Connection, user: &UserId) -> Result<bool, StoreProblem> {
     let known =
         c.prepare_cached("select 1 from people where id = ?1 and first_key_at is not null")?.exists([user.as_str()])?;
     Ok(known)
 }
 
-pub(in crate::sqlite) fn of_person(c: &Connection, user: &UserId) -> Result<Vec<Credential>, StoreProblem> {
+pub(crate) fn of_person(c: &Connection, user: &UserId) -> Result<Vec<Credential>, StoreProblem> {
     let statement =
         c.prepare_cached(&format!("select {COLUMNS} from credentials k where k.user = ?1 order by k.added_at, k.id"))?;
     rows::all(statement, [user.as_str()], read)
 }
 
-pub(in crate::sqlite) fn find(c: &Connection, id: &CredentialId) -> Result<Option<CredentialFound>, StoreProblem> {
+pub(crate) fn find(c: &Connection, id: &CredentialId) -> Result<Option<CredentialFound>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
         "select {COLUMNS}, {} from credentials k join people p on p.id = k.user where k.id = ?1",
         people::COLUMNS
@@ -112,14 +107,14 @@ pub(in crate::sqlite) fn find(c: &Connection, id: &CredentialId) -> Result<Optio
 }
 
 /// That a session of this person may rest on this credential.
-pub(in crate::sqlite) fn in_force(c: &Connection, id: &CredentialId, user: &UserId) -> Result<(), StoreProblem> {
+pub(crate) fn in_force(c: &Connection, id: &CredentialId, user: &UserId) -> Result<(), StoreProblem> {
     let known = c
-        .prepare_cached("select 1 from credentials where id = ?1 and user = ?2")?
+        .prepare_cached("select 1 from credentials where id = ?1 and \"user\" = ?2")?
         .exists(params![id.0, user.as_str()])?;
     if known { Ok(()) } else { Err(StoreProblem::NotInForce(Lapsed::Credential)) }
 }
 
-pub(in crate::sqlite) fn note_use(
+pub(crate) fn note_use(
     c: &Connection,
     id: &CredentialId,
     used: &CredentialUse,
@@ -133,13 +128,14 @@ pub(in crate::sqlite) fn note_use(
         return Ok(CredentialUsed::CounterBehind);
     }
     c.prepare_cached(
-        "update credentials set counter = ?2, passkey = ?3, used_at = max(coalesce(used_at, ?4), ?4) where id = ?1",
+        "update credentials set counter = ?2, passkey = ?3, used_at = case when used_at > ?4 then used_at else ?4 end
+         where id = ?1",
     )?
     .execute(params![id.0, used.counter, used.passkey.0, used.at.unix_micros()])?;
     Ok(CredentialUsed::Noted)
 }
 
-pub(in crate::sqlite) fn rename(
+pub(crate) fn rename(
     c: &Connection,
     user: &UserId,
     id: &CredentialId,
@@ -147,7 +143,7 @@ pub(in crate::sqlite) fn rename(
     at: Timestamp,
     actor: &str,
 ) -> Result<bool, StoreProblem> {
-    let statement = c.prepare_cached("select name from credentials where id = ?1 and user = ?2")?;
+    let statement = c.prepare_cached("select name from credentials where id = ?1 and \"user\" = ?2")?;
     let before: Option<String> = rows::one(statement, params![id.0, user.as_str()], |row| Ok(row.get(0)?))?;
     if before.as_deref().is_some_and(|before| before != name) {
         c.prepare_cached("update credentials set name = ?2 where id = ?1")?.execute(params![id.0, name])?;
@@ -156,7 +152,7 @@ pub(in crate::sqlite) fn rename(
     Ok(before.is_some())
 }
 
-pub(in crate::sqlite) fn remove(
+pub(crate) fn remove(
     c: &Connection,
     user: &UserId,
     id: &CredentialId,
@@ -164,7 +160,7 @@ pub(in crate::sqlite) fn remove(
     actor: &str,
 ) -> Result<Option<Vec<SessionRecord>>, StoreProblem> {
     let removed = c
-        .prepare_cached("delete from credentials where id = ?1 and user = ?2")?
+        .prepare_cached("delete from credentials where id = ?1 and \"user\" = ?2")?
         .execute(params![id.0, user.as_str()])?;
     if removed == 0 {
         return Ok(None);

@@ -1,11 +1,11 @@
 //! The ledger of devices and their certificates.
 
 use policy::{DeviceClass, DeviceId, Fingerprint, RoleId, Timestamp};
-use rusqlite::{CachedStatement, Connection, Params, Row, named_params, params};
 
 use super::events::tell;
 use super::{invitations, sessions};
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Params, Row, Statement, named_params, params};
 use crate::{
     CertificateIssuer, CertificateRecord, Change, DeviceChange, DeviceRecord, DeviceRevocation, DeviceWrite, Lapsed,
     SessionsOf, StoreProblem,
@@ -15,7 +15,7 @@ use crate::{
 const WITH_CERTIFICATES: &str = "select d.*, k.fingerprint, k.serial, k.issuer, k.issued_at, k.ends_at, \
      k.revoked_at as certificate_revoked_at from devices d left join device_certificates k on k.device = d.id";
 
-fn read(row: &Row<'_>) -> Result<DeviceRecord, StoreProblem> {
+fn read(row: &Row) -> Result<DeviceRecord, StoreProblem> {
     Ok(DeviceRecord {
         id: rows::parsed(row, "id", |text| DeviceId::parse(text).ok())?,
         class: rows::parsed(row, "class", DeviceClass::parse)?,
@@ -33,7 +33,7 @@ fn read(row: &Row<'_>) -> Result<DeviceRecord, StoreProblem> {
     })
 }
 
-fn read_certificate(row: &Row<'_>) -> Result<Option<CertificateRecord>, StoreProblem> {
+fn read_certificate(row: &Row) -> Result<Option<CertificateRecord>, StoreProblem> {
     let Some(fingerprint) = rows::parsed_or_none(row, "fingerprint", Fingerprint::parse)? else { return Ok(None) };
     Ok(Some(CertificateRecord {
         fingerprint,
@@ -46,7 +46,7 @@ fn read_certificate(row: &Row<'_>) -> Result<Option<CertificateRecord>, StorePro
 }
 
 /// Puts the rows of one device together again.
-fn gather(statement: CachedStatement<'_>, parameters: impl Params) -> Result<Vec<DeviceRecord>, StoreProblem> {
+fn gather(statement: Statement<'_>, parameters: impl Params) -> Result<Vec<DeviceRecord>, StoreProblem> {
     let mut devices: Vec<DeviceRecord> = Vec::new();
     for row in rows::all(statement, parameters, read)? {
         match devices.last_mut() {
@@ -57,21 +57,18 @@ fn gather(statement: CachedStatement<'_>, parameters: impl Params) -> Result<Vec
     Ok(devices)
 }
 
-pub(in crate::sqlite) fn list(c: &Connection) -> Result<Vec<DeviceRecord>, StoreProblem> {
+pub(crate) fn list(c: &Connection) -> Result<Vec<DeviceRecord>, StoreProblem> {
     let statement = c.prepare_cached(&format!("{WITH_CERTIFICATES} order by d.id, k.issued_at, k.fingerprint"))?;
-    gather(statement, [])
+    gather(statement, ())
 }
 
-pub(in crate::sqlite) fn device(c: &Connection, id: &DeviceId) -> Result<Option<DeviceRecord>, StoreProblem> {
+pub(crate) fn device(c: &Connection, id: &DeviceId) -> Result<Option<DeviceRecord>, StoreProblem> {
     let statement =
         c.prepare_cached(&format!("{WITH_CERTIFICATES} where d.id = ?1 order by k.issued_at, k.fingerprint"))?;
     Ok(gather(statement, [id.as_str()])?.pop())
 }
 
-pub(in crate::sqlite) fn by_certificate(
-    c: &Connection,
-    fingerprint: &Fingerprint,
-) -> Result<Option<DeviceRecord>, StoreProblem> {
+pub(crate) fn by_certificate(c: &Connection, fingerprint: &Fingerprint) -> Result<Option<DeviceRecord>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
         "{WITH_CERTIFICATES} where d.id = (select device from device_certificates where fingerprint = ?1)
          order by k.issued_at, k.fingerprint"
@@ -80,7 +77,7 @@ pub(in crate::sqlite) fn by_certificate(
 }
 
 /// That something may rest on this device.
-pub(in crate::sqlite) fn in_force(c: &Connection, id: &DeviceId, at: Timestamp) -> Result<(), StoreProblem> {
+pub(crate) fn in_force(c: &Connection, id: &DeviceId, at: Timestamp) -> Result<(), StoreProblem> {
     let known = c
         .prepare_cached(
             "select 1 from devices where id = ?1 and revoked_at is null and (expires_at is null or expires_at > ?2)",
@@ -89,7 +86,7 @@ pub(in crate::sqlite) fn in_force(c: &Connection, id: &DeviceId, at: Timestamp) 
     if known { Ok(()) } else { Err(StoreProblem::NotInForce(Lapsed::Device)) }
 }
 
-pub(in crate::sqlite) fn add(c: &Connection, new: &DeviceRecord, actor: &str) -> Result<(), StoreProblem> {
+pub(crate) fn add(c: &Connection, new: &DeviceRecord, actor: &str) -> Result<(), StoreProblem> {
     if device(c, &new.id)?.is_some() {
         return Err(StoreProblem::Exists(new.id.to_string()));
     }
@@ -144,7 +141,7 @@ fn insert_certificate(c: &Connection, device: &DeviceId, new: &CertificateRecord
     if inserted == 0 { Err(StoreProblem::Exists(new.fingerprint.to_string())) } else { Ok(()) }
 }
 
-pub(in crate::sqlite) fn change(
+pub(crate) fn change(
     c: &Connection,
     id: &DeviceId,
     change: DeviceChange,
@@ -171,7 +168,7 @@ pub(in crate::sqlite) fn change(
     Ok(true)
 }
 
-pub(in crate::sqlite) fn write_all(
+pub(crate) fn write_all(
     c: &Connection,
     writes: Vec<DeviceWrite>,
     at: Timestamp,
@@ -189,12 +186,7 @@ pub(in crate::sqlite) fn write_all(
     Ok(())
 }
 
-pub(in crate::sqlite) fn revoke(
-    c: &Connection,
-    id: &DeviceId,
-    at: Timestamp,
-    actor: &str,
-) -> Result<bool, StoreProblem> {
+pub(crate) fn revoke(c: &Connection, id: &DeviceId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
     let revoked = c
         .prepare_cached("update devices set revoked_at = ?2 where id = ?1 and revoked_at is null")?
         .execute(params![id.as_str(), at.unix_micros()])?;
@@ -210,7 +202,7 @@ pub(in crate::sqlite) fn revoke(
 }
 
 /// Revokes a device, but not under somebody with one of these roles: whoever looked before may have looked too early.
-pub(in crate::sqlite) fn revoke_unless(
+pub(crate) fn revoke_unless(
     c: &Connection,
     id: &DeviceId,
     signed_in: &[RoleId],
@@ -226,7 +218,7 @@ pub(in crate::sqlite) fn revoke_unless(
     Ok(if revoke(c, id, at, actor)? { DeviceRevocation::Done } else { DeviceRevocation::NotInForce })
 }
 
-pub(in crate::sqlite) fn add_certificate(
+pub(crate) fn add_certificate(
     c: &Connection,
     device: &DeviceId,
     new: &CertificateRecord,
@@ -235,14 +227,14 @@ pub(in crate::sqlite) fn add_certificate(
 ) -> Result<(), StoreProblem> {
     in_force(c, device, new.issued_at)?;
     if let Some(end) = earlier_end_at {
-        c.prepare_cached("update device_certificates set ends_at = min(ends_at, ?2) where device = ?1")?
+        c.prepare_cached("update device_certificates set ends_at = case when ends_at < ?2 then ends_at else ?2 end where device = ?1")?
             .execute(params![device.as_str(), end.unix_micros()])?;
     }
     insert_certificate(c, device, new)?;
     tell(c, new.issued_at, actor, &Change::CertificateAdded(device.clone()))
 }
 
-pub(in crate::sqlite) fn revoke_certificate(
+pub(crate) fn revoke_certificate(
     c: &Connection,
     device: &DeviceId,
     fingerprint: &Fingerprint,
@@ -264,8 +256,9 @@ pub(in crate::sqlite) fn revoke_certificate(
     Ok(true)
 }
 
-pub(in crate::sqlite) fn seen(c: &Connection, seen: &[(DeviceId, Timestamp)]) -> Result<(), StoreProblem> {
-    let mut note = c.prepare_cached("update devices set seen_at = max(coalesce(seen_at, ?2), ?2) where id = ?1")?;
+pub(crate) fn seen(c: &Connection, seen: &[(DeviceId, Timestamp)]) -> Result<(), StoreProblem> {
+    let mut note =
+        c.prepare_cached("update devices set seen_at = case when seen_at > ?2 then seen_at else ?2 end where id = ?1")?;
     for (device, at) in seen {
         note.execute(params![device.as_str(), at.unix_micros()])?;
     }

@@ -1,14 +1,14 @@
 //! Events: what happened, in order.
 
 use policy::{DeviceId, GrantId, ProviderId, RoleId, SessionId, Timestamp, UserId};
-use rusqlite::{Connection, Row, params};
 use serde_json::{Value, json};
 
-use crate::sqlite::rows;
-use crate::{Change, CredentialId, Event, InvitationId, LogUse, OutageSwitch, RolesChanged, StoreProblem};
+use crate::rows;
+use crate::sql::{Connection, Row, params};
+use crate::{Change, CredentialId, Event, GrantDuty, InvitationId, LogUse, OutageSwitch, RolesChanged, StoreProblem};
 
 /// Tells of a change, in the transaction that makes it.
-pub(in crate::sqlite) fn tell(c: &Connection, at: Timestamp, actor: &str, change: &Change) -> Result<(), StoreProblem> {
+pub(crate) fn tell(c: &Connection, at: Timestamp, actor: &str, change: &Change) -> Result<(), StoreProblem> {
     let (word, subject) = columns(change);
     c.prepare_cached("insert into events (at, actor, change, subject) values (?1, ?2, ?3, ?4)")?.execute(params![
         at.unix_micros(),
@@ -19,14 +19,14 @@ pub(in crate::sqlite) fn tell(c: &Connection, at: Timestamp, actor: &str, change
     Ok(())
 }
 
-pub(in crate::sqlite) fn after(c: &Connection, sequence: u64, most: usize) -> Result<Vec<Event>, StoreProblem> {
+pub(crate) fn after(c: &Connection, sequence: u64, most: usize) -> Result<Vec<Event>, StoreProblem> {
     let after = i64::try_from(sequence).unwrap_or(i64::MAX);
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let statement = c.prepare_cached("select * from events where sequence > ?1 order by sequence limit ?2")?;
     rows::all(statement, [after, most], read)
 }
 
-fn read(row: &Row<'_>) -> Result<Event, StoreProblem> {
+fn read(row: &Row) -> Result<Event, StoreProblem> {
     Ok(Event {
         sequence: row.get::<_, i64>("sequence")?.unsigned_abs(),
         at: rows::moment(row, "at")?,
@@ -35,7 +35,7 @@ fn read(row: &Row<'_>) -> Result<Event, StoreProblem> {
     })
 }
 
-fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
+fn change(row: &Row) -> Result<Change, StoreProblem> {
     let word: String = row.get("change")?;
     let user = || rows::parsed(row, "subject", |text| UserId::parse(text).ok());
     let key = || rows::parsed(row, "subject", user_and_credential);
@@ -82,6 +82,7 @@ fn change(row: &Row<'_>) -> Result<Change, StoreProblem> {
         "grant-confirmed" => Change::GrantConfirmed(grant()?),
         "glass-broken" => Change::GlassBroken(grant()?),
         "glass-reviewed" => Change::GlassReviewed(grant()?),
+        "grant-overdue" => rows::parsed(row, "subject", grant_and_duty)?,
         "inventory-changed" => Change::InventoryChanged(number()?),
         unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
     })
@@ -117,6 +118,11 @@ fn provider_and_position(text: &str) -> Option<Change> {
     let (provider, position) = text.split_once(' ')?;
     let (provider, position) = (ProviderId::parse(provider).ok()?, OutageSwitch::parse(position)?);
     Some(Change::OutageSwitched { provider, position })
+}
+
+fn grant_and_duty(text: &str) -> Option<Change> {
+    let (grant, duty) = text.split_once(' ')?;
+    Some(Change::GrantOverdue { grant: GrantId::parse(grant).ok()?, duty: GrantDuty::parse(duty)? })
 }
 
 /// What, how many, and the question.
@@ -166,6 +172,7 @@ fn columns(change: &Change) -> (&'static str, String) {
         Change::GrantConfirmed(id) => ("grant-confirmed", id.to_string()),
         Change::GlassBroken(id) => ("glass-broken", id.to_string()),
         Change::GlassReviewed(id) => ("glass-reviewed", id.to_string()),
+        Change::GrantOverdue { grant, duty } => ("grant-overdue", format!("{grant} {}", duty.as_str())),
         Change::InventoryChanged(number) => ("inventory-changed", number.to_string()),
         Change::LogRead(LogUse { what, question, count }) => ("log-read", format!("{what} {count} {question}")),
     }

@@ -2,28 +2,30 @@
 
 mod ask;
 mod glass;
+mod overdue;
 mod read;
 mod rules;
 
 use policy::{GrantId, Timestamp};
-use rusqlite::{Connection, params};
 
 use super::events::tell;
 use super::people;
+use crate::sql::{Connection, params};
 use crate::{
     Change, GRANT_ADMITTED_AHEAD_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GrantConfirmation, GrantRefusal,
     GrantReport, GrantState, Ruler, Ruling, StoreProblem,
 };
-pub(in crate::sqlite) use ask::ask;
-pub(in crate::sqlite) use glass::{break_glass, review};
+pub(crate) use ask::ask;
+pub(crate) use glass::{break_glass, forget_patients, review};
+pub(crate) use overdue::note_overdue;
 use read::rulings;
-pub(in crate::sqlite) use read::{file, list, one};
+pub(crate) use read::{file, list, one};
 use rules::{
     Stop, answer, in_role, is_same_person, is_their_own, maintenance, not_in_force, not_their_own, refuse_if, there,
     words_fit, words_there,
 };
 
-pub(in crate::sqlite) fn approve(
+pub(crate) fn approve(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,
@@ -61,7 +63,7 @@ fn approve_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Tim
     Ok(())
 }
 
-pub(in crate::sqlite) fn admit(
+pub(crate) fn admit(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,
@@ -98,7 +100,7 @@ fn admit_inside(
     Ok(())
 }
 
-pub(in crate::sqlite) fn refuse(
+pub(crate) fn refuse(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,
@@ -122,7 +124,7 @@ fn refuse_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Time
     Ok(())
 }
 
-pub(in crate::sqlite) fn withdraw(
+pub(crate) fn withdraw(
     c: &Connection,
     id: &GrantId,
     actor: &str,
@@ -145,7 +147,7 @@ fn withdraw_inside(c: &Connection, id: &GrantId, actor: &str, words: &str, at: T
     Ok(())
 }
 
-pub(in crate::sqlite) fn end(
+pub(crate) fn end(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,
@@ -177,7 +179,7 @@ fn end_inside(c: &Connection, id: &GrantId, by: &Ruler, why: &str, at: Timestamp
     Ok(())
 }
 
-pub(in crate::sqlite) fn report(
+pub(crate) fn report(
     c: &Connection,
     id: &GrantId,
     report: &GrantReport,
@@ -199,7 +201,7 @@ fn report_inside(c: &Connection, id: &GrantId, report: &GrantReport) -> Result<(
     Ok(())
 }
 
-pub(in crate::sqlite) fn confirm(
+pub(crate) fn confirm(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,

@@ -1,18 +1,18 @@
 //! The inventory of remote maintenance, and which people come from which vendor.
 
 use policy::{AppId, Timestamp, UserId};
-use rusqlite::{Connection, Row, named_params, params};
 
 use super::events::tell;
 use super::people;
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Bound, Connection, Row, ToValue as _, Value, params};
 use crate::{Change, Lapsed, MAINTENANCE_LINES_MAX, MaintenanceLine, MaintenanceWrite, StoreProblem};
 
-pub(in crate::sqlite) fn lines(c: &Connection) -> Result<Vec<MaintenanceLine>, StoreProblem> {
-    rows::all(c.prepare_cached("select * from maintenance_lines order by vendor, target, number")?, [], read)
+pub(crate) fn lines(c: &Connection) -> Result<Vec<MaintenanceLine>, StoreProblem> {
+    rows::all(c.prepare_cached("select * from maintenance_lines order by vendor, target, number")?, (), read)
 }
 
-pub(in crate::sqlite) fn write_all(
+pub(crate) fn write_all(
     c: &Connection,
     writes: Vec<MaintenanceWrite>,
     at: Timestamp,
@@ -22,11 +22,15 @@ pub(in crate::sqlite) fn write_all(
     for write in writes {
         let number = match write {
             MaintenanceWrite::Add(line) => {
-                put(c, &line, None, at)?;
-                c.last_insert_rowid().unsigned_abs()
+                let columns = "vendor, contract, target, app, path, owner, people, note, changed_at";
+                let places = columns.replace(", ", ", :");
+                let insert = format!("insert into maintenance_lines ({columns}) values (:{places}) returning number");
+                c.prepare_cached(&insert)?
+                    .query_row(Bound::Named(columns_of(&line, at)), |row| row.get::<_, i64>(0))?
+                    .unsigned_abs()
             }
             MaintenanceWrite::Replace(line) => {
-                changed(put(c, &line, Some(line.number), at)?)?;
+                changed(replace(c, &line, at)?)?;
                 line.number
             }
             MaintenanceWrite::Remove(number) => {
@@ -39,7 +43,7 @@ pub(in crate::sqlite) fn write_all(
         tell(c, at, actor, &Change::InventoryChanged(number))?;
         numbers.push(number);
     }
-    let kept: i64 = c.prepare_cached("select count(*) from maintenance_lines")?.query_row([], |row| row.get(0))?;
+    let kept: i64 = c.prepare_cached("select count(*) from maintenance_lines")?.query_row((), |row| row.get(0))?;
     if usize::try_from(kept).unwrap_or(usize::MAX) > MAINTENANCE_LINES_MAX {
         return Err(StoreProblem::Full);
     }
@@ -50,41 +54,41 @@ fn changed(rows: usize) -> Result<(), StoreProblem> {
     if rows > 0 { Ok(()) } else { Err(StoreProblem::NotInForce(Lapsed::Line)) }
 }
 
-fn put(c: &Connection, line: &MaintenanceLine, number: Option<u64>, at: Timestamp) -> Result<usize, StoreProblem> {
-    let statement = match number {
-        None => {
-            "insert into maintenance_lines (vendor, contract, target, app, path, owner, people, note, changed_at)
-             select :vendor, :contract, :target, :app, :path, :owner, :people, :note, :changed_at where :number is null"
-        }
-        Some(_) => {
-            "update maintenance_lines set vendor = :vendor, contract = :contract, target = :target, app = :app,
-                 path = :path, owner = :owner, people = :people, note = :note, changed_at = :changed_at
-             where number = :number"
-        }
-    };
-    let people = serde_json::Value::from_iter(line.people.iter().map(UserId::as_str)).to_string();
-    Ok(c.prepare_cached(statement)?.execute(named_params! {
-        ":number": number.map(key),
-        ":vendor": line.vendor,
-        ":contract": line.contract,
-        ":target": line.target,
-        ":app": line.app.as_ref().map(AppId::as_str),
-        ":path": line.path,
-        ":owner": line.owner,
-        ":people": people,
-        ":note": line.note,
-        ":changed_at": at.unix_micros(),
-    })?)
+fn replace(c: &Connection, line: &MaintenanceLine, at: Timestamp) -> Result<usize, StoreProblem> {
+    let mut values = columns_of(line, at);
+    values.push((":number", key(line.number).to_value()));
+    c.prepare_cached(
+        "update maintenance_lines set vendor = :vendor, contract = :contract, target = :target, app = :app,
+             path = :path, owner = :owner, people = :people, note = :note, changed_at = :changed_at
+         where number = :number",
+    )?
+    .execute(Bound::Named(values))
 }
 
-pub(in crate::sqlite) fn vendors(c: &Connection) -> Result<Vec<(UserId, String)>, StoreProblem> {
+/// What is kept of a line beside its number.
+fn columns_of(line: &MaintenanceLine, at: Timestamp) -> Vec<(&'static str, Value)> {
+    let people = serde_json::Value::from_iter(line.people.iter().map(UserId::as_str)).to_string();
+    vec![
+        (":vendor", line.vendor.to_value()),
+        (":contract", line.contract.to_value()),
+        (":target", line.target.to_value()),
+        (":app", line.app.as_ref().map(AppId::as_str).to_value()),
+        (":path", line.path.to_value()),
+        (":owner", line.owner.to_value()),
+        (":people", people.to_value()),
+        (":note", line.note.to_value()),
+        (":changed_at", at.unix_micros().to_value()),
+    ]
+}
+
+pub(crate) fn vendors(c: &Connection) -> Result<Vec<(UserId, String)>, StoreProblem> {
     let statement = c.prepare_cached("select person, vendor from vendors order by vendor, person")?;
-    rows::all(statement, [], |row| {
+    rows::all(statement, (), |row| {
         Ok((rows::parsed(row, "person", |text| UserId::parse(text).ok())?, row.get("vendor")?))
     })
 }
 
-pub(in crate::sqlite) fn set_vendor(
+pub(crate) fn set_vendor(
     c: &Connection,
     person: &UserId,
     vendor: Option<&str>,
@@ -110,7 +114,7 @@ fn key(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn read(row: &Row<'_>) -> Result<MaintenanceLine, StoreProblem> {
+fn read(row: &Row) -> Result<MaintenanceLine, StoreProblem> {
     let people = |text: &str| {
         let kept: Vec<String> = serde_json::from_str(text).ok()?;
         kept.iter().map(|id| UserId::parse(id).ok()).collect()

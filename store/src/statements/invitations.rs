@@ -1,11 +1,11 @@
 //! Invitations: made, looked at, used once, revoked.
 
 use policy::{DeviceId, SignInMethod, Timestamp, UserId};
-use rusqlite::{Connection, Row, named_params, params};
 
 use super::events::tell;
 use super::{credentials, devices, people, sessions};
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, named_params, params};
 use crate::{
     Change, Invitation, InvitationId, Invited, Lapsed, Purpose, Redemption, SessionsOf, StoreProblem, TokenHash,
     WhichCredential,
@@ -14,7 +14,7 @@ use crate::{
 /// Unused and not revoked; the caller adds the time.
 const OPEN: &str = "used_at is null and revoked_at is null";
 
-fn read(row: &Row<'_>) -> Result<Invitation, StoreProblem> {
+fn read(row: &Row) -> Result<Invitation, StoreProblem> {
     let user = || rows::parsed(row, "user", |text| UserId::parse(text).ok());
     Ok(Invitation {
         id: rows::parsed(row, "id", InvitationId::parse)?,
@@ -35,7 +35,7 @@ fn read(row: &Row<'_>) -> Result<Invitation, StoreProblem> {
     })
 }
 
-pub(in crate::sqlite) fn invite(c: &Connection, new: &Invitation, most: usize) -> Result<(), StoreProblem> {
+pub(crate) fn invite(c: &Connection, new: &Invitation, most: usize) -> Result<(), StoreProblem> {
     if let Some(user) = new.invited.user() {
         people::in_force(c, user)?;
     }
@@ -58,7 +58,7 @@ pub(in crate::sqlite) fn invite(c: &Connection, new: &Invitation, most: usize) -
         return Err(StoreProblem::Full);
     }
     c.prepare_cached(
-        "insert into invitations (id, secret, purpose, user, device, made_by, made_at, expires_at, proofing, reason)
+        "insert into invitations (id, secret, purpose, \"user\", device, made_by, made_at, expires_at, proofing, reason)
          values (:id, :secret, :purpose, :user, :device, :made_by, :made_at, :expires_at, :proofing, :reason)",
     )?
     .execute(named_params! {
@@ -79,22 +79,19 @@ pub(in crate::sqlite) fn invite(c: &Connection, new: &Invitation, most: usize) -
 /// Those of the same purpose and subject that nobody has used.
 fn all_open(c: &Connection, invited: &Invited) -> Result<Vec<Invitation>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
-        "select * from invitations where purpose = ?1 and user is ?2 and device is ?3 and {OPEN} order by id"
+        "select * from invitations where purpose = ?1 and \"user\" is not distinct from ?2 and device is not distinct from ?3
+             and {OPEN} order by id"
     ))?;
     let (user, device) = (invited.user().map(UserId::as_str), invited.device().map(DeviceId::as_str));
     rows::all(statement, params![invited.purpose().as_str(), user, device], read)
 }
 
-pub(in crate::sqlite) fn find(
-    c: &Connection,
-    secret: TokenHash,
-    at: Timestamp,
-) -> Result<Option<Invitation>, StoreProblem> {
+pub(crate) fn find(c: &Connection, secret: TokenHash, at: Timestamp) -> Result<Option<Invitation>, StoreProblem> {
     let statement = c.prepare_cached("select * from invitations where secret = ?1")?;
     Ok(rows::one(statement, [secret.0], read)?.filter(|invitation| invitation.is_in_force(at)))
 }
 
-pub(in crate::sqlite) fn take(
+pub(crate) fn take(
     c: &Connection,
     secret: TokenHash,
     purpose: Purpose,
@@ -107,7 +104,7 @@ pub(in crate::sqlite) fn take(
     use_up(c, found, at, actor).map(Some)
 }
 
-pub(in crate::sqlite) fn redeem(
+pub(crate) fn redeem(
     c: &Connection,
     secret: TokenHash,
     redemption: &Redemption,
@@ -141,16 +138,11 @@ fn use_up(c: &Connection, found: Invitation, at: Timestamp, actor: &str) -> Resu
     Ok(Invitation { used_at: Some(at), ..found })
 }
 
-pub(in crate::sqlite) fn list(c: &Connection) -> Result<Vec<Invitation>, StoreProblem> {
-    rows::all(c.prepare_cached("select * from invitations order by made_at desc, id")?, [], read)
+pub(crate) fn list(c: &Connection) -> Result<Vec<Invitation>, StoreProblem> {
+    rows::all(c.prepare_cached("select * from invitations order by made_at desc, id")?, (), read)
 }
 
-pub(in crate::sqlite) fn revoke(
-    c: &Connection,
-    id: InvitationId,
-    at: Timestamp,
-    actor: &str,
-) -> Result<bool, StoreProblem> {
+pub(crate) fn revoke(c: &Connection, id: InvitationId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
     let statement = c.prepare_cached("select * from invitations where id = ?1")?;
     let found = rows::one(statement, [id.to_string()], read)?.filter(|invitation| invitation.is_in_force(at));
     if let Some(found) = &found {
@@ -160,12 +152,7 @@ pub(in crate::sqlite) fn revoke(
 }
 
 /// Revokes what a person was invited to.
-pub(in crate::sqlite) fn revoke_of_person(
-    c: &Connection,
-    user: &UserId,
-    at: Timestamp,
-    actor: &str,
-) -> Result<(), StoreProblem> {
+pub(crate) fn revoke_of_person(c: &Connection, user: &UserId, at: Timestamp, actor: &str) -> Result<(), StoreProblem> {
     for purpose in [Invited::Passkey, Invited::Temporary] {
         for open in all_open(c, &purpose(user.clone()))? {
             mark_revoked(c, &open, at, actor)?;
@@ -175,7 +162,7 @@ pub(in crate::sqlite) fn revoke_of_person(
 }
 
 /// Revokes what a device was invited to.
-pub(in crate::sqlite) fn revoke_of_device(
+pub(crate) fn revoke_of_device(
     c: &Connection,
     device: &DeviceId,
     at: Timestamp,
@@ -202,12 +189,7 @@ fn mark_revoked(c: &Connection, revoked: &Invitation, at: Timestamp, actor: &str
 }
 
 /// That this is a temporary code of this person, and in force.
-pub(in crate::sqlite) fn is_code_of(
-    c: &Connection,
-    id: InvitationId,
-    user: &UserId,
-    at: Timestamp,
-) -> Result<(), StoreProblem> {
+pub(crate) fn is_code_of(c: &Connection, id: InvitationId, user: &UserId, at: Timestamp) -> Result<(), StoreProblem> {
     let statement = c.prepare_cached("select * from invitations where id = ?1")?;
     let theirs = rows::one(statement, [id.to_string()], read)?
         .filter(|found| found.is_in_force(at) && found.invited == Invited::Temporary(user.clone()));

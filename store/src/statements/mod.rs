@@ -19,9 +19,9 @@ pub(super) mod terminal;
 pub(super) mod withdrawn;
 
 use policy::Timestamp;
-use rusqlite::Connection;
 
 use crate::StoreProblem;
+use crate::sql::Connection;
 
 /// How long invitations are kept after their end, for whoever looks back.
 const INVITATIONS_KEPT_MICROS: i64 = 30 * 86_400 * 1_000_000;

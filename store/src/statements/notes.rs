@@ -1,23 +1,23 @@
 //! Notes: small values under a name; outages are among them, so that every node sees the same.
 
 use policy::{ProviderId, Timestamp};
-use rusqlite::Connection;
 
 use super::events::tell;
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::Connection;
 use crate::{Change, OutageSwitch, StoreProblem};
 
-pub(in crate::sqlite) fn note(c: &Connection, key: &str) -> Result<Option<String>, StoreProblem> {
+pub(crate) fn note(c: &Connection, key: &str) -> Result<Option<String>, StoreProblem> {
     rows::one(c.prepare_cached("select value from notes where key = ?1")?, [key], |row| Ok(row.get(0)?))
 }
 
-pub(in crate::sqlite) fn set_note(c: &Connection, key: &str, value: &str) -> Result<(), StoreProblem> {
+pub(crate) fn set_note(c: &Connection, key: &str, value: &str) -> Result<(), StoreProblem> {
     c.prepare_cached("insert into notes (key, value) values (?1, ?2) on conflict (key) do update set value = ?2")?
         .execute([key, value])?;
     Ok(())
 }
 
-pub(in crate::sqlite) fn begin_outage(
+pub(crate) fn begin_outage(
     c: &Connection,
     provider: &ProviderId,
     value: &str,
@@ -33,7 +33,7 @@ pub(in crate::sqlite) fn begin_outage(
     Ok(begins)
 }
 
-pub(in crate::sqlite) fn end_outage(
+pub(crate) fn end_outage(
     c: &Connection,
     provider: &ProviderId,
     at: Timestamp,
@@ -46,7 +46,7 @@ pub(in crate::sqlite) fn end_outage(
     Ok(ends)
 }
 
-pub(in crate::sqlite) fn switch_outage(
+pub(crate) fn switch_outage(
     c: &Connection,
     provider: &ProviderId,
     position: OutageSwitch,

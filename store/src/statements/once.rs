@@ -1,12 +1,12 @@
 //! What is taken once, and what must not come twice. Both are bounded, and by nothing but themselves.
 
 use policy::Timestamp;
-use rusqlite::{Connection, params};
 
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, params};
 use crate::{Ceremony, StoreProblem, TokenHash};
 
-pub(in crate::sqlite) fn start_ceremony(
+pub(crate) fn start_ceremony(
     c: &Connection,
     secret: TokenHash,
     ceremony: &Ceremony,
@@ -22,7 +22,7 @@ pub(in crate::sqlite) fn start_ceremony(
     if inserted == 0 { Err(StoreProblem::Exists("the ceremony".to_owned())) } else { Ok(()) }
 }
 
-pub(in crate::sqlite) fn take_ceremony(
+pub(crate) fn take_ceremony(
     c: &Connection,
     secret: TokenHash,
     kind: &str,
@@ -36,7 +36,7 @@ pub(in crate::sqlite) fn take_ceremony(
     Ok(taken.filter(|(_, expires_at)| at < *expires_at).map(|(state, _)| state))
 }
 
-pub(in crate::sqlite) fn remember_once(
+pub(crate) fn remember_once(
     c: &Connection,
     kind: &str,
     key: TokenHash,
@@ -56,6 +56,6 @@ const NOT_TWICE: &str = "select (select count(*) from remembered where kind < 'w
                               + (select count(*) from remembered where kind > 'withdrawn')";
 
 fn room(c: &Connection, count: &str, most: usize) -> Result<(), StoreProblem> {
-    let number: i64 = c.prepare_cached(count)?.query_row([], |row| row.get(0))?;
+    let number: i64 = c.prepare_cached(count)?.query_row((), |row| row.get(0))?;
     if usize::try_from(number).unwrap_or(0) < most { Ok(()) } else { Err(StoreProblem::Full) }
 }

@@ -1,25 +1,24 @@
 //! People: written down at sign-in, kept by the directory, disabled and enabled.
 
 use policy::{ProviderId, RoleId, Timestamp, UserId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, named_params, params, params_from_iter};
 
 use super::events::tell;
 use super::{invitations, sessions};
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, Value, named_params, params};
 use crate::{
     Change, Disabled, Lapsed, PEOPLE_READ_MAX, PeopleFilter, Person, PersonChange, PersonWrite, RolesChanged,
     SessionRecord, SessionsOf, StoreProblem,
 };
 
 /// Columns of `people p`, as [`read`] reads them.
-pub(in crate::sqlite) const COLUMNS: &str = "p.id as person_id, p.issuer as person_issuer, \
+pub(crate) const COLUMNS: &str = "p.id as person_id, p.issuer as person_issuer, \
      p.subject as person_subject, p.provider as person_provider, p.login as person_login, p.name as person_name, \
      p.roles as person_roles, p.unit as person_unit, p.added_at as person_added_at, p.seen_at as person_seen_at, \
      p.confirmed_at as person_confirmed_at, p.disabled_at as person_disabled_at, \
      p.disabled_why as person_disabled_why, p.disabled_by as person_disabled_by";
 
-pub(in crate::sqlite) fn read(row: &Row<'_>) -> Result<Person, StoreProblem> {
+pub(crate) fn read(row: &Row) -> Result<Person, StoreProblem> {
     Ok(Person {
         id: rows::parsed(row, "person_id", |text| UserId::parse(text).ok())?,
         issuer: row.get("person_issuer")?,
@@ -44,7 +43,7 @@ pub(in crate::sqlite) fn read(row: &Row<'_>) -> Result<Person, StoreProblem> {
 /// The actor of roles that a sign-in brings.
 const PROVIDER_ACTOR: &str = "gateway:provider";
 
-pub(in crate::sqlite) fn remember(c: &Connection, shown: &Person) -> Result<(), StoreProblem> {
+pub(crate) fn remember(c: &Connection, shown: &Person) -> Result<(), StoreProblem> {
     let before = person(c, &shown.id)?.filter(|before| shown.confirmed_at >= before.confirmed_at);
     write(
         c,
@@ -52,10 +51,12 @@ pub(in crate::sqlite) fn remember(c: &Connection, shown: &Person) -> Result<(), 
         // What was confirmed earlier than what is known, such as by a sign-in that waited for its second factor, brings
         // no role back.
         "on conflict (id) do update set issuer = :issuer, subject = :subject, provider = :provider,
-             login = iif(:confirmed_at >= confirmed_at, :login, login),
-             name = iif(:confirmed_at >= confirmed_at, :name, name),
-             roles = iif(:confirmed_at >= confirmed_at, :roles, roles), seen_at = max(seen_at, :seen_at),
-             confirmed_at = max(confirmed_at, :confirmed_at)",
+             login = case when :confirmed_at >= people.confirmed_at then :login else people.login end,
+             name = case when :confirmed_at >= people.confirmed_at then :name else people.name end,
+             roles = case when :confirmed_at >= people.confirmed_at then :roles else people.roles end,
+             seen_at = case when people.seen_at > :seen_at then people.seen_at else :seen_at end,
+             confirmed_at = case when people.confirmed_at > :confirmed_at then people.confirmed_at
+                 else :confirmed_at end",
     )?;
     let changed = before.and_then(|before| roles_changed(&before.roles, &sorted(shown.roles.clone())));
     match changed {
@@ -95,28 +96,22 @@ fn write(c: &Connection, person: &Person, on_conflict: &str) -> Result<(), Store
     Ok(())
 }
 
-pub(in crate::sqlite) fn person(c: &Connection, id: &UserId) -> Result<Option<Person>, StoreProblem> {
+pub(crate) fn person(c: &Connection, id: &UserId) -> Result<Option<Person>, StoreProblem> {
     let statement = c.prepare_cached(&format!("select {COLUMNS} from people p where p.id = ?1"))?;
     rows::one(statement, [id.as_str()], read)
 }
 
-pub(in crate::sqlite) fn by_subject(
-    c: &Connection,
-    provider: &ProviderId,
-    subject: &str,
-) -> Result<Option<Person>, StoreProblem> {
+pub(crate) fn by_subject(c: &Connection, provider: &ProviderId, subject: &str) -> Result<Option<Person>, StoreProblem> {
     let statement =
         c.prepare_cached(&format!("select {COLUMNS} from people p where p.subject = ?1 and p.provider = ?2"))?;
     only(rows::all(statement, [subject, provider.as_str()], read)?)
 }
 
-pub(in crate::sqlite) fn by_login(
-    c: &Connection,
-    provider: &ProviderId,
-    login: &str,
-) -> Result<Option<Person>, StoreProblem> {
+pub(crate) fn by_login(c: &Connection, provider: &ProviderId, login: &str) -> Result<Option<Person>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
-        "select {COLUMNS} from people p where p.login = ?1 collate nocase and p.provider = ?2 limit 2"
+        "select {COLUMNS} from people p where {} = {} and p.provider = ?2 limit 2",
+        c.folded("p.login"),
+        c.folded("?1"),
     ))?;
     only(rows::all(statement, [login, provider.as_str()], read)?)
 }
@@ -127,11 +122,11 @@ fn only(mut people: Vec<Person>) -> Result<Option<Person>, StoreProblem> {
 }
 
 /// The person, if they may do anything.
-pub(in crate::sqlite) fn in_force(c: &Connection, id: &UserId) -> Result<Person, StoreProblem> {
+pub(crate) fn in_force(c: &Connection, id: &UserId) -> Result<Person, StoreProblem> {
     person(c, id)?.filter(|person| person.disabled.is_none()).ok_or(StoreProblem::NotInForce(Lapsed::Person))
 }
 
-pub(in crate::sqlite) fn list(
+pub(crate) fn list(
     c: &Connection,
     filter: &PeopleFilter,
     after: Option<&UserId>,
@@ -144,10 +139,12 @@ pub(in crate::sqlite) fn list(
         conditions.push(condition.replace('?', &format!("?{}", values.len())));
     };
     if let Some(text) = &filter.text {
-        also(r"(p.login like ? escape '\' or p.name like ? escape '\' or p.unit like ? escape '\')", contains(text));
+        let like = format!(r"{} ? escape '\'", c.like());
+        also(&format!("(p.login {like} or p.name {like} or p.unit {like})"), contains(text));
     }
     if let Some(role) = &filter.role {
-        also("exists (select 1 from json_each(p.roles) r where r.value = ?)", role.as_str().to_owned().into());
+        let has = format!("exists (select 1 from {} r where r.value = ?)", c.members("p.roles"));
+        also(&has, role.as_str().to_owned().into());
     }
     if let Some(provider) = &filter.provider {
         also("p.provider = ?", provider.as_str().to_owned().into());
@@ -159,18 +156,20 @@ pub(in crate::sqlite) fn list(
         also("p.seen_at < ?", since.unix_micros().into());
     }
     if let Some(after) = after {
+        let (here, there) = (c.folded("p.login"), c.folded("a.login"));
+        let follows = format!("({here} > {there} or ({here} = {there} and p.id > a.id))");
         also(
-            "exists (select 1 from people a where a.id = ? and (p.login collate nocase > a.login
-                 or (p.login collate nocase = a.login and p.id > a.id)))",
+            &format!("exists (select 1 from people a where a.id = ? and {follows})"),
             after.as_str().to_owned().into(),
         );
     }
     let statement = c.prepare_cached(&format!(
-        "select {COLUMNS} from people p where {} order by p.login collate nocase, p.id limit {}",
+        "select {COLUMNS} from people p where {} order by {}, p.id limit {}",
         conditions.join(" and "),
+        c.folded("p.login"),
         most.min(PEOPLE_READ_MAX)
     ))?;
-    rows::all(statement, params_from_iter(values), read)
+    rows::all(statement, values, read)
 }
 
 /// A pattern that finds the text itself, whatever characters it holds.
@@ -180,7 +179,7 @@ fn contains(text: &str) -> Value {
     format!("%{plain}%").into()
 }
 
-pub(in crate::sqlite) fn add(c: &Connection, new: &Person, actor: &str) -> Result<(), StoreProblem> {
+pub(crate) fn add(c: &Connection, new: &Person, actor: &str) -> Result<(), StoreProblem> {
     if person(c, &new.id)?.is_some() {
         return Err(StoreProblem::Exists(new.id.to_string()));
     }
@@ -197,12 +196,16 @@ pub(in crate::sqlite) fn add(c: &Connection, new: &Person, actor: &str) -> Resul
 
 fn login_is_free(c: &Connection, provider: &ProviderId, login: &str, for_whom: &UserId) -> Result<(), StoreProblem> {
     let taken = c
-        .prepare_cached("select 1 from people where login = ?1 collate nocase and provider = ?2 and id <> ?3")?
+        .prepare_cached(&format!(
+            "select 1 from people where {} = {} and provider = ?2 and id <> ?3",
+            c.folded("login"),
+            c.folded("?1"),
+        ))?
         .exists([login, provider.as_str(), for_whom.as_str()])?;
     if taken { Err(StoreProblem::Exists(login.to_owned())) } else { Ok(()) }
 }
 
-pub(in crate::sqlite) fn change(
+pub(crate) fn change(
     c: &Connection,
     id: &UserId,
     change: PersonChange,
@@ -238,7 +241,7 @@ pub(in crate::sqlite) fn change(
     Ok(true)
 }
 
-pub(in crate::sqlite) fn write_all(
+pub(crate) fn write_all(
     c: &Connection,
     writes: Vec<PersonWrite>,
     at: Timestamp,
@@ -260,7 +263,7 @@ pub(in crate::sqlite) fn write_all(
     Ok(())
 }
 
-pub(in crate::sqlite) fn disable(
+pub(crate) fn disable(
     c: &Connection,
     id: &UserId,
     why: &str,
@@ -281,7 +284,7 @@ pub(in crate::sqlite) fn disable(
     sessions::end_those(c, &SessionsOf::User(id.clone()), at, actor).map(Some)
 }
 
-pub(in crate::sqlite) fn disable_unused(
+pub(crate) fn disable_unused(
     c: &Connection,
     provider: &ProviderId,
     unused_since: Timestamp,
@@ -299,10 +302,11 @@ pub(in crate::sqlite) fn disable_unused(
     Ok(unused.into_iter().map(|person| person.id).collect())
 }
 
-pub(in crate::sqlite) fn enable(c: &Connection, id: &UserId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
+pub(crate) fn enable(c: &Connection, id: &UserId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
     let enabled = c
         .prepare_cached(
-            "update people set disabled_at = null, disabled_why = null, disabled_by = null, seen_at = max(seen_at, ?2)
+            "update people set disabled_at = null, disabled_why = null, disabled_by = null,
+                 seen_at = case when seen_at > ?2 then seen_at else ?2 end
              where id = ?1 and disabled_at is not null",
         )?
         .execute(params![id.as_str(), at.unix_micros()])?;
@@ -312,7 +316,7 @@ pub(in crate::sqlite) fn enable(c: &Connection, id: &UserId, at: Timestamp, acto
     Ok(enabled > 0)
 }
 
-pub(in crate::sqlite) fn confirm_roles(
+pub(crate) fn confirm_roles(
     c: &Connection,
     id: &UserId,
     roles: Vec<RoleId>,
@@ -337,12 +341,17 @@ fn roles_changed(before: &[RoleId], after: &[RoleId]) -> Option<RolesChanged> {
 /// Writes the roles of a person and of their open sessions; whether any of these differed.
 fn set_roles(c: &Connection, id: &UserId, roles: &[RoleId], at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
     let column = rows::roles_column(roles);
-    c.prepare_cached("update people set roles = ?2, confirmed_at = max(confirmed_at, ?3) where id = ?1")?
-        .execute(params![id.as_str(), column, at.unix_micros()])?;
+    c.prepare_cached(
+        "update people set roles = ?2, confirmed_at = case when confirmed_at > ?3 then confirmed_at else ?3 end
+         where id = ?1",
+    )?
+    .execute(params![id.as_str(), column, at.unix_micros()])?;
     let mut differ = false;
     for (session, _) in sessions::those(c, &SessionsOf::User(id.clone()))? {
         c.prepare_cached(
-            "update sessions set roles = ?2, roles_confirmed_at = max(roles_confirmed_at, ?3) where id = ?1",
+            "update sessions set roles = ?2, roles_confirmed_at =
+                 case when roles_confirmed_at > ?3 then roles_confirmed_at else ?3 end
+             where id = ?1",
         )?
         .execute(params![session.id.to_string(), column, at.unix_micros()])?;
         if session.roles != roles {
@@ -354,7 +363,7 @@ fn set_roles(c: &Connection, id: &UserId, roles: &[RoleId], at: Timestamp, actor
 }
 
 /// Roles as they are kept: sorted, each once.
-pub(in crate::sqlite) fn sorted(mut roles: Vec<RoleId>) -> Vec<RoleId> {
+pub(crate) fn sorted(mut roles: Vec<RoleId>) -> Vec<RoleId> {
     roles.sort();
     roles.dedup();
     roles

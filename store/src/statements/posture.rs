@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use policy::{DeviceId, PostureName, PostureSourceId, Timestamp};
-use rusqlite::{Connection, Row, params};
 
 use super::events::tell;
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, params};
 use crate::{Change, POSTURE_NAMES_MAX, PostureRow, StoreProblem};
 
-fn read(row: &Row<'_>) -> Result<PostureRow, StoreProblem> {
+fn read(row: &Row) -> Result<PostureRow, StoreProblem> {
     Ok(PostureRow {
         device: rows::parsed(row, "device", |text| DeviceId::parse(text).ok())?,
         name: rows::parsed(row, "name", |text| PostureName::parse(text).ok())?,
@@ -20,7 +20,7 @@ fn read(row: &Row<'_>) -> Result<PostureRow, StoreProblem> {
     })
 }
 
-pub(in crate::sqlite) fn set(
+pub(crate) fn set(
     c: &Connection,
     told: &[PostureRow],
     at: Timestamp,
@@ -39,7 +39,8 @@ pub(in crate::sqlite) fn set(
             .prepare_cached(
                 "insert into posture (device, name, value, source, at, expires_at) values (?1, ?2, ?3, ?4, ?5, ?6)
                  on conflict (device, name) do update set value = ?3, source = ?4, at = ?5, expires_at = ?6
-                 where ?5 >= at and (value, source, at, expires_at) <> (?3, ?4, ?5, ?6)",
+                 where ?5 >= posture.at
+                     and (posture.value, posture.source, posture.at, posture.expires_at) <> (?3, ?4, ?5, ?6)",
             )?
             .execute(params![
                 device,
@@ -65,10 +66,10 @@ pub(in crate::sqlite) fn set(
     Ok(unknown.into_iter().collect())
 }
 
-pub(in crate::sqlite) fn list(c: &Connection) -> Result<Vec<PostureRow>, StoreProblem> {
+pub(crate) fn list(c: &Connection) -> Result<Vec<PostureRow>, StoreProblem> {
     let statement = c.prepare_cached(
         "select o.* from posture o join devices d on d.id = o.device where d.revoked_at is null
          order by o.device, o.name",
     )?;
-    rows::all(statement, [], read)
+    rows::all(statement, (), read)
 }

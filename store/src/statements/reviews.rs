@@ -1,22 +1,21 @@
 //! The periodic review of the log.
 
-use rusqlite::{Connection, Row, params};
-
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, params};
 use crate::{
     Judgment, NewReview, REVIEW_ITEMS_MAX, REVIEWS_MAX, Review, ReviewFinding, ReviewItem, Signature, Signing,
     StoreProblem, Tally,
 };
 
-pub(in crate::sqlite) fn open(c: &Connection, new: &NewReview) -> Result<u64, StoreProblem> {
+pub(crate) fn open(c: &Connection, new: &NewReview) -> Result<u64, StoreProblem> {
     if new.items.len() > REVIEW_ITEMS_MAX {
         return Err(StoreProblem::Full);
     }
-    c.prepare_cached(
+    let mut insert = c.prepare_cached(
         "insert into reviews (since, until, rules, seed, opened_at, opened_by, due_at)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-    )?
-    .execute(params![
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7) returning number",
+    )?;
+    let given = params![
         new.since.unix_micros(),
         new.until.unix_micros(),
         new.rules,
@@ -24,8 +23,8 @@ pub(in crate::sqlite) fn open(c: &Connection, new: &NewReview) -> Result<u64, St
         new.opened_at.unix_micros(),
         new.opened_by,
         new.due_at.unix_micros(),
-    ])?;
-    let number = c.last_insert_rowid();
+    ];
+    let number: i64 = insert.query_row(given, |row| row.get(0))?;
     for item in &new.items {
         // A line that two rules drew is looked at once, for the first of them.
         c.prepare_cached(
@@ -40,7 +39,7 @@ pub(in crate::sqlite) fn open(c: &Connection, new: &NewReview) -> Result<u64, St
 /// What was signed long ago makes room; what is not signed stays, and where only such are left there is no room.
 fn drop_earliest(c: &Connection) -> Result<(), StoreProblem> {
     let count = || -> Result<usize, StoreProblem> {
-        let number: i64 = c.prepare_cached("select count(*) from reviews")?.query_row([], |row| row.get(0))?;
+        let number: i64 = c.prepare_cached("select count(*) from reviews")?.query_row((), |row| row.get(0))?;
         Ok(usize::try_from(number).unwrap_or(usize::MAX))
     };
     let over = count()?.saturating_sub(REVIEWS_MAX);
@@ -57,31 +56,26 @@ fn drop_earliest(c: &Connection) -> Result<(), StoreProblem> {
 
 /// A review with how far it is.
 const REVIEW: &str = "select r.*, count(i.seq) as items,
-        coalesce(sum(i.judgment = 'fine'), 0) as fine,
-        coalesce(sum(i.judgment = 'ask'), 0) as asked,
-        coalesce(sum(i.judgment = 'incident'), 0) as incidents
+        count(*) filter (where i.judgment = 'fine') as fine,
+        count(*) filter (where i.judgment = 'ask') as asked,
+        count(*) filter (where i.judgment = 'incident') as incidents
     from reviews r left join review_items i on i.review = r.number";
 
-pub(in crate::sqlite) fn list(c: &Connection, most: usize) -> Result<Vec<Review>, StoreProblem> {
+pub(crate) fn list(c: &Connection, most: usize) -> Result<Vec<Review>, StoreProblem> {
     let statement = c.prepare_cached(&format!("{REVIEW} group by r.number order by r.number desc limit ?1"))?;
     rows::all(statement, [i64::try_from(most).unwrap_or(i64::MAX)], read)
 }
 
-pub(in crate::sqlite) fn one(c: &Connection, number: u64) -> Result<Option<Review>, StoreProblem> {
+pub(crate) fn one(c: &Connection, number: u64) -> Result<Option<Review>, StoreProblem> {
     rows::one(c.prepare_cached(&format!("{REVIEW} where r.number = ?1 group by r.number"))?, [key(number)], read)
 }
 
-pub(in crate::sqlite) fn items(c: &Connection, number: u64) -> Result<Vec<ReviewItem>, StoreProblem> {
+pub(crate) fn items(c: &Connection, number: u64) -> Result<Vec<ReviewItem>, StoreProblem> {
     let statement = c.prepare_cached("select * from review_items where review = ?1 order by seq")?;
     rows::all(statement, [key(number)], read_item)
 }
 
-pub(in crate::sqlite) fn judge(
-    c: &Connection,
-    number: u64,
-    seq: u64,
-    finding: &ReviewFinding,
-) -> Result<bool, StoreProblem> {
+pub(crate) fn judge(c: &Connection, number: u64, seq: u64, finding: &ReviewFinding) -> Result<bool, StoreProblem> {
     let changed = c
         .prepare_cached(
             "update review_items set judgment = ?3, comment = ?4, judged_at = ?5, judged_by = ?6
@@ -99,7 +93,7 @@ pub(in crate::sqlite) fn judge(
     Ok(changed > 0)
 }
 
-pub(in crate::sqlite) fn sign(c: &Connection, number: u64, signature: &Signature) -> Result<Signing, StoreProblem> {
+pub(crate) fn sign(c: &Connection, number: u64, signature: &Signature) -> Result<Signing, StoreProblem> {
     let Some(review) = one(c, number)?.filter(|review| review.signature.is_none()) else {
         return Ok(Signing::NotThere);
     };
@@ -115,7 +109,7 @@ fn key(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn read(row: &Row<'_>) -> Result<Review, StoreProblem> {
+fn read(row: &Row) -> Result<Review, StoreProblem> {
     let count = |column: &str| row.get::<_, i64>(column).map(i64::unsigned_abs);
     let signed = (rows::moment_or_none(row, "signed_at")?, row.get::<_, Option<String>>("signed_by")?);
     let signature = match signed {
@@ -143,7 +137,7 @@ fn read(row: &Row<'_>) -> Result<Review, StoreProblem> {
     })
 }
 
-fn read_item(row: &Row<'_>) -> Result<ReviewItem, StoreProblem> {
+fn read_item(row: &Row) -> Result<ReviewItem, StoreProblem> {
     let judgment = rows::parsed_or_none(row, "judgment", Judgment::parse)?;
     let judged = (judgment, rows::moment_or_none(row, "judged_at")?, row.get::<_, Option<String>>("judged_by")?);
     let finding = match judged {

@@ -1,22 +1,22 @@
 //! Versions of configuration and policy.
 
 use policy::{Revision, Timestamp};
-use rusqlite::{Connection, Row, params};
 use serde_json::{Value, json};
 
 use super::events::tell;
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, params};
 use crate::{
     Approval, Change, Difference, KeptFile, NewRevision, PolicyRevision, REVISIONS_MAX, StoreProblem, is_one_person,
 };
 
-pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision, replay: Option<&str>) -> Result<u64, StoreProblem> {
-    c.prepare_cached(
+pub(crate) fn propose(c: &Connection, new: &NewRevision, replay: Option<&str>) -> Result<u64, StoreProblem> {
+    let mut insert = c.prepare_cached(
         "insert into policy_revisions
              (revision, files, difference, why, proposed_at, proposed_by, waits, next_waits)
-         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-    )?
-    .execute(params![
+         values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) returning number",
+    )?;
+    let given = params![
         new.revision.as_str(),
         pairs(new.files.iter().map(|file| (&file.path, &file.text))),
         pairs(new.difference.iter().map(|one| (&one.ja, &one.en))),
@@ -25,8 +25,8 @@ pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision, replay: Opti
         new.proposed_by,
         new.waits,
         new.next_waits,
-    ])?;
-    let number = c.last_insert_rowid().unsigned_abs();
+    ];
+    let number = insert.query_row(given, |row| row.get::<_, i64>(0))?.unsigned_abs();
     if let Some(report) = replay {
         c.prepare_cached("insert into policy_replays (number, report) values (?1, ?2)")?
             .execute(params![key(number), report])?;
@@ -43,12 +43,7 @@ pub(in crate::sqlite) fn propose(c: &Connection, new: &NewRevision, replay: Opti
     Ok(number)
 }
 
-pub(in crate::sqlite) fn approve(
-    c: &Connection,
-    number: u64,
-    at: Timestamp,
-    actor: &str,
-) -> Result<Approval, StoreProblem> {
+pub(crate) fn approve(c: &Connection, number: u64, at: Timestamp, actor: &str) -> Result<Approval, StoreProblem> {
     let Some(kept) = one(c, number)? else { return Ok(Approval::NotWaiting) };
     if !kept.proposal.waits || kept.approved.is_some() {
         return Ok(Approval::NotWaiting);
@@ -62,7 +57,7 @@ pub(in crate::sqlite) fn approve(
     Ok(Approval::Given)
 }
 
-pub(in crate::sqlite) fn activated(c: &Connection, number: u64, at: Timestamp) -> Result<bool, StoreProblem> {
+pub(crate) fn activated(c: &Connection, number: u64, at: Timestamp) -> Result<bool, StoreProblem> {
     let changed = c
         .prepare_cached(
             "update policy_revisions set activated_at = ?2
@@ -72,37 +67,34 @@ pub(in crate::sqlite) fn activated(c: &Connection, number: u64, at: Timestamp) -
     Ok(changed > 0)
 }
 
-pub(in crate::sqlite) fn one(c: &Connection, number: u64) -> Result<Option<PolicyRevision>, StoreProblem> {
+pub(crate) fn one(c: &Connection, number: u64) -> Result<Option<PolicyRevision>, StoreProblem> {
     rows::one(c.prepare_cached("select * from policy_revisions where number = ?1")?, [key(number)], read)
 }
 
-pub(in crate::sqlite) fn replay(c: &Connection, number: u64) -> Result<Option<String>, StoreProblem> {
+pub(crate) fn replay(c: &Connection, number: u64) -> Result<Option<String>, StoreProblem> {
     let kept = c.prepare_cached("select report from policy_replays where number = ?1")?;
     rows::one(kept, [key(number)], |row| Ok(row.get("report")?))
 }
 
-pub(in crate::sqlite) fn list(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {
+pub(crate) fn list(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     rows::all(c.prepare_cached("select * from policy_revisions order by number desc limit ?1")?, [most], read)
 }
 
-pub(in crate::sqlite) fn last_activated(c: &Connection) -> Result<Option<PolicyRevision>, StoreProblem> {
+pub(crate) fn last_activated(c: &Connection) -> Result<Option<PolicyRevision>, StoreProblem> {
     let last = "select * from policy_revisions where activated_at is not null order by activated_at desc, number desc
                 limit 1";
-    rows::one(c.prepare_cached(last)?, [], read)
+    rows::one(c.prepare_cached(last)?, (), read)
 }
 
-pub(in crate::sqlite) fn list_activated(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {
+pub(crate) fn list_activated(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     let list = "select * from policy_revisions where activated_at is not null order by activated_at desc, number desc
                 limit ?1";
     rows::all(c.prepare_cached(list)?, [most], read)
 }
 
-pub(in crate::sqlite) fn waiting_to_come(
-    c: &Connection,
-    revision: &Revision,
-) -> Result<Option<PolicyRevision>, StoreProblem> {
+pub(crate) fn waiting_to_come(c: &Connection, revision: &Revision) -> Result<Option<PolicyRevision>, StoreProblem> {
     // What was proposed or approved before another version came into force was meant to follow an earlier one.
     let newest = "select * from policy_revisions
                   where revision = ?1 and activated_at is null and (waits = 0 or approved_at is not null)
@@ -115,7 +107,7 @@ fn key(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-fn read(row: &Row<'_>) -> Result<PolicyRevision, StoreProblem> {
+fn read(row: &Row) -> Result<PolicyRevision, StoreProblem> {
     let approved_at = rows::moment_or_none(row, "approved_at")?;
     let approved_by: Option<String> = row.get("approved_by")?;
     let proposal = NewRevision {

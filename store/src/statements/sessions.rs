@@ -1,12 +1,11 @@
 //! Sessions: opened, found by token, checked with their provider, ended.
 
 use policy::{Aaguid, Assurance, DeviceId, Host, Methods, ProviderId, SessionId, Timestamp, UserId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, named_params, params, params_from_iter};
 
 use super::events::tell;
 use super::{people, withdrawn};
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, Value, named_params, params};
 use crate::{Change, CredentialId, FoundSession, Person, Secret, SessionRecord, SessionsOf, StoreProblem, TokenHash};
 
 /// Columns of `sessions s`, as [`read`] reads them.
@@ -14,7 +13,7 @@ const COLUMNS: &str = "s.id, s.user, s.roles, s.roles_confirmed_at, s.assurance,
      s.key_model, s.authenticated_at, s.device, s.opened_at, s.seen_at, s.ends_at, s.parked_at, s.in_outage, \
      s.provider_session, s.id_token, s.refresh_token, s.checked_at";
 
-fn read(row: &Row<'_>) -> Result<SessionRecord, StoreProblem> {
+fn read(row: &Row) -> Result<SessionRecord, StoreProblem> {
     Ok(SessionRecord {
         id: rows::parsed(row, "id", SessionId::parse)?,
         user: rows::parsed(row, "user", |text| UserId::parse(text).ok())?,
@@ -38,18 +37,18 @@ fn read(row: &Row<'_>) -> Result<SessionRecord, StoreProblem> {
     })
 }
 
-fn read_with_person(row: &Row<'_>) -> Result<(SessionRecord, Person), StoreProblem> {
+fn read_with_person(row: &Row) -> Result<(SessionRecord, Person), StoreProblem> {
     Ok((read(row)?, people::read(row)?))
 }
 
 /// Keeps a session that is not parked; whoever calls has looked at what it rests on.
-pub(in crate::sqlite) fn insert(c: &Connection, session: &SessionRecord) -> Result<(), StoreProblem> {
+pub(crate) fn insert(c: &Connection, session: &SessionRecord) -> Result<(), StoreProblem> {
     let id = session.id.to_string();
     if c.prepare_cached("select 1 from sessions where id = ?1")?.exists([&id])? {
         return Err(StoreProblem::Exists(id));
     }
     c.prepare_cached(
-        "insert into sessions (id, user, roles, roles_confirmed_at, assurance, methods, credential, key_model,
+        "insert into sessions (id, \"user\", roles, roles_confirmed_at, assurance, methods, credential, key_model,
              authenticated_at, device, opened_at, seen_at, ends_at, in_outage, provider_session, id_token,
              refresh_token, checked_at)
          values (:id, :user, :roles, :roles_confirmed_at, :assurance, :methods, :credential, :key_model,
@@ -79,7 +78,7 @@ pub(in crate::sqlite) fn insert(c: &Connection, session: &SessionRecord) -> Resu
     Ok(())
 }
 
-pub(in crate::sqlite) fn add_token(
+pub(crate) fn add_token(
     c: &Connection,
     session: SessionId,
     token: TokenHash,
@@ -94,7 +93,7 @@ pub(in crate::sqlite) fn add_token(
     Ok(open)
 }
 
-pub(in crate::sqlite) fn insert_token(
+pub(crate) fn insert_token(
     c: &Connection,
     session: SessionId,
     token: TokenHash,
@@ -106,13 +105,13 @@ pub(in crate::sqlite) fn insert_token(
     if inserted == 0 { Err(StoreProblem::Exists("the token".to_owned())) } else { Ok(()) }
 }
 
-pub(in crate::sqlite) fn void_tokens(c: &Connection, session: SessionId) -> Result<(), StoreProblem> {
+pub(crate) fn void_tokens(c: &Connection, session: SessionId) -> Result<(), StoreProblem> {
     c.prepare_cached("delete from tokens where session = ?1")?.execute([session.to_string()])?;
     Ok(())
 }
 
 /// Who is parked or disabled has no tokens; the conditions say so once more, where it counts.
-pub(in crate::sqlite) fn by_token(c: &Connection, token: TokenHash) -> Result<Option<FoundSession>, StoreProblem> {
+pub(crate) fn by_token(c: &Connection, token: TokenHash) -> Result<Option<FoundSession>, StoreProblem> {
     let statement = c.prepare_cached(&format!(
         "select {COLUMNS}, {}, t.host from tokens t join sessions s on s.id = t.session join people p on p.id = s.user
          where t.hash = ?1 and s.parked_at is null and p.disabled_at is null",
@@ -124,20 +123,22 @@ pub(in crate::sqlite) fn by_token(c: &Connection, token: TokenHash) -> Result<Op
     })
 }
 
-pub(in crate::sqlite) fn touch(c: &Connection, seen: &[(SessionId, Timestamp)]) -> Result<(), StoreProblem> {
-    let mut touch = c.prepare_cached("update sessions set seen_at = max(seen_at, ?2) where id = ?1")?;
+pub(crate) fn touch(c: &Connection, seen: &[(SessionId, Timestamp)]) -> Result<(), StoreProblem> {
+    let mut touch = c.prepare_cached(
+        "update sessions set seen_at = case when seen_at > ?2 then seen_at else ?2 end where id = ?1",
+    )?;
     for (session, at) in seen {
         touch.execute(params![session.to_string(), at.unix_micros()])?;
     }
     Ok(())
 }
 
-pub(in crate::sqlite) fn find(c: &Connection, id: SessionId) -> Result<Option<SessionRecord>, StoreProblem> {
+pub(crate) fn find(c: &Connection, id: SessionId) -> Result<Option<SessionRecord>, StoreProblem> {
     let statement = c.prepare_cached(&format!("select {COLUMNS} from sessions s where s.id = ?1"))?;
     rows::one(statement, [id.to_string()], read)
 }
 
-pub(in crate::sqlite) fn end(
+pub(crate) fn end(
     c: &Connection,
     id: SessionId,
     at: Timestamp,
@@ -149,7 +150,7 @@ pub(in crate::sqlite) fn end(
     Ok(Some(session))
 }
 
-pub(in crate::sqlite) fn end_those(
+pub(crate) fn end_those(
     c: &Connection,
     of: &SessionsOf,
     at: Timestamp,
@@ -163,11 +164,11 @@ pub(in crate::sqlite) fn end_those(
     Ok(ended.into_iter().map(|(session, _)| session).collect())
 }
 
-pub(in crate::sqlite) fn list(c: &Connection) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+pub(crate) fn list(c: &Connection) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
     select(c, "true", Vec::new())
 }
 
-pub(in crate::sqlite) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+pub(crate) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
     let text = |text: &str| Value::from(text.to_owned());
     match of {
         SessionsOf::User(user) => select(c, "s.user = ?1", vec![text(user.as_str())]),
@@ -181,12 +182,14 @@ pub(in crate::sqlite) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(S
         ),
         SessionsOf::ProviderSession { provider, sid, subject } => select(
             c,
-            "p.provider = ?1 and s.provider_session = ?2 and (?3 is null or p.subject = ?3)",
+            "p.provider = ?1 and s.provider_session = ?2 and (p.subject = ?3 or ?3 is null)",
             vec![text(provider.as_str()), text(sid), subject.clone().into()],
         ),
         SessionsOf::Device(device) => select(c, "s.device = ?1", vec![text(device.as_str())]),
         SessionsOf::Credential(credential) => select(c, "s.credential = ?1", vec![credential.0.clone().into()]),
-        SessionsOf::Outage(provider) => select(c, "p.provider = ?1 and s.in_outage", vec![text(provider.as_str())]),
+        SessionsOf::Outage(provider) => {
+            select(c, "p.provider = ?1 and s.in_outage <> 0", vec![text(provider.as_str())])
+        }
     }
 }
 
@@ -197,10 +200,10 @@ fn select(c: &Connection, condition: &str, values: Vec<Value>) -> Result<Vec<(Se
          order by s.opened_at desc, s.id",
         people::COLUMNS
     ))?;
-    rows::all(statement, params_from_iter(values), read_with_person)
+    rows::all(statement, values, read_with_person)
 }
 
-pub(in crate::sqlite) fn to_check(
+pub(crate) fn to_check(
     c: &Connection,
     provider: &ProviderId,
     checked_before: Timestamp,
@@ -216,23 +219,14 @@ pub(in crate::sqlite) fn to_check(
     rows::all(statement, params![provider.as_str(), checked_before.unix_micros(), most], read_with_person)
 }
 
-pub(in crate::sqlite) fn claim_check(
-    c: &Connection,
-    id: SessionId,
-    read: Timestamp,
-    at: Timestamp,
-) -> Result<bool, StoreProblem> {
+pub(crate) fn claim_check(c: &Connection, id: SessionId, read: Timestamp, at: Timestamp) -> Result<bool, StoreProblem> {
     let claimed = c
         .prepare_cached("update sessions set checked_at = ?3 where id = ?1 and checked_at = ?2")?
         .execute(params![id.to_string(), read.unix_micros(), at.unix_micros()])?;
     Ok(claimed > 0)
 }
 
-pub(in crate::sqlite) fn set_refresh_token(
-    c: &Connection,
-    id: SessionId,
-    token: Option<&Secret>,
-) -> Result<bool, StoreProblem> {
+pub(crate) fn set_refresh_token(c: &Connection, id: SessionId, token: Option<&Secret>) -> Result<bool, StoreProblem> {
     let set = c
         .prepare_cached("update sessions set refresh_token = ?2 where id = ?1")?
         .execute(params![id.to_string(), token.map(|token| token.0.as_str())])?;

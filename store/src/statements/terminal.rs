@@ -1,15 +1,15 @@
 //! Shared terminals: one session is open on a device, the others are parked or end, and all that is one step.
 
 use policy::{DeviceId, SessionId, Timestamp, UserId};
-use rusqlite::{Connection, named_params, params};
 
 use super::events::tell;
 use super::{credentials, devices, invitations, people, sessions, withdrawn};
+use crate::sql::{Connection, named_params, params};
 use crate::{
     Change, Displaced, FoundSession, Lapsed, NewSession, Others, Resumed, Resumption, SessionsOf, StoreProblem,
 };
 
-pub(in crate::sqlite) fn open(c: &Connection, opening: &NewSession, actor: &str) -> Result<Displaced, StoreProblem> {
+pub(crate) fn open(c: &Connection, opening: &NewSession, actor: &str) -> Result<Displaced, StoreProblem> {
     let session = &opening.session;
     let at = session.opened_at;
     let person = people::in_force(c, &session.user)?;
@@ -30,7 +30,7 @@ pub(in crate::sqlite) fn open(c: &Connection, opening: &NewSession, actor: &str)
     let replaced = opening.replaces.map(|replaced| take_place(c, replaced, &session.user, at, actor)).transpose()?;
     sessions::insert(c, session)?;
     sessions::insert_token(c, session.id, opening.token, &opening.host)?;
-    c.prepare_cached("update people set seen_at = max(seen_at, ?2) where id = ?1")?
+    c.prepare_cached("update people set seen_at = case when seen_at > ?2 then seen_at else ?2 end where id = ?1")?
         .execute(params![session.user.as_str(), at.unix_micros()])?;
     let mut displaced = displace(c, session.device.as_ref(), &session.user, session.id, opening.others, at, actor)?;
     displaced.ended.extend(replaced);
@@ -51,7 +51,7 @@ fn take_place(
     Ok(replaced)
 }
 
-pub(in crate::sqlite) fn park(c: &Connection, id: SessionId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
+pub(crate) fn park(c: &Connection, id: SessionId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
     let parked = c
         .prepare_cached("update sessions set parked_at = ?2 where id = ?1 and parked_at is null")?
         .execute(params![id.to_string(), at.unix_micros()])?;
@@ -63,11 +63,7 @@ pub(in crate::sqlite) fn park(c: &Connection, id: SessionId, at: Timestamp, acto
     Ok(true)
 }
 
-pub(in crate::sqlite) fn resume(
-    c: &Connection,
-    resumption: &Resumption,
-    actor: &str,
-) -> Result<Option<Resumed>, StoreProblem> {
+pub(crate) fn resume(c: &Connection, resumption: &Resumption, actor: &str) -> Result<Option<Resumed>, StoreProblem> {
     let Resumption { session: id, user, device, at, .. } = resumption;
     let theirs = sessions::find(c, *id)?.filter(|session| {
         session.user == *user
@@ -82,7 +78,7 @@ pub(in crate::sqlite) fn resume(
     devices::in_force(c, device, *at)?;
     credentials::in_force(c, &resumption.credential, user)?;
     c.prepare_cached(
-        "update sessions set parked_at = null, seen_at = max(seen_at, :at), authenticated_at = :at,
+        "update sessions set parked_at = null, seen_at = case when seen_at > :at then seen_at else :at end, authenticated_at = :at,
              assurance = :assurance, methods = :methods, credential = :credential, key_model = :key_model
          where id = :id",
     )?

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use policy::Timestamp;
-use rusqlite::{Connection, params};
 use serde_json::json;
 
+use crate::sql::{Connection, params};
 use crate::{Lapsed, Person, SessionsOf, StoreProblem};
 
 /// How long it is remembered: longer than any sign-in is under way. The moment itself is what is remembered until,
@@ -16,18 +16,19 @@ const REMEMBERED_SPAN: Duration = Duration::from_secs(3_600);
 /// Remembers that whatever is under way of these at that moment is void. Nothing where what a session rests on is
 /// looked at when it begins anyway: devices, keys. Without a bound, and outside of that of logout tokens: there are no more
 /// than people, and than logout tokens of an hour, each of which a provider signed.
-pub(in crate::sqlite) fn note(c: &Connection, of: &SessionsOf, at: Timestamp) -> Result<(), StoreProblem> {
+pub(crate) fn note(c: &Connection, of: &SessionsOf, at: Timestamp) -> Result<(), StoreProblem> {
     let Some(name) = name(of) else { return Ok(()) };
     c.prepare_cached(
         "insert into remembered (kind, key, expires_at) values ('withdrawn', ?1, ?2)
-         on conflict (kind, key) do update set expires_at = max(expires_at, ?2)",
+         on conflict (kind, key) do update set expires_at =
+             case when remembered.expires_at > ?2 then remembered.expires_at else ?2 end",
     )?
     .execute(params![name.as_bytes(), at.after(REMEMBERED_SPAN).unix_micros()])?;
     Ok(())
 }
 
 /// That nobody ended what a person was vouched for at that moment.
-pub(in crate::sqlite) fn stands(
+pub(crate) fn stands(
     c: &Connection,
     person: &Person,
     provider_session: Option<&str>,

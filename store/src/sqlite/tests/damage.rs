@@ -11,7 +11,8 @@ async fn a_damaged_row_is_an_error_and_not_a_guess() {
     let store = Sqlite::in_memory().unwrap();
     store
         .write(|c| {
-            c.execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-lost', 'd')", [])?;
+            c.sqlite()
+                .execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-lost', 'd')", [])?;
             Ok(())
         })
         .await
@@ -19,7 +20,7 @@ async fn a_damaged_row_is_an_error_and_not_a_guess() {
     assert!(matches!(store.events_after(0, 10).await, Err(StoreProblem::Corrupt(_))));
     store
         .write(|c| {
-            c.execute("update events set change = 'device-added', subject = 'NOT A NAME'", [])?;
+            c.sqlite().execute("update events set change = 'device-added', subject = 'NOT A NAME'", [])?;
             Ok(())
         })
         .await
@@ -83,7 +84,8 @@ async fn damage_anywhere_is_told_and_opens_nothing() {
 }
 
 async fn damage(store: &Sqlite, table: &'static str, column: &'static str, value: &'static str) {
-    let damage = move |c: &Connection| Ok(c.execute(&format!("update {table} set {column} = {value}"), [])?);
+    let damage =
+        move |c: &sql::Connection| Ok(c.sqlite().execute(&format!("update {table} set {column} = {value}"), [])?);
     assert_eq!(store.write(damage).await.unwrap(), 1);
 }
 
@@ -119,7 +121,8 @@ async fn every_change_is_read_as_it_was_told() {
     ];
     let store = Sqlite::in_memory().unwrap();
     for change in changes.clone() {
-        let tell = move |c: &Connection| statements::events::tell(c, Timestamp::from_unix_micros(1), "x", &change);
+        let tell =
+            move |c: &sql::Connection| crate::statements::events::tell(c, Timestamp::from_unix_micros(1), "x", &change);
         store.write(tell).await.unwrap();
     }
     let told: Vec<Change> = store.events_after(0, 100).await.unwrap().into_iter().map(|event| event.change).collect();

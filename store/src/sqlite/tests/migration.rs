@@ -97,7 +97,7 @@ async fn a_file_of_version_1_keeps_everything_and_every_promise() {
     assert_keeps_the_day(&store).await;
     drop(store);
     let raw = Connection::open(folder.file()).unwrap();
-    assert_eq!(version(&raw), 6);
+    assert_eq!(version(&raw), 7);
     let broken: Option<String> = raw.query_row("pragma integrity_check", [], |row| row.get(0)).ok();
     assert_eq!(broken.as_deref(), Some("ok"));
     assert!(!raw.prepare("pragma foreign_key_check").unwrap().exists([]).unwrap());

@@ -78,26 +78,28 @@ async fn two_processes_that_write_at_once_lose_nothing() {
         let key = format!("note-{number}");
         let store = &stores[number % 2];
         // Asking queues at once; waiting comes later, so that both writers are busy together.
-        let queued = store.write(move |c| statements::notes::set_note(c, &key, "kept"));
+        let queued = store.write(move |c| crate::statements::notes::set_note(c, &key, "kept"));
         writes.push(queued);
     }
     for write in writes {
         write.await.unwrap();
     }
-    let number: i64 =
-        stores[0].read(|c| Ok(c.query_row("select count(*) from notes", [], |row| row.get(0))?)).await.unwrap();
+    let number: i64 = stores[0]
+        .read(|c| Ok(c.sqlite().query_row("select count(*) from notes", [], |row| row.get(0))?))
+        .await
+        .unwrap();
     assert_eq!(number, 200);
 }
 
 #[tokio::test]
 async fn one_failed_change_does_not_take_its_group_along() {
     let store = Sqlite::in_memory().unwrap();
-    let before = store.write(|c| statements::notes::set_note(c, "before", "kept"));
+    let before = store.write(|c| crate::statements::notes::set_note(c, "before", "kept"));
     let failed = store.write(|c| {
-        statements::notes::set_note(c, "half", "undone")?;
+        crate::statements::notes::set_note(c, "half", "undone")?;
         Err::<(), _>(StoreProblem::Exists("it".to_owned()))
     });
-    let after = store.write(|c| statements::notes::set_note(c, "after", "kept"));
+    let after = store.write(|c| crate::statements::notes::set_note(c, "after", "kept"));
     before.await.unwrap();
     assert!(matches!(failed.await, Err(StoreProblem::Exists(_))));
     after.await.unwrap();
@@ -117,7 +119,7 @@ async fn a_change_whose_asker_went_away_is_done_all_the_same() {
 async fn readers_cannot_write() {
     let folder = Folder::new();
     let store = Sqlite::open(folder.file()).unwrap();
-    assert!(store.read(|c| statements::notes::set_note(c, "cursor", "1")).await.is_err());
+    assert!(store.read(|c| crate::statements::notes::set_note(c, "cursor", "1")).await.is_err());
 }
 
 #[tokio::test]
@@ -147,7 +149,7 @@ async fn a_full_queue_refuses_instead_of_growing() {
     });
     running.recv().unwrap();
     let mut waiting = Vec::new();
-    for _ in 0..lane::WAITING_MAX {
+    for _ in 0..crate::lane::WAITING_MAX {
         waiting.push(store.write(|_| Ok(())));
     }
     let mut refused = store.write(|_| Ok(()));
@@ -203,7 +205,7 @@ async fn a_full_disk_is_an_answer_and_the_store_goes_on_afterwards() {
     let store = Sqlite::in_memory().unwrap();
     let limit = |pages: i64| {
         store.write(move |c| {
-            c.pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?;
+            c.sqlite().pragma_update_and_check(None, "max_page_count", pages, |row| row.get::<_, i64>(0))?;
             Ok(())
         })
     };
@@ -221,7 +223,7 @@ async fn a_store_held_by_another_process_is_unavailable_not_lost() {
     let store = Sqlite::open(folder.file()).unwrap();
     store
         .write(|c| {
-            c.busy_timeout(Duration::from_millis(1))?;
+            c.sqlite().busy_timeout(Duration::from_millis(1))?;
             Ok(())
         })
         .await
@@ -241,14 +243,15 @@ async fn events_never_reuse_a_number() {
     let store = Sqlite::in_memory().unwrap();
     let tell = || {
         store.write(|c| {
-            c.execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-added', 'd')", [])?;
+            c.sqlite()
+                .execute("insert into events (at, actor, change, subject) values (1, 'a', 'device-added', 'd')", [])?;
             Ok(())
         })
     };
     tell().await.unwrap();
     store
         .write(|c| {
-            c.execute("delete from events", [])?;
+            c.sqlite().execute("delete from events", [])?;
             Ok(())
         })
         .await
@@ -296,8 +299,9 @@ async fn whoever_is_ended_takes_no_room_of_what_must_not_come_twice() {
 async fn whoever_is_ended_again_and_again_is_kept_once_and_for_an_hour() {
     use crate::SessionsOf;
     let store = Sqlite::in_memory().unwrap();
-    let number =
-        || store.write(|c| Ok(c.query_row("select count(*) from remembered", [], |row| row.get::<_, i64>(0))?));
+    let number = || {
+        store.write(|c| Ok(c.sqlite().query_row("select count(*) from remembered", [], |row| row.get::<_, i64>(0))?))
+    };
     for second in 1..10 {
         let user = policy::UserId::parse("u-ended").unwrap();
         let at = Timestamp::from_unix_micros(second * 1_000_000);

@@ -10,7 +10,7 @@ use crate::{Invited, NewSession, Others, Redemption, SessionsOf, WhichCredential
 async fn stumble_over(store: &Sqlite, change: &'static str) {
     store
         .write(move |c| {
-            Ok(c.execute_batch(&format!(
+            Ok(c.sqlite().execute_batch(&format!(
                 "create trigger stumble before insert on events when new.change = '{change}'
                  begin select raise(abort, 'as the test wants'); end"
             ))?)
@@ -20,7 +20,7 @@ async fn stumble_over(store: &Sqlite, change: &'static str) {
 }
 
 async fn get_up(store: &Sqlite) {
-    store.write(|c| Ok(c.execute_batch("drop trigger stumble")?)).await.unwrap();
+    store.write(|c| Ok(c.sqlite().execute_batch("drop trigger stumble")?)).await.unwrap();
 }
 
 fn at(second: i64) -> Timestamp {

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use policy::{GrantKind, Method, PathPattern, Timestamp, UserId};
-use rusqlite::{Connection, named_params, params};
 
-use super::read::{GRANT, exists, read, texts};
+use super::read::{GRANT, read, texts};
 use super::rules::{Stop, answer, has_one_of, not_in_force, refuse_if, words_fit, words_there};
-use crate::sqlite::rows;
-use crate::sqlite::statements::events::tell;
-use crate::sqlite::statements::people;
+use crate::rows;
+use crate::sql::{Connection, named_params, params};
+use crate::statements::events::tell;
+use crate::statements::people;
 use crate::{
     AskTerms, Change, GRANT_REACH_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GRANTS_WAITING_MAX, GrantRecord,
     GrantRefusal, GrantState, NewMaintenance, PLAN_FILE_BYTES_MAX, StoreProblem,
@@ -18,7 +18,7 @@ use crate::{
 /// How long ago a window may begin when it is asked for: whoever fills in a form for now needs some minutes.
 const BEGUN_MAX: Duration = Duration::from_secs(15 * 60);
 
-pub(in crate::sqlite) fn ask(
+pub(crate) fn ask(
     c: &Connection,
     new: &NewMaintenance,
     terms: &AskTerms,
@@ -74,11 +74,12 @@ fn ask_inside(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<
 }
 
 fn insert(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<(), StoreProblem> {
-    c.prepare_cached(
+    let inserted = c.prepare_cached(
         "insert into grants (id, kind, person, app, begin, \"end\", asked_at, asked_by, purpose, ticket, plan, methods,
              paths, is_urgent, approvals_needed, report_within)
          values (:id, :kind, :person, :app, :begin, :end, :asked_at, :asked_by, :purpose, :ticket, :plan, :methods,
-             :paths, :is_urgent, :approvals_needed, :report_within)",
+             :paths, :is_urgent, :approvals_needed, :report_within)
+         on conflict (id) do nothing",
     )?
     .execute(named_params! {
         ":id": new.id.as_str(),
@@ -97,13 +98,15 @@ fn insert(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<(), 
         ":is_urgent": new.is_urgent,
         ":approvals_needed": terms.approvals_needed.max(1),
         ":report_within": i64::try_from(terms.report_within.as_micros()).unwrap_or(i64::MAX),
-    })
-    .map_err(|error| exists(error, &new.id))?;
+    })?;
+    if inserted == 0 {
+        return Err(StoreProblem::Exists(new.id.to_string()));
+    }
     if let Some((file, bytes)) = &new.file {
         c.prepare_cached(
             "insert into plan_files (\"grant\", name, media_type, sha256, bytes) values (?1, ?2, ?3, ?4, ?5)",
         )?
-        .execute(params![new.id.as_str(), file.name, file.media_type, &file.sha256[..], bytes])?;
+        .execute(params![new.id.as_str(), file.name, file.media_type, file.sha256, bytes])?;
     }
     Ok(())
 }

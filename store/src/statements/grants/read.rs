@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp, UserId};
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp, Unit, UserId};
 
-use crate::sqlite::rows;
+use crate::rows;
+use crate::sql::{Connection, Row, Value};
 use crate::{
     Admission, GRANTS_READ_MAX, Glass, GlassReview, GlassVerdict, GrantAbout, GrantFilter, GrantReach, GrantRecord,
     GrantReport, Maintenance, PlanFile, Ruling, StoreProblem,
@@ -17,11 +16,11 @@ pub(super) const GRANT: &str = "select g.*, f.name as file_name, f.media_type as
         length(f.bytes) as file_bytes
     from grants g left join plan_files f on f.\"grant\" = g.id";
 
-pub(in crate::sqlite) fn one(c: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreProblem> {
+pub(crate) fn one(c: &Connection, id: &GrantId) -> Result<Option<GrantRecord>, StoreProblem> {
     rows::one(c.prepare_cached(&format!("{GRANT} where g.id = ?1"))?, [id.as_str()], read)
 }
 
-pub(in crate::sqlite) fn list(
+pub(crate) fn list(
     c: &Connection,
     filter: &GrantFilter,
     after: Option<&GrantId>,
@@ -64,22 +63,22 @@ pub(in crate::sqlite) fn list(
     }
     let most = i64::try_from(most.min(GRANTS_READ_MAX)).unwrap_or(i64::MAX);
     let query = format!("{GRANT} where {} order by g.number desc limit {most}", conditions.join(" and "));
-    rows::all(c.prepare_cached(&query)?, params_from_iter(values), read)
+    rows::all(c.prepare_cached(&query)?, values, read)
 }
 
-pub(in crate::sqlite) fn file(c: &Connection, id: &GrantId) -> Result<Option<(PlanFile, Vec<u8>)>, StoreProblem> {
+pub(crate) fn file(c: &Connection, id: &GrantId) -> Result<Option<(PlanFile, Vec<u8>)>, StoreProblem> {
     let statement = c.prepare_cached(
         "select name as file_name, media_type as file_type, sha256 as file_sha256, length(bytes) as file_bytes, bytes
          from plan_files where \"grant\" = ?1",
     )?;
-    let read = |row: &Row<'_>| match read_file(row)? {
+    let read = |row: &Row| match read_file(row)? {
         Some(file) => Ok(Some((file, row.get::<_, Vec<u8>>("bytes")?))),
         None => Ok(None),
     };
     Ok(rows::one(statement, [id.as_str()], read)?.flatten())
 }
 
-fn read_file(row: &Row<'_>) -> Result<Option<PlanFile>, StoreProblem> {
+fn read_file(row: &Row) -> Result<Option<PlanFile>, StoreProblem> {
     let Some(name) = row.get::<_, Option<String>>("file_name")? else { return Ok(None) };
     Ok(Some(PlanFile {
         name,
@@ -89,7 +88,7 @@ fn read_file(row: &Row<'_>) -> Result<Option<PlanFile>, StoreProblem> {
     }))
 }
 
-pub(super) fn read(row: &Row<'_>) -> Result<GrantRecord, StoreProblem> {
+pub(super) fn read(row: &Row) -> Result<GrantRecord, StoreProblem> {
     let about = match rows::parsed(row, "kind", GrantKind::parse)? {
         GrantKind::Maintenance => GrantAbout::Maintenance(Box::new(read_maintenance(row)?)),
         GrantKind::Glass => GrantAbout::Glass(Box::new(read_glass(row)?)),
@@ -108,7 +107,7 @@ pub(super) fn read(row: &Row<'_>) -> Result<GrantRecord, StoreProblem> {
     })
 }
 
-fn read_maintenance(row: &Row<'_>) -> Result<Maintenance, StoreProblem> {
+fn read_maintenance(row: &Row) -> Result<Maintenance, StoreProblem> {
     let admitted = ruling(row, ["admitted_at", "admitted_by", "admitted_words"])?;
     let due_at = rows::moment_or_none(row, "approval_due_at")?;
     let report = match (row.get::<_, Option<String>>("report")?, rows::moment_or_none(row, "reported_at")?) {
@@ -139,20 +138,21 @@ fn read_maintenance(row: &Row<'_>) -> Result<Maintenance, StoreProblem> {
     })
 }
 
-fn read_glass(row: &Row<'_>) -> Result<Glass, StoreProblem> {
+fn read_glass(row: &Row) -> Result<Glass, StoreProblem> {
     let verdict = rows::parsed_or_none(row, "verdict", GlassVerdict::parse)?;
     let by = ruling(row, ["reviewed_at", "reviewed_by", "reviewed_words"])?;
     Ok(Glass {
         reason: row.get("glass_reason")?,
         words: row.get("glass_words")?,
         patient: row.get("patient")?,
+        ward: rows::parsed_or_none(row, "ward", Unit::parse)?,
         review_due_at: rows::moment(row, "review_due_at")?,
         review: verdict.zip(by).map(|(verdict, by)| GlassReview { verdict, by }),
     })
 }
 
 /// When, who, in which words; none where nobody did it.
-fn ruling(row: &Row<'_>, [at, by, words]: [&str; 3]) -> Result<Option<Ruling>, StoreProblem> {
+fn ruling(row: &Row, [at, by, words]: [&str; 3]) -> Result<Option<Ruling>, StoreProblem> {
     let Some(at) = rows::moment_or_none(row, at)? else { return Ok(None) };
     Ok(Some(Ruling { at, by: row.get(by)?, words: row.get::<_, Option<String>>(words)?.unwrap_or_default() }))
 }
@@ -177,11 +177,4 @@ pub(super) fn texts<'a>(texts: impl Iterator<Item = &'a str>) -> String {
 fn read_list<T>(text: &str, parse: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
     let kept: Vec<String> = serde_json::from_str(text).ok()?;
     kept.iter().map(|one| parse(one)).collect()
-}
-
-pub(super) fn exists(error: rusqlite::Error, id: &GrantId) -> StoreProblem {
-    match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::ConstraintViolation) => StoreProblem::Exists(id.to_string()),
-        Some(_) | None => error.into(),
-    }
 }

@@ -2,10 +2,10 @@
 //! and never their own.
 
 use policy::{GrantId, RoleId, UserId};
-use rusqlite::Connection;
 
 use super::read::one;
-use crate::sqlite::statements::people;
+use crate::sql::Connection;
+use crate::statements::people;
 use crate::{GrantRecord, GrantRefusal, Maintenance, Ruler, StoreProblem, is_one_person};
 
 /// Why it stopped.
@@ -17,12 +17,6 @@ pub(super) enum Stop {
 impl From<StoreProblem> for Stop {
     fn from(problem: StoreProblem) -> Self {
         Self::Problem(problem)
-    }
-}
-
-impl From<rusqlite::Error> for Stop {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Problem(error.into())
     }
 }
 
