@@ -8,7 +8,6 @@ use zeroize::Zeroizing;
 /// Bytes of a key.
 pub(crate) const KEY_BYTES: usize = 32;
 /// Bytes that sealing adds: the tag.
-#[cfg(test)]
 pub(crate) const TAG_BYTES: usize = 16;
 const NONCE_BYTES: usize = 12;
 

@@ -67,8 +67,13 @@ impl RecoveryKey {
     }
 
     pub(crate) fn wrap(&self, secret: &[u8], segment: u64) -> Option<RecoverySlot> {
+        self.wrap_for(secret, &bound(segment))
+    }
+
+    /// Encrypts a secret, bound to what it is for.
+    pub(crate) fn wrap_for(&self, secret: &[u8], purpose: &[u8]) -> Option<RecoverySlot> {
         let public = HpkePublicKey(self.point.clone());
-        let (enc, sealed) = SUITE.seal(INFO, &bound(segment), secret, &public).ok()?;
+        let (enc, sealed) = SUITE.seal(INFO, purpose, secret, &public).ok()?;
         Some(RecoverySlot { key: self.id(), enc: BASE64.encode(enc.0), sealed: BASE64.encode(sealed) })
     }
 }
@@ -122,9 +127,13 @@ impl RecoverySecret {
     }
 
     pub(crate) fn unwrap(&self, slot: &RecoverySlot, segment: u64) -> Option<Secret> {
+        self.unwrap_for(slot, &bound(segment))
+    }
+
+    pub(crate) fn unwrap_for(&self, slot: &RecoverySlot, purpose: &[u8]) -> Option<Secret> {
         let enc = EncapsulatedSecret(BASE64.decode(&slot.enc).ok()?);
         let sealed = BASE64.decode(&slot.sealed).ok()?;
-        let opened = SUITE.open(&enc, INFO, &bound(segment), &sealed, &self.private).ok()?;
+        let opened = SUITE.open(&enc, INFO, purpose, &sealed, &self.private).ok()?;
         secret_of(&zeroize::Zeroizing::new(opened))
     }
 }

@@ -129,6 +129,8 @@ pub enum Event {
     ReviewSigned,
     /// The log was put in order after the gateway had died.
     Recovered,
+    /// The log was put back from a backup, or is gone on with though lines are missing.
+    Restored,
     /// A segment of the log is about to be deleted, because all its lines are older than they are to be kept.
     SegmentDeleted,
     /// Lines that say that a segment is to be deleted were found when the log was opened, and nothing signs them: they
@@ -148,7 +150,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 70] = [
+    pub const ALL: [Self; 71] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -212,6 +214,7 @@ impl Event {
         Self::ReviewJudged,
         Self::ReviewSigned,
         Self::Recovered,
+        Self::Restored,
         Self::SegmentDeleted,
         Self::DeletionVoid,
         Self::LogKeyChanged,
@@ -288,6 +291,7 @@ impl Event {
             Self::ReviewJudged => "review-judged",
             Self::ReviewSigned => "review-signed",
             Self::Recovered => "recovered",
+            Self::Restored => "restored",
             Self::SegmentDeleted => "segment-deleted",
             Self::DeletionVoid => "deletion-void",
             Self::LogKeyChanged => "log-key-changed",

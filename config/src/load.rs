@@ -13,7 +13,7 @@ use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits,
+    app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits,
     listener, maintenance, notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles,
     rule, rule_set, sessions, statements, upstream,
 };
@@ -124,6 +124,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let mail = notice::read_mail(&root, of_notices);
     let notices = notice::read(&root, of_notices, document.get("mail").is_some());
     let audit = of_audit.and_then(|table| audit::read(&table, &around));
+    let backup = root.section("backup").and_then(|table| backup::read(&table, files));
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
     let patients = root.section("patients").and_then(|table| patients::read(&table));
     let no_ids = policy::PatientIds::default();
@@ -229,6 +230,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         mail: mail?,
         notices: notices?,
         limits: limits?,
+        backup: backup?,
         operations: operations?,
         activation: of_policy.as_ref()?.activation,
         return_when_denials_rise: of_policy.as_ref()?.return_when_denials_rise,

@@ -320,7 +320,7 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::ConfigRefused => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
         Event::Recovered => alert(AUDIT_RECORDING_STARTED),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
-        Event::DeletionVoid => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
+        Event::DeletionVoid | Event::Restored => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
         Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer,
+    App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer,
     Maintenance, Names, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet,
     SessionSpans, Statement,
 };
@@ -87,6 +87,8 @@ pub struct Config {
     pub notices: Vec<Notice>,
     /// Bounds on everything a stranger can send.
     pub limits: Limits,
+    /// Who can open backups.
+    pub backup: Backup,
     /// Health, metrics and diagnostics.
     pub operations: Operations,
     /// How many people it takes to bring the next version into force.

@@ -3,6 +3,7 @@
 
 mod app;
 mod audit;
+mod backup;
 mod config;
 mod crl;
 mod device;
@@ -22,6 +23,7 @@ mod upstream;
 
 pub use app::{App, AppKind, IdentityField, OnLogFailure, TcpProtocol};
 pub use audit::{Audit, AuditEncryption};
+pub use backup::Backup;
 pub use config::{Activation, Config, SourceText};
 pub use crl::{CrlFetch, CrlUrl, DistributionPoints};
 pub use device::{DeviceTrust, PostureSource};

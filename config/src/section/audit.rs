@@ -101,7 +101,7 @@ fn encryption(
 }
 
 /// What `sekimori audit key escrow` prints: `x25519:` and 32 bytes in base64.
-fn recovery_key(value: &Value<'_>) -> Option<String> {
+pub(crate) fn recovery_key(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let point = text.strip_prefix("x25519:").filter(|point| point.len() == 44 && point.ends_with('='));
     let is_base64 = |point: &str| {

@@ -4,6 +4,7 @@
 pub(crate) mod app;
 pub(crate) mod app_route;
 pub(crate) mod audit;
+pub(crate) mod backup;
 pub(crate) mod break_glass;
 pub(crate) mod certificate;
 pub(crate) mod class;

@@ -107,7 +107,8 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::ClockSynchronised
         | Event::ClockUnsynchronised
         | Event::ClockStepped
-        | Event::Recovered => FeedEvents::Gateway,
+        | Event::Recovered
+        | Event::Restored => FeedEvents::Gateway,
     }
 }
 
