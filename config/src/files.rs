@@ -72,6 +72,23 @@ impl<'b> Files<'b> {
         Some(Secret::new(secret.to_owned()))
     }
 
+    /// The secret in a file that has several lines, such as a private key.
+    pub(crate) fn secret_lines(&self, value: &Value<'_>) -> Option<Secret> {
+        let path = self.path(value)?;
+        let file = self.open(value, &path)?;
+        refuse_if_others_can_read(value, &path, &file)?;
+        Some(Secret::new(text_of(value, &path, file, SECRET_BYTES_MAX)?))
+    }
+
+    /// The text of a file that belongs to this machine, and the path it was read from: it is no part of the version, which
+    /// is the same on every machine.
+    pub(crate) fn of_machine(&self, value: &Value<'_>) -> Option<(PathBuf, String)> {
+        let path = self.path(value)?;
+        let file = self.open(value, &path)?;
+        let text = text_of(value, &path, file, TEXT_BYTES_MAX)?;
+        Some((path, text))
+    }
+
     /// The text of a file, and the path it was read from.
     pub(crate) fn text(&self, value: &Value<'_>) -> Option<(PathBuf, String)> {
         let path = self.path(value)?;

@@ -17,7 +17,7 @@ mod template;
 mod tests;
 mod walk;
 
-pub use load::{parse, parse_with, read};
+pub use load::{STATE_DIR, parse, parse_with, read, state_dir_of};
 pub use model::*;
 pub use problem::{Problem, Problems};
 pub use secret::Secret;

@@ -14,11 +14,14 @@ use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
     app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits,
-    listener, maintenance, notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles,
-    rule, rule_set, sessions, statements, upstream,
+    listener, maintenance, nodes, notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles,
+    rule, rule_set, sessions, statements, store, telemetry, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};
+
+/// Where the state is unless `[gateway] state_dir` says otherwise.
+pub const STATE_DIR: &str = "/var/lib/sekimori";
 
 /// Half a SHA-256: short enough for every record, long enough that nobody makes two alike.
 const REVISION_BYTES: usize = 16;
@@ -42,6 +45,18 @@ pub fn read(path: &Path) -> Result<Config, Problems> {
     }
     config.files.insert(0, absolute);
     Ok(config)
+}
+
+/// What a configuration says of where the state is, as far as it can be read at all: for whoever looks for what was kept
+/// of a better version.
+#[must_use]
+pub fn state_dir_of(path: &Path) -> Option<PathBuf> {
+    let absolute = std::path::absolute(path).ok()?;
+    let text = open_file(&absolute).and_then(|file| read_text(file, TEXT_BYTES_MAX)).ok()?;
+    let (document, _errors) = DeTable::parse_recoverable(&text);
+    let gateway = document.get_ref().get("gateway")?.get_ref().as_table()?;
+    let folder = gateway.get("state_dir")?.get_ref().as_str()?;
+    Some(absolute.parent()?.join(folder))
 }
 
 /// Reads the text of a configuration and every file it names. Relative paths start at `base`; `file_name` is for
@@ -111,7 +126,9 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
 
-    let around = audit::Around { files, state_dir, login_host: gateway.login_host.as_ref() };
+    let nodes = root.section("nodes").and_then(|table| nodes::read(&table, files));
+    let node = nodes.as_ref().and_then(Option::as_ref).map(|nodes| &nodes.own);
+    let around = audit::Around { files, state_dir, login_host: gateway.login_host.as_ref(), node };
     let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();
     let no_upstream = upstream::NoUpstream {
         forbidden: gateway.forbidden_upstreams.as_deref().unwrap_or_default(),
@@ -124,6 +141,10 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let mail = notice::read_mail(&root, of_notices);
     let notices = notice::read(&root, of_notices, document.get("mail").is_some());
     let audit = of_audit.and_then(|table| audit::read(&table, &around));
+    let telemetry =
+        root.optional("telemetry", |value| telemetry::read(&value.table()?, files, &no_upstream));
+    let of_store = store::Around { files, no_upstream: &no_upstream };
+    let store = root.section("store").and_then(|table| store::read(&table, of_store));
     let backup = root.section("backup").and_then(|table| backup::read(&table, files));
     let operations = root.section("operations").and_then(|table| operations::read(&table, &addresses));
     let patients = root.section("patients").and_then(|table| patients::read(&table));
@@ -200,6 +221,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         state_dir: gateway.state_dir?,
         offset: gateway.offset?,
         public_port: gateway.public_port?,
+        nodes: nodes?,
         listeners: listeners?,
         certificates: certificates?,
         login_host: gateway.login_host?,
@@ -230,8 +252,10 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         mail: mail?,
         notices: notices?,
         limits: limits?,
+        store: store?,
         backup: backup?,
         operations: operations?,
+        telemetry: telemetry?,
         activation: of_policy.as_ref()?.activation,
         return_when_denials_rise: of_policy.as_ref()?.return_when_denials_rise,
         files: Vec::new(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::{AppId, ClassRoute, Durability, Host, Path, PathPattern, RuleSetId};
 
-use crate::{HostHeader, Names, OnSwitch, Shield, Upstream, UpstreamProtocol, UpstreamTls};
+use crate::{HostHeader, Names, OnSwitch, Shield, Terminal, Upstream, UpstreamProtocol, UpstreamTls};
 
 /// An app behind the gateway.
 #[derive(Clone, Debug)]
@@ -57,6 +57,8 @@ pub struct App {
     pub on_switch: Option<OnSwitch>,
     /// What shields it, where it cannot be patched; nothing where absent.
     pub shield: Option<Shield>,
+    /// Its terminal in the browser, where it has one.
+    pub terminal: Option<Terminal>,
 }
 
 impl App {

@@ -9,8 +9,8 @@ use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, Role
 
 use crate::{
     App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer,
-    Maintenance, Names, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet,
-    SessionSpans, Statement,
+    Maintenance, Names, Nodes, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet,
+    SessionSpans, Statement, StoreSettings, Telemetry,
 };
 
 /// One loaded configuration.
@@ -26,6 +26,8 @@ pub struct Config {
     pub offset: UtcOffset,
     /// The port people's browsers use, for the addresses the gateway writes.
     pub public_port: u16,
+    /// The machines that serve together, where there are several.
+    pub nodes: Option<Nodes>,
     /// Where connections are accepted; never empty.
     pub listeners: Vec<Listener>,
     /// Server certificates; never empty. Which names they serve is read from the certificates.
@@ -87,10 +89,14 @@ pub struct Config {
     pub notices: Vec<Notice>,
     /// Bounds on everything a stranger can send.
     pub limits: Limits,
+    /// Where people, devices, sessions and exceptions are kept.
+    pub store: StoreSettings,
     /// Who can open backups.
     pub backup: Backup,
     /// Health, metrics and diagnostics.
     pub operations: Operations,
+    /// Where traces of requests go, if anywhere.
+    pub telemetry: Option<Telemetry>,
     /// How many people it takes to bring the next version into force.
     pub activation: Activation,
     /// How many times over the denials of people who were allowed before must rise for the gateway to go back to the

@@ -31,6 +31,15 @@ pub struct Maintenance {
     pub report_within: Duration,
     /// Whether a report that is overdue stands in the way of the next window.
     pub block_when_overdue: bool,
+    /// The roles of those who may look at every recording of a terminal.
+    pub recording_readers: Vec<RoleId>,
+}
+
+impl Maintenance {
+    /// Whether a role is one of a vendor's people.
+    pub(crate) fn is_vendors(&self, role: &RoleId) -> bool {
+        self.vendor_roles.iter().chain(&self.vendor_administrators).any(|vendors| vendors == role)
+    }
 }
 
 impl Default for Maintenance {
@@ -48,6 +57,7 @@ impl Default for Maintenance {
             max_ahead: 30 * 24 * HOUR,
             report_within: 3 * 24 * HOUR,
             block_when_overdue: true,
+            recording_readers: Vec::new(),
         }
     }
 }

@@ -33,6 +33,10 @@ pub struct Limits {
     pub sign_ins_per_minute_address: u32,
     /// How long open requests may go on when the gateway stops.
     pub drain_timeout: Duration,
+    /// How long they may go on when another process of the gateway takes over. New connections wait so long, at most.
+    pub handover_timeout: Duration,
+    /// For how long the gateway says that it stops, and still takes connections, so that a balancer looks elsewhere.
+    pub balancer_notice: Duration,
     /// Threads that serve requests.
     pub workers: usize,
 }

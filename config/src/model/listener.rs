@@ -17,6 +17,9 @@ pub struct Listener {
     pub zone: ZoneId,
     /// Who may connect; empty for everyone.
     pub sources: Vec<IpNet>,
+    /// The balancers that say by the PROXY protocol (version 2) whom they connect for, and must; of everybody else the
+    /// address is the one that connects.
+    pub proxy_protocol_from: Vec<IpNet>,
     /// Whether devices must show a certificate.
     pub client_certificates: ClientCertificates,
     /// Which TLS versions.

@@ -13,12 +13,16 @@ mod feed;
 mod grant;
 mod limits;
 mod listener;
+mod node;
 mod notice;
 mod operations;
 mod people;
 mod provider;
 mod rule_set;
 mod session;
+mod store;
+mod terminal;
+mod telemetry;
 mod upstream;
 
 pub use app::{App, AppKind, IdentityField, OnLogFailure, TcpProtocol};
@@ -33,6 +37,7 @@ pub use feed::{Feed, FeedBegin, FeedEvents, FeedFormat};
 pub use grant::{BreakGlass, Maintenance};
 pub use limits::Limits;
 pub use listener::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
+pub use node::{NodeName, Nodes};
 pub use notice::{
     MailAddress, MailEncryption, MailLogin, MailServer, Notice, NoticeEvent, NoticeLanguage, NoticeTo, Webhook,
     WebhookKey,
@@ -42,4 +47,7 @@ pub use people::{Authenticator, Directory, Passkeys};
 pub use provider::{Outage, Provider, SecondFactor};
 pub use rule_set::RuleSet;
 pub use session::{OnSwitch, SessionSpan, SessionSpans};
+pub use store::{Database, DatabasePlace, StoreKind, StoreSettings};
+pub use terminal::{FileTransfer, HostKey, SshCredential, Terminal, TerminalPatient};
+pub use telemetry::Telemetry;
 pub use upstream::{HostHeader, Scheme, Upstream, UpstreamProtocol, UpstreamTls};

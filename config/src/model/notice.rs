@@ -185,6 +185,8 @@ pub enum NoticeEvent {
     GrantReported,
     /// Somebody of the hospital confirmed the report.
     GrantConfirmed,
+    /// Something that was due of an exception is overdue: an approval, a report, a review.
+    GrantOverdue,
     /// A person was disabled.
     PersonDisabled,
     /// A device was revoked.
@@ -201,7 +203,7 @@ pub enum NoticeEvent {
 
 impl NoticeEvent {
     /// All of them, with their words in the configuration: the codes that the log has for them.
-    pub const ALL: [(&'static str, Self); 16] = [
+    pub const ALL: [(&'static str, Self); 17] = [
         ("glass-broken", Self::GlassBroken),
         ("glass-reviewed", Self::GlassReviewed),
         ("grant-requested", Self::GrantRequested),
@@ -212,6 +214,7 @@ impl NoticeEvent {
         ("grant-ended", Self::GrantEnded),
         ("grant-reported", Self::GrantReported),
         ("grant-confirmed", Self::GrantConfirmed),
+        ("grant-overdue", Self::GrantOverdue),
         ("person-disabled", Self::PersonDisabled),
         ("device-revoked", Self::DeviceRevoked),
         ("policy-proposed", Self::PolicyProposed),
@@ -234,6 +237,7 @@ impl NoticeEvent {
             Self::GrantEnded => "grant-ended",
             Self::GrantReported => "grant-reported",
             Self::GrantConfirmed => "grant-confirmed",
+            Self::GrantOverdue => "grant-overdue",
             Self::PersonDisabled => "person-disabled",
             Self::DeviceRevoked => "device-revoked",
             Self::PolicyProposed => "policy-proposed",

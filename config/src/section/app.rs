@@ -135,6 +135,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
         in_portal: in_portal?,
         on_switch: on_switch?,
         shield: shield.map(|read| read.shield),
+        terminal: None,
     })
 }
 

@@ -13,6 +13,9 @@ use crate::walk::{Table, Value};
 /// What a route may say that a request does; a stream that stays open is known by itself.
 const ACTIONS: [Action; 5] = [Action::Read, Action::Search, Action::Write, Action::Delete, Action::Export];
 
+/// The longest name of a field of the query, in bytes.
+const FIELD_BYTES_MAX: usize = 200;
+
 /// The app's own routes, then those of its template. `prefix` is where the app lives, `ids` how the hospital writes the
 /// ids of patients.
 pub(crate) fn read(
@@ -82,6 +85,7 @@ fn read_one(
     let action = table.optional("action", |value| value.word(&ACTIONS.map(|action| (action.as_str(), action))));
     let sources = patients::sources(table);
     let ids = patients::read_ids(table, ids);
+    let ward_field = table.optional("ward", |value| field_of_ward(&value, patterns.as_deref()));
     let folds = table.or("folds", false, |value| {
         let folds = value.yes_or_no()?;
         let names_study = patterns.as_deref().is_none_or(|all| all.iter().all(RoutePattern::names_study));
@@ -94,14 +98,27 @@ fn read_one(
         Some(folds)
     });
     table.finish();
-    let (methods, class, action, folds) = (methods?, class?, action?, folds?);
+    let (methods, class, action, folds, ward_field) = (methods?, class?, action?, folds?, ward_field?);
     let patients = Arc::new(PatientSources { sources: sources?, ids: ids? });
     let route = |pattern: RoutePattern| {
         let names_some = !patients.sources.is_empty() || pattern.names_patient() || pattern.names_study();
         let patients = names_some.then(|| Arc::clone(&patients));
-        ClassRoute { methods: methods.clone(), pattern, action, class: class.clone(), patients, folds }
+        let (methods, class, ward_field) = (methods.clone(), class.clone(), ward_field.clone());
+        ClassRoute { methods, pattern, action, class, patients, folds, ward_field }
     };
     Some(patterns?.into_iter().map(route).collect())
+}
+
+/// The name of the query's field that names the ward, where the path does not.
+fn field_of_ward(value: &Value<'_>, patterns: Option<&[RoutePattern]>) -> Option<Box<str>> {
+    let name = value.text()?;
+    if name.is_empty() || name.len() > FIELD_BYTES_MAX || name.chars().any(char::is_control) {
+        return value.wrong("is not the name of a field", "write the name as the address has it, such as `ward`");
+    }
+    if patterns.is_some_and(|all| all.iter().any(RoutePattern::names_ward)) {
+        return value.wrong("names the ward a second time", "leave it out: the path names it already, by `{ward}`");
+    }
+    Some(name.into())
 }
 
 /// A method in capitals, as requests send them.
@@ -148,6 +165,7 @@ fn remedy(problem: &RoutePatternProblem) -> &'static str {
         RoutePatternProblem::RestBeforeEnd => "write `*` or `{name}` for one segment in the middle",
         RoutePatternProblem::TwoPatients => "name the other segment otherwise, such as `{order}`",
         RoutePatternProblem::TwoStudies => "name the other segment otherwise, such as `{prior}`",
+        RoutePatternProblem::TwoWards => "name the other segment otherwise, such as `{from}`",
         RoutePatternProblem::SlashAtEnd => "leave the last `/` out: it is fitted with and without one",
     }
 }

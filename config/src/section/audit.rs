@@ -7,8 +7,12 @@ use policy::Host;
 
 use crate::files::Files;
 use crate::walk::{Table, Value};
-use crate::{Audit, AuditEncryption, OnLogFailure};
+use crate::{Audit, AuditEncryption, NodeName, OnLogFailure};
 
+/// The name of a node in the name of its log.
+const NODE: &str = "{node}";
+/// What stands there where one machine is all there is.
+const ONLY_NODE: &str = "gw01";
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
 const MINUTE: Duration = Duration::from_secs(60);
@@ -21,12 +25,23 @@ pub(crate) struct Around<'a> {
     pub(crate) files: &'a Files<'a>,
     pub(crate) state_dir: &'a Path,
     pub(crate) login_host: Option<&'a Host>,
+    /// Which node this machine is, where there are several.
+    pub(crate) node: Option<&'a NodeName>,
 }
 
 pub(crate) fn read(table: &Table<'_>, around: &Around<'_>) -> Option<Audit> {
     let directory = table.or("directory", around.state_dir.join("audit"), |value| around.files.path(&value));
-    let default_origin = around.login_host.map(|host| format!("{host}/gw01")).unwrap_or_default();
-    let origin = table.or("origin", default_origin, |value| origin(&value));
+    let node = around.node.map_or(ONLY_NODE, NodeName::as_str);
+    let default_origin = around.login_host.map(|host| format!("{host}/{node}")).unwrap_or_default();
+    let origin = table.or("origin", default_origin, |value| {
+        if around.node.is_some() && !value.text()?.contains(NODE) {
+            return value.wrong(
+                "would be the name of every node's log",
+                "write `{node}` where the name of the node belongs, or leave it out",
+            );
+        }
+        origin(&value, node)
+    });
     let segment = table.or("segment_max", 256 * MIB, |value| value.size(MIB..=16 * GIB));
     let sync = table.or("sync_interval", 50 * MILLISECOND, |value| value.time(MILLISECOND..=1_000 * MILLISECOND));
     let open = table.or("open_accesses_max", 10_000, |value| value.count(1..=1_000_000));
@@ -117,11 +132,12 @@ pub(crate) fn recovery_key(value: &Value<'_>) -> Option<String> {
     }
 }
 
-/// The origin line of checkpoints (C2SP tlog-checkpoint): no spaces, no `+`.
-fn origin(value: &Value<'_>) -> Option<String> {
+/// The origin line of checkpoints (C2SP tlog-checkpoint): no spaces, no `+`. The name of the node stands in it where
+/// [`NODE`] is written.
+fn origin(value: &Value<'_>, node: &str) -> Option<String> {
     let text = value.text()?;
     if text.len() <= 200 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'+') {
-        return Some(text.to_owned());
+        return Some(text.replace(NODE, node));
     }
     value.wrong(
         format!("`{text}` cannot name a log"),

@@ -52,7 +52,8 @@ pub(crate) fn with_deciders(
     approvers.sort();
     approvers.dedup();
     let reviewers = glass.map(|one| one.reviewers.clone()).unwrap_or_default();
-    ConsoleRoles { approvers, reviewers, ..roles }
+    let recording_readers = maintenance.map(|one| one.recording_readers.clone()).unwrap_or_default();
+    ConsoleRoles { approvers, reviewers, recording_readers, ..roles }
 }
 
 /// Roles that look at what was done in some departments.

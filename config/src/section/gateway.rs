@@ -45,7 +45,7 @@ pub(crate) fn read(table: &Table<'_>, files: &Files<'_>) -> Gateway {
     });
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let gateway = Gateway {
-        state_dir: table.or("state_dir", PathBuf::from("/var/lib/sekimori"), |value| files.path(&value)),
+        state_dir: table.or("state_dir", PathBuf::from(crate::STATE_DIR), |value| files.path(&value)),
         offset: table.or("utc_offset", UtcOffset::JAPAN, |value| {
             let parse =
                 |text: &str| UtcOffset::parse(text).ok_or_else(|| format!("`{text}` is not an offset from UTC"));

@@ -29,6 +29,8 @@ pub(crate) fn read(table: &Table<'_>, workers: Option<usize>) -> Option<Limits> 
     let by_account = rate("requests_per_second_account", 200);
     let sign_ins = rate("sign_ins_per_minute_address", 60);
     let drain = time("drain_timeout", 30, 1..=600);
+    let handover = time("handover_timeout", 10, 1..=600);
+    let notice = time("balancer_notice", 0, 0..=300);
     table.finish();
     Some(Limits {
         connections_max: connections?,
@@ -45,6 +47,8 @@ pub(crate) fn read(table: &Table<'_>, workers: Option<usize>) -> Option<Limits> 
         requests_per_second_account: by_account?,
         sign_ins_per_minute_address: sign_ins?,
         drain_timeout: drain?,
+        handover_timeout: handover?,
+        balancer_notice: notice?,
         workers: workers?,
     })
 }

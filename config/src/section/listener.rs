@@ -55,6 +55,7 @@ fn read_one(table: &Table<'_>, taken: &mut Taken) -> Option<Listener> {
         }),
     };
     let sources = table.list("sources", |value| network(&value));
+    let proxy_protocol_from = table.list("proxy_protocol_from", |value| balancer(&value));
     let is_open = zone.as_ref().is_some_and(|zone| zone.as_str() == OPEN_ZONE);
     let asked = if is_open { ClientCertificates::Required } else { ClientCertificates::Optional };
     let client_certificates = table.or("client_certificates", asked, |value| value.word(&CLIENT_CERTIFICATES));
@@ -65,9 +66,22 @@ fn read_one(table: &Table<'_>, taken: &mut Taken) -> Option<Listener> {
         address: address?,
         zone: zone?,
         sources: sources?,
+        proxy_protocol_from: proxy_protocol_from?,
         client_certificates: client_certificates?,
         tls_profile: tls_profile?,
     })
+}
+
+/// A network of balancers: never all there is, for whoever is in it may say to be anybody.
+fn balancer(value: &Value<'_>) -> Option<IpNet> {
+    let network = network(value)?;
+    if network.prefix_len() == 0 {
+        return value.wrong(
+            format!("`{network}` is every address, and each of them could say to be any other"),
+            "name the balancers alone",
+        );
+    }
+    Some(network)
 }
 
 /// A network such as `10.1.0.0/16`, or a single address. IPv4 written as IPv6 is read as IPv4, as the gateway does

@@ -27,6 +27,7 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, has_console: Option<b
     let max_length = table.or("max_length", usual.max_length, |value| value.time(MINUTE..=7 * DAY));
     let max_ahead = table.or("max_ahead", usual.max_ahead, |value| value.time(HOUR..=366 * DAY));
     let report_within = table.or("report_within", usual.report_within, |value| value.time(HOUR..=90 * DAY));
+    let recording_readers = table.list("recording_readers", role);
     let block = table.or("block_when_overdue", usual.block_when_overdue, |value| value.yes_or_no());
     table.finish();
     let read = Maintenance {
@@ -41,7 +42,14 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, has_console: Option<b
         max_ahead: max_ahead?,
         report_within: report_within?,
         block_when_overdue: block?,
+        recording_readers: recording_readers?,
     };
+    if has_console == Some(false) && !read.recording_readers.is_empty() {
+        return table.wrong(
+            "names roles that look at recordings, but there is no console where they could",
+            "add `console_host = \"console.hospital.example.jp\"` to `[gateway]`",
+        );
+    }
     if has_console == Some(false) && !(read.approvers.is_empty() && read.emergency_approvers.is_empty()) {
         return table.wrong(
             "names approvers, but there is no console where they could approve",
@@ -54,13 +62,18 @@ pub(crate) fn read(table: &Table<'_>, declared: &Declared, has_console: Option<b
             "give the people of vendors a role of their own",
         )
     })?;
+    if let Some(role) = read.recording_readers.iter().find(|role| read.is_vendors(role)) {
+        return table.wrong(
+            format!("`{role}` is a vendor's role and looks at recordings"),
+            "give whoever looks at recordings a role of their own",
+        );
+    }
     Some(read)
 }
 
 /// A role that asks and decides.
 fn both(read: &Maintenance) -> Option<&RoleId> {
-    let vendors = || read.vendor_roles.iter().chain(&read.vendor_administrators);
-    read.approvers.iter().chain(&read.emergency_approvers).find(|one| vendors().any(|vendor| vendor == *one))
+    read.approvers.iter().chain(&read.emergency_approvers).find(|role| read.is_vendors(role))
 }
 
 /// A role that is declared.

@@ -1,5 +1,5 @@
-//! `[[app]]` of `kind = "tcp"`: one port behind the gateway, reached by `sekimori connect` alone. None of the keys of web
-//! apps is known here.
+//! `[[app]]` of `kind = "tcp"`: one port behind the gateway, reached by `sekimori connect`, and where it speaks SSH by a
+//! terminal in the browser too. None of the keys of web apps is known here.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use policy::{AppId, Durability, Host, Path};
 
 use super::app::{self, Around, Taken};
 use super::sessions::ON_SWITCHES;
+use super::terminal;
 use super::upstream::{NoUpstream, refuse_place};
 use crate::walk::{Table, Value};
 use crate::{
@@ -33,6 +34,12 @@ pub(crate) fn read(
     let rule_sets = app::rule_sets(table, around);
     let in_portal = table.or("portal", true, |value| value.yes_or_no());
     let on_switch = table.optional("on_switch", |value| value.word(&ON_SWITCHES));
+    let terminal = table.optional("terminal", |value| {
+        if protocol.is_some_and(|protocol| protocol != TcpProtocol::Ssh) {
+            return value.wrong("is a terminal where no SSH is spoken", "write `protocol = \"ssh\"`, or remove it");
+        }
+        terminal::read(&value.table()?, around)
+    });
     table.finish();
     let root = Path::parse("/").ok()?;
     Some(App {
@@ -61,6 +68,7 @@ pub(crate) fn read(
         in_portal: in_portal?,
         on_switch: on_switch?,
         shield: None,
+        terminal: terminal?,
     })
 }
 

@@ -49,6 +49,20 @@ fn no_role_is_a_vendors_and_the_hospitals() {
 }
 
 #[test]
+fn recordings_are_for_roles_of_the_hospital_that_are_declared() {
+    let text = with("[maintenance]\nrecording_readers = [\"chief\"]", "");
+    let config = Folder::new().parse(&text).unwrap();
+    assert_eq!(config.console.recording_readers.iter().map(|role| role.as_str()).collect::<Vec<_>>(), ["chief"]);
+    for (mistake, expected) in [
+        ("vendor_roles = [\"vendor\"]\nrecording_readers = [\"vendor\"]", "`vendor` is a vendor's role and looks at recordings"),
+        ("recording_readers = [\"nobody\"]", "`nobody`"),
+    ] {
+        let said = Folder::new().said(&with(&format!("[maintenance]\n{mistake}"), ""));
+        assert!(said.len() == 1 && said[0].contains(expected), "{said:?}");
+    }
+}
+
+#[test]
 fn a_rule_that_would_let_a_vendor_break_the_glass_is_told_at_its_line() {
     let text =
         with("[maintenance]\nvendor_roles = [\"nurse\"]\n[break_glass]\nreviewers = [\"chief\"]", "break_glass = true");

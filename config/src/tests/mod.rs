@@ -7,12 +7,16 @@ mod feed;
 mod files;
 mod golden;
 mod mistakes;
+mod nodes;
 mod notice;
 mod patients;
 mod sections;
 mod statements;
+mod store;
 mod tcp_app;
+mod telemetry;
 mod templates;
+mod terminal;
 mod words;
 
 use std::fs;
