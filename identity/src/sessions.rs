@@ -5,6 +5,7 @@
 //! tokens of the one before are void in the same step of the store, and coming back makes new ones: nothing that a
 //! browser still holds can find anybody else.
 
+mod away;
 mod shared;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, S
 use tokio::sync::Semaphore;
 
 pub use shared::Waiting;
+use away::Away;
 use shared::others;
 
 use crate::cache::Cache;
@@ -48,6 +50,7 @@ pub struct Sessions {
     cache: Cache,
     unknown: UnknownTokens,
     look_ups: Semaphore,
+    away: Away,
 }
 
 /// How a session is that somebody holds for long, such as a stream.
@@ -72,7 +75,24 @@ impl Sessions {
             cache: Cache::new(),
             unknown: UnknownTokens::new(),
             look_ups: Semaphore::new(LOOK_UPS_MAX),
+            away: Away::default(),
         }
+    }
+
+    /// How long sessions go on while the store does not answer.
+    pub fn set_away_max(&self, away_max: Duration) {
+        self.away.allow(away_max);
+    }
+
+    /// Notes that everything the store had told up to this moment is in force here.
+    pub(crate) fn note_answered(&self, at: Timestamp) {
+        self.away.note_answered(at);
+    }
+
+    /// Since when the store has told nothing here, where that is longer than it takes to ask it.
+    #[must_use]
+    pub fn store_away_since(&self, at: Timestamp) -> Option<Timestamp> {
+        self.away.since(at)
     }
 
     /// Takes other spans into use. Idle limits hold for every session at once, absolute ones for those opened later.
@@ -96,6 +116,9 @@ impl Sessions {
     ) -> Result<Option<Arc<Session>>, StoreProblem> {
         if !could_be_secret(token) {
             return Ok(None);
+        }
+        if self.away.is_too_long(at) {
+            return Err(StoreProblem::Unavailable("it has been away for longer than `away_max`".to_owned()));
         }
         let token = hash(token);
         let session = match self.cache.find(&token, host) {
@@ -122,6 +145,10 @@ impl Sessions {
     /// Whether a session that was found is still open. Streams ask this beside the policy.
     #[must_use]
     pub fn is_open(&self, session: &Session, at: Timestamp) -> bool {
+        self.stands(session, at) && !self.away.is_too_long(at)
+    }
+
+    fn stands(&self, session: &Session, at: Timestamp) -> bool {
         session.standing(&self.span(session), at) == Standing::Open
     }
 
@@ -310,7 +337,7 @@ impl Sessions {
         for (token, session) in self.cache.some_token_of(is_locked) {
             self.is_used_elsewhere(&session, token, at).await?;
         }
-        self.cache.retain(|session| session.is_stale() || self.is_open(session, at));
+        self.cache.retain(|session| session.is_stale() || self.stands(session, at));
         Ok(())
     }
 

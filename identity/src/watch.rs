@@ -8,12 +8,14 @@ use foldhash::HashSet;
 use policy::{Clock, Timestamp};
 use store::{Change, Event, Store, StoreProblem};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::{Devices, Grants, Outage, Sessions};
 
-/// How often the store is asked for events.
+/// How often the store is asked for events where nobody rings.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// How often it is asked where another node rings when it told something: a ring may be missed.
+const RUNG_INTERVAL: Duration = Duration::from_secs(1);
 /// Events read at once.
 const EVENTS_MAX: usize = 256;
 /// How often the last use of sessions is written down.
@@ -32,6 +34,7 @@ pub struct Watch {
     /// The last event that was applied.
     applied: u64,
     changes: watch::Sender<u64>,
+    bell: Option<watch::Receiver<u64>>,
     written_down_at: Timestamp,
     pruned_at: Timestamp,
 }
@@ -42,6 +45,8 @@ impl Watch {
     pub fn new(store: Arc<dyn Store>, sessions: Arc<Sessions>, devices: Arc<Devices>, clock: Clock, from: u64) -> Self {
         let now = clock.now();
         let changes = watch::Sender::new(from);
+        let bell = store.bell();
+        sessions.note_answered(now);
         Self {
             store,
             sessions,
@@ -51,6 +56,7 @@ impl Watch {
             grants: None,
             applied: from,
             changes,
+            bell,
             written_down_at: now,
             pruned_at: now,
         }
@@ -90,17 +96,34 @@ impl Watch {
                 return polled;
             }
             self.keep_house().await?;
-            sleep(POLL_INTERVAL).await;
+            self.rest().await;
+        }
+    }
+
+    /// Waits until something may have been told.
+    async fn rest(&mut self) {
+        match &mut self.bell {
+            Some(bell) => match timeout(RUNG_INTERVAL, bell.changed()).await {
+                Ok(Ok(())) | Err(_) => {}
+                // Nobody will ring any more.
+                Ok(Err(_)) => self.bell = None,
+            },
+            None => sleep(POLL_INTERVAL).await,
         }
     }
 
     /// Asks once.
     async fn poll(&mut self) -> Result<Vec<Event>, StoreProblem> {
+        let asked_at = self.clock.now();
         let events = self.store.events_after(self.applied, EVENTS_MAX).await?;
-        let Some(last) = events.last().map(|event| event.sequence) else { return Ok(events) };
+        let Some(last) = events.last().map(|event| event.sequence) else {
+            self.sessions.note_answered(asked_at);
+            return Ok(events);
+        };
         let applied = self.apply(&events).await;
         self.changes.send_replace(last);
         applied?;
+        self.sessions.note_answered(asked_at);
         self.applied = last;
         Ok(events)
     }
@@ -161,6 +184,7 @@ impl Watch {
                 | Change::GrantConfirmed(_)
                 | Change::GlassBroken(_)
                 | Change::GlassReviewed(_)
+                | Change::GrantOverdue { .. }
                 | Change::InventoryChanged(_) => {}
                 Change::OutageBegan(_) | Change::OutageEnded(_) | Change::OutageSwitched { .. } => {
                     is_outage_changed = true;

@@ -158,7 +158,7 @@ fn invite(config: &Config) -> Result<MadeInvitation, Failure> {
         roles: vec![role],
         unit: LOCAL_PERSON.unit.to_owned(),
     };
-    let (people, at) = (People::new(Arc::new(open_store(config)?), config), clock::now());
+    let (people, at) = (People::new(open_store(config)?, config), clock::now());
     block_on(async {
         let person = people.add(person, ACTOR, at).await.map_err(fault)?;
         people.invite(&person.id, INVITATION_LIFETIME, "demo", ACTOR, at).await.map_err(fault)

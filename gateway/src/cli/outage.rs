@@ -8,7 +8,7 @@ use config::Config;
 use identity::{Outage, OutageAct, OutageLine, OutageMode, OutagePeriod, OutageReport, OutageStatus, OutageSwitch};
 use policy::{AppId, ProviderId, RoleId, SessionId, Timestamp, UserId};
 use serde_json::{Value, json};
-use store::{Sqlite, Store as _};
+use store::Store;
 
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
 use crate::clock;
@@ -70,8 +70,8 @@ fn unavailable(problem: store::StoreProblem) -> Failure {
     Failure::unavailable(problem.to_string())
 }
 
-async fn open(config: &Config) -> Result<(Arc<Sqlite>, Outage), Failure> {
-    let store = Arc::new(open_store(config)?);
+async fn open(config: &Config) -> Result<(Arc<dyn Store>, Outage), Failure> {
+    let store = open_store(config)?;
     let outage = Outage::load(store.clone(), &config.providers, config.outage).await.map_err(unavailable)?;
     Ok((store, outage))
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use config::Config;
 use identity::{People, PeopleProblem};
 use policy::{ProviderId, UserId};
-use store::{PeopleFilter, Person, Sqlite, Store as _};
+use store::{PeopleFilter, Person, Store};
 
 use crate::cli::{ConfigArg, Format, open_store, span};
 use crate::failure::Failure;
@@ -207,7 +207,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 /// The store, the directory in it, and the configuration that both are read by.
 pub struct Directory {
     pub config: Config,
-    pub store: Arc<Sqlite>,
+    pub store: Arc<dyn Store>,
     pub people: People,
 }
 
@@ -215,7 +215,7 @@ impl Directory {
     /// Opens it, also beside a running gateway.
     pub fn open(config: &ConfigArg) -> Result<Self, Failure> {
         let config = config.read()?;
-        let store = Arc::new(open_store(&config)?);
+        let store = open_store(&config)?;
         let people = People::new(store.clone(), &config);
         Ok(Self { config, store, people })
     }
@@ -233,7 +233,7 @@ impl Directory {
             provider: who.provider.as_deref().map(provider).transpose()?,
             ..PeopleFilter::default()
         };
-        let found = look::all(&self.store, &filter).await?;
+        let found = look::all(&*self.store, &filter).await?;
         let mut found: Vec<Person> =
             found.into_iter().filter(|person| person.login.eq_ignore_ascii_case(&who.person)).collect();
         match (found.pop(), found.is_empty()) {

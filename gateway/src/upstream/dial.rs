@@ -1,13 +1,14 @@
 //! The one place that opens connections to other machines.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
@@ -95,6 +96,15 @@ impl Dialer {
             Ok(Err(Refusal::System(reason))) => Err(DialProblem::Unreachable { to: to(), reason }),
             Err(_) => Err(DialProblem::TimedOut { to: to(), within: self.within }),
         }
+    }
+
+    /// Opens a socket of this machine.
+    ///
+    /// # Errors
+    /// [`DialProblem`] where nobody listens there.
+    pub async fn socket(path: &Path) -> Result<UnixStream, DialProblem> {
+        let unreachable = |reason| DialProblem::Unreachable { to: path.display().to_string(), reason };
+        UnixStream::connect(path).await.map_err(unreachable)
     }
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that dials")]

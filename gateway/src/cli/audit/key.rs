@@ -1,12 +1,13 @@
-//! `sekimori audit key`: the keys that encrypt the log at rest. Whatever is done with them is told to the gateway first,
-//! which records it (`log-key-changed`).
+//! `sekimori audit key`: the keys that encrypt the log at rest. Whatever was done with them is told to the gateway, which
+//! records it (`log-key-changed`); what was not done is not told, and nothing is done while nobody can be told.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use audit::{KeyRing, Keys, RecoveryKey, RecoverySecret};
 use config::{AuditEncryption, Config};
 use serde_json::json;
-use store::{LogUse, Store as _, StoreProblem};
+use store::{LogUse, Store, StoreProblem};
 
 use crate::cli::audit::Place;
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
@@ -82,13 +83,32 @@ fn unavailable(problem: audit::LogProblem) -> Failure {
     Failure::unavailable(problem.to_string())
 }
 
-/// Tells the gateway what is about to be done with keys: what, with which, and how many segments need them. Nothing is
-/// done where that cannot be told.
-fn tell(config: &Config, deed: KeyDeed, which: &str, segments: u64) -> Result<(), Failure> {
-    let used = LogUse { what: deed.code(), question: which.to_owned(), count: segments };
-    let store = open_store(config)?;
-    let unavailable = |problem: StoreProblem| Failure::unavailable(problem.to_string());
-    block_on(async { store.tell_log_use(used, clock::now(), actor()).await.map_err(unavailable) })
+/// Where is told what was done with keys: opened before anything is done.
+struct Teller(Arc<dyn Store>);
+
+impl Teller {
+    fn open(config: &Config) -> Result<Self, Failure> {
+        let store = open_store(config)?;
+        // A store that answers takes what it is told, too.
+        let look = block_on(async { store.events_after(u64::MAX / 4, 1).await.map_err(silent) });
+        look.map(|_| Self(store))
+    }
+
+    /// Tells what was done: with which key, and how many segments need it.
+    fn tell(&self, deed: KeyDeed, which: &str, segments: u64) -> Result<(), Failure> {
+        let used = LogUse { what: deed.code(), question: which.to_owned(), count: segments };
+        block_on(async { self.0.tell_log_use(used, clock::now(), actor()).await.map_err(silent) })
+    }
+
+    /// The same of what cannot be taken back.
+    fn tell_done(&self, deed: KeyDeed, which: &str, segments: u64) -> Result<(), Failure> {
+        let lost = |_: &Failure| out::complain("it was done, and the gateway could not be told: write it down yourself");
+        self.tell(deed, which, segments).inspect_err(lost)
+    }
+}
+
+fn silent(problem: StoreProblem) -> Failure {
+    Failure::unavailable(problem.to_string())
 }
 
 /// How many segments are encrypted.
@@ -133,14 +153,16 @@ fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {
 fn rotate(place: &ConfigArg, also_older: bool) -> Result<(), Failure> {
     let (config, encryption) = encrypted(place)?;
     let needed = segments(&config.audit.directory)?;
-    let id = if !encryption.ring.exists() && needed == 0 {
-        tell(&config, KeyDeed::Rotate, "the ring is made", needed)?;
-        newest(&KeyRing::make(&encryption.ring, clock::now()).map_err(unavailable)?)
+    let teller = Teller::open(&config)?;
+    let (id, how) = if !encryption.ring.exists() && needed == 0 {
+        let ring = KeyRing::make(&encryption.ring, clock::now()).map_err(unavailable)?;
+        (newest(&ring), "the ring is made".to_owned())
     } else {
         let mut ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
-        tell(&config, KeyDeed::Rotate, &format!("a key follows {}", newest(&ring)), needed)?;
-        ring.add(clock::now()).map_err(unavailable)?
+        let how = format!("a key follows {}", newest(&ring));
+        (ring.add(clock::now()).map_err(unavailable)?, how)
     };
+    teller.tell_done(KeyDeed::Rotate, &how, needed)?;
     out::say(&format!("key {id} encrypts from now on; back up {}", encryption.ring.display()));
     if also_older {
         return rewrap(place);
@@ -158,8 +180,12 @@ fn rewrap(config: &ConfigArg) -> Result<(), Failure> {
     let directory = &config.audit.directory;
     let under = newest(&KeyRing::read(&encryption.ring).map_err(unavailable)?);
     let and_for = recovery.as_ref().map(|key| format!(", and for {key}")).unwrap_or_default();
-    tell(&config, KeyDeed::Rewrap, &format!("under {under}{and_for}"), segments(directory)?)?;
-    let changed = audit::rewrap(directory, &Keys::ring(&encryption.ring), recovery.as_ref()).map_err(unavailable)?;
+    let (teller, needed) = (Teller::open(&config)?, segments(directory)?);
+    let changed = audit::rewrap(directory, &Keys::ring(&encryption.ring), recovery.as_ref());
+    // Where it broke off, some are wrapped anew already.
+    let how_far = if changed.is_ok() { "" } else { ", broken off" };
+    teller.tell_done(KeyDeed::Rewrap, &format!("under {under}{and_for}{how_far}"), needed)?;
+    let changed = changed.map_err(unavailable)?;
     out::say(&format!("the keys of {changed} segments were wrapped anew"));
     Ok(())
 }
@@ -174,19 +200,21 @@ fn drop_key(id: &str, config: &ConfigArg) -> Result<(), Failure> {
         )));
     }
     let mut ring = KeyRing::read(&encryption.ring).map_err(unavailable)?;
-    tell(&config, KeyDeed::Drop, id, segments)?;
+    let teller = Teller::open(&config)?;
     ring.remove(id, directory).map_err(unavailable)?;
+    teller.tell_done(KeyDeed::Drop, id, segments)?;
     out::say(&format!("key {id} is no longer in the ring; copies of the log from before may still need it"));
     Ok(())
 }
 
 fn escrow(file: &Path, place: Option<&ConfigArg>) -> Result<(), Failure> {
     let config = place.map(ConfigArg::read).transpose()?;
+    let teller = config.as_ref().map(Teller::open).transpose()?;
     let secret = RecoverySecret::make(file).map_err(unavailable)?;
-    if let Some(config) = &config {
+    if let Some(teller) = &teller {
         // Nothing is encrypted to it before its other half is printed.
-        tell(config, KeyDeed::Escrow, &secret.public().to_string(), 0)
-            .inspect_err(|_| drop(std::fs::remove_file(file)))?;
+        let told = teller.tell(KeyDeed::Escrow, &secret.public().to_string(), 0);
+        told.inspect_err(|_| drop(std::fs::remove_file(file)))?;
     }
     out::say(&format!("recovery_key = \"{}\"", secret.public()));
     out::complain(&format!(
@@ -200,13 +228,15 @@ fn recover(recovery_key: &Path, place: &Place) -> Result<(), Failure> {
     let secret = RecoverySecret::read(recovery_key).map_err(unavailable)?;
     let directory = place.directory()?;
     let ring = place.ring()?.ok_or_else(|| Failure::input("name the key ring to be made with `--keys`"))?;
-    if place.is_of_this_node() {
-        tell(&place.config.read()?, KeyDeed::Recover, &format!("by {}", secret.public()), segments(&directory)?)?;
-    }
+    let config = place.is_of_this_node().then(|| place.config.read()).transpose()?;
+    let (teller, needed) = (config.as_ref().map(Teller::open).transpose()?, segments(&directory)?);
     if !ring.exists() {
         KeyRing::make(&ring, clock::now()).map_err(unavailable)?;
     }
     let recovered = audit::recover(&directory, &secret, &Keys::ring(&ring)).map_err(unavailable)?;
+    if let Some(teller) = &teller {
+        teller.tell_done(KeyDeed::Recover, &format!("by {}", secret.public()), needed)?;
+    }
     out::say(&format!("{} segments open with {}", recovered.segments, ring.display()));
     for closed in &recovered.closed {
         out::say(&format!("{}: its key was never encrypted to this recovery key", closed.display()));

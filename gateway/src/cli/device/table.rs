@@ -14,7 +14,7 @@ use crate::failure::Failure;
 /// `device export`.
 pub fn export(config: &ConfigArg) -> Result<(), Failure> {
     let config = config.read()?;
-    let store = std::sync::Arc::new(open_store(&config)?);
+    let store = open_store(&config)?;
     let text = block_on(async {
         let devices = Devices::load(store).await.map_err(unavailable)?;
         devices.write_csv(config.offset).await.map_err(unavailable)
@@ -27,7 +27,7 @@ pub fn export(config: &ConfigArg) -> Result<(), Failure> {
 pub fn import(file: &Path, dry_run: bool, config: &ConfigArg) -> Result<(), Failure> {
     let config = config.read()?;
     let text = read_file(file)?;
-    let store = std::sync::Arc::new(open_store(&config)?);
+    let store = open_store(&config)?;
     let at = clock::now();
     let plan = block_on(async {
         let devices = Devices::load(store).await.map_err(unavailable)?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use certs::{Crl, DeviceCa, DeviceRoots};
 use config::Config;
 use policy::Timestamp;
-use store::{DeviceRecord, Sqlite, Store as _};
+use store::{DeviceRecord, Store};
 
 use super::people::named;
 use super::{Finding, Grade, add};
@@ -27,7 +27,7 @@ const CRL_WARNING: Duration = Duration::from_secs(2 * 86_400);
 /// Looks at the ledger that the store keeps.
 pub async fn look(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     at: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Failure> {
@@ -70,7 +70,7 @@ pub async fn look(
 /// Reports that are too old to be believed, by source.
 async fn look_at_posture(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     at: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Result<(), store::StoreProblem> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use config::{Config, Provider, SecondFactor};
 use identity::{Outage, OutageMode, OutageSwitch};
 use policy::{Assurance, Timestamp};
-use store::{PeopleFilter, Sqlite, Store as _};
+use store::{PeopleFilter, Store};
 
 use super::{Finding, Grade, add};
 use crate::cli::user::all_people;
@@ -30,7 +30,7 @@ struct Coverage {
 /// Looks at the people that the store knows.
 pub async fn look(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     at: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Failure> {
@@ -44,10 +44,10 @@ pub async fn look(
     look_at_outages(config, store, findings).await
 }
 
-async fn coverage(config: &Config, store: &Arc<Sqlite>) -> Result<Coverage, Failure> {
+async fn coverage(config: &Config, store: &Arc<dyn Store>) -> Result<Coverage, Failure> {
     let in_force = PeopleFilter { disabled: Some(false), ..PeopleFilter::default() };
     let mut coverage = Coverage::default();
-    for person in all_people(store, &in_force).await? {
+    for person in all_people(&**store, &in_force).await? {
         let keys = store.credentials_of(&person.id).await;
         let has_key = !keys.map_err(|problem| Failure::unavailable(problem.to_string()))?.is_empty();
         let provider = config.providers.iter().find(|provider| provider.id == person.provider);
@@ -107,7 +107,7 @@ pub fn named(names: &[String]) -> String {
 
 async fn look_at_unused(
     config: &Config,
-    store: &Arc<Sqlite>,
+    store: &Arc<dyn Store>,
     at: Timestamp,
     findings: &mut Vec<Finding>,
 ) -> Result<(), Failure> {
@@ -118,7 +118,7 @@ async fn look_at_unused(
         unused_since: Some(Timestamp::from_unix_micros(at.unix_micros().saturating_sub(micros))),
         ..PeopleFilter::default()
     };
-    let names: Vec<String> = all_people(store, &unused).await?.into_iter().map(|person| person.login).collect();
+    let names: Vec<String> = all_people(&**store, &unused).await?.into_iter().map(|person| person.login).collect();
     if !names.is_empty() {
         let says =
             format!("{} have not signed in for {} days: {}", names.len(), span.as_secs() / 86_400, named(&names));
@@ -127,7 +127,7 @@ async fn look_at_unused(
     Ok(())
 }
 
-async fn look_at_outages(config: &Config, store: &Arc<Sqlite>, findings: &mut Vec<Finding>) -> Result<(), Failure> {
+async fn look_at_outages(config: &Config, store: &Arc<dyn Store>, findings: &mut Vec<Finding>) -> Result<(), Failure> {
     let outage = Outage::load(Arc::clone(store) as Arc<dyn store::Store>, &config.providers, config.outage).await;
     let outage = outage.map_err(|problem| Failure::unavailable(problem.to_string()))?;
     for one in outage.status() {

@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         }
         let kept = store.revision(number).await.map_err(unavailable)?;
         put(&kept.map(|kept| kept.proposal.files).unwrap_or_default())?;
-        wait(&store, number, language).await
+        wait(&*store, number, language).await
     })
 }
 

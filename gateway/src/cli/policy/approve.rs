@@ -71,6 +71,6 @@ pub fn run(args: &Version) -> Result<(), Failure> {
             }
         }
         put(&proposal.files)?;
-        wait(&store, number, language).await
+        wait(&*store, number, language).await
     })
 }

@@ -1,9 +1,10 @@
 //! `sekimori policy back`: one command to go back to what was in force before.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use policy::Revision;
-use store::{PolicyRevision, Sqlite, Store as _};
+use store::{PolicyRevision, Sqlite, Store};
 
 use super::Lang;
 use super::change::{in_force, place, put, say, tell, unavailable, wait};
@@ -30,6 +31,11 @@ pub struct Args {
     lang: Lang,
 }
 
+/// The store of a state directory, for whoever has no configuration that can be read.
+fn open_store_in(state_dir: &Path) -> Result<Arc<dyn Store>, Failure> {
+    Ok(Arc::new(Sqlite::open(crate::assembly::store_file(state_dir)).map_err(unavailable)?))
+}
+
 /// Makes the earlier version the next one, and puts its files in place.
 pub fn run(args: &Args) -> Result<(), Failure> {
     let language = args.lang.language();
@@ -37,7 +43,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     // The file may be the very mistake that is to be undone.
     let (store, present) = match (config::read(&place), &args.state_dir) {
         (Ok(present), _) => (open_store(&present)?, Some(present.revision)),
-        (Err(_), Some(dir)) => (Sqlite::open(crate::assembly::store_file(dir)).map_err(unavailable)?, None),
+        (Err(_), Some(dir)) => (open_store_in(dir)?, None),
         (Err(problems), None) => {
             return Err(Failure::input(format!(
                 "{problems}\nname the state directory with `--state-dir` to go back from it"
@@ -82,7 +88,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             return Ok(());
         }
         put(&files)?;
-        wait(&store, number, language).await
+        wait(&*store, number, language).await
     })
 }
 

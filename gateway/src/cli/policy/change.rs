@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use certs::ServerCertificates;
 use config::Config;
-use store::{Difference, KeptFile, PolicyRevision, Sqlite, Store as _, StoreProblem};
+use store::{Difference, KeptFile, PolicyRevision, Store, StoreProblem};
 use web::{Language, Replayed};
 
 use crate::cli::{ConfigArg, out};
@@ -119,7 +119,7 @@ fn write_beside(beside: &Path, path: &Path, text: &str) -> std::io::Result<()> {
 }
 
 /// Waits until a running gateway took a version into force, and tells.
-pub(super) async fn wait(store: &Sqlite, number: u64, language: Language) -> Result<(), Failure> {
+pub(super) async fn wait(store: &dyn Store, number: u64, language: Language) -> Result<(), Failure> {
     let mut waited = Duration::ZERO;
     while waited < TAKEN_WITHIN {
         let kept = store.revision(number).await.map_err(unavailable)?;

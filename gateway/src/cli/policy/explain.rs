@@ -216,7 +216,7 @@ fn methods(args: &Args) -> Result<Methods, Failure> {
 fn person(login: &str, config: &Config) -> Result<Person, Failure> {
     let store = open_store(config)?;
     let filter = PeopleFilter { text: Some(login.to_owned()), ..PeopleFilter::default() };
-    let found = block_on(all_people(&store, &filter))?;
+    let found = block_on(all_people(&*store, &filter))?;
     let mut named = found.into_iter().filter(|person| person.login == login);
     match (named.next(), named.next()) {
         (Some(person), None) => Ok(person),

@@ -2,7 +2,6 @@
 //! answer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use config::{ClientCertificates, Config};
 use policy::{About, Around, Finding, Flaw, Policy, RoleId, ZoneId};
@@ -98,10 +97,10 @@ fn roles_of_providers(config: &Config) -> BTreeSet<RoleId> {
 
 /// Adds which roles people of the directory have, and which devices are in force.
 fn look_into_store(config: &Config, around: &mut Around) -> Result<(), Failure> {
-    let store = Arc::new(open_store(config)?);
+    let store = open_store(config)?;
     let (people, devices) = block_on(async {
         let in_force = PeopleFilter { disabled: Some(false), ..PeopleFilter::default() };
-        let people = all_people(&store, &in_force).await?;
+        let people = all_people(&*store, &in_force).await?;
         let devices = store.devices().await.map_err(|problem| Failure::unavailable(problem.to_string()))?;
         Ok((people, devices))
     })?;

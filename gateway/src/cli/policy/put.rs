@@ -42,6 +42,6 @@ pub fn run(args: &Version) -> Result<(), Failure> {
             )));
         }
         put(&kept.proposal.files)?;
-        wait(&store, number, language).await
+        wait(&*store, number, language).await
     })
 }

@@ -2,7 +2,7 @@
 
 use policy::{RoleId, Timestamp, UtcOffset};
 use serde_json::json;
-use store::{PEOPLE_READ_MAX, PeopleFilter, Person, Sqlite, Store as _};
+use store::{PEOPLE_READ_MAX, PeopleFilter, Person, Store};
 
 use super::{Directory, Which, provider};
 use crate::cli::{ConfigArg, Format, block_on, out, table};
@@ -49,7 +49,7 @@ fn filter(which: &Which) -> Result<PeopleFilter, Failure> {
 }
 
 /// Everybody that a filter lets through.
-pub async fn all(store: &Sqlite, filter: &PeopleFilter) -> Result<Vec<Person>, Failure> {
+pub async fn all(store: &dyn Store, filter: &PeopleFilter) -> Result<Vec<Person>, Failure> {
     let mut people: Vec<Person> = Vec::new();
     loop {
         let after = people.last().map(|person| person.id.clone());
