@@ -29,7 +29,7 @@ use crate::regrow::from_tiles;
 use crate::segment::{self, Form, Segment};
 use crate::signed_note::VerifierKey;
 use crate::tree::{FullTile, TILE_WIDTH, Tree, leaf_hash};
-use crate::{LogProblem, Reader, disk, history, tile};
+use crate::{LogProblem, Reader, disk, history, tape, tile};
 
 /// How often it looks for something to do.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -65,6 +65,8 @@ pub(crate) struct Archiver {
     signed_before: Option<Checkpoint>,
     doubt: Doubt,
     oldest: by_age::Oldest,
+    /// The first line that was there when recordings were last removed.
+    forgotten: u64,
     /// After failures: of putting in order, archiving, deleting.
     rests: [Rest; 3],
     measured: Mutex<Option<Instant>>,
@@ -97,6 +99,7 @@ impl Archiver {
             signed_before,
             doubt,
             oldest: by_age::Oldest::default(),
+            forgotten: 0,
             rests: <[Rest; 3]>::default(),
             measured: Mutex::default(),
         }
@@ -115,7 +118,8 @@ impl Archiver {
             let outcome = outcome.and_then(|()| {
                 // Where there is no room to archive, deletion makes some.
                 let archived = self.rested(ARCHIVE, Self::archive_due);
-                self.rested(DELETE, Self::delete_due).and(archived)
+                let deleted = self.rested(DELETE, |archiver| archiver.delete_due().and_then(|()| archiver.forget()));
+                deleted.and(archived)
             });
             self.core.set_archive_problem(outcome.err());
             std::thread::park_timeout(LOOK_INTERVAL);
@@ -131,6 +135,19 @@ impl Archiver {
         self.rests.get(kind).map_or(Ok(()), |rest| rest.is_over(Instant::now()))?;
         let outcome = work(self);
         self.rests.get_mut(kind).map_or(Ok(()), |rest| rest.note(outcome, Instant::now()))
+    }
+
+    /// Removes recordings whose lines were deleted.
+    fn forget(&mut self) -> Result<(), LogProblem> {
+        let first = deleted::end(self.reader.directory())?;
+        if first > self.forgotten {
+            let removed = tape::forget(&self.reader)?;
+            if removed > 0 {
+                tracing::warn!(files = removed, "recordings were deleted, as `delete_after` says");
+            }
+            self.forgotten = first;
+        }
+        Ok(())
     }
 
     /// Removes what a crash left: unfinished archives, segments whose deletion was recorded, tiles of archived lines.

@@ -21,6 +21,7 @@ use crate::gate::Gate;
 use crate::held::Count;
 use crate::round::Place;
 use crate::spool::Spool;
+use crate::tape::OpenTapes;
 use crate::watch::{Sight, Watch};
 use crate::{ClockReading, LogHealth, LogProblem, disk, kernel_clock};
 
@@ -38,6 +39,8 @@ pub(crate) struct Core {
     pub(crate) spooled: Count,
     /// Records that take others in.
     pub(crate) folds: Folds,
+    /// Recordings under way.
+    pub(crate) tapes: OpenTapes,
     /// Lines that a signed checkpoint covers.
     pub(crate) signed: AtomicU64,
     appender: Mutex<Appender>,
@@ -86,6 +89,7 @@ impl Core {
             open_max: config.open_accesses_max,
             spooled,
             folds: Folds::default(),
+            tapes: OpenTapes::default(),
             signed: AtomicU64::new(0),
             appender: Mutex::new(appender),
             batches: Mutex::default(),

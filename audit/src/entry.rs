@@ -169,6 +169,26 @@ pub struct Entry {
     /// `n`: how many: of rows, of sessions, of requests that were folded into one access.
     #[serde(rename = "n")]
     pub count: Option<u64>,
+    /// `sn`: the number of the store's event that it tells of, where several nodes tell of it.
+    #[serde(rename = "sn")]
+    pub store_event: Option<u64>,
+    /// `cp`: another node's checkpoint, as it was signed.
+    #[serde(rename = "cp")]
+    pub checkpoint: Option<String>,
+    /// `cmd`: a command, as it stood on the screen of a terminal.
+    #[serde(rename = "cmd")]
+    pub command: Option<String>,
+    /// `file`: a file that was carried, by its place at the app's target.
+    pub file: Option<String>,
+    /// `sha`: the SHA-256 of what was carried, or of the text of a recording.
+    #[serde(rename = "sha")]
+    pub sha256: Option<String>,
+    /// `rec`: the hash that stands for a recording so far.
+    #[serde(rename = "rec")]
+    pub recording: Option<String>,
+    /// `len`: how long that recording is, in bytes of its file.
+    #[serde(rename = "len")]
+    pub length: Option<u64>,
     /// `spool`: its place in the emergency spool, where it comes from there.
     pub spool: Option<String>,
     /// `origin`: whose log it is; where a segment begins.

@@ -107,6 +107,8 @@ pub enum Event {
     GlassBroken,
     /// Somebody judged how the glass was broken.
     GlassReviewed,
+    /// Something that was due of an exception is overdue; the code says what: `approval`, `report`, `review`.
+    GrantOverdue,
     /// Glass that was broken is whole again: its time is over, or it was ended.
     EmergencyEnded,
     /// A vendor's window began.
@@ -115,6 +117,18 @@ pub enum Event {
     VendorSessionEnded,
     /// A line of the inventory of remote maintenance was added, changed or removed.
     InventoryChanged,
+    /// The recording of a terminal began.
+    RecordingBegan,
+    /// How far the recording of a terminal is.
+    RecordingMarked,
+    /// The recording of a terminal is over.
+    RecordingEnded,
+    /// Somebody looked at the recording of a terminal, or took it away.
+    RecordingViewed,
+    /// A command was sent off in a terminal.
+    CommandEntered,
+    /// A file was carried to or from the target of a terminal.
+    FileCarried,
     /// A TLS handshake was refused.
     TlsRefused,
     /// A request was refused before it could be judged.
@@ -138,6 +152,12 @@ pub enum Event {
     DeletionVoid,
     /// Somebody did something with the keys that encrypt the log.
     LogKeyChanged,
+    /// This node checked another node's log up to a checkpoint, and vouches for it.
+    PeerCheckpoint,
+    /// Something is wrong with the nodes: one is silent, its log was set back or rewritten, settings differ.
+    NodeAlarm,
+    /// That is over.
+    NodeAlarmOver,
     /// The log, or its disk, came to 70, 85 or 95 percent, or back below.
     LogCapacity,
     /// The kernel says that its clock is kept at true time again.
@@ -150,7 +170,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 71] = [
+    pub const ALL: [Self; 81] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -203,10 +223,17 @@ impl Event {
         Self::GrantConfirmed,
         Self::GlassBroken,
         Self::GlassReviewed,
+        Self::GrantOverdue,
         Self::EmergencyEnded,
         Self::VendorSessionBegan,
         Self::VendorSessionEnded,
         Self::InventoryChanged,
+        Self::RecordingBegan,
+        Self::RecordingMarked,
+        Self::RecordingEnded,
+        Self::RecordingViewed,
+        Self::CommandEntered,
+        Self::FileCarried,
         Self::TlsRefused,
         Self::BadRequest,
         Self::LogRead,
@@ -218,6 +245,9 @@ impl Event {
         Self::SegmentDeleted,
         Self::DeletionVoid,
         Self::LogKeyChanged,
+        Self::PeerCheckpoint,
+        Self::NodeAlarm,
+        Self::NodeAlarmOver,
         Self::LogCapacity,
         Self::ClockSynchronised,
         Self::ClockUnsynchronised,
@@ -280,10 +310,17 @@ impl Event {
             Self::GrantConfirmed => "grant-confirmed",
             Self::GlassBroken => "glass-broken",
             Self::GlassReviewed => "glass-reviewed",
+            Self::GrantOverdue => "grant-overdue",
             Self::EmergencyEnded => "emergency-ended",
             Self::VendorSessionBegan => "vendor-session-began",
             Self::VendorSessionEnded => "vendor-session-ended",
             Self::InventoryChanged => "inventory-changed",
+            Self::RecordingBegan => "recording-began",
+            Self::RecordingMarked => "recording-marked",
+            Self::RecordingEnded => "recording-ended",
+            Self::RecordingViewed => "recording-viewed",
+            Self::CommandEntered => "command-entered",
+            Self::FileCarried => "file-carried",
             Self::TlsRefused => "tls-refused",
             Self::BadRequest => "bad-request",
             Self::LogRead => "log-read",
@@ -295,6 +332,9 @@ impl Event {
             Self::SegmentDeleted => "segment-deleted",
             Self::DeletionVoid => "deletion-void",
             Self::LogKeyChanged => "log-key-changed",
+            Self::PeerCheckpoint => "peer-checkpoint",
+            Self::NodeAlarm => "node-alarm",
+            Self::NodeAlarmOver => "node-alarm-over",
             Self::LogCapacity => "log-capacity",
             Self::ClockSynchronised => "clock-synchronised",
             Self::ClockUnsynchronised => "clock-unsynchronised",

@@ -70,6 +70,10 @@ pub struct Note {
     pub count: Option<u64>,
     /// The patients of whom the log was asked (`pta`).
     pub patients: Vec<String>,
+    /// A file of an app's target (`file`).
+    pub file: Option<String>,
+    /// The SHA-256 of what was carried, in hexadecimal digits (`sha`).
+    pub sha256: Option<String>,
     /// The exception it is about (`vs`).
     pub grant: Option<GrantId>,
     /// The roles of the person from then on, where they changed.
@@ -80,6 +84,10 @@ pub struct Note {
     pub until: Option<Timestamp>,
     /// Whether it happened while the person's provider was out.
     pub in_outage: bool,
+    /// The number of the store's event that it tells of, where several nodes tell of it (`sn`).
+    pub store_event: Option<u64>,
+    /// Another node's checkpoint, as it was signed (`cp`).
+    pub checkpoint: Option<String>,
 }
 
 impl Note {
@@ -114,11 +122,15 @@ impl Note {
             source: None,
             count: None,
             patients: Vec::new(),
+            file: None,
+            sha256: None,
             grant: None,
             roles: None,
             roles_before: None,
             until: None,
             in_outage: false,
+            store_event: None,
+            checkpoint: None,
         }
     }
 

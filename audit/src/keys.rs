@@ -10,6 +10,7 @@ use crate::data_key::{DataKey, Secret};
 use crate::escrow::{RecoveryKey, RecoverySecret, RecoverySlot};
 use crate::ring::{KeyRing, RingHold, RingSlot};
 use crate::segment::{self, Form, Segment};
+use crate::tape::wrapped_tapes;
 use crate::{LogProblem, disk};
 
 /// How the name of a file of wrapped keys ends.
@@ -140,7 +141,8 @@ pub(crate) fn is_kept(segment: &Segment, key: &DataKey, keys: &Keys) -> Result<b
     Ok(opened.is_some_and(|secret| secret.as_slice() == key.secret()))
 }
 
-/// How many encrypted segments need each key of a ring, by the key's id; those that are being archived count too.
+/// How many encrypted segments and recordings need each key of a ring, by the key's id; those that are being archived
+/// count too.
 ///
 /// # Errors
 /// [`LogProblem`] where the log cannot be read.
@@ -226,7 +228,8 @@ pub fn recover(dir: &Path, secret: &RecoverySecret, keys: &Keys) -> Result<Recov
     Ok(recovered)
 }
 
-/// The encrypted segments: those with a key beside them, also where the archive is still being written.
+/// The encrypted segments, and the recordings after them: those with a key beside them, also where the archive is still
+/// being written.
 fn sealed(dir: &Path) -> Result<Vec<Segment>, LogProblem> {
     let folder = segment::folder(dir);
     let entries = match std::fs::read_dir(&folder) {
@@ -242,5 +245,6 @@ fn sealed(dir: &Path) -> Result<Vec<Segment>, LogProblem> {
         }
     }
     sealed.sort_by_key(|segment| segment.first);
+    sealed.extend(wrapped_tapes(dir)?);
     Ok(sealed)
 }

@@ -95,6 +95,7 @@ mod segment;
 mod signed_note;
 mod spool;
 mod tail;
+mod tape;
 #[cfg(test)]
 mod testing;
 mod tile;
@@ -131,4 +132,8 @@ pub use recorder::Recorder;
 pub use ring::KeyRing;
 pub use seal::{LogKey, LogSigner, SignedRoot, newest_checkpoint};
 pub use search::{FoundLines, Search, search};
+pub use tape::{
+    Colour, Command, Frame, Part, PatientsIn, Player, Recording, Recordings, Run, Stand, Tape, TapeHeader, TapeProblem,
+    Tapes,
+};
 pub use verify::{Finding, Verified, verify};

@@ -189,6 +189,8 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         ("src", note.source.as_deref()),
         ("proofing", note.proofing.as_deref()),
         ("reason", note.reason.as_deref()),
+        ("file", note.file.as_deref()),
+        ("sha", note.sha256.as_deref()),
     ];
     for (key, value) in texts {
         if let Some(value) = value {
@@ -223,6 +225,12 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         line.moment("until", until);
     }
     push_proof(&mut line, note.methods, note.key_model.as_ref(), note.in_outage);
+    if let Some(number) = note.store_event {
+        line.number("sn", number);
+    }
+    if let Some(checkpoint) = &note.checkpoint {
+        line.text("cp", checkpoint);
+    }
     line.end();
 }
 

@@ -11,7 +11,7 @@ use policy::Clock;
 use crate::archiver::Archiver;
 use crate::core::Core;
 use crate::sealer::Sealer;
-use crate::{LogHealth, LogProblem, Recorder, keeper, recover};
+use crate::{LogHealth, LogProblem, Recorder, Tapes, keeper, recover};
 
 /// The access log of one node; clones are the same log. It stops when the last clone and the last recorder are gone.
 #[derive(Clone, Debug)]
@@ -19,6 +19,7 @@ pub struct Log {
     core: Arc<Core>,
     running: Arc<Running>,
     public_key: Arc<str>,
+    tapes: Tapes,
 }
 
 /// What opening the log put in order.
@@ -48,14 +49,22 @@ impl Log {
     ) -> Result<(Self, Recovery), LogProblem> {
         let (core, sealer, archiver, recovery) = recover::open(config, facility, node_key_dir, clock)?;
         let public_key = Arc::from(sealer.public_key());
+        let (keys, recovery_key) = (archiver.reader.keys().clone(), archiver.work.recovery.clone());
         let running = Arc::new(Running::start(Arc::clone(&core), sealer, archiver, config.sync_interval)?);
-        Ok((Self { core, running, public_key }, recovery))
+        let tapes = Tapes::new(Arc::clone(&core), Arc::clone(&running), keys, recovery_key);
+        Ok((Self { core, running, public_key, tapes }, recovery))
     }
 
     /// A recorder for one worker thread.
     #[must_use]
     pub fn recorder(&self) -> Recorder {
         Recorder::new(Arc::clone(&self.core), Arc::clone(&self.running))
+    }
+
+    /// Makes recordings of terminals, which the log vouches for.
+    #[must_use]
+    pub fn tapes(&self) -> Tapes {
+        self.tapes.clone()
     }
 
     /// How the log is doing.
@@ -122,6 +131,7 @@ impl Running {
         join(&self.keeper);
         join(&self.archiver);
         self.core.folds.end_all();
+        self.core.tapes.end_all();
         self.core.flush_batches();
         self.core.appender().fail(LogProblem::Stopped);
         // A failure is with the gate, and the sealer will not sign over it.

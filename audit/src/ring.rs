@@ -154,7 +154,7 @@ impl KeyRing {
         if segments > 0 {
             return Err(problem(
                 &self.path,
-                &format!("{segments} segments need its key `{id}`; wrap theirs anew first"),
+                &format!("{segments} segments or recordings need its key `{id}`; wrap theirs anew first"),
             ));
         }
         let Some(at) = self.keys.iter().position(|key| key.id == id) else {

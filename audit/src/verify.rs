@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
-use crate::Reader;
 use crate::history::{self, SignedNote};
 use crate::signed_note::VerifierKey;
 use crate::walk::{Walk, walk};
+use crate::{Reader, tape};
 
 /// How often a log that changes its form meanwhile is checked again.
 const RETRIES_MAX: usize = 3;
@@ -40,6 +40,8 @@ pub struct Verified {
     /// Lines that say that a segment was to be deleted, or that such a line counts for nothing, found unsigned when the
     /// log was opened: somebody else may have written them, so they count for nothing, as the log says itself.
     pub deletions_void: u64,
+    /// Recordings of terminals that the log tells of, each as it tells.
+    pub recordings: u64,
     /// Root hash at [`Verified::lines_signed`], base64.
     pub root: String,
     /// The verifier key the signatures were checked with.
@@ -111,6 +113,7 @@ fn verify_once(reader: &Reader, public_key: Option<&str>) -> Result<Verified, Ve
         std::mem::take(&mut findings)
     })?;
     judge(dir, &walked, &notes, newest, &mut findings);
+    let recordings = tape::check(dir, &walked.told, &mut findings);
     if !findings.is_empty() {
         return Err(findings);
     }
@@ -123,6 +126,7 @@ fn verify_once(reader: &Reader, public_key: Option<&str>) -> Result<Verified, Ve
         segments_archived: walked.archived,
         lines_deleted: walked.deleted,
         deletions_void: walked.void,
+        recordings,
         root: newest.map(|note| BASE64.encode(note.checkpoint.root)).unwrap_or_default(),
         public_key: key.to_text(),
         key_was_given: public_key.is_some(),

@@ -15,6 +15,7 @@ use crate::history::SignedNote;
 use crate::leaves::{FINDINGS_MAX, Leaves, Place};
 use crate::regrow::from_tiles;
 use crate::segment::{Form, RawLine, Segment};
+use crate::tape::Told;
 use crate::tree::{Hash, TILE_WIDTH, Tree, leaf_hash, perfect_root};
 use crate::upkeep::{OfDeletion, Voids};
 use crate::verify::Finding;
@@ -44,6 +45,8 @@ pub(crate) struct Walk {
     pub(crate) root_of_tiles: Option<Hash>,
     /// For each note the root at its size, from the lines.
     pub(crate) roots_at_notes: Vec<Option<Hash>>,
+    /// What the lines say of recordings.
+    pub(crate) told: Told,
 }
 
 /// Walks over the log. `notes` are sorted by size; the tree is judged at `signed_size`.
@@ -176,6 +179,7 @@ impl Walker<'_> {
     fn archived_line(&mut self, text: &[u8], in_block: &Finding) {
         let number = self.walk.lines;
         self.note_deletion(text);
+        self.walk.told.note(text);
         self.walk.lines += 1;
         if self.tree.size() < self.signed_size {
             // After damage the tree waits for the next whole tile.
@@ -246,6 +250,7 @@ impl Walker<'_> {
             push(&mut self.walk.broken, place.finding("does not end in a newline"));
         }
         self.note_deletion(raw.text);
+        self.walk.told.note(raw.text);
         self.walk.lines += 1;
         self.leaves.line(place, &hash, raw.text);
         if self.tree.size() < self.signed_size {
@@ -262,6 +267,7 @@ impl Walker<'_> {
         if line::whole_number(raw.text) != Some(self.signed_size.max(self.archived_end) + self.unsigned) {
             push(&mut self.walk.broken, place.finding("is not a line that the log wrote here"));
         }
+        self.walk.told.note(raw.text);
         self.unsigned += 1;
         self.walk.lines += 1;
     }

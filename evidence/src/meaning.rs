@@ -35,6 +35,7 @@ const EMERGENCY_OVERRIDE_STARTED: Code = code("110127", "Emergency Override Star
 const SECURITY_CONFIGURATION: Code = code("110129", "Security Configuration");
 pub(crate) const RESTRICTED_FUNCTION: Code = code("110132", "Use of Restricted Function");
 const AUDIT_RECORDING_STARTED: Code = code("110134", "Audit Recording Started");
+const AUDIT_RECORDING_STOPPED: Code = code("110133", "Audit Recording Stopped");
 const OBJECT_ATTRIBUTES: Code = code("110135", "Object Security Attributes Changed");
 const SECURITY_ROLES: Code = code("110136", "Security Roles Changed");
 const USER_ATTRIBUTES: Code = code("110137", "User security Attributes Changed");
@@ -312,19 +313,28 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         | Event::GrantEnded
         | Event::GrantReported
         | Event::GrantConfirmed
+        | Event::GrantOverdue
         | Event::GlassReviewed => alert(USER_ATTRIBUTES),
         Event::GlassBroken => alert(EMERGENCY_OVERRIDE_STARTED),
         Event::EmergencyEnded => alert(EMERGENCY_OVERRIDE_STOPPED),
         Event::VendorSessionBegan => alert(REMOTE_SERVICE_STARTED),
         Event::VendorSessionEnded => alert(REMOTE_SERVICE_STOPPED),
         Event::ConfigRefused => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
-        Event::Recovered => alert(AUDIT_RECORDING_STARTED),
+        Event::Recovered | Event::RecordingBegan | Event::RecordingMarked => alert(AUDIT_RECORDING_STARTED),
+        Event::RecordingEnded => alert(AUDIT_RECORDING_STOPPED),
+        Event::CommandEntered | Event::FileCarried => alert(RESTRICTED_FUNCTION),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
         Event::DeletionVoid | Event::Restored => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
         Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
+        Event::PeerCheckpoint | Event::NodeAlarmOver => alert(SECURITY_CONFIGURATION),
+        Event::NodeAlarm => alert(SECURITY_CONFIGURATION).graded(Grade::Serious),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
-        Event::LogRead | Event::ReviewOpened | Event::ReviewJudged | Event::ReviewSigned => {
+        Event::LogRead
+        | Event::RecordingViewed
+        | Event::ReviewOpened
+        | Event::ReviewJudged
+        | Event::ReviewSigned => {
             Meaning { kind: Kind::LogUse, event: AUDIT_LOG_USED, done: Done::Read, grade: Grade::Success }
         }
     }

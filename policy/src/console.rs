@@ -15,6 +15,8 @@ pub struct ConsoleRoles {
     pub approvers: Vec<RoleId>,
     /// May judge how somebody broke the glass.
     pub reviewers: Vec<RoleId>,
+    /// May look at every recording of a terminal.
+    pub recording_readers: Vec<RoleId>,
     /// May look at a part of the log, and at nothing else.
     pub readers: Vec<Readers>,
 }
@@ -50,7 +52,7 @@ pub enum ConsoleRight {
     Audit,
     /// Both [`ConsoleRight::Help`] and [`ConsoleRight::Audit`].
     HelpAndAudit,
-    /// Decide on exceptions, as approver or reviewer, and see nothing else.
+    /// Decide on exceptions, as approver or reviewer, or look at recordings, and see nothing else.
     Decide,
     /// Look at a part of the log, and see nothing else.
     Read,
@@ -67,7 +69,9 @@ impl ConsoleRoles {
             (true, true) => Some(ConsoleRight::HelpAndAudit),
             (true, false) => Some(ConsoleRight::Help),
             (false, true) => Some(ConsoleRight::Audit),
-            (false, false) if self.approves(who) || self.reviews(who) => Some(ConsoleRight::Decide),
+            (false, false) if self.approves(who) || self.reviews(who) || self.replays(who) => {
+                Some(ConsoleRight::Decide)
+            }
             (false, false) => self.readers_of(who).next().map(|_| ConsoleRight::Read),
         }
     }
@@ -92,6 +96,12 @@ impl ConsoleRoles {
     #[must_use]
     pub fn approves(&self, who: &Who) -> bool {
         has_one_of(who, &self.approvers)
+    }
+
+    /// Whether this person may look at every recording of a terminal. Administrators may not unless they have such a role.
+    #[must_use]
+    pub fn replays(&self, who: &Who) -> bool {
+        has_one_of(who, &self.recording_readers)
     }
 
     /// Whether this person may judge how the glass was broken. Administrators may not unless they have such a role.

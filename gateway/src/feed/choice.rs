@@ -85,14 +85,20 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::GrantConfirmed
         | Event::GlassBroken
         | Event::GlassReviewed
+        | Event::GrantOverdue
         | Event::EmergencyEnded
         | Event::VendorSessionBegan
         | Event::VendorSessionEnded
         | Event::InventoryChanged
+        | Event::RecordingBegan
+        | Event::RecordingEnded
         | Event::PolicyReturned
         | Event::LogKeyChanged => FeedEvents::Changes,
+        Event::CommandEntered | Event::FileCarried => FeedEvents::Accesses,
         Event::Started
         | Event::Stopped
+        | Event::RecordingMarked
+        | Event::RecordingViewed
         | Event::OutageBegan
         | Event::OutageEnded
         | Event::OutageSwitched
@@ -103,6 +109,9 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::ReviewSigned
         | Event::SegmentDeleted
         | Event::DeletionVoid
+        | Event::PeerCheckpoint
+        | Event::NodeAlarm
+        | Event::NodeAlarmOver
         | Event::LogCapacity
         | Event::ClockSynchronised
         | Event::ClockUnsynchronised
