@@ -204,6 +204,7 @@ impl Kind {
             | Page::Connect
             | Page::Asset(_) => Self::Ordinary,
         }
+            | Page::Terminal(_)
     }
 
     /// Whether its requests are counted, so that nobody guesses.

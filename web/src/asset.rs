@@ -7,14 +7,25 @@ const STYLE: &str = concat!(
     include_str!("../assets/tokens.css"),
     include_str!("../assets/base.css"),
     include_str!("../assets/console.css"),
-    include_str!("../assets/chart.css")
+    include_str!("../assets/chart.css"),
+    include_str!("../assets/terminal.css")
 );
 const LOGO: &str = include_str!("../assets/logo.svg");
 const SCRIPT: &str = include_str!("../assets/passkey.js");
+const TERMINAL: &str = include_str!("../assets/terminal.js");
+/// The terminal, after what lets it style itself under our content security policy.
+const XTERM: &str =
+    concat!(include_str!("../assets/terminal-styles.js"), include_str!("../assets/xterm/xterm.js"));
+const XTERM_STYLE: &str = include_str!("../assets/xterm/xterm.css");
+/// What tells one version of it from another: all of it is too long to be digested while compiling.
+const XTERM_VERSION: &str = concat!("xterm.js 6.0.0 ", include_str!("../assets/terminal-styles.js"));
 
 const STYLE_PATH: [u8; 37] = path(*b"/.sekimori/style-****************.css", STYLE);
 const LOGO_PATH: [u8; 37] = path(*b"/.sekimori/logo--****************.svg", LOGO);
 const SCRIPT_PATH: [u8; 37] = path(*b"/.sekimori/script-****************.js", SCRIPT);
+const TERMINAL_PATH: [u8; 37] = path(*b"/.sekimori/termnl-****************.js", TERMINAL);
+const XTERM_PATH: [u8; 37] = path(*b"/.sekimori/xterm--****************.js", XTERM_VERSION);
+const XTERM_STYLE_PATH: [u8; 37] = path(*b"/.sekimori/xterm-****************.css", XTERM_STYLE);
 
 /// A file that pages refer to.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -25,11 +36,18 @@ pub enum Asset {
     Logo,
     /// What asks the browser for passkeys; only on pages that need one.
     Script,
+    /// The terminal (xterm.js), on the pages that show one.
+    Xterm,
+    /// Its style sheet.
+    XtermStyle,
+    /// What carries a terminal's session, and files to its server.
+    Terminal,
 }
 
 impl Asset {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Style, Self::Logo, Self::Script];
+    pub const ALL: [Self; 6] =
+        [Self::Style, Self::Logo, Self::Script, Self::Xterm, Self::XtermStyle, Self::Terminal];
 
     /// Where it is served, on every host.
     #[must_use]
@@ -38,14 +56,17 @@ impl Asset {
             Self::Style => text(&STYLE_PATH),
             Self::Logo => text(&LOGO_PATH),
             Self::Script => text(&SCRIPT_PATH),
+            Self::Xterm => text(&XTERM_PATH),
+            Self::XtermStyle => text(&XTERM_STYLE_PATH),
+            Self::Terminal => text(&TERMINAL_PATH),
         }
     }
 
     pub(crate) fn content_type(self) -> &'static str {
         match self {
-            Self::Style => "text/css; charset=utf-8",
+            Self::Style | Self::XtermStyle => "text/css; charset=utf-8",
             Self::Logo => "image/svg+xml",
-            Self::Script => "text/javascript; charset=utf-8",
+            Self::Script | Self::Xterm | Self::Terminal => "text/javascript; charset=utf-8",
         }
     }
 
@@ -54,6 +75,9 @@ impl Asset {
             Self::Style => Bytes::from_static(STYLE.as_bytes()),
             Self::Logo => Bytes::from_static(LOGO.as_bytes()),
             Self::Script => Bytes::from_static(SCRIPT.as_bytes()),
+            Self::Xterm => Bytes::from_static(XTERM.as_bytes()),
+            Self::XtermStyle => Bytes::from_static(XTERM_STYLE.as_bytes()),
+            Self::Terminal => Bytes::from_static(TERMINAL.as_bytes()),
         }
     }
 }
@@ -108,12 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn the_script_writes_no_html_and_loads_nothing() {
+    fn our_scripts_write_no_html_and_load_nothing() {
         for word in
             ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "import(", "http:", "https:"]
         {
-            assert!(!SCRIPT.contains(word), "{word}");
+            for script in [SCRIPT, TERMINAL, XTERM_VERSION] {
+                assert!(!script.contains(word), "{word}");
+            }
         }
+    }
+
+    #[test]
+    fn the_terminal_is_of_the_version_that_its_path_is_made_from() {
+        let lock = include_str!("../../tests/xterm/package-lock.json");
+        let version = lock.split("node_modules/@xterm/xterm").nth(1).unwrap().split('"').nth(4).unwrap();
+        assert!(XTERM_VERSION.starts_with(&format!("xterm.js {version} ")), "{version}");
+        assert!(XTERM.contains("e.Terminal=") && !XTERM.contains("eval("));
     }
 
     /// Relative luminance (WCAG 2.2).

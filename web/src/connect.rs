@@ -51,6 +51,7 @@ impl Site {
             device: request.device.as_ref().map(|device| device.id.to_string()),
             is_odd: code.as_deref().is_some_and(|code| ProgramCode::parse(code).is_none()),
             code: code.as_deref().and_then(ProgramCode::parse).map(|code| code.to_string()),
+            terminal: app.terminal.as_ref().map(|terminal| terminal.files != config::FileTransfer::None),
             command: format!(
                 "sekimori connect {} --gateway {origin} --certificate DEVICE.pem --key DEVICE.key --listen 127.0.0.1:0",
                 app.id

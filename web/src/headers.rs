@@ -39,6 +39,29 @@ pub(crate) fn page_with_script(status: StatusCode, html: String) -> Response<Byt
     response
 }
 
+/// A file of a server: kept nowhere, never shown, never run, never taken for something else than bytes.
+pub(crate) fn attachment(name: &str) -> Response<Bytes> {
+    let mut response = answer(StatusCode::OK, "application/octet-stream", "no-store", Bytes::new());
+    set(&mut response, header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; sandbox"));
+    let encoded: String = name
+        .bytes()
+        .map(|byte| match byte {
+            byte if byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'-' => char::from(byte).to_string(),
+            byte => format!("%{byte:02X}"),
+        })
+        .collect();
+    // RFC 6266; `filename*` alone, so that no byte of the name stands in a quoted text.
+    if let Ok(value) = HeaderValue::from_str(&format!("attachment; filename*=UTF-8''{encoded}")) {
+        set(&mut response, header::CONTENT_DISPOSITION, value);
+    }
+    response
+}
+
+/// Lets a page run our own script.
+pub(crate) fn allow_script(response: &mut Response<Bytes>) {
+    set(response, header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WITH_SCRIPT));
+}
+
 /// Empties the browser of what the person before left at any host of ours: cookies of every host below our domain, and
 /// what this host's pages keep.
 pub(crate) fn clear_site_data(response: &mut Response<Bytes>) {

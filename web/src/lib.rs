@@ -46,6 +46,7 @@ mod switch;
 mod temporary;
 mod texts;
 mod view;
+mod terminal;
 
 pub use asset::Asset;
 pub use certificates::{CertificateProblem, DeviceCertificates, DeviceFile, DeviceForm, SignedRequest};
@@ -61,7 +62,9 @@ pub use notices::{By, NoticeEnd, NoticeResult, NoticeStanding, NoticeText, Notic
 pub use open_now::{OpenEntry, OpenNow};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;
-pub use route::{BuiltIn, HostKind, MaintenancePage, Page, RESERVED_PREFIX, Row, TABLE, is_reserved, route};
+pub use route::{
+    BuiltIn, HostKind, MaintenancePage, Page, RESERVED_PREFIX, Row, TABLE, TerminalPage, is_reserved, route,
+};
 pub use seen::{Opened, PatientSeen, PatientsSeen, opened_from, patients_seen};
 pub use sheet::{
     Explained, ExplainedRule, PolicyWords, REPLAY_BYTES_MAX, ReplayTable, ReplayText, Replayed, Sheet, SheetCell,
@@ -73,6 +76,7 @@ pub use site::{Site, SiteParts};
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
+pub use terminal::{FOLDER, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, TERMINAL_STREAM};
 mod key_tests;
 #[cfg(test)]
 mod page_tests;

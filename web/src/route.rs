@@ -1,8 +1,8 @@
 //! The table of our own pages: which host, which method, which path. What is not a row does not exist.
 
-use policy::{Method, Path};
+use policy::{Action, Method, Path};
 
-use crate::{Asset, ConsolePage, console};
+use crate::{Asset, ConsolePage, TERMINAL_STREAM, console};
 
 /// Everything below this path belongs to the gateway, on every host; nothing of it reaches an app.
 pub const RESERVED_PREFIX: &str = "/.sekimori";
@@ -145,6 +145,8 @@ pub enum Page {
     ConnectBegin,
     /// A program takes its token.
     ConnectToken,
+    /// A page of an SSH app's terminal.
+    Terminal(TerminalPage),
 }
 
 impl Page {
@@ -152,7 +154,7 @@ impl Page {
     #[must_use]
     pub fn built_in(self) -> Option<BuiltIn> {
         Some(match self {
-            Self::Connect | Self::ConnectAllow => return None,
+            Self::Connect | Self::ConnectAllow | Self::Terminal(_) => return None,
             Self::Portal | Self::Me | Self::RenameKey | Self::RemoveKey | Self::EndSession | Self::Maintenance(_) => {
                 BuiltIn::Portal
             }
@@ -225,6 +227,35 @@ pub enum MaintenancePage {
     Disable,
 }
 
+/// One page of an SSH app's terminal, judged as the app.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum TerminalPage {
+    /// The terminal.
+    Show,
+    /// Its WebSocket.
+    Stream,
+    /// The folders that may be looked into.
+    Folders,
+    /// What is in one.
+    Folder,
+    /// Takes a file.
+    Get,
+    /// Puts a file.
+    Put,
+}
+
+impl TerminalPage {
+    /// What it does to the app.
+    #[must_use]
+    pub fn action(self) -> Action {
+        match self {
+            Self::Show | Self::Stream => Action::Connect,
+            Self::Folders | Self::Folder | Self::Get => Action::Read,
+            Self::Put => Action::Write,
+        }
+    }
+}
+
 /// One row of the table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Row {
@@ -293,6 +324,12 @@ pub const TABLE: &[Row] = &[
     row(PORTAL, "POST", "/vendor-people/{person}/disable", Page::Maintenance(MaintenancePage::Disable)),
     row(TUNNEL, "GET", "/", Page::Connect),
     row(TUNNEL, "POST", "/", Page::ConnectAllow),
+    row(TUNNEL, "GET", "/terminal", Page::Terminal(TerminalPage::Show)),
+    row(TUNNEL, "GET", TERMINAL_STREAM, Page::Terminal(TerminalPage::Stream)),
+    row(TUNNEL, "GET", "/files", Page::Terminal(TerminalPage::Folders)),
+    row(TUNNEL, "GET", "/files/at/{path..}", Page::Terminal(TerminalPage::Folder)),
+    row(TUNNEL, "GET", "/files/get/{path..}", Page::Terminal(TerminalPage::Get)),
+    row(TUNNEL, "POST", "/files/put/{path..}", Page::Terminal(TerminalPage::Put)),
     row(TUNNEL, "POST", "/.sekimori/connect/begin", Page::ConnectBegin),
     row(TUNNEL, "POST", "/.sekimori/connect/token", Page::ConnectToken),
     row(EVERY, "GET", "/.sekimori/sign-in", Page::StartSignIn),
@@ -307,6 +344,9 @@ pub const TABLE: &[Row] = &[
     row(EVERY, "GET", Asset::Style.path(), Page::Asset(Asset::Style)),
     row(EVERY, "GET", Asset::Logo.path(), Page::Asset(Asset::Logo)),
     row(EVERY, "GET", Asset::Script.path(), Page::Asset(Asset::Script)),
+    row(EVERY, "GET", Asset::Xterm.path(), Page::Asset(Asset::Xterm)),
+    row(EVERY, "GET", Asset::XtermStyle.path(), Page::Asset(Asset::XtermStyle)),
+    row(EVERY, "GET", Asset::Terminal.path(), Page::Asset(Asset::Terminal)),
 ];
 
 /// Finds the page of a request, if it is one of ours. On the login, portal and console hosts, and below
@@ -333,6 +373,7 @@ impl Row {
             match (wanted.next(), given.next()) {
                 (None, None) => return true,
                 (Some(wanted), Some(given)) if wanted == given => {}
+                (Some(wanted), Some(given)) if wanted.ends_with("..}") && !given.is_empty() => return true,
                 (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {}
                 (Some(_) | None, Some(_)) | (Some(_), None) => return false,
             }
@@ -383,6 +424,11 @@ mod tests {
             (HostKind::App, "GET", "/sign-in"),
             (HostKind::App, "POST", "/.sekimori/connect/begin"),
             (HostKind::Tunnel, "GET", "/index.html"),
+            (HostKind::Tunnel, "GET", "/files/get"),
+            (HostKind::Tunnel, "GET", "/files/get/"),
+            (HostKind::Tunnel, "GET", "/files/put/var/log"),
+            (HostKind::App, "GET", "/files"),
+            (HostKind::App, "GET", "/terminal/stream"),
             (HostKind::App, "GET", "/callback/city-idp"),
             (HostKind::Portal, "GET", "/.well-known/jwks.json"),
             (HostKind::Portal, "POST", "/"),
@@ -403,9 +449,16 @@ mod tests {
     }
 
     #[test]
+    fn a_file_is_named_by_all_of_its_path() {
+        for path in ["/files/get/a", "/files/get/var/log/pacs.log", "/files/get/%E5%BC%95%E7%B6%99%E3%81%8E"] {
+            assert_eq!(find(HostKind::Tunnel, "GET", path), Some(Page::Terminal(TerminalPage::Get)), "{path}");
+        }
+    }
+
+    #[test]
     fn only_the_portal_the_console_and_tcp_apps_ask_for_a_session() {
         for row in TABLE {
-            let is_apps = row.hosts == TUNNEL && row.path == "/";
+            let is_apps = row.hosts == TUNNEL && !row.path.starts_with(RESERVED_PREFIX);
             let expected = if row.hosts == PORTAL { "portal" } else { "login" };
             let judged_as = row.page.built_in().map(BuiltIn::app_id);
             assert_eq!(judged_as, (!is_apps).then_some(expected), "{}", row.path);

@@ -20,7 +20,7 @@ use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
     AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, OpenNow, Page, PageRequest, Refusal,
-    Why, cookie, headers, json, language, origin, problem, query, wants_page,
+    TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -154,6 +154,15 @@ impl Site {
                 Page::ConnectAllow => self.connect_allow(&request).await,
                 Page::ConnectBegin => self.connect_begin(&request).await,
                 Page::ConnectToken => self.connect_token(&request).await,
+                Page::Terminal(TerminalPage::Show) => self.terminal(&request),
+                // The gateway answers these itself: they need the server.
+                Page::Terminal(
+                    TerminalPage::Stream
+                    | TerminalPage::Folders
+                    | TerminalPage::Folder
+                    | TerminalPage::Get
+                    | TerminalPage::Put,
+                ) => Err(Fault::NotFound),
                 Page::BreakGlass => self.break_glass(&request).await,
                 Page::EndGlass => self.end_glass(&request).await,
                 Page::Console(page) => self.console(page, &request).await,
@@ -234,7 +243,7 @@ impl Site {
         if origin::is_same_origin(&request.headers, &origin) { Ok(()) } else { Err(Fault::ForeignForm) }
     }
 
-    fn fault(&self, page: Page, request: &PageRequest, fault: Fault) -> Response<Bytes> {
+    pub(crate) fn fault(&self, page: Page, request: &PageRequest, fault: Fault) -> Response<Bytes> {
         let once_only = matches!(page, Page::Callback | Page::Arrive) || request.method.as_str() == "POST";
         let refusal = Refusal {
             why: Why::Fault(fault),

@@ -15,6 +15,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../text/log.ja.ftl"),
     include_str!("../text/maintenance.ja.ftl"),
     include_str!("../text/connect.ja.ftl"),
+    include_str!("../text/terminal.ja.ftl"),
     include_str!("../text/notices.ja.ftl"),
     include_str!("../text/glass.ja.ftl"),
 ];
@@ -25,6 +26,7 @@ const ENGLISH: &[&str] = &[
     include_str!("../text/log.en.ftl"),
     include_str!("../text/maintenance.en.ftl"),
     include_str!("../text/connect.en.ftl"),
+    include_str!("../text/terminal.en.ftl"),
     include_str!("../text/notices.en.ftl"),
     include_str!("../text/glass.en.ftl"),
 ];

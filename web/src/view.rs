@@ -53,6 +53,21 @@ impl Frame<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
+    pub(crate) fn xterm(&self) -> &'static str {
+        Asset::Xterm.path()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
+    pub(crate) fn xterm_style(&self) -> &'static str {
+        Asset::XtermStyle.path()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
+    pub(crate) fn terminal_script(&self) -> &'static str {
+        Asset::Terminal.path()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
     pub(crate) fn style(&self) -> &'static str {
         Asset::Style.path()
     }
@@ -157,7 +172,67 @@ pub(crate) struct ConnectView<'a> {
     /// Whether something was typed that is no code.
     pub(crate) is_odd: bool,
     pub(crate) code: Option<String>,
+    /// Whether it has a terminal in the browser, and then whether files may be carried.
+    pub(crate) terminal: Option<bool>,
     pub(crate) command: String,
+}
+
+/// A terminal.
+#[derive(Template)]
+#[template(path = "terminal.html")]
+pub(crate) struct TerminalView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) app: String,
+    /// Where its session is opened.
+    pub(crate) stream: &'static str,
+    pub(crate) has_files: bool,
+}
+
+/// The files of a folder of a server.
+#[derive(Template)]
+#[template(path = "files.html")]
+pub(crate) struct FilesView<'a> {
+    pub(crate) frame: Frame<'a>,
+    pub(crate) app: String,
+    /// None for the list of folders.
+    pub(crate) folder: Option<String>,
+    /// Where to go from a folder.
+    pub(crate) above: Option<String>,
+    pub(crate) rows: Vec<FileRow>,
+    pub(crate) is_cut: bool,
+    /// Where files are put, where that may be.
+    pub(crate) put: Option<String>,
+    /// The largest file that is carried.
+    pub(crate) bytes_max: String,
+    /// Why nothing is shown.
+    pub(crate) refused: Option<String>,
+}
+
+/// One file or folder.
+pub(crate) struct FileRow {
+    pub(crate) name: String,
+    /// Where it is looked into or taken; none where it cannot be.
+    pub(crate) href: Option<String>,
+    pub(crate) is_folder: bool,
+    pub(crate) size: String,
+    pub(crate) changed: String,
+}
+
+impl<'a> FilesView<'a> {
+    /// A page that only says why nothing is shown.
+    pub(crate) fn refused(frame: Frame<'a>, app: String, why: String) -> Self {
+        Self {
+            frame,
+            app,
+            folder: None,
+            above: Some("/files".to_owned()),
+            rows: Vec::new(),
+            is_cut: false,
+            put: None,
+            bytes_max: String::new(),
+            refused: Some(why),
+        }
+    }
 }
 
 /// Where a device gets its certificate.
