@@ -33,6 +33,10 @@ impl LogKey {
         self.0.name()
     }
 
+    pub(crate) fn public(&self) -> &[u8] {
+        self.0.public()
+    }
+
     /// The text of a note that this key signed; nothing where it did not.
     #[must_use]
     pub fn open<'a>(&self, note: &'a str) -> Option<&'a str> {
@@ -84,6 +88,10 @@ impl LogSigner {
     #[must_use]
     pub fn key(&self) -> LogKey {
         LogKey(self.0.verifier().clone())
+    }
+
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.0.sign_bytes(message)
     }
 
     /// Signs a text that ends in a newline and does not begin as a checkpoint of this log does, so that no note can be

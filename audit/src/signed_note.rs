@@ -12,6 +12,15 @@ use crate::{LogProblem, disk};
 /// The signature type byte of Ed25519.
 const ALGORITHM: u8 = 1;
 
+/// The id of a key under a name, for one type of signature (C2SP signed-note).
+pub(crate) fn key_id(name: &str, algorithm: u8, public: &[u8]) -> [u8; 4] {
+    let mut hashed = Vec::with_capacity(name.len() + 34);
+    hashed.extend_from_slice(name.as_bytes());
+    hashed.extend_from_slice(&[b'\n', algorithm]);
+    hashed.extend_from_slice(public);
+    digest(&SHA256, &hashed).as_ref().first_chunk().copied().unwrap_or_default()
+}
+
 /// The key that checks notes: name, key id and 32 bytes of public key, written `name+id+base64`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct VerifierKey {
@@ -22,12 +31,7 @@ pub(crate) struct VerifierKey {
 
 impl VerifierKey {
     fn new(name: &str, public: &[u8]) -> Self {
-        let mut hashed = Vec::with_capacity(name.len() + 34);
-        hashed.extend_from_slice(name.as_bytes());
-        hashed.extend_from_slice(&[b'\n', ALGORITHM]);
-        hashed.extend_from_slice(public);
-        let id = digest(&SHA256, &hashed).as_ref().first_chunk().copied().unwrap_or_default();
-        Self { name: name.to_owned(), id, public: public.to_owned() }
+        Self { name: name.to_owned(), id: key_id(name, ALGORITHM, public), public: public.to_owned() }
     }
 
     /// Reads `name+id+base64`.
@@ -43,6 +47,11 @@ impl VerifierKey {
     /// The name signatures carry: the log's origin.
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The 32 bytes of the public key.
+    pub(crate) fn public(&self) -> &[u8] {
+        &self.public
     }
 
     fn id_text(&self) -> String {
@@ -116,10 +125,15 @@ impl Signer {
         &self.verifier
     }
 
+    /// The bare signature of a message.
+    pub(crate) fn sign_bytes(&self, message: &[u8]) -> Vec<u8> {
+        self.pair.sign(message).as_ref().to_vec()
+    }
+
     /// Signs a text that ends in a newline.
     pub(crate) fn sign(&self, text: &str) -> String {
         let mut bytes = self.verifier.id.to_vec();
-        bytes.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
+        bytes.extend_from_slice(&self.sign_bytes(text.as_bytes()));
         format!("{text}\n\u{2014} {} {}\n", self.verifier.name, BASE64.encode(bytes))
     }
 }
