@@ -8,10 +8,12 @@ const STYLE: &str = concat!(
     include_str!("../assets/base.css"),
     include_str!("../assets/console.css"),
     include_str!("../assets/chart.css"),
-    include_str!("../assets/terminal.css")
+    include_str!("../assets/terminal.css"),
+    include_str!("../assets/recording.css")
 );
 const LOGO: &str = include_str!("../assets/logo.svg");
 const SCRIPT: &str = include_str!("../assets/passkey.js");
+const RECORDING: &str = include_str!("../assets/recording.js");
 const TERMINAL: &str = include_str!("../assets/terminal.js");
 /// The terminal, after what lets it style itself under our content security policy.
 const XTERM: &str =
@@ -23,6 +25,7 @@ const XTERM_VERSION: &str = concat!("xterm.js 6.0.0 ", include_str!("../assets/t
 const STYLE_PATH: [u8; 37] = path(*b"/.sekimori/style-****************.css", STYLE);
 const LOGO_PATH: [u8; 37] = path(*b"/.sekimori/logo--****************.svg", LOGO);
 const SCRIPT_PATH: [u8; 37] = path(*b"/.sekimori/script-****************.js", SCRIPT);
+const RECORDING_PATH: [u8; 37] = path(*b"/.sekimori/player-****************.js", RECORDING);
 const TERMINAL_PATH: [u8; 37] = path(*b"/.sekimori/termnl-****************.js", TERMINAL);
 const XTERM_PATH: [u8; 37] = path(*b"/.sekimori/xterm--****************.js", XTERM_VERSION);
 const XTERM_STYLE_PATH: [u8; 37] = path(*b"/.sekimori/xterm-****************.css", XTERM_STYLE);
@@ -42,12 +45,14 @@ pub enum Asset {
     XtermStyle,
     /// What carries a terminal's session, and files to its server.
     Terminal,
+    /// What plays the recording of a terminal.
+    Recording,
 }
 
 impl Asset {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Style, Self::Logo, Self::Script, Self::Xterm, Self::XtermStyle, Self::Terminal];
+    pub const ALL: [Self; 7] =
+        [Self::Style, Self::Logo, Self::Script, Self::Xterm, Self::XtermStyle, Self::Terminal, Self::Recording];
 
     /// Where it is served, on every host.
     #[must_use]
@@ -59,6 +64,7 @@ impl Asset {
             Self::Xterm => text(&XTERM_PATH),
             Self::XtermStyle => text(&XTERM_STYLE_PATH),
             Self::Terminal => text(&TERMINAL_PATH),
+            Self::Recording => text(&RECORDING_PATH),
         }
     }
 
@@ -66,7 +72,7 @@ impl Asset {
         match self {
             Self::Style | Self::XtermStyle => "text/css; charset=utf-8",
             Self::Logo => "image/svg+xml",
-            Self::Script | Self::Xterm | Self::Terminal => "text/javascript; charset=utf-8",
+            Self::Script | Self::Xterm | Self::Terminal | Self::Recording => "text/javascript; charset=utf-8",
         }
     }
 
@@ -78,6 +84,7 @@ impl Asset {
             Self::Xterm => Bytes::from_static(XTERM.as_bytes()),
             Self::XtermStyle => Bytes::from_static(XTERM_STYLE.as_bytes()),
             Self::Terminal => Bytes::from_static(TERMINAL.as_bytes()),
+            Self::Recording => Bytes::from_static(RECORDING.as_bytes()),
         }
     }
 }
@@ -136,7 +143,7 @@ mod tests {
         for word in
             ["innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "import(", "http:", "https:"]
         {
-            for script in [SCRIPT, TERMINAL, XTERM_VERSION] {
+            for script in [SCRIPT, TERMINAL, RECORDING, XTERM_VERSION] {
                 assert!(!script.contains(word), "{word}");
             }
         }

@@ -35,7 +35,7 @@ pub(crate) fn page(status: StatusCode, html: String) -> Response<Bytes> {
 /// A page with our own script.
 pub(crate) fn page_with_script(status: StatusCode, html: String) -> Response<Bytes> {
     let mut response = page(status, html);
-    set(&mut response, header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(WITH_SCRIPT));
+    allow_script(&mut response);
     response
 }
 

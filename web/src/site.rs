@@ -16,6 +16,7 @@ use policy::{AppId, Matrix, Policy};
 use store::{Store, StoreProblem};
 use tokio::sync::Semaphore;
 
+use crate::console::recording::Players;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
@@ -83,6 +84,8 @@ pub struct Site {
 
 /// How many pages may search the log at once; more wait.
 const SEARCHES_MAX: usize = 2;
+    /// Recordings that are being played.
+    pub(crate) players: Arc<Players>,
 
 /// What a page answers, or what went wrong.
 pub(crate) type Answer = Result<Response<Bytes>, Fault>;
@@ -97,9 +100,10 @@ impl Site {
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
         let programs = Arc::new(Programs::new(parts.store.clone(), parts.sessions.clone()));
         let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
-        Self { parts: Arc::new(parts), texts, matrix, searches, vendors_searches, pending, shelf, programs }
+        Self { parts: Arc::new(parts), texts, matrix, searches, vendors_searches, pending, shelf, programs, players }
     }
 
+        let players = Arc::new(Players::default());
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
     /// whether the policy would let this person read the app's portal path from this device now.
     pub fn answer(

@@ -16,6 +16,8 @@ const JAPANESE: &[&str] = &[
     include_str!("../text/maintenance.ja.ftl"),
     include_str!("../text/connect.ja.ftl"),
     include_str!("../text/terminal.ja.ftl"),
+    include_str!("../text/recording.ja.ftl"),
+    include_str!("../text/nodes.ja.ftl"),
     include_str!("../text/notices.ja.ftl"),
     include_str!("../text/glass.ja.ftl"),
 ];
@@ -28,6 +30,8 @@ const ENGLISH: &[&str] = &[
     include_str!("../text/connect.en.ftl"),
     include_str!("../text/terminal.en.ftl"),
     include_str!("../text/notices.en.ftl"),
+    include_str!("../text/recording.en.ftl"),
+    include_str!("../text/nodes.en.ftl"),
     include_str!("../text/glass.en.ftl"),
 ];
 

@@ -68,6 +68,11 @@ impl Frame<'_> {
     }
 
     #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
+    pub(crate) fn recording_script(&self) -> &'static str {
+        Asset::Recording.path()
+    }
+
+    #[expect(clippy::unused_self, reason = "templates call methods, not paths")]
     pub(crate) fn style(&self) -> &'static str {
         Asset::Style.path()
     }

@@ -73,11 +73,13 @@ impl<'a> Desk<'a> {
     /// Whether who asks is what a page demands.
     pub(super) fn is(&self, duty: Duty) -> bool {
         match duty {
-            Duty::Enter => true,
+            Duty::Enter | Duty::Replay => true,
             Duty::Look => !matches!(self.right, ConsoleRight::Decide | ConsoleRight::Read),
             Duty::Read => self.config().console.reads(&self.who) != Reads::Nothing,
             Duty::Inspect => self.right.sees_all(),
-            Duty::Oversee => self.right.sees_all() || self.right.helps() || self.approves(),
+            Duty::Oversee => {
+                self.right.sees_all() || self.right.helps() || self.approves() || self.config().console.replays(&self.who)
+            }
             Duty::Stop => self.right.administers() || self.right.helps() || self.approves(),
             Duty::Approve => self.approves(),
             Duty::Witness => self.right.sees_all() || self.reviews(),
@@ -117,8 +119,14 @@ impl<'a> Desk<'a> {
     /// Whether one of these roles has a part in the console.
     pub(super) fn has_part(&self, roles: &[RoleId]) -> bool {
         let console = &self.config().console;
-        let parts =
-            [&console.administrators, &console.help_desk, &console.auditors, &console.approvers, &console.reviewers];
+        let parts = [
+            &console.administrators,
+            &console.help_desk,
+            &console.auditors,
+            &console.approvers,
+            &console.reviewers,
+            &console.recording_readers,
+        ];
         let reads = |role: &RoleId| console.readers.iter().any(|readers| readers.role == *role);
         roles.iter().any(|role| parts.iter().any(|part| part.contains(role)) || reads(role))
     }

@@ -31,6 +31,7 @@ pub(crate) mod posted;
 mod posture;
 mod record;
 mod route;
+pub(crate) mod recording;
 mod sessions;
 mod sheet;
 #[cfg(test)]
@@ -148,6 +149,9 @@ impl Site {
             ConsolePage::ConfirmMaintenance => maintenance::confirm(desk).await,
             ConsolePage::Inventory => inventory::inventory(desk).await,
             ConsolePage::ExportInventory => inventory::export(desk).await,
+            ConsolePage::Recording => recording::one(desk).await,
+            ConsolePage::RecordingFrames => recording::frames(desk).await,
+            ConsolePage::RecordingFile => recording::file(desk).await,
             ConsolePage::AskNewLine => inventory::ask_new(desk),
             ConsolePage::AddLine => inventory::add(desk).await,
             ConsolePage::AskChangeLine => inventory::ask_change(desk).await,

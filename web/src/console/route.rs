@@ -146,6 +146,12 @@ pub enum ConsolePage {
     ConfirmMaintenance,
     /// The inventory of remote maintenance.
     Inventory,
+    /// The recording of a terminal.
+    Recording,
+    /// Its pictures.
+    RecordingFrames,
+    /// Its text.
+    RecordingFile,
     /// The inventory as CSV.
     ExportInventory,
     /// The form for a new line of the inventory.
@@ -229,6 +235,8 @@ pub enum Duty {
     Mend,
     /// Whoever reviews broken glass, and nobody else.
     Judge,
+    /// Whoever needs to know what a terminal showed: who that is, the recording tells.
+    Replay,
     /// Administrators and the help desk.
     Help,
     /// Administrators.
@@ -247,6 +255,7 @@ impl ConsolePage {
             Self::People | Self::Person | Self::Invitations | Self::Devices | Self::Device | Self::Sessions => {
                 Duty::Look
             }
+            Self::Recording | Self::RecordingFrames | Self::RecordingFile => Duty::Replay,
             Self::SearchLog
             | Self::FindInLog
             | Self::LogRecord
@@ -430,6 +439,9 @@ pub const TABLE: &[Row] = &[
     post("/people/{person}/vendor", ConsolePage::SetVendor),
     get("/log", ConsolePage::SearchLog),
     post("/log/find", ConsolePage::FindInLog),
+    get("/recordings/{recording}", ConsolePage::Recording),
+    get("/recordings/{recording}/frames", ConsolePage::RecordingFrames),
+    get("/recordings/{recording}/cast", ConsolePage::RecordingFile),
     get("/log/records/{line}", ConsolePage::LogRecord),
     get("/log/timeline", ConsolePage::LogTimeline),
     get("/log/charts", ConsolePage::LogCharts),

@@ -67,6 +67,34 @@ pub(crate) enum Part {
     Progress(Progress),
     /// Room for signatures, on paper alone.
     Signers(Vec<String>),
+    /// Plays the recording of a terminal.
+    Player(Player),
+}
+
+impl ConsoleContent {
+    /// Whether it plays a recording.
+    pub(crate) fn has_player(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Player(_)))
+    }
+}
+
+/// Plays the recording of a terminal.
+pub(crate) struct Player {
+    /// Where its pictures are.
+    pub(crate) source: String,
+    pub(crate) length_ms: u64,
+    /// Whether it is being recorded.
+    pub(crate) is_live: bool,
+    pub(crate) commands: Vec<PlayerCommand>,
+    /// Whether there are more commands.
+    pub(crate) is_cut: bool,
+}
+
+/// A command in a recording.
+pub(crate) struct PlayerCommand {
+    pub(crate) at_ms: u64,
+    pub(crate) at: String,
+    pub(crate) text: String,
 }
 
 /// A link.

@@ -9,7 +9,7 @@ mod sight;
 
 use std::time::{Duration, Instant};
 
-use audit::{Entry, EntryKind, LogProblem, Reader};
+use audit::{Entry, EntryKind, LogProblem, Reader, Recordings};
 use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Place, Question};
 use policy::UserId;
 
@@ -117,6 +117,11 @@ impl LogView {
     #[must_use]
     pub fn new(book: Option<(Index, Reader)>) -> Self {
         Self { book, seal: Seal::new(), draws: Jobs::new(DRAWS_KEPT_MAX), exports: Jobs::new(0) }
+    }
+
+    /// The recordings of terminals that belong to the log.
+    fn recordings(&self) -> Option<Recordings> {
+        self.book.as_ref().map(|(_, reader)| reader.recordings())
     }
 
     fn book(&self) -> Result<&(Index, Reader), LogTrouble> {

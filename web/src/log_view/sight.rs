@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::Entry;
+use audit::{Entry, Recordings};
 use find::{Answer, Bar, By, FoundAt, Question};
 use policy::{Reads, Unit};
 
@@ -43,6 +43,11 @@ impl Sight {
 
     fn narrowed(&self, question: &Question) -> Question {
         Question { within: self.within.clone(), ..question.clone() }
+    }
+
+    /// The recordings of terminals that belong to the log.
+    pub(crate) fn recordings(&self) -> Option<Recordings> {
+        self.log.recordings()
     }
 
     /// How the index stands to the log. Blocks.

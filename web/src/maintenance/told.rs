@@ -273,6 +273,11 @@ impl Teller<'_> {
             ("hosts", Bit::Text(work.hosts().into_iter().collect::<Vec<_>>().join(", "))),
             ("patients", Bit::Text(self.patients(work))),
         ];
+        for (key, count) in [("commands", work.commands), ("files", work.files)] {
+            if count > 0 {
+                rows.push((key, Bit::Text(grouped(count))));
+            }
+        }
         if let Some((first, last)) = work.lines {
             let lines = [("first", first.to_string()), ("last", last.to_string())];
             let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();

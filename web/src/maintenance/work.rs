@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use audit::{EntryKind, Story, StoryOutcome};
+use audit::{EntryKind, Event, Story, StoryOutcome};
 use find::{Order, Question};
 use policy::{AppId, GrantId, Method, Path, Policy, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,10 @@ pub(crate) struct Work {
     pub(crate) open: u64,
     pub(crate) bytes_in: u64,
     pub(crate) bytes_out: u64,
+    /// How many commands were entered in terminals.
+    pub(crate) commands: u64,
+    /// How many files were carried.
+    pub(crate) files: u64,
     /// How many patients it was about.
     pub(crate) patients: u64,
     /// Whether it may have been about more: an answer could not be read, or held more than are listed.
@@ -159,6 +163,7 @@ impl Tally {
         let is_refused = match begin.kind {
             EntryKind::Open => false,
             EntryKind::Refused => true,
+            EntryKind::Fact(event @ (Event::CommandEntered | Event::FileCarried)) => return self.in_terminal(event, story),
             // What the store tells of the grant itself is no work.
             EntryKind::Close | EntryKind::Segment | EntryKind::Fact(_) | EntryKind::Unknown(_) => return,
         };
@@ -187,6 +192,15 @@ impl Tally {
         work.bytes_out = work.bytes_out.saturating_add(bytes(|end| end.bytes_out));
         self.patients_of(story);
         self.deed(story, policy, is_refused, times);
+    }
+
+    /// What was done in a terminal beside the access that it is.
+    fn in_terminal(&mut self, event: Event, story: &Story) {
+        self.lines(story.begin.seq);
+        let work = &mut self.work;
+        let count = if event == Event::CommandEntered { &mut work.commands } else { &mut work.files };
+        *count = count.saturating_add(1);
+        self.patients_of(story);
     }
 
     fn patients_of(&mut self, story: &Story) {
@@ -312,6 +326,21 @@ mod tests {
         }
         assert_eq!(Work::kept(&text), Some(work));
         assert_eq!(Work::kept("nonsense"), None);
+    }
+
+    #[test]
+    fn commands_and_files_of_terminals_are_counted_and_not_kept() {
+        let fact = |rest: &str| {
+            let line = format!("{{\"v\":1,\"seq\":5,\"ts\":\"2026-11-22T01:00:03.000000Z\",{rest},\"vs\":\"g-1\"}}");
+            Story::of(entry(&line))
+        };
+        let work = tallied(&[
+            fact(r#""ev":"recording-began","id":"x""#),
+            fact(r#""ev":"command-entered","id":"x","cmd":"cat 4711.txt","pt":["4711"]"#),
+            fact(r#""ev":"file-carried","id":"x","file":"/log/4711","sha":"00","n":3"#),
+        ]);
+        assert_eq!((work.commands, work.files, work.patients, work.allowed), (1, 1, 1, 0));
+        assert!(!work.text().contains("4711"));
     }
 
     #[test]

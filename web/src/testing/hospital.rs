@@ -45,7 +45,7 @@ impl Hospital {
     pub(crate) async fn with_console() -> Self {
         let gateway = format!("console_host = \"{CONSOLE}\"\n");
         let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
-        let roles = ["administrator", "help-desk", "auditor", "ward-auditor", "approver", "vendor", "vendor-lead"]
+        let roles = ["administrator", "help-desk", "auditor", "ward-auditor", "approver", "vendor", "vendor-lead", "replayer"]
             .map(role)
             .concat();
         let roles = roles
@@ -53,7 +53,7 @@ impl Hospital {
                auditors = [\"auditor\"]\n[[console.auditor]]\nroles = [\"ward-auditor\"]\n\
                departments = [\"外来\", \"本院/3F\"]\n\n[directory]\nlocal = true\n\n\
                [maintenance]\nvendor_roles = [\"vendor\"]\nvendor_administrators = [\"vendor-lead\"]\n\
-               approvers = [\"approver\"]\nemergency_approvers = [\"approver\"]\n\n\
+               approvers = [\"approver\"]\nemergency_approvers = [\"approver\"]\nrecording_readers = [\"replayer\"]\n\n\
                [[rule]]\nid = \"vendors\"\neffect = \"permit\"\nroles = [\"vendor\"]\napps = [\"pacs\"]\n\
                actions = [\"read\", \"write\", \"connect\"]\ndevices = \"known\"\ngrant = true\n\n";
         Self::with(1, &Extra { gateway, roles, ..Extra::default() }).await

@@ -123,6 +123,9 @@ fn what(desk: &Desk<'_>, story: &Story) -> Vec<Row> {
         ("console-proofing", text(begin.proofing.as_deref())),
         ("console-until", begin.until.map(|until| vec![Bit::Moment(desk.minute(until))])),
         ("console-source", text(begin.source.as_deref())),
+        ("recording-command", mono(begin.command.as_deref())),
+        ("log-file", mono(begin.file.as_deref())),
+        ("log-sha", mono(begin.sha256.as_deref())),
         ("console-count", begin.count.map(|count| vec![Bit::Text(grouped(count))])),
         ("log-field-request", mono(begin.request.as_deref())),
         ("log-seq", Some(vec![Bit::Mono(begin.seq.to_string())])),
@@ -255,6 +258,7 @@ fn ways_on(desk: &Desk<'_>, story: &Story) -> Vec<Go> {
     if let Some(session) = &begin.session {
         ways.push(Go::new(desk.say("log-way-session"), that_day().with("session", session).address(desk, "/log")));
     }
+    ways.extend(super::super::recording::of_story(desk, story));
     let is_judged = matches!(begin.kind, EntryKind::Open | EntryKind::Refused);
     if let Some(request) = begin.request.as_deref().filter(|_| is_judged && desk.is(Duty::Inspect)) {
         let query = url::form_urlencoded::byte_serialize(request.as_bytes()).collect::<String>();

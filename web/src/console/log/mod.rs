@@ -61,7 +61,15 @@ impl<'a> Desk<'a> {
         &self,
         work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
-        let log = self.sight();
+        self.off_in(self.sight(), work).await
+    }
+
+    /// Asks a part of index and log, off the threads that serve, few at once.
+    pub(super) async fn off_in<T: Send + 'static>(
+        &self,
+        log: Sight,
+        work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
+    ) -> Result<T, Refused> {
         let Ok(_turn) = self.site.searches.acquire().await else { return Err(Fault::Stopping.into()) };
         match tokio::task::spawn_blocking(move || work(&log)).await {
             Ok(answer) => Ok(answer?),

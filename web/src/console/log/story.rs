@@ -193,7 +193,7 @@ impl Desk<'_> {
     }
 
     /// An app as people read it; our own pages are apps too.
-    pub(super) fn app_words(&self, app: &str) -> String {
+    pub(in crate::console) fn app_words(&self, app: &str) -> String {
         if let Some(own) = self.voice.try_say(&format!("log-app-{app}")) {
             return own;
         }

@@ -17,7 +17,7 @@ pub(super) use decide::{admit, approve, ask_admit, ask_approve, confirm, end, re
 pub(super) use paper::paper;
 pub(super) use vendor::{set_vendor, vendor_form};
 
-use super::Duty;
+use super::{Duty, recording};
 use super::desk::{Desk, Refused, Shown};
 use super::view::{Bit, Choice, ConsoleContent, Field, Filter, Form, Go, MarkTone, Part, Submit, Table, Tile};
 use crate::chart::grouped;
@@ -154,12 +154,14 @@ async fn content(desk: &Desk<'_>, record: &GrantRecord, is_live: bool) -> Result
     if state == GrantState::Reported && desk.is(Duty::Approve) {
         parts.push(Part::Form(decide::confirm_form(desk, record)));
     }
+    parts.extend(recording::of_grant(desk, record).await?.map(Part::Table));
     let is_over = matches!(state, GrantState::Ended | GrantState::Reported | GrantState::Confirmed);
     parts.extend(teller.report(record).map(Part::Raw));
     if is_over {
         let work = desk.site.work_of(record, Side::Hospital).await;
         parts.extend(teller.work(work.as_ref()));
         parts.extend(patients(desk, record, work.as_ref()).await?.map(Part::Table));
+        parts.extend(recording::deeds(desk, record, work.as_ref()).await?.into_iter().map(Part::Table));
     }
     parts.push(Part::Table(teller.history(record, &names)));
     parts.extend(teller.request(record, person.as_ref(), &vendor, format!("{}/file", place(record))));
@@ -196,7 +198,7 @@ fn place(record: &GrantRecord) -> String {
 }
 
 /// One tap ends it.
-fn stop_form(desk: &Desk<'_>, record: &GrantRecord, state: GrantState) -> Form {
+pub(super) fn stop_form(desk: &Desk<'_>, record: &GrantRecord, state: GrantState) -> Form {
     let word = if state == GrantState::Armed { "call-off" } else { "stop" };
     Form {
         id: "stop",

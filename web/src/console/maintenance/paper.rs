@@ -46,6 +46,7 @@ fn compare(desk: &Desk<'_>, record: &GrantRecord, work: Option<&Work>) -> Table 
     });
     let hosts = work.map(|work| work.hosts().into_iter().collect::<Vec<_>>().join(", "));
     let patients = work.map_or_else(unknown, |work| teller.patients(work));
+    let count = |of: fn(&Work) -> u64| work.map_or_else(unknown, |work| crate::chart::grouped(of(work)));
     let row = |key: &str, planned: String, done: String| {
         vec![vec![Bit::Text(desk.say(key))], vec![Bit::Text(planned)], vec![Bit::Text(done)]]
     };
@@ -58,6 +59,8 @@ fn compare(desk: &Desk<'_>, record: &GrantRecord, work: Option<&Work>) -> Table 
             row("maintenance-paper-time", teller.window(record), time),
             row("maintenance-paper-place", app, hosts.filter(|hosts| !hosts.is_empty()).unwrap_or_else(unknown)),
             row("maintenance-work-patients", "-".to_owned(), patients),
+            row("maintenance-work-commands", "-".to_owned(), count(|work| work.commands)),
+            row("maintenance-work-files", "-".to_owned(), count(|work| work.files)),
         ],
         empty: String::new(),
         note: None,

@@ -8,4 +8,5 @@ mod office;
 mod pages;
 mod policy;
 mod rights;
+mod recording;
 mod scope;

@@ -175,6 +175,7 @@ impl Office {
             .replace("{grant}", self.grant.as_str())
             .replace("{glass}", self.glass.as_str())
             .replace("{entry}", "1")
+            .replace("{recording}", "00000000-0000-7000-8000-000000000000")
             .replace("{invitation}", &self.invitation().await)
     }
 

@@ -1,0 +1,92 @@
+//! What was done in the terminals of a window: commands and files, each with its place in a recording. They may name
+//! patients, so they are read from the log for whoever needs to know, and kept nowhere.
+
+use audit::{Event, Story};
+use find::{Order, Question};
+use store::GrantRecord;
+
+use super::super::Duty;
+use super::super::desk::{Desk, Refused};
+use super::super::view::{Bit, Table};
+use super::needs_to_know;
+use crate::chart::grouped;
+use crate::maintenance::Work;
+
+/// How many of each a page lists.
+const LISTED_MAX: usize = 500;
+
+/// The lists, for whoever may see them; that they looked is recorded.
+pub(in super::super) async fn deeds(
+    desk: &Desk<'_>,
+    record: &GrantRecord,
+    work: Option<&Work>,
+) -> Result<Vec<Table>, Refused> {
+    let sees_all = desk.config().console.replays(&desk.who) || needs_to_know(desk, record, false);
+    let is_any = work.is_some_and(|work| work.commands + work.files > 0);
+    if !is_any || !(sees_all || desk.is(Duty::Inspect)) {
+        return Ok(Vec::new());
+    }
+    let of = |event: Event| Question {
+        grant: Some(record.id.as_str().to_owned()),
+        event: Some(event.code().to_owned()),
+        order: Order::Oldest,
+        limit: LISTED_MAX,
+        ..Question::default()
+    };
+    let (commands, files) = (of(Event::CommandEntered), of(Event::FileCarried));
+    let ask = move |log: &crate::log_view::Sight| Ok((log.stories(&commands)?, log.stories(&files)?));
+    let (commands, files) = if sees_all { desk.off_all(ask).await? } else { desk.off(ask).await? };
+    desk.note_look("maintenance", commands.total + files.total, None).await?;
+    let lists = [
+        ("commands", commands, ["when", "command", "app"].as_slice(), command as fn(&Desk<'_>, &Story) -> Vec<Vec<Bit>>),
+        ("files", files, ["when", "file", "way", "size", "app"].as_slice(), file),
+    ];
+    let table = |(id, found, heads, row): (&'static str, crate::log_view::Stories, &[&str], fn(&Desk<'_>, &Story) -> _)| {
+        let is_cut = found.total > LISTED_MAX as u64;
+        Table {
+            id,
+            heading: desk.say(&format!("recording-deeds-{id}")),
+            heads: heads.iter().map(|head| desk.say(&format!("recording-deeds-{head}"))).collect(),
+            rows: found.records.iter().filter_map(|one| one.story.as_ref()).map(|story| row(desk, story)).collect(),
+            empty: desk.say("recording-deeds-none"),
+            note: Some(desk.say(if is_cut { "recording-deeds-cut" } else { "recording-deeds-note" })),
+            pages: Vec::new(),
+        }
+    };
+    Ok(lists.into_iter().filter(|(_, found, ..)| found.total > 0).map(table).collect())
+}
+
+fn command(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {
+    let begin = &story.begin;
+    let text = Bit::Mono(begin.command.clone().unwrap_or_default());
+    let watch = begin.request.as_ref().map(|id| Bit::link(desk.say("recording-watch"), format!("/recordings/{id}")));
+    vec![when(desk, story), [Some(text), watch].into_iter().flatten().collect(), place(desk, story)]
+}
+
+fn file(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {
+    let begin = &story.begin;
+    let way = match begin.why.as_deref() {
+        Some("download") => desk.say("recording-deeds-download"),
+        Some("upload") => desk.say("recording-deeds-upload"),
+        other => other.unwrap_or_default().to_owned(),
+    };
+    let size = begin.count.map(|bytes| Bit::Text(format!("{} B", grouped(bytes))));
+    let hash = begin.sha256.clone().map(Bit::Mono);
+    vec![
+        when(desk, story),
+        vec![Bit::Mono(begin.file.clone().unwrap_or_default())],
+        vec![Bit::Text(way)],
+        [size, hash].into_iter().flatten().collect(),
+        place(desk, story),
+    ]
+}
+
+fn when(desk: &Desk<'_>, story: &Story) -> Vec<Bit> {
+    vec![Bit::Moment(crate::notice::wall_clock(story.begin.at, desk.config().offset))]
+}
+
+fn place(desk: &Desk<'_>, story: &Story) -> Vec<Bit> {
+    let begin = &story.begin;
+    let app = begin.app.as_deref().map(|app| Bit::Text(desk.app_words(app)));
+    app.into_iter().chain(begin.host.as_deref().map(Bit::soft)).collect()
+}
