@@ -12,6 +12,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use identity::Session;
 use policy::Side;
+use tokio::sync::mpsc;
 
 use crate::client_body::ClientBody;
 use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
@@ -172,10 +173,37 @@ pub enum UpstreamBody {
     /// Read to its end, or broken off.
     Gone,
 }
+    /// A file of a server, on its way from there.
+    File(FileBody),
 
 impl UpstreamBody {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
         match self {
+/// A file of a server, piece by piece.
+#[derive(Debug)]
+pub struct FileBody {
+    pieces: mpsc::Receiver<Bytes>,
+    left: u64,
+}
+
+impl FileBody {
+    /// A file of so many bytes.
+    pub fn new(pieces: mpsc::Receiver<Bytes>, bytes: u64) -> Self {
+        Self { pieces, left: bytes }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let Some(piece) = ready!(self.pieces.poll_recv(cx)) else {
+            return Poll::Ready(Some(Err(BodyProblem::TooShort)));
+        };
+        self.left = self.left.saturating_sub(piece.len() as u64);
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+}
+
             Self::Http1(body, _) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyProblem::BrokenAnswer)))
             }
@@ -185,6 +213,7 @@ impl UpstreamBody {
             Self::Gone => Poll::Ready(None),
         }
     }
+            Self::File(body) => body.poll(cx),
 
     /// Whether nothing of it is to come.
     pub fn is_over(&self) -> bool {
@@ -194,6 +223,7 @@ impl UpstreamBody {
             Self::Gone => true,
         }
     }
+            Self::File(body) => body.left == 0,
 
     fn size_hint(&self) -> SizeHint {
         match self {
@@ -202,6 +232,7 @@ impl UpstreamBody {
             Self::Gone => SizeHint::with_exact(0),
         }
     }
+            Self::File(body) => SizeHint::with_exact(body.left),
 
     /// Lets the connection wait for another exchange, where this one came to its end on both sides.
     fn give_back(&mut self) {

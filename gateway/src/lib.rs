@@ -48,6 +48,7 @@ mod shield;
 mod slots;
 mod snapshot;
 mod switch;
+mod terminal;
 mod tls;
 mod tunnel;
 mod upkeep;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use config::Shield;
 use identity::Session;
-use policy::{Access, Action, AppId, Device, From, InfoClass, RouteNumber};
-use web::{Fault, HostKind, Page};
+use policy::{Access, Action, AppId, Device, From, InfoClass, Method, RouteNumber};
+use web::{Fault, HostKind, Page, TerminalPage};
 
 use crate::inbound::{Inbound, Switch};
 use crate::snapshot::{AppRoute, Snapshot};
@@ -49,7 +49,7 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
             None => Err((Fault::NotFound, "no-such-app-or-page", inbound)),
         };
     }
-    let Some(page) = web::route(host.kind, &inbound.method, &inbound.path) else {
+    let Some(page) = page_of(host.kind, &inbound) else {
         return Err((Fault::NotFound, "no-such-app-or-page", inbound));
     };
     let app = match page.built_in() {
@@ -59,6 +59,19 @@ pub fn route(snapshot: &Snapshot, inbound: Box<Inbound>) -> Result<Routed, (Faul
     match app {
         Some(app) => Ok(Routed { target: Target::Page(page, app), inbound, session: None }),
         None => Err((Fault::Internal, "app-id", inbound)),
+    }
+}
+
+/// Which page a request is for. The stream of a terminal is asked for by a WebSocket alone, and over HTTP/2 a WebSocket is
+/// no other page.
+fn page_of(kind: HostKind, inbound: &Inbound) -> Option<Page> {
+    const STREAM: Page = Page::Terminal(TerminalPage::Stream);
+    match inbound.switch {
+        Switch::WebSocketOverHttp2 => {
+            web::route(kind, &Method::parse("GET")?, &inbound.path).filter(|page| *page == STREAM)
+        }
+        Switch::WebSocket => web::route(kind, &inbound.method, &inbound.path),
+        Switch::No | Switch::Tunnel => web::route(kind, &inbound.method, &inbound.path).filter(|page| *page != STREAM),
     }
 }
 
@@ -107,7 +120,8 @@ impl Routed {
         let route = match &self.target {
             Target::App(route) => route,
             Target::Page(page, _) if page.built_in().is_some() => return (inbound.action(), None, None),
-            // The pages of a TCP app say how to connect to it, and let programs in.
+            Target::Page(Page::Terminal(page), _) => return (page.action(), None, None),
+            // The other pages of a TCP app say how to connect to it, and let programs in.
             Target::Page(..) => return (Action::Connect, None, None),
         };
         let classified = snapshot.policy.classifier(&route.app.id).classify(&inbound.method, &inbound.path);

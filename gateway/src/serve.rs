@@ -12,7 +12,7 @@ use http::{Request, Response};
 use identity::Session;
 use policy::{Device, Verdict};
 use store::StoreProblem;
-use web::{AnswerForm, Fault};
+use web::{AnswerForm, Fault, Page, TerminalPage};
 
 use crate::body::ResponseBody;
 use crate::client_body::ClientBody;
@@ -24,7 +24,7 @@ use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
-use crate::{pages, shield, tunnel, upstream};
+use crate::{pages, shield, terminal, tunnel, upstream};
 
 /// Answers one request.
 pub async fn serve(
@@ -117,6 +117,9 @@ async fn act(
     let (routed, receipt) = admitted.open();
     let Routed { target, inbound, session } = routed;
     match target {
+        Target::Page(Page::Terminal(page), _) if page != TerminalPage::Show => {
+            Box::pin(terminal::answer(worker, snapshot, page, inbound, session, receipt)).await
+        }
         Target::Page(page, _) => Box::pin(pages::answer(worker, snapshot, page, inbound, session, receipt)).await,
         Target::App(route) if route.app.tcp().is_some() => {
             Box::pin(tunnel::open(worker, snapshot, &route, inbound, session, receipt)).await

@@ -82,7 +82,7 @@
       for (const number of [8, 52]) shown.parser.registerOscHandler(number, () => true);
       shown.attachCustomKeyEventHandler((event) => {
         if (event.type !== "keydown" || !event.ctrlKey || !event.shiftKey) return true;
-        if (event.key === "Escape") {
+        if (event.key === "F6") {
           (close.hidden ? open : close).focus();
           return false;
         }

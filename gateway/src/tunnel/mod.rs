@@ -39,9 +39,9 @@ use crate::snapshot::{AppRoute, Snapshot};
 use crate::worker::Worker;
 use channel::{Channel, LineEnd};
 use dicom::Names;
-use waiting::{GoOn, Holder, Place};
+use waiting::GoOn;
 
-pub use waiting::Tunnels;
+pub use waiting::{Holder, Place, Tunnels};
 
 /// The protocol of the extended CONNECT.
 pub const PROTOCOL: &str = "sekimori-tunnel";
@@ -196,7 +196,7 @@ impl Begun<'_> {
 }
 
 /// Opens the app's port.
-async fn dial(snapshot: &Snapshot, route: &AppRoute) -> Result<TcpStream, String> {
+pub async fn dial(snapshot: &Snapshot, route: &AppRoute) -> Result<TcpStream, String> {
     let mut last = "no server".to_owned();
     for server in route.candidates() {
         let opened = timeout(route.app.response_timeout, snapshot.dialer.tcp(&server.host, server.port)).await;

@@ -2,13 +2,13 @@
 //! here, with the receipt that its end closes.
 
 pub mod dial;
-mod frames;
+pub mod frames;
 pub mod health;
 pub mod http1;
 pub mod pool;
 pub mod probe;
 mod send;
-mod websocket;
+pub mod websocket;
 
 use std::rc::Rc;
 use std::sync::Arc;

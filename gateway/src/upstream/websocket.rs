@@ -200,7 +200,8 @@ fn accept_of(key: &HeaderValue) -> String {
     STANDARD.encode(context.finish())
 }
 
-fn client_answer(
+/// Agrees to a WebSocket.
+pub fn client_answer(
     mut fields: HeaderMap,
     key: &HeaderValue,
     switch: Switch,
