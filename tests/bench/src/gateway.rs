@@ -15,7 +15,7 @@ use crate::load::Aim;
 /// The host of the app that is asked.
 const HOST: &str = "emr.hospital.test";
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
-const MORE_RULES: usize = 296;
+const MORE_RULES: usize = 295;
 
 /// The running gateway.
 pub struct Gateway {
@@ -30,6 +30,8 @@ impl Gateway {
             .set("gateway", "workers = 1")
             .set("limits", "requests_per_second_address = 1000000")
             .set("limits", "requests_per_second_account = 1000000")
+            .set("limits", "connections_per_address_max = 100000")
+            .set("limits", "connections_max = 100000")
             .block(&more_rules());
         let mut hospital = Hospital::build(plan);
         hospital.start();
@@ -60,6 +62,11 @@ impl Gateway {
         self.aim.clone()
     }
 
+    /// TLS of a client that shows no certificate.
+    pub fn without_certificate(&self) -> ClientConfig {
+        ClientConfig::builder().with_root_certificates(self.hospital.authority().roots()).with_no_client_auth()
+    }
+
     /// Its process id.
     pub fn pid(&self) -> u32 {
         self.hospital.pid()
@@ -79,9 +86,11 @@ impl Gateway {
     }
 }
 
-/// Rules that could decide about other people: the index must pass them by.
+/// Rules that could decide about other people, which the index must pass by, and one for uploads.
 fn more_rules() -> String {
-    let mut text = String::new();
+    let mut text = "[[rule]]\nid = \"nurses-send\"\nroles = [\"nurse\"]\napps = [\"emr\"]\nactions = [\"write\"]\n\
+                    paths = [\"/taken/*\"]\ndevices = \"known\"\n"
+        .to_owned();
     for number in 0..MORE_RULES {
         let role = ["doctor", "clerk", "vendor"][number % 3];
         let from = 6 + number % 6;

@@ -17,6 +17,13 @@ pub fn pin_to(cpu: usize) {
     sched_setaffinity(None, &set).expect("the processor exists");
 }
 
+/// Lets this process run, and what it starts, on both processors.
+pub fn spread() {
+    let mut set = CpuSet::new();
+    [PROXY_CPU, LOAD_CPU].into_iter().for_each(|cpu| set.set(cpu));
+    sched_setaffinity(None, &set).expect("the processors exist");
+}
+
 /// The machine's load over one, five and fifteen minutes.
 pub fn load_average() -> String {
     fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').take(3).collect::<Vec<_>>().join(" ")
@@ -24,23 +31,32 @@ pub fn load_average() -> String {
 
 /// CPU time of a process and its children, all threads, by the scheduler's own count.
 pub fn cpu_time(pid: u32) -> Duration {
-    let own: u64 = fs::read_dir(format!("/proc/{pid}/task"))
-        .map(|tasks| {
-            tasks
-                .flatten()
-                .filter_map(|task| fs::read_to_string(task.path().join("schedstat")).ok())
-                .map(|text| nanos(&text))
-                .sum()
-        })
-        .unwrap_or(0);
-    children(pid).into_iter().map(cpu_time).sum::<Duration>() + Duration::from_nanos(own)
+    children(pid).into_iter().map(cpu_time).sum::<Duration>() + threads(pid, |_| true)
+}
+
+/// Names of the threads that keep the search index: a follower of the log that no request waits for.
+const INDEX: [&str; 5] = ["log-index", "thrd-tantivy-in", "segment_updater", "merge_thread", "docstore-compre"];
+
+/// CPU time of the threads of a process that keep the gateway's search index.
+pub fn index_time(pid: u32) -> Duration {
+    threads(pid, |name| INDEX.iter().any(|one| name.starts_with(one)))
+}
+
+/// CPU time of a process's threads with such names.
+fn threads(pid: u32, is_wanted: impl Fn(&str) -> bool) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).map(|tasks| tasks.flatten().collect()).unwrap_or_default();
+    let of = |task: &fs::DirEntry, file: &str| fs::read_to_string(task.path().join(file)).unwrap_or_default();
+    let wanted = |task: &&fs::DirEntry| is_wanted(&of(task, "comm"));
+    let tasks: Vec<fs::DirEntry> = tasks;
+    Duration::from_nanos(tasks.iter().filter(wanted).map(|task| nanos(&of(task, "schedstat"))).sum())
 }
 
 fn nanos(schedstat: &str) -> u64 {
     schedstat.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0)
 }
 
-fn children(pid: u32) -> Vec<u32> {
+/// The processes that a process started.
+pub fn children(pid: u32) -> Vec<u32> {
     let listed = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     listed.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }

@@ -72,6 +72,8 @@ pub struct Measured {
     pub elapsed: Duration,
     /// CPU time of the proxy in it.
     pub cpu: Duration,
+    /// Of this, the search index's: it follows the log, and no request waits for it.
+    pub index: Duration,
     /// Latency at the 50th and 99th per cent.
     pub p50: Duration,
     /// See `p50`.
@@ -82,6 +84,11 @@ impl Measured {
     /// Requests for each second of CPU.
     pub fn per_cpu_second(&self) -> f64 {
         self.measured as f64 / self.cpu.as_secs_f64()
+    }
+
+    /// The same without what the search index took.
+    pub fn per_cpu_second_but_index(&self) -> f64 {
+        self.measured as f64 / self.cpu.saturating_sub(self.index).as_secs_f64()
     }
 
     /// Requests a second.
@@ -122,10 +129,12 @@ impl Load {
             }
         }
         tokio::time::sleep(WARM_UP).await;
-        let (cpu, begin, before) = (gauge::cpu_time(pid), Instant::now(), tally.total.get());
+        let (cpu, index) = (gauge::cpu_time(pid), gauge::index_time(pid));
+        let (begin, before) = (Instant::now(), tally.total.get());
         tally.measuring.set(true);
         tokio::time::sleep(Duration::from_secs(self.seconds)).await;
-        let (cpu, elapsed, measured) = (gauge::cpu_time(pid) - cpu, begin.elapsed(), tally.total.get() - before);
+        let (cpu, index) = (gauge::cpu_time(pid) - cpu, gauge::index_time(pid).saturating_sub(index));
+        let (elapsed, measured) = (begin.elapsed(), tally.total.get() - before);
         tally.over.set(true);
         for one in asking {
             one.await.unwrap();
@@ -133,18 +142,20 @@ impl Load {
         let mut latencies = tally.latencies.take();
         latencies.sort_unstable();
         let at = |part: usize| Duration::from_micros(u64::from(latencies[(latencies.len() - 1) * part / 100]));
-        Measured { requests: tally.total.get(), measured, elapsed, cpu, p50: at(50), p99: at(99) }
+        Measured { requests: tally.total.get(), measured, elapsed, cpu, index, p50: at(50), p99: at(99) }
     }
 }
 
-fn request(aim: &Aim, path: &str, is_http2: bool) -> Request<Empty<Bytes>> {
+/// A GET of this path.
+pub fn request(aim: &Aim, path: &str, is_http2: bool) -> Request<Empty<Bytes>> {
     let request = Request::get(if is_http2 { format!("https://{}{path}", aim.host) } else { path.to_owned() });
     let request = request.header("cookie", &aim.cookie).header("user-agent", "bench").header("accept", "*/*");
     let request = if is_http2 { request } else { request.header("host", &aim.host) };
     request.body(Empty::new()).unwrap()
 }
 
-async fn connect(aim: &Aim, protocol: &[u8]) -> TlsStream<TcpStream> {
+/// Opens a TLS connection.
+pub async fn connect(aim: &Aim, protocol: &[u8]) -> TlsStream<TcpStream> {
     let mut tls = ClientConfig::clone(&aim.tls);
     tls.alpn_protocols = vec![protocol.to_vec()];
     let stream = TcpStream::connect(aim.address).await.unwrap();
@@ -204,36 +215,11 @@ fn count(tally: &Tally, begin: Instant) {
     }
 }
 
-async fn read(mut body: hyper::body::Incoming) -> u64 {
+/// Reads a body to its end, and says how long it was.
+pub async fn read(mut body: hyper::body::Incoming) -> u64 {
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
         bytes += frame.unwrap().data_ref().map_or(0, |data| data.len() as u64);
     }
     bytes
-}
-
-/// A large download.
-#[derive(Clone, Copy, Debug)]
-pub struct Download {
-    /// Bytes read.
-    pub bytes: u64,
-    /// From the request to the last byte.
-    pub elapsed: Duration,
-}
-
-impl Download {
-    /// Bytes a second.
-    pub fn bytes_per_second(&self) -> f64 {
-        self.bytes as f64 / self.elapsed.as_secs_f64()
-    }
-}
-
-/// Downloads one path once.
-pub async fn download(aim: &Aim, path: &str) -> Download {
-    let mut sender = connect_http1(aim).await;
-    let begin = Instant::now();
-    let answer = sender.send_request(request(aim, path, false)).await.unwrap();
-    assert_eq!(answer.status(), 200, "{answer:?}");
-    let bytes = read(answer.into_body()).await;
-    Download { bytes, elapsed: begin.elapsed() }
 }

@@ -11,15 +11,16 @@
     reason = "a benchmark fails loudly, prints its table and dials the proxies"
 )]
 
+mod bulk;
 mod connect;
 mod gateway;
 mod gauge;
+mod handshakes;
+mod idle;
 mod load;
 mod nginx;
 mod sign_in;
 mod table;
-
-use std::time::Duration;
 
 use clap::Parser;
 
@@ -41,6 +42,9 @@ struct Args {
     /// Megabytes of the large download.
     #[arg(long, default_value_t = 1024)]
     megabytes: u64,
+    /// Idle connections to hold at each.
+    #[arg(long, default_value_t = 5_000)]
+    idle: usize,
     /// Only sign-ins by passkey: how many a second, and how long they take.
     #[arg(long)]
     sign_ins: bool,
@@ -84,7 +88,7 @@ async fn run(args: &Args) {
     }
     let upstream = nginx::Upstream::start(args.megabytes);
     let gateway = gateway::Gateway::start(upstream.address()).await;
-    let mut peers = vec![
+    let peers = vec![
         nginx::Proxy::start(nginx::Kind::Bare, upstream.address(), &gateway),
         nginx::Proxy::start(nginx::Kind::AccessLog, upstream.address(), &gateway),
         nginx::Proxy::start(nginx::Kind::AuthRequest, upstream.address(), &gateway),
@@ -105,12 +109,19 @@ async fn run(args: &Args) {
         }
     }
     table.print();
-    if args.only.is_empty() || "bulk".contains(&args.only) {
-        bulk(args, &peers[0], &gateway).await;
+    let is_wanted = |name: &str| name.contains(&args.only);
+    if is_wanted("bulk") {
+        bulk::run(args.rounds, args.megabytes, &peers[0], &gateway).await;
+    }
+    if is_wanted("handshakes") {
+        handshakes::run(args.rounds, args.seconds, &peers[0], &gateway).await;
+    }
+    if is_wanted("idle") {
+        idle::run(args.idle, &peers[0], &gateway).await;
     }
     println!("load average at the end: {}", gauge::load_average());
     let recorded = gateway.stop_and_count();
-    peers.iter_mut().for_each(nginx::Proxy::stop);
+    drop(peers);
     println!("requests answered by sekimori: {counted}; opening lines in its log: {recorded}");
     assert!(recorded >= counted, "an answered request has no record");
 }
@@ -124,25 +135,4 @@ async fn measure(args: &Args, workload: &Workload, aim: &Aim, pid: u32) -> load:
         seconds: args.seconds,
     };
     load.run(aim, pid).await
-}
-
-/// One large download at a time, and what it does to the gateway's memory.
-async fn bulk(args: &Args, nginx: &nginx::Proxy, gateway: &gateway::Gateway) {
-    let mut ratios = Vec::new();
-    let mut growth = 0;
-    for _ in 0..args.rounds.min(3) {
-        let theirs = load::download(&nginx.aim(gateway), "/large").await;
-        let before = tests::resident_bytes(gateway.pid());
-        let ours = load::download(&gateway.aim(), "/large").await;
-        growth = growth.max(tests::resident_bytes(gateway.pid()).saturating_sub(before));
-        assert_eq!(ours.bytes, args.megabytes * 1024 * 1024, "the download came short");
-        ratios.push(ours.bytes_per_second() / theirs.bytes_per_second());
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    println!(
-        "bulk: {} MiB down, {:.2} x nginx bare (median); gateway memory grew by at most {} KiB",
-        args.megabytes,
-        table::median(&mut ratios),
-        growth / 1024
-    );
 }

@@ -16,8 +16,8 @@ use crate::load::Aim;
 fn head(folder: &Path) -> String {
     let folder = folder.display();
     format!(
-        "daemon off;\nmaster_process on;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n\
-         events {{ worker_connections 4096; }}\n"
+        "daemon off;\nuser root;\nmaster_process on;\nworker_processes 1;\nworker_rlimit_nofile 40000;\npid {folder}/nginx.pid;\nerror_log {folder}/error.log;\n\
+         events {{ worker_connections 16384;  }}\n"
     )
 }
 
@@ -64,16 +64,17 @@ impl Upstream {
         let folder = Folder::new();
         let address: SocketAddr = (Ipv4Addr::LOCALHOST, free_port()).into();
         let root = folder.join("files");
-        fs::create_dir(&root).unwrap();
+        fs::create_dir_all(root.join("taken")).unwrap();
         for (name, bytes) in [("200", 200), ("1k", 1024), ("16k", 16 * 1024)] {
             fs::write(root.join(name), vec![b'x'; bytes]).unwrap();
         }
         File::create(root.join("large")).unwrap().set_len(megabytes * 1024 * 1024).unwrap();
         let configuration = format!(
             "{}http {{ access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=10;\n\
-             server {{ listen {address}; root {}; location = /allow {{ return 204; }} }} }}\n",
+             client_max_body_size 0; server {{ listen {address}; root {root}; location = /allow {{ return 204; }}\n\
+             location /taken/ {{ dav_methods PUT; client_body_temp_path {root}/taking; }} }} }}\n",
             head(folder.path()),
-            root.display()
+            root = root.display()
         );
         let child = start(&folder, &configuration, LOAD_CPU, address);
         Self { address, child, _folder: folder }
@@ -128,6 +129,7 @@ impl Proxy {
         let (certificate, key) = gateway.certificate();
         let configuration = format!(
             "{}http {{ {log} keepalive_requests 1000000000; proxy_max_temp_file_size 0;\n\
+             client_max_body_size 0; proxy_request_buffering off;\n\
              upstream app {{ server {upstream}; keepalive 256; keepalive_requests 1000000000; }}\n\
              server {{ listen {address} ssl http2; ssl_certificate {}; ssl_certificate_key {};\n\
              ssl_protocols TLSv1.3; ssl_verify_client optional_no_ca; http2_max_concurrent_streams 256;\n\
@@ -155,13 +157,21 @@ impl Proxy {
         self.child.id()
     }
 
+    /// Its process and its worker.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids = crate::gauge::children(self.pid());
+        pids.push(self.pid());
+        pids
+    }
+
     /// The load that the gateway gets, aimed at this proxy.
     pub fn aim(&self, gateway: &Gateway) -> Aim {
         Aim { address: self.address, ..gateway.aim() }
     }
+}
 
-    /// Ends it.
-    pub fn stop(&mut self) {
+impl Drop for Proxy {
+    fn drop(&mut self) {
         stop(&mut self.child);
     }
 }

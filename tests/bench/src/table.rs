@@ -19,11 +19,12 @@ impl Row {
     /// Adds what a proxy gave.
     pub fn add(&mut self, proxy: &'static str, measured: Measured) {
         eprintln!(
-            "{} round {}: {proxy}: {:.0} requests/s, {:.1} us CPU, p50 {:?}, p99 {:?}",
+            "{} round {}: {proxy}: {:.0} requests/s, {:.1} us CPU ({:.1} of it index), p50 {:?}, p99 {:?}",
             self.workload,
             self.round,
             measured.per_second(),
             1e6 / measured.per_cpu_second(),
+            1e6 / measured.per_cpu_second() - 1e6 / measured.per_cpu_second_but_index(),
             measured.p50,
             measured.p99
         );
@@ -49,7 +50,10 @@ impl Table {
 
     /// Prints the medians.
     pub fn print(&self) {
-        println!("sekimori against each, requests per CPU second (requests per second) [p50 ours/theirs], medians");
+        println!(
+            "sekimori against each, medians: requests per CPU second {{without its search index}} (requests per second) \
+             [p50 ours/theirs]"
+        );
         let mut workloads: Vec<&str> = self.rows.iter().map(|row| row.workload).collect();
         workloads.dedup();
         for workload in workloads {
@@ -64,8 +68,9 @@ impl Table {
                     median(&mut ratios)
                 };
                 line.push_str(&format!(
-                    "  {peer}: {:.2} ({:.2}) [{:.2}]",
+                    "  {peer}: {:.2} {{{:.2}}} ({:.2}) [{:.2}]",
                     ratio(&Measured::per_cpu_second),
+                    ratio(&Measured::per_cpu_second_but_index),
                     ratio(&Measured::per_second),
                     ratio(&|measured| measured.p50.as_secs_f64())
                 ));
