@@ -26,7 +26,7 @@ const ARROWS: [(&str, &[&str]); 12] = [
 ];
 
 /// Crates of others that only some of ours may name, and those that may. Tests may name anything.
-const FENCES: [(&str, &[&str]); 22] = [
+const FENCES: [(&str, &[&str]); 23] = [
     ("hyper", &["gateway"]),
     ("hyper-util", &["gateway"]),
     ("governor", &["gateway"]),
@@ -36,6 +36,7 @@ const FENCES: [(&str, &[&str]); 22] = [
     ("clap", &["gateway", "prove"]),
     ("rustls", &["certs", "gateway", "audit"]),
     ("zstd", &["audit"]),
+    ("vt100", &["audit"]),
     ("rtime-clock", &["audit"]),
     ("openidconnect", &["identity"]),
     ("webauthn-rs", &["identity"]),
