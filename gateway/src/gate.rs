@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use arc_swap::ArcSwap;
 use audit::Log;
 use certs::{DeviceRoots, ServerCertificates};
-use identity::{Asked, Assertions, Devices, Grants, Sessions};
+use identity::{Asked, Assertions, Devices, Grants, NamedWard, Sessions};
 use policy::{Access, Clock, Grant};
 use tokio::sync::watch;
 
@@ -74,9 +74,9 @@ impl Gate {
         self.changed.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// The exception that is in force for an access, as far as it names patients before it is judged.
-    pub fn grant_for(&self, access: &Access, about: Option<&About>) -> Option<Grant> {
-        let who = access.who.as_ref()?;
+    /// The exception that is in force for an access, as far as it names patients and a ward before it is judged.
+    pub fn grant_for(&self, access: &Access, about: Option<&About>, ward: impl FnOnce() -> NamedWard) -> Option<Grant> {
+        let who = access.who.as_ref().filter(|who| self.grants.has_any(&who.user))?;
         self.grants.find(&Asked {
             person: &who.user,
             app: &access.app,
@@ -92,3 +92,5 @@ impl Gate {
         self.stopping.load(Ordering::Relaxed)
     }
 }
+            ward: &ward(),
+            place_of: &|patient| self.desk.place_of(&access.app, patient, access.at),

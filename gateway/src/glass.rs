@@ -3,25 +3,32 @@
 
 use std::sync::Arc;
 
-use policy::{Access, Method, Path, Reasons, Refused, Verdict};
+use identity::NamedWard;
+use policy::{Access, AppId, Method, Path, Reasons, Refused, Timestamp, Unit, Verdict};
 use url::form_urlencoded;
 use web::GlassDoor;
 
-use crate::patients::About;
+use crate::gate::Gate;
+use crate::patients::{About, named_ward};
 use crate::route::{Routed, Target};
 use crate::snapshot::Snapshot;
 use crate::worker::Worker;
 
 /// What whoever was refused would reach, where they may break the glass for it.
-pub fn offered(worker: &Worker, refused: &Refused<Routed>, about: Option<&About>) -> Option<GlassDoor> {
+pub fn offered(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    refused: &Refused<Routed>,
+    about: Option<&About>,
+) -> Option<GlassDoor> {
     let Target::App(route) = &refused.act.target else { return None };
-    may_break(worker, &refused.access, &refused.reasons).then(|| GlassDoor {
-        app: route.app.id.clone(),
-        method: refused.access.method.clone(),
-        path: refused.access.path.clone(),
-        query: refused.act.inbound.query.clone().unwrap_or_default(),
-        patient: about.and_then(the_patient),
-        is_open: false,
+    let access = &refused.access;
+    may_break(worker, access, &refused.reasons).then(|| {
+        let (app, method, path) = (route.app.id.clone(), access.method.clone(), access.path.clone());
+        let number = snapshot.policy.classifier(&app).classify(&method, &path).route;
+        let (patient, ward) = whose(&worker.gate, &app, about, &refused.act.ward(snapshot, number), access.at);
+        let query = refused.act.inbound.query.clone().unwrap_or_default();
+        GlassDoor { app, method, path, query, patient, ward, is_open: false }
     })
 }
 
@@ -45,15 +52,16 @@ pub fn named(worker: &Worker, snapshot: &Snapshot, asked: &Access, form: &[u8]) 
         ..asked.clone()
     };
     let about = About::named(&worker.gate, snapshot, &access, Some(&query), number);
-    access.grant = worker.gate.grant_for(&access, about.as_deref());
+    let ward = named_ward(snapshot.policy.classifier(&route.app.id), number, &path, Some(&query));
+    access.grant = worker.gate.grant_for(&access, about.as_deref(), || ward.clone());
     let is_open = match worker.judge(snapshot, access.clone(), ()) {
         // What is only to be proven is asked for by the app's own address.
         Verdict::Allow(_) | Verdict::Challenge(..) => true,
         Verdict::Deny(refused) if may_break(worker, &access, &refused.reasons) => false,
         Verdict::Deny(_) => return None,
     };
-    let patient = about.as_deref().and_then(the_patient);
-    Some(GlassDoor { app: route.app.id.clone(), method, path, query, patient, is_open })
+    let (patient, ward) = whose(&worker.gate, &route.app.id, about.as_deref(), &ward, access.at);
+    Some(GlassDoor { app: route.app.id.clone(), method, path, query, patient, ward, is_open })
 }
 
 fn may_break(worker: &Worker, access: &Access, reasons: &Reasons) -> bool {
@@ -61,10 +69,45 @@ fn may_break(worker: &Worker, access: &Access, reasons: &Reasons) -> bool {
     access.who.as_ref().is_some_and(may)
 }
 
-/// The one patient that a request is about; a list of many opens the app's own part for emergencies.
-fn the_patient(about: &About) -> Option<String> {
-    match &*about.patients.ids {
-        [one] => Some(one.to_string()),
-        [] | [_, ..] => None,
+/// What the glass would be broken for: the one patient that a request is about, else the ward that it names or in which
+/// everybody whom it names is known to be; neither where nothing tells, which opens the app as the rules allow.
+fn whose(
+    gate: &Gate,
+    app: &AppId,
+    about: Option<&About>,
+    named: &NamedWard,
+    at: Timestamp,
+) -> (Option<String>, Option<Unit>) {
+    let patients = about.map_or(&[][..], |about| &about.patients.ids);
+    if let [one] = patients {
+        return (Some(one.to_string()), None);
+    }
+    let ward = match named {
+        NamedWard::One(ward) => Some(ward.clone()),
+        NamedWard::Unclear => None,
+        NamedWard::Nothing => the_place(patients.iter().map(|patient| gate.desk.place_of(app, patient, at))),
+    };
+    (None, ward)
+}
+
+/// The ward that all places are; nothing where one is not known, or they differ.
+fn the_place(mut places: impl Iterator<Item = Option<Unit>>) -> Option<Unit> {
+    let first = places.next()??;
+    places.all(|place| place.as_ref() == Some(&first)).then_some(first)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_in_one_ward_are_in_that_ward_and_no_others() {
+        let place = |name: &str| Unit::parse(name);
+        assert_eq!(the_place([place("3F"), place("３Ｆ")].into_iter()), place("3F"));
+        for places in
+            [vec![], vec![None], vec![place("3F"), None], vec![None, place("3F")], vec![place("3F"), place("4F")]]
+        {
+            assert_eq!(the_place(places.clone().into_iter()), None, "{places:?}");
+        }
     }
 }

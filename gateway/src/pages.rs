@@ -13,7 +13,7 @@ use http::Response;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use http_body::Body;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use identity::{POSTURE_BYTES_MAX, Session};
+use identity::{NamedWard, POSTURE_BYTES_MAX, Session};
 use policy::{Access, Action, AppId, Method, Verdict};
 use web::{ConsolePage, Fault, MaintenancePage, Page, PageRequest, Why};
 
@@ -171,7 +171,9 @@ impl Kind {
             Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider | Page::ConnectToken => Self::Signed,
             Page::Posture => Self::Posture,
             Page::BreakGlass => Self::Glass,
-            Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices) => Self::Import,
+            Page::Console(
+                ConsolePage::ImportPeople | ConsolePage::ImportDevices | ConsolePage::ImportInventory,
+            ) => Self::Import,
             Page::Maintenance(MaintenancePage::Ask) => Self::Upload,
             Page::Maintenance(MaintenancePage::Report) => Self::Import,
             Page::Console(_) => Self::Console,
@@ -296,7 +298,7 @@ fn may_open(worker: &Worker, snapshot: &Snapshot, access: &Access, app: &config:
         path: app.portal_path.clone(),
         ..access.clone()
     };
-    question.grant = worker.gate.grant_for(&question, None);
+    question.grant = worker.gate.grant_for(&question, None, NamedWard::default);
     matches!(worker.judge(snapshot, question, ()), Verdict::Allow(_))
 }
 

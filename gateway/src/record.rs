@@ -15,9 +15,11 @@ use crate::key_deed::KeyDeed;
 
 mod whose;
 mod windows;
+mod chores;
 
 use whose::Whose;
 use windows::Windows;
+use chores::Chores;
 
 /// Where the store keeps how far events were recorded.
 const RECORDED_UP_TO: &str = "events-recorded-up-to";
@@ -66,6 +68,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             }
         };
         is_stale |= events.iter().any(|event| may_give(&event.change));
+    let mut chores = Chores::default();
         for event in &events {
             whose.follow(event, &*store).await;
             if let Some(note) = note_of(event, &*store, &whose).await {
@@ -119,6 +122,9 @@ async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, wi
     }
     if !passed.is_empty()
         && let Err(problem) = windows.keep(store).await
+        if chores.is_time(gate.clock.now()) {
+            chores.run(&*store, gate.clock.now(), events.is_empty()).await;
+        }
     {
         tracing::warn!(%problem, "which exceptions are open could not be kept; an end may be told twice");
     }
@@ -199,6 +205,7 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         Change::InvitationUsed(id) => of_invitation(note(Event::InvitationUsed), *id, store).await,
         Change::InvitationRevoked(id) => of_invitation(note(Event::InvitationRevoked), *id, store).await,
         Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
+        | Change::GrantOverdue { .. }
         Change::DeviceChanged(id) => note(Event::DeviceChanged).device(id),
         Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
         Change::CertificateAdded(id) => {
@@ -294,6 +301,9 @@ async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
 /// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
 /// whoever did this, as far as the store answers; with the patient that glass was broken for, where that is known.
 async fn of_grant(
+        Change::GrantOverdue { grant, duty } => {
+            of_grant(note(Event::GrantOverdue), grant, store, |_| None).await.code(duty.as_str())
+        }
     note: Note,
     id: &GrantId,
     store: &dyn Store,

@@ -137,7 +137,7 @@ impl Refuser<'_> {
         self.record(&refused, refusal.status().as_u16(), about.as_deref()).await;
         refusal.ways = self.ways(&refused, form);
         let site = &self.snapshot.site;
-        own(match glass::offered(self.worker, &refused, about.as_deref()) {
+        own(match glass::offered(self.worker, self.snapshot, &refused, about.as_deref()) {
             Some(door) => site.refusal_with_glass(&refusal, &door, form),
             None => site.refusal(&refusal, form),
         })

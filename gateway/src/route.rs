@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use config::Shield;
-use identity::Session;
+use identity::{NamedWard, Session};
 use policy::{Access, Action, AppId, Device, From, InfoClass, Method, RouteNumber};
 use web::{Fault, HostKind, Page, TerminalPage};
 
 use crate::inbound::{Inbound, Switch};
+use crate::patients::named_ward;
 use crate::snapshot::{AppRoute, Snapshot};
 
 /// A request that has a target.
@@ -96,6 +97,12 @@ impl Routed {
             grant: None,
         };
         (access, number)
+    }
+
+    /// The ward that the request names, by the route that fits it.
+    pub fn ward(&self, snapshot: &Snapshot, number: Option<RouteNumber>) -> NamedWard {
+        let classifier = snapshot.policy.classifier(self.app_id());
+        named_ward(classifier, number, &self.inbound.path, self.inbound.query.as_deref())
     }
 
     /// The app, as policy and log name it.

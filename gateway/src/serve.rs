@@ -67,7 +67,7 @@ pub async fn serve(
     let on_failure = on_log_failure(&routed);
     let (mut access, number) = routed.access(&snapshot, device);
     let about = About::of(gate, &snapshot, &routed, number);
-    access.grant = gate.grant_for(&access, about.as_deref());
+    access.grant = gate.grant_for(&access, about.as_deref(), || routed.ward(&snapshot, number));
     let mut verdict = worker.judge(&snapshot, access, routed);
     worker.ask_shadow(&mut verdict);
     let authorized = match worker.hold_to_caps(&snapshot, verdict) {

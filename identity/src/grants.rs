@@ -12,7 +12,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use config::Config;
 use foldhash::{HashMap, HashMapExt as _, HashSet};
-use policy::{AppId, Grant, GrantId, GrantKind, Method, Path, RoleId, Timestamp, UserId};
+use policy::{AppId, Grant, GrantId, GrantKind, Method, Path, RoleId, Timestamp, Unit, UserId};
 use store::{GrantFilter, GrantReach, GrantRecord, Ruling, Store, StoreProblem};
 use tokio::sync::watch;
 
@@ -41,12 +41,37 @@ pub struct Granted {
     pub reach: GrantReach,
     /// The patient it is for, where that is known.
     pub patient: Option<String>,
+    /// The ward it is for, where no one patient is and that is known.
+    pub ward: Option<Unit>,
     /// Who gave it, and would have to be able to still.
     givers: Vec<UserId>,
 }
 
+/// The ward that a request names.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum NamedWard {
+    /// None.
+    #[default]
+    Nothing,
+    /// This one.
+    One(Unit),
+    /// Several, or what is no name of one.
+    Unclear,
+}
+
+impl NamedWard {
+    /// The ward, where it is one.
+    #[must_use]
+    pub fn one(&self) -> Option<&Unit> {
+        match self {
+            Self::One(ward) => Some(ward),
+            Self::Nothing | Self::Unclear => None,
+        }
+    }
+}
+
 /// A request for which somebody looks for an exception.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Asked<'a> {
     /// Who asks.
     pub person: &'a UserId,
@@ -58,8 +83,18 @@ pub struct Asked<'a> {
     pub path: &'a Path,
     /// The patients that the request names; empty where it names none.
     pub patients: &'a [Box<str>],
+    /// The ward that the request names.
+    pub ward: &'a NamedWard,
+    /// The ward where a patient is known to be.
+    pub place_of: &'a dyn Fn(&str) -> Option<Unit>,
     /// When.
     pub at: Timestamp,
+}
+
+impl fmt::Debug for Asked<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Asked").field("person", self.person).field("app", self.app).finish_non_exhaustive()
+    }
 }
 
 /// What is given and not over, read whole, replaced whole.
@@ -98,14 +133,20 @@ impl Grants {
         self.rules.store(Arc::new(Rules::of(config)));
     }
 
+    /// Whether somebody has any that is given, so that it is worth looking closer.
+    #[must_use]
+    pub fn has_any(&self, person: &UserId) -> bool {
+        self.table.load().0.contains_key(person)
+    }
+
     /// The exception that is in force for a request: a vendor's window before broken glass, and glass that was broken
-    /// for one patient only where the request names nobody else.
+    /// for one patient, or for a ward, only where the request names nobody else.
     #[must_use]
     pub fn find(&self, asked: &Asked<'_>) -> Option<Grant> {
         let table = self.table.load();
         let theirs = table.0.get(asked.person)?;
         let in_force = |one: &&Arc<Granted>| one.app == *asked.app && one.is_in_force(asked.at) && one.is_about(asked);
-        let found = theirs.iter().filter(in_force).min_by_key(|one| (one.kind, one.patient.is_none()))?;
+        let found = theirs.iter().filter(in_force).min_by_key(|one| (one.kind, one.patient.is_none(), one.ward.is_none()))?;
         let reaches = found.reach.covers(asked.method, asked.path);
         Some(Grant { id: found.id.clone(), kind: found.kind, end: found.end, reaches })
     }
@@ -239,6 +280,7 @@ impl Granted {
             end: record.over_at(),
             reach: record.maintenance().map(|one| one.reach.clone()).unwrap_or_default(),
             patient: record.glass().and_then(|glass| glass.patient.clone()),
+            ward: record.glass().and_then(|glass| glass.ward.clone()),
             givers: rules::givers(&record).collect(),
             id: record.id,
             person: record.person,
@@ -252,9 +294,17 @@ impl Granted {
         self.begin <= at && at < self.end
     }
 
-    /// Whether a request names nobody but the patient it is for.
+    /// Whether a request names nobody but the patient, or the ward, it is for.
     fn is_about(&self, asked: &Asked<'_>) -> bool {
-        self.patient.as_ref().is_none_or(|patient| asked.patients.iter().all(|named| **named == **patient))
+        match (&self.patient, &self.ward) {
+            // A list of a ward is about more than them.
+            (Some(patient), _) => {
+                asked.patients.iter().all(|named| **named == **patient)
+                    && (!asked.patients.is_empty() || *asked.ward == NamedWard::Nothing)
+            }
+            (None, Some(ward)) => is_within(ward, asked),
+            (None, None) => true,
+        }
     }
 }
 
@@ -270,6 +320,21 @@ impl Table {
         self.0.retain(|_, theirs| !theirs.is_empty());
         self
     }
+}
+
+/// Whether a request stays within a ward: it names no other, and no patient who is known to be elsewhere. Of whom nothing
+/// is known counts as elsewhere, unless the request names the ward, too: then the app answers for who is in it.
+fn is_within(ward: &Unit, asked: &Asked<'_>) -> bool {
+    let named = match asked.ward {
+        NamedWard::Nothing => None,
+        NamedWard::One(named) => Some(named),
+        NamedWard::Unclear => return false,
+    };
+    named.is_none_or(|named| ward.covers(named))
+        && asked.patients.iter().all(|patient| {
+            let place = (asked.place_of)(patient);
+            place.as_ref().or(named).is_some_and(|place| ward.covers(place))
+        })
 }
 
 /// The actors of some rulings who are people, not somebody at the machine.

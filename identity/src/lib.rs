@@ -12,6 +12,7 @@ mod devices;
 mod fetch;
 mod grants;
 mod hand_off;
+mod inventory;
 mod oidc;
 mod outage;
 mod passkey;
@@ -34,8 +35,9 @@ pub use assertion::{AssertionProblem, Assertions, KeyProblem};
 pub use csv::{CsvFault, CsvProblem};
 pub use devices::{DeviceState, Devices, DevicesPlan, EnrolProblem};
 pub use fetch::{Fetch, FetchProblem};
-pub use grants::{Asked, AskedWindow, BrokenGlass, GrantProblem, Granted, Grants};
+pub use grants::{Asked, AskedWindow, BrokenGlass, GrantProblem, Granted, Grants, NamedWard};
 pub use hand_off::{Approved, Arrived, HandOffProblem, HandOffs, StartedHandOff};
+pub use inventory::{Inventory, InventoryPlan};
 pub use oidc::{
     Begin, Callback, LoggedOut, LogoutProblem, Oidc, Place, Rejection, SignInProblem, SignedIn, StartedSignIn, offered,
     user_id,

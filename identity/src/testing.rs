@@ -476,6 +476,12 @@ impl Store for Counting {
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         self.or_fail(self.inner.review_glass(id, by, verdict, words, at))
     }
+    fn forget_glass_patients(&self, reviewed_before: Timestamp) -> Answer<'_, u64> {
+        self.or_fail(self.inner.forget_glass_patients(reviewed_before))
+    }
+    fn note_overdue_grants(&self, at: Timestamp) -> Answer<'_, u64> {
+        self.or_fail(self.inner.note_overdue_grants(at))
+    }
     fn grants(&self, filter: GrantFilter, after: Option<GrantId>, most: usize) -> Answer<'_, Vec<GrantRecord>> {
         self.or_fail(self.inner.grants(filter, after, most))
     }

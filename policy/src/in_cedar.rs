@@ -171,7 +171,7 @@ fn at_most(pattern: &RoutePattern) -> String {
     for segment in pattern.segments() {
         match segment {
             Segment::Literal(text) => like = format!("{like}/{}", escaped(text)),
-            Segment::Any | Segment::Patient | Segment::Study => like.push_str("/*"),
+            Segment::Any | Segment::Patient | Segment::Study | Segment::Ward => like.push_str("/*"),
             // What follows may be nothing at all.
             Segment::Rest => like.push('*'),
         }
@@ -186,7 +186,7 @@ fn exactly(pattern: &RoutePattern) -> Option<String> {
     let (last, first) = pattern.segments().split_last()?;
     let literal = |segment: &Segment| match segment {
         Segment::Literal(text) => Some(format!("/{text}")),
-        Segment::Any | Segment::Patient | Segment::Study | Segment::Rest => None,
+        Segment::Any | Segment::Patient | Segment::Study | Segment::Ward | Segment::Rest => None,
     };
     let before: String = first.iter().map(literal).collect::<Option<_>>()?;
     match last {
@@ -195,7 +195,7 @@ fn exactly(pattern: &RoutePattern) -> Option<String> {
         }
         Segment::Rest if before.is_empty() => Some("true".to_owned()),
         Segment::Rest => Some(format!("context.path == \"{before}\" || context.path like \"{}/*\"", escaped(&before))),
-        Segment::Any | Segment::Patient | Segment::Study => None,
+        Segment::Any | Segment::Patient | Segment::Study | Segment::Ward => None,
     }
 }
 
@@ -229,6 +229,7 @@ mod tests {
             class: class.parse().unwrap(),
             patients: None,
             folds: false,
+            ward_field: None,
         }
     }
 

@@ -300,6 +300,7 @@ mod tests {
             class: class.parse().unwrap(),
             patients: None,
             folds: false,
+            ward_field: None,
         }
     }
 

@@ -192,6 +192,7 @@ mod tests {
             class: "lab-results".parse().unwrap(),
             patients: None,
             folds: false,
+            ward_field: None,
         }];
         Policy::load(&source).unwrap()
     }

@@ -24,6 +24,8 @@ pub struct ClassRoute {
     pub patients: Option<Arc<PatientSources>>,
     /// Whether requests for parts of one study are folded into one record.
     pub folds: bool,
+    /// In which field of the query the ward is named, where not in the path.
+    pub ward_field: Option<Box<str>>,
 }
 
 /// What a request does, and to what.
@@ -72,6 +74,10 @@ struct Route {
     patient: Option<usize>,
     /// Which segment of the path names a study.
     study: Option<usize>,
+    /// Which segment of the path names a ward.
+    ward: Option<usize>,
+    /// In which field of the query a ward is named.
+    ward_field: Option<Box<str>>,
     /// Where its patients are named; `None` where nothing of it names any.
     patients: Option<Arc<PatientSources>>,
     folds: bool,
@@ -118,6 +124,8 @@ impl Classifier {
             class: route.class.clone(),
             patient,
             study,
+            ward: place(Segment::Ward),
+            ward_field: route.ward_field.clone(),
             patients: route.patients.clone().or_else(by_path),
             folds: route.folds,
             pattern: Arc::from(route.pattern.as_str()),
@@ -128,7 +136,7 @@ impl Classifier {
             let Some(node) = self.nodes.get_mut(at) else { return };
             at = match segment {
                 Segment::Literal(text) => *node.literals.entry(decoded(text).into()).or_insert(next),
-                Segment::Any | Segment::Patient | Segment::Study => *node.any.get_or_insert(next),
+                Segment::Any | Segment::Patient | Segment::Study | Segment::Ward => *node.any.get_or_insert(next),
                 Segment::Rest => return node.rests.push(number),
             };
             if at == next {
@@ -171,6 +179,18 @@ impl Classifier {
     #[must_use]
     pub fn study<'p>(&self, route: RouteNumber, path: &'p Path) -> Option<Cow<'p, str>> {
         segment(path, self.routes.get(route.0)?.study?)
+    }
+
+    /// The ward that a path names, by a route that fits it; without percent escapes.
+    #[must_use]
+    pub fn ward<'p>(&self, route: RouteNumber, path: &'p Path) -> Option<Cow<'p, str>> {
+        segment(path, self.routes.get(route.0)?.ward?)
+    }
+
+    /// In which field of the query a route names the ward.
+    #[must_use]
+    pub fn ward_field(&self, route: RouteNumber) -> Option<&str> {
+        self.routes.get(route.0)?.ward_field.as_deref()
     }
 
     /// The pattern of a route, as written.
@@ -252,6 +272,7 @@ mod tests {
             class: class.parse().unwrap(),
             patients: None,
             folds: false,
+            ward_field: None,
         }
     }
 

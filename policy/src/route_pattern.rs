@@ -5,7 +5,8 @@ use std::fmt;
 use crate::{Path, PathProblem};
 
 /// Segments of a path: literal ones, `*` or `{name}` for any one, `{patient}` for the one that names the patient,
-/// `{study}` for the one that names an image study, and `**` last for whatever follows, also nothing.
+/// `{study}` for the one that names an image study, `{ward}` for the one that names a ward, and `**` last for whatever
+/// follows, also nothing.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoutePattern {
     text: String,
@@ -23,6 +24,8 @@ pub(crate) enum Segment {
     Patient,
     /// Any one, which is a Study Instance UID.
     Study,
+    /// Any one, which names a ward.
+    Ward,
     /// Whatever follows.
     Rest,
 }
@@ -48,6 +51,9 @@ pub enum RoutePatternProblem {
     /// `{study}` twice.
     #[error("`{{study}}` stands twice")]
     TwoStudies,
+    /// `{ward}` twice.
+    #[error("`{{ward}}` stands twice")]
+    TwoWards,
     /// A slash at its end, which fits nothing that the same without it does not.
     #[error("ends with `/`")]
     SlashAtEnd,
@@ -82,6 +88,9 @@ impl RoutePattern {
         if times(&Segment::Study) > 1 {
             return Err(RoutePatternProblem::TwoStudies);
         }
+        if times(&Segment::Ward) > 1 {
+            return Err(RoutePatternProblem::TwoWards);
+        }
         Ok(Self { text: text.to_owned(), segments })
     }
 
@@ -103,12 +112,18 @@ impl RoutePattern {
         self.segments.contains(&Segment::Study)
     }
 
+    /// Whether it tells which ward it is about.
+    #[must_use]
+    pub fn names_ward(&self) -> bool {
+        self.segments.contains(&Segment::Ward)
+    }
+
     /// A path that fits it.
     #[must_use]
     pub fn example(&self) -> String {
         let segment = |segment: &Segment| match segment {
             Segment::Literal(text) => text.to_string(),
-            Segment::Any | Segment::Patient | Segment::Study | Segment::Rest => "1".to_owned(),
+            Segment::Any | Segment::Patient | Segment::Study | Segment::Ward | Segment::Rest => "1".to_owned(),
         };
         format!("/{}", self.segments.iter().map(segment).collect::<Vec<_>>().join("/"))
     }
@@ -120,11 +135,13 @@ impl RoutePattern {
             match (segment, others.next()) {
                 (Segment::Rest, _) => return true,
                 (
-                    Segment::Any | Segment::Patient | Segment::Study,
-                    Some(Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study),
+                    Segment::Any | Segment::Patient | Segment::Study | Segment::Ward,
+                    Some(Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study | Segment::Ward),
                 ) => {}
                 (Segment::Literal(one), Some(Segment::Literal(two))) if one == two => {}
-                (Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study, _) => return false,
+                (Segment::Literal(_) | Segment::Any | Segment::Patient | Segment::Study | Segment::Ward, _) => {
+                    return false;
+                }
             }
         }
         others.next().is_none()
@@ -141,6 +158,7 @@ fn segment(part: &str) -> Result<Segment, RoutePatternProblem> {
         "**" => return Ok(Segment::Rest),
         "{patient}" => return Ok(Segment::Patient),
         "{study}" => return Ok(Segment::Study),
+        "{ward}" => return Ok(Segment::Ward),
         "" => return Err(PathProblem::EmptySegment.into()),
         _ => {}
     }
@@ -191,6 +209,7 @@ mod tests {
         assert_eq!(problem("/**/a"), RoutePatternProblem::RestBeforeEnd);
         assert_eq!(problem("/{patient}/{patient}"), RoutePatternProblem::TwoPatients);
         assert_eq!(problem("/{study}/{study}"), RoutePatternProblem::TwoStudies);
+        assert_eq!(problem("/{ward}/{ward}"), RoutePatternProblem::TwoWards);
         assert_eq!(problem("/a/"), RoutePatternProblem::SlashAtEnd);
         assert_eq!(problem(&format!("/{}", "a".repeat(crate::PATH_BYTES_MAX))), PathProblem::TooLong.into());
     }

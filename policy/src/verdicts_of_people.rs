@@ -231,6 +231,7 @@ fn console_judge() -> Judge {
         approvers: roles("approver"),
         reviewers: roles("reviewer"),
         readers: vec![Readers { role: "ward-auditor".parse().unwrap(), units: vec!["本院/3F".parse().unwrap()] }],
+        recording_readers: Vec::new(),
     };
     Judge::new(Arc::new(Policy::load(&source).unwrap()))
 }

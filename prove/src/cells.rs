@@ -178,6 +178,7 @@ mod tests {
             class: class.parse().unwrap(),
             patients: None,
             folds: false,
+            ward_field: None,
         };
         AppFacts {
             id: "emr".parse().unwrap(),

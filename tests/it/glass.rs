@@ -48,7 +48,10 @@ grant = true
 "#;
 
 fn plan(emr: &Upstream, length: &str) -> Plan {
-    let routes = "[[app.route]]\npaths = [\"/patients/{patient}\", \"/patients/{patient}/**\"]\nclass = \"chart\"\n";
+    let routes = "[[app.route]]\npaths = [\"/patients/{patient}\", \"/patients/{patient}/**\"]\nclass = \"chart\"\n\
+                  [[app.route]]\npaths = [\"/wards/{ward}/patients\"]\nclass = \"chart\"\n\
+                  patient = [{ from = \"response-json\", pointer = \"/patients/*/id\" }]\n\
+                  [[app.route]]\npaths = [\"/beds\"]\nclass = \"chart\"\nward = \"byoto\"\n";
     Plan::new()
         .app("emr", emr.address(), routes)
         .with_console()
@@ -222,6 +225,54 @@ async fn a_vendor_is_offered_nothing_and_what_nobody_offered_breaks_nothing() {
     // Only whoever broke it is let in by it.
     doctor.open(chart.as_str()).await.expect(403);
     assert_eq!(desk.emr.seen().iter().filter(|seen| seen.target.contains("4711")).count(), 1);
+}
+
+#[tokio::test]
+async fn glass_for_a_ward_opens_that_ward_and_whom_its_list_named() {
+    let desk = desk_with(|plan| plan, "60m").await;
+    let (mut nurse, _) = desk.person("sato", "nurse").await;
+    nurse.open(&desk.hospital.url("emr", "/reception/form")).await.expect(200);
+    let (origin, place) = (desk.hospital.url("emr", ""), desk.hospital.url("emr", "/.sekimori/glass"));
+    let place = Url::parse(&place).unwrap();
+    let url = |target: &str| desk.hospital.url("emr", target);
+    let list = Url::parse(&url("/wards/3F/patients")).unwrap();
+    let page = nurse.open(list.as_str()).await;
+    assert_eq!(page.status, 403);
+    assert!(
+        page.text().contains("3Fの患者さんの記録だけが開きます") || page.text().contains("Opens the ward 3F"),
+        "{}",
+        page.text()
+    );
+    let form = [("reason", "emergency"), ("words", "急変"), ("method", "GET"), ("path", list.path()), ("query", "")];
+    assert_eq!(nurse.post(&place, &origin, &form).await.status, 303);
+    // Nobody knows yet who is where.
+    nurse.open(&url("/patients/31/chart")).await.expect(403);
+    nurse.open(list.as_str()).await.expect(200);
+    for (target, status) in [
+        ("/beds?byoto=3F", 200),
+        ("/beds?byoto=%EF%BC%93%EF%BC%A6", 200),
+        ("/beds?byoto=4F", 403),
+        ("/beds?byoto=3F&byoto=4F", 403),
+        ("/wards/4F/patients", 403),
+        ("/patients/41/chart", 403),
+        ("/patients/99/chart", 403),
+    ] {
+        assert_eq!(nurse.open(&url(target)).await.status, status, "{target}");
+    }
+    // The list is read once its answer has ended.
+    for target in ["/patients/31/chart", "/patients/32"] {
+        eventually("whom the list named", async || (nurse.open(&url(target)).await.status == 200).then_some(())).await;
+    }
+    let broken = desk.hospital.records().with("ev", "glass-broken").only().clone();
+    assert!(broken["pta"].is_null(), "it was for no one patient: {broken}");
+    let portal = nurse.open(&desk.hospital.url("portal", "/")).await.text();
+    assert!(portal.contains("3F"), "the strip names the ward: {portal}");
+    // One patient elsewhere is opened by glass of their own, and no list of another ward with it.
+    let other =
+        [("reason", "emergency"), ("words", "転棟"), ("method", "GET"), ("path", "/patients/41/chart"), ("query", "")];
+    assert_eq!(nurse.post(&place, &origin, &other).await.status, 303);
+    nurse.open(&url("/patients/41/chart")).await.expect(200);
+    nurse.open(&url("/wards/4F/patients")).await.expect(403);
 }
 
 #[tokio::test]

@@ -218,6 +218,7 @@ async fn every_step_of_an_exception_is_recorded() {
         reason: "emergency".to_owned(),
         words: words(),
         patient: Some("0000123".to_owned()),
+        ward: None,
         review_due_at: later(60),
     };
     let terms = GlassTerms { vendor_roles: Vec::new(), blocks_unreviewed: false };
@@ -258,4 +259,30 @@ async fn every_step_of_an_exception_is_recorded() {
         assert_eq!((line["reason"].as_str(), line["why"].as_str()), (Some("点検"), code), "{line}");
         assert!(line["vs"].is_string(), "{line}");
     }
+}
+
+#[tokio::test]
+async fn the_inventory_comes_in_as_a_table_whole_or_not_at_all() {
+    let ward = ward().await;
+    ward.sign_in("vendor").await;
+    let folder = ward.hospital.folder();
+    let import = |table: &str, more: &[&str]| {
+        folder.write("ledger.csv", table);
+        grant(&ward, "tanaka", &[&["inventory", "import", "ledger.csv"][..], more].concat())
+    };
+    let refused = import("vendor,target,app,people\nA,x,emr,vendor\nB,,,\nC,y,gone,nobody\n", &[]);
+    assert_eq!(refused.code, Some(64), "{}", refused.err);
+    for place in ["ledger.csv:3:2: line-empty", "ledger.csv:4:3: app", "nothing was imported"] {
+        assert!(refused.err.contains(place), "{place}: {}", refused.err);
+    }
+    let table = "ベンダー,対象,アプリ,作業者\n北星,CT,emr,vendor\n東都,電話回線,,\n";
+    let would = import(table, &["--dry-run"]).ok().out;
+    assert!(would.contains("2 would be added") && would.contains("北星, CT"), "{would}");
+    assert!(ward.hospital.records().with("ev", "inventory-changed").is_empty());
+    assert!(import(table, &[]).ok().out.starts_with("2 added, 0 changed"));
+    let out = grant(&ward, "tanaka", &["inventory", "export"]).ok().out;
+    assert!(out.contains("北星,,CT,emr,,,vendor,,"), "{out}");
+    assert!(import(&out, &[]).ok().out.starts_with("0 added, 0 changed, 2 as they were"), "what goes out comes in");
+    let told = async || (ward.hospital.records().with("ev", "inventory-changed").len() == 2).then_some(());
+    eventually("each line is on record", told).await;
 }

@@ -17,6 +17,11 @@ fn told(ward: &Ward) -> Vec<(String, String, u64)> {
     ward.hospital.run(&words).ok().lines().into_iter().map(deed).collect()
 }
 
+fn newest_key(ward: &Ward) -> String {
+    let keys = ward.hospital.run(&["audit", "key", "list", "--format", "json"]).ok().lines();
+    keys.last().unwrap()["id"].as_str().unwrap().to_owned()
+}
+
 async fn wait_for(ward: &Ward, count: usize) -> Vec<(String, String, u64)> {
     eventually("the index has it", async || Some(told(ward)).filter(|told| told.len() == count)).await
 }
@@ -31,10 +36,13 @@ async fn what_is_done_with_the_keys_of_the_log_is_recorded_and_found() {
     let out = ward.hospital.run(&["audit", "key", "escrow", "--out", "kept/recovery"]).ok().out;
     let public = out.trim().trim_start_matches("recovery_key = ").trim_matches('"').to_owned();
     assert!(public.starts_with("x25519:"), "{out}");
+    for (id, why) in [("0000", "has no key"), (&*newest_key(&ward), "is its newest key")] {
+        let refused = ward.hospital.run(&["audit", "key", "drop", id]);
+        assert!(refused.code != Some(0) && refused.err.contains(why), "{}", refused.err);
+    }
     ward.hospital.run(&["audit", "key", "drop", &first]).ok();
     let done = wait_for(&ward, 4).await;
-    let second = ward.hospital.run(&["audit", "key", "list", "--format", "json"]).ok().json()["id"].clone();
-    let second = second.as_str().unwrap();
+    let second = newest_key(&ward);
     assert_eq!(
         done,
         [
@@ -42,7 +50,8 @@ async fn what_is_done_with_the_keys_of_the_log_is_recorded_and_found() {
             ("rewrap".to_owned(), format!("under {second}"), 0),
             ("escrow".to_owned(), public.clone(), 0),
             ("drop".to_owned(), first, 0),
-        ]
+        ],
+        "what was refused is not told"
     );
 
     // With the gateway stopped it is recorded at the next start.

@@ -3,8 +3,10 @@
 
 use std::time::Duration;
 
+use policy::{AppId, GrantId};
 use serde_json::Value;
-use tests::{Device, Hospital, Inbox, Plan, Upstream, eventually, eventually_in};
+use store::{GlassTerms, NewGlass, PeopleFilter, Sqlite, Store};
+use tests::{Device, Hospital, Inbox, Plan, Upstream, eventually, eventually_in, now};
 
 use crate::operations::operations;
 
@@ -128,4 +130,53 @@ async fn a_trial_says_at_once_what_the_receiver_answers() {
     let run = tests::run(hospital.folder().path(), &["notice", "test", "desk", "--config", file.to_str().unwrap()]);
     assert!(run.code == Some(69) && run.err.contains("TLS handshake"), "{run:?}");
     assert_eq!(inbox.mails().len(), 1, "nothing is said to a server that is another");
+}
+
+#[tokio::test]
+async fn what_becomes_overdue_is_told_once_also_after_a_restart() {
+    let inbox = Inbox::open();
+    let late = "[[notice]]\nid = \"late\"\nevents = [\"grant-overdue\"]\nmail_to = [\"anzen@hospital.test\"]\n";
+    let plan = Plan::with_emr(Upstream::http1().address()).with_directory().block(&inbox.mail_table()).block(late);
+    let mut hospital = Hospital::open(plan);
+    eventually("it is followed", async || {
+        let told = hospital.run(&["notice", "list", "--format", "json"]).ok().lines();
+        told.iter().any(|one| one["results"].is_array()).then_some(())
+    })
+    .await;
+    let doctor = hospital.add_person("mori", "森 一郎", "doctor");
+    assert!(!doctor.is_empty());
+    let break_glass = async |name: &str| {
+        let store = Sqlite::open(hospital.folder().join("state/store.sqlite")).unwrap();
+        let people = store.people(PeopleFilter::default(), None, 10).await.unwrap();
+        let at = now();
+        let glass = NewGlass {
+            id: GrantId::parse(name).unwrap(),
+            person: people.into_iter().find(|person| person.login == "mori").unwrap().id,
+            app: AppId::parse("emr").unwrap(),
+            at,
+            end: at.after(Duration::from_secs(1)),
+            reason: "emergency".to_owned(),
+            words: "急変".to_owned(),
+            patient: Some("4711".to_owned()),
+            ward: None,
+            review_due_at: at.after(Duration::from_secs(1)),
+        };
+        let terms = GlassTerms { vendor_roles: Vec::new(), blocks_unreviewed: false };
+        store.break_glass(glass, terms).await.unwrap().unwrap();
+    };
+    break_glass("glass-1").await;
+    let mail = eventually_in(PATIENCE, "the mail", async || inbox.mails().into_iter().next()).await;
+    assert!(mail.subject.contains("期限を過ぎています: 森 一郎 (mori)"), "{}", mail.subject);
+    assert!(mail.subject.contains("緊急アクセスの確認") && mail.text.contains("glass-1"), "{}", mail.text);
+    assert!(!mail.text.contains("4711") && !mail.text.contains("急変"), "{}", mail.text);
+    assert!(hospital.stop().success());
+    break_glass("glass-2").await;
+    hospital.start();
+    let mail = eventually_in(PATIENCE, "the next", async || inbox.mails().into_iter().nth(1)).await;
+    assert!(mail.text.contains("glass-2"), "{}", mail.text);
+    let records = hospital.records();
+    let told = records.with("ev", "grant-overdue");
+    let said: Vec<_> = told.all().iter().map(|line| (line["vs"].clone(), line["why"].clone())).collect();
+    assert_eq!(said, [("glass-1".into(), "review".into()), ("glass-2".into(), "review".into())]);
+    assert_eq!(inbox.mails().len(), 2, "each once");
 }

@@ -66,6 +66,12 @@ impl Connector {
         (connector, address)
     }
 
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What it has said so far.
     #[must_use]
     pub fn said(&self) -> Vec<String> {
@@ -207,6 +213,12 @@ impl SshServer {
         self.address
     }
 
+    /// Its process, of which every connection has one below.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// A local port that leads to another one by way of this server (`ssh -L`); as long as it is held.
     #[must_use]
     pub fn forward(&self, to: SocketAddr) -> Forward {
@@ -285,6 +297,12 @@ impl Postgres {
         }
         let initdb = as_its_account(&postgres("initdb"), &["-D", &data, "-U", "postgres", "-A", "trust", "--no-sync"]);
         let made = output(initdb);
+    /// The client's process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = address.port().to_string();
         let mut server = as_its_account(

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use identity::{BrokenGlass, GrantProblem, Granted};
-use policy::{AppId, GrantId, GrantKind, Method, Path, Timestamp, Who};
+use policy::{AppId, GrantId, GrantKind, Method, Path, Timestamp, Unit, Who};
 use serde_json::json;
 use store::GrantRefusal;
 
@@ -35,6 +35,8 @@ pub struct GlassDoor {
     pub query: String,
     /// The patient it is about, where it is about one.
     pub patient: Option<String>,
+    /// The ward it is about, where it is about no one patient and that is known.
+    pub ward: Option<Unit>,
     /// Whether it is open to them as it is, so that nothing needs to be broken.
     pub is_open: bool,
 }
@@ -52,9 +54,10 @@ impl Site {
         let glass = &self.config().break_glass;
         let reasons =
             glass.reasons.iter().map(|(code, names)| (code.clone(), said(names, voice.language()).to_owned()));
-        let scope = match &door.patient {
-            Some(_) => voice.say("glass-offer-patient"),
-            None => voice.say_with("glass-offer-app", "app", &self.app_name(&door.app, voice.language())),
+        let scope = match (&door.patient, &door.ward) {
+            (Some(_), _) => voice.say("glass-offer-patient"),
+            (None, Some(ward)) => voice.say_with("glass-offer-ward", "ward", ward.as_str()),
+            (None, None) => voice.say_with("glass-offer-app", "app", &self.app_name(&door.app, voice.language())),
         };
         let span = [("minutes", minutes(glass.length)), ("hours", (glass.review_within.as_secs() / 3_600).to_string())];
         let span: Vec<(&str, &str)> = span.iter().map(|(name, value)| (*name, value.as_str())).collect();
@@ -81,7 +84,8 @@ impl Site {
         }
         let field = |name| query::field(&request.body, name).unwrap_or_default().trim().to_owned();
         let (reason, words) = (field("reason"), field("words"));
-        let broken = BrokenGlass { app: door.app.clone(), reason, words, patient: door.patient.clone() };
+        let (patient, ward) = (door.patient.clone(), door.ward.clone());
+        let broken = BrokenGlass { app: door.app.clone(), reason, words, patient, ward };
         let grants = &self.parts.grants;
         match grants.break_glass(&who, request.device.as_deref(), broken, request.at).await {
             // Broken now, or by the press before this one, which may not stand in the log yet.
@@ -125,11 +129,14 @@ impl Site {
         let (app, until) = (self.app_name(&glass.app, voice.language()), wall_clock(glass.end, self.config().offset));
         let until: String = until.chars().skip(11).take(5).collect();
         let left = minutes(glass.end.since(at));
-        GlassStrip {
-            id: glass.id.to_string(),
-            text: voice.say_all("glass-strip", &[("app", &app), ("minutes", &left), ("until", &until)]),
-            end_label: voice.say_with("glass-strip-end-label", "app", &app),
-        }
+        let span = [("minutes", left.as_str()), ("until", until.as_str())];
+        let text = match &glass.ward {
+            Some(ward) => {
+                voice.say_all("glass-strip-ward", &[&[("app", &*app), ("ward", ward.as_str())][..], &span].concat())
+            }
+            None => voice.say_all("glass-strip", &[&[("app", &*app)][..], &span].concat()),
+        };
+        GlassStrip { id: glass.id.to_string(), text, end_label: voice.say_with("glass-strip-end-label", "app", &app) }
     }
 
     /// On to what was refused; what cannot be asked again by itself, the person does again.

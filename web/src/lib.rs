@@ -58,7 +58,7 @@ pub use glass::GlassDoor;
 pub use language::{Language, language, wants_page};
 pub use log_view::LogView;
 pub use looked_up::line_of_access;
-pub use notices::{By, NoticeEnd, NoticeResult, NoticeStanding, NoticeText, NoticeWaiting, Told, ToldFact};
+pub use notices::{By, NoticeEnd, NoticeLate, NoticeResult, NoticeStanding, NoticeText, NoticeWaiting, Told, ToldFact};
 pub use open_now::{OpenEntry, OpenNow};
 pub use refusal::{AnswerForm, Fault, Refusal, Why, help_code};
 pub use request::PageRequest;

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use audit::{Entry, EntryKind, FoundLines, LogProblem, Search, Story};
-use policy::{AppId, DeviceId, GrantId, Method, Path, Policy, Timestamp};
+use policy::{AppId, DeviceId, Method, Path, Policy, Timestamp};
 
 /// What was opened from a device.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -50,15 +50,6 @@ pub fn opened_from(log: &config::Audit, device: &DeviceId, search: Search) -> Re
     // A path of somebody's own choice could hold the mark.
     let is_its = |entry: &Entry| entry.device.as_deref() == Some(device.as_str());
     opened(log, format!(r#""dev":"{device}""#), is_its, search)
-}
-
-/// Looks in the log for what was opened under an exception. Blocks.
-///
-/// # Errors
-/// [`LogProblem`] where the log cannot be read.
-pub(crate) fn opened_under(log: &config::Audit, grant: &GrantId, search: Search) -> Result<Opened, LogProblem> {
-    let is_its = |entry: &Entry| entry.grant.as_deref() == Some(grant.as_str());
-    opened(log, format!(r#""vs":"{grant}""#), is_its, search)
 }
 
 /// Looks for accesses whose lines hold a mark and are meant.

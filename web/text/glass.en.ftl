@@ -4,7 +4,8 @@
 # The page of a refusal
 glass-offer-title = Break the glass
 glass-offer-patient = Opens this patient's records and no others.
-glass-offer-app = Opens what is allowed in an emergency in "{ $app }".
+glass-offer-app = No one patient and no ward is named here: opens what is allowed in an emergency in "{ $app }".
+glass-offer-ward = Opens the ward { $ward } and nobody who is not known to be there.
 glass-offer-reason = Kind of reason
 glass-offer-words = What is happening
 glass-offer-button = Break the glass and open
@@ -14,6 +15,7 @@ glass-offer-seen = All that you see and do is recorded.
 # The strip
 glass-strip-title = The glass is broken
 glass-strip = "{ $app }", { $minutes } minutes left (until { $until })
+glass-strip-ward = "{ $app }", ward { $ward }, { $minutes } minutes left (until { $until })
 glass-strip-end = End
 glass-strip-end-label = End the broken glass in "{ $app }"
 glass-ended-title = The glass is whole again
@@ -54,8 +56,10 @@ console-glass-page = Broken glass of { $who }
 console-glass-facts = What it was
 console-glass-id = Number
 console-glass-words = What was happening
-console-glass-patient = Patient
+console-glass-patient = Patient or ward
 console-glass-patient-none = None in particular: what is allowed in the app
+console-glass-patient-forgotten = Not kept here after the review; where a patient was named, the record of the log has the number
+console-glass-ward = Ward { $ward }
 console-glass-span = From, to
 console-glass-ended-by = Ended by
 console-glass-verdict = Review
@@ -67,7 +71,7 @@ console-glass-done-at = At
 console-glass-done-act = Did
 console-glass-done-path = Where
 console-glass-done-patients = Patients
-console-glass-done-cut = There are many; these are the newest. The search of records has them all.
+console-glass-done-cut = There are many; these are the first. The search of records has them all.
 console-glass-review = Review it
 console-glass-review-lead = Was it needed, and does what was done fit the reason? A review is made once and stays.
 console-glass-review-button = Keep the review
@@ -85,6 +89,7 @@ console-tile-glass-note = Red once a review is overdue
 
 # Events of the log
 console-event-grant-requested = Maintenance asked for
+console-event-grant-overdue = Approval, report or review overdue
 console-event-grant-approved = Maintenance approved
 console-event-grant-admitted = Maintenance let in before its approval
 console-event-grant-refused = Maintenance refused

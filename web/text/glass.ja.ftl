@@ -4,7 +4,8 @@
 # 拒否の画面 / the page of a refusal
 glass-offer-title = 緊急アクセスで開く
 glass-offer-patient = この患者さんの記録だけが開きます。
-glass-offer-app = 「{ $app }」のうち、緊急時に認められている範囲が開きます。
+glass-offer-app = 患者さんも病棟も一つに決まらないため、「{ $app }」のうち、緊急時に認められている範囲が開きます。
+glass-offer-ward = { $ward }の患者さんの記録だけが開きます。
 glass-offer-reason = 理由の区分
 glass-offer-words = 状況
 glass-offer-button = 緊急アクセスで開く
@@ -14,6 +15,7 @@ glass-offer-seen = 見たもの、したことは、すべて記録に残りま�
 # 帯 / the strip
 glass-strip-title = 緊急アクセス中
 glass-strip = 「{ $app }」 残り{ $minutes }分 ({ $until }まで)
+glass-strip-ward = 「{ $app }」 { $ward } 残り{ $minutes }分 ({ $until }まで)
 glass-strip-end = 終える
 glass-strip-end-label = 「{ $app }」の緊急アクセスを終える
 glass-ended-title = 緊急アクセスを終えました
@@ -54,8 +56,10 @@ console-glass-page = { $who }さんの緊急アクセス
 console-glass-facts = 内容
 console-glass-id = 番号
 console-glass-words = 状況
-console-glass-patient = 患者番号
+console-glass-patient = 患者番号または病棟
 console-glass-patient-none = 決まっていません(アプリのうち認められた範囲)
+console-glass-patient-forgotten = 確認のあとはここに残していません。患者番号があれば、記録(ログ)にあります
+console-glass-ward = 病棟 { $ward }
 console-glass-span = 時間
 console-glass-ended-by = 終えた人
 console-glass-verdict = 確認の結果
@@ -67,7 +71,7 @@ console-glass-done-at = 時刻
 console-glass-done-act = 操作
 console-glass-done-path = 場所
 console-glass-done-patients = 患者番号
-console-glass-done-cut = 多いため、新しいものだけを示します。全部は記録の検索で見られます。
+console-glass-done-cut = 多いため、はじめのものだけを示します。全部は記録の検索で見られます。
 console-glass-review = 確認する
 console-glass-review-lead = 使う必要があったか、したことが理由に見合うかを確かめます。確認は一度だけで、取り消せません。
 console-glass-review-button = 確認として残す
@@ -85,6 +89,7 @@ console-tile-glass-note = 期限を過ぎると赤くなります
 
 # 記録の出来事 / events of the log
 console-event-grant-requested = 保守作業の申請
+console-event-grant-overdue = 承認・報告・確認の期限切れ
 console-event-grant-approved = 保守作業の承認
 console-event-grant-admitted = 承認前の緊急の入室許可
 console-event-grant-refused = 保守作業の却下

@@ -289,6 +289,9 @@ inventory-print-note = "Last used" is the day of the last window of one of the l
 inventory-problem-people = Nobody has these login names: { $name }
 inventory-problem-app = There is no such app.
 inventory-problem-empty = Please fill in vendor and what is maintained.
+console-import-inventory = Import the inventory
+console-import-inventory-lead = Lines that are not in it stay as they are; none is removed. Vendor, what is maintained and app tell one line from another. First it is checked and you see what would change. With a single problem nothing is taken in.
+console-import-inventory-columns = The first line names the columns: vendor,contract,target,app,path,owner,people,note. People are login names, separated by spaces.
 console-done-inventory-kept = It is in the inventory.
 console-done-inventory-removed = It is out of the inventory.
 

@@ -289,6 +289,9 @@ inventory-print-note = 「最後の利用」は、この台帳の対象のアプ
 inventory-problem-people = 次のログイン名の担当者はいません: { $name }
 inventory-problem-app = そのアプリはありません。
 inventory-problem-empty = 業者と対象を入れてください。
+console-import-inventory = 台帳の取り込み
+console-import-inventory-lead = 表にない行はそのまま残り、削除はされません。ベンダー、対象、アプリが同じ行を同じものとみなします。まず確認し、変わるところを表示します。問題が1つでもあれば何も取り込みません。
+console-import-inventory-columns = 1行目に列の名前を書きます: ベンダー,契約,対象,アプリ,経路,責任者,作業者,備考 (または vendor,contract,target,app,path,owner,people,note)。作業者はログイン名を空白で区切ります。
 console-done-inventory-kept = 台帳に書きました。
 console-done-inventory-removed = 台帳からなくしました。
 

@@ -6,6 +6,7 @@ use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp};
 use serde_json::json;
 use store::{GrantConfirmation, GrantFilter, GrantReach, GrantRecord, Store as _};
 
+use super::inventory;
 use super::policy::person::{approver, proposer};
 use super::user::{Directory, Who};
 use crate::cli::{ConfigArg, Format, actor, block_on, out, span, table};
@@ -48,6 +49,9 @@ pub enum Command {
     End(Decision),
     /// Confirms the report of a window.
     Confirm(Decision),
+    /// The inventory of remote maintenance as CSV.
+    #[command(subcommand)]
+    Inventory(inventory::Command),
 }
 
 /// Which window.
@@ -120,6 +124,7 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::End(decision) => decide(decision, "ended", async |grants, id, words, at| {
             grants.end(id, &actor(), words, &[], at).await.map_err(failure)
         }),
+        Command::Inventory(command) => inventory::run(command),
         Command::Confirm(decision) => decide(decision, "confirmed", async |grants, id, words, at| {
             let confirmation = GrantConfirmation { words: words.to_owned(), ..GrantConfirmation::default() };
             grants.confirm(id, &approver()?, confirmation, at).await.map_err(failure)

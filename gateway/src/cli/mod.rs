@@ -11,6 +11,7 @@ mod glass;
 mod grant;
 mod init;
 mod log;
+mod inventory;
 mod notice;
 mod out;
 mod outage;

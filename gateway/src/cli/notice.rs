@@ -130,7 +130,7 @@ fn test(id: &NoticeId, config: &Config) -> Result<(), Failure> {
     let at = clock::now();
     let number = format!("trial-{id}-{}", at.unix_micros());
     let (told, book) = (trial(at, &actor()), WordBook::new());
-    let sent = block_on(async { Ok(sender.send(&told, &number, &book, config, &dialer).await) })?;
+    let sent = block_on(async { Ok(sender.send(&told, &number, None, &book, config, &dialer).await) })?;
     match sent {
         Ok(sent) => {
             out::say(&format!("{id}: the receiver took it"));

@@ -65,6 +65,11 @@ impl NoticeCounts {
         self.show_waiting(id, true);
     }
 
+    /// Counts an attempt that some addresses put off while others have the notice: nothing waits for it.
+    pub fn note_late_failure(&self, id: &NoticeId) {
+        self.failures.get_or_create(&OfNotice::new(id)).inc();
+    }
+
     /// Shows whether a notice waits.
     pub fn show_waiting(&self, id: &NoticeId, waits: bool) {
         self.waiting.get_or_create(&OfNotice::new(id)).set(i64::from(waits));

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use config::MailAddress;
 use policy::NoticeId;
 use store::{Event, Store};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
-use web::{NoticeEnd, NoticeResult, NoticeStanding, Told, WordBook};
+use web::{NoticeEnd, NoticeLate, NoticeResult, NoticeStanding, Told, WordBook};
 
 use super::senders::{Sender, Sent, Trouble};
 use super::tell;
@@ -48,6 +49,7 @@ impl Runner {
         let mut kept = standing.dealt_with;
         self.gate.metrics.notices.show_waiting(&self.id, standing.waiting.is_some());
         while self.sender().is_some() {
+            self.tell_late(&mut standing, &mut kept).await;
             let events = self.store.events_after(standing.dealt_with, EVENTS_MAX).await.unwrap_or_default();
             if events.is_empty() {
                 wait(&mut changed).await;
@@ -106,7 +108,19 @@ impl Runner {
 
     /// Tells of an event where it is one to be told. False where nobody is to be told any more.
     async fn deal_with(&self, event: &Event, standing: &mut NoticeStanding, kept: &mut u64) -> bool {
-        let told = tell::told(event, &*self.store).await;
+        let mut backoff = Backoff::new();
+        let told = loop {
+            match tell::told(event, &*self.store).await {
+                Ok(told) => break told,
+                Err(problem) => {
+                    tracing::warn!(notice = %self.id, %problem, "what is to be told cannot be read yet");
+                    if self.sender().is_none() {
+                        return false;
+                    }
+                    sleep(backoff.wait(clock::random_u64().unwrap_or(0))).await;
+                }
+            }
+        };
         let mut backoff = Backoff::new();
         loop {
             let Some(sender) = self.sender() else { return false };
@@ -121,7 +135,7 @@ impl Runner {
                 }
                 return true;
             };
-            let sent = self.send(&sender, told, event.sequence).await;
+            let sent = self.send(&sender, told, event.sequence, None).await;
             let is_over = self.note(told, event, sent, standing);
             self.keep(standing, kept).await;
             if is_over {
@@ -132,10 +146,57 @@ impl Runner {
         }
     }
 
-    async fn send(&self, sender: &Sender, told: &Told, sequence: u64) -> Result<Sent, Trouble> {
+    /// Tries addresses again that put an earlier notice off while others took it: one notice, so that nobody else waits
+    /// long for them.
+    async fn tell_late(&self, standing: &mut NoticeStanding, kept: &mut u64) {
+        let at = self.gate.clock.now();
+        let Some(late) = standing.late.iter().find(|late| late.is_due(at)).cloned() else { return };
+        let (left, problem) = match self.try_late(&late).await {
+            Some(Ok(sent)) => (sent.later.iter().map(ToString::to_string).collect(), sent.left_out),
+            Some(Err(Trouble::Later(words))) => (late.to, Some(words)),
+            Some(Err(Trouble::Refused(words))) => (Vec::new(), Some(words)),
+            // Nobody asks for it any more.
+            None => (Vec::new(), None),
+        };
+        if !left.is_empty() {
+            self.gate.metrics.notices.note_late_failure(&self.id);
+        }
+        standing.note_late_attempt(late.sequence, left, problem, self.gate.clock.now());
+        self.keep(standing, kept).await;
+    }
+
+    /// Nothing where such a notice is not to be sent any more, or not to any of these addresses.
+    async fn try_late(&self, late: &NoticeLate) -> Option<Result<Sent, Trouble>> {
+        let sender = self.sender()?;
+        let to = sender.addresses_among(&late.to);
+        let read = async {
+            let events = self.store.events_after(late.sequence.saturating_sub(1), 1).await?;
+            let event = events.into_iter().find(|event| event.sequence == late.sequence);
+            match &event {
+                Some(event) => tell::told(event, &*self.store).await,
+                None => Ok(None),
+            }
+        };
+        let told = match read.await {
+            Ok(told) => told?,
+            Err(problem) => return Some(Err(Trouble::Later(problem.to_string()))),
+        };
+        if to.is_empty() || !told.event.is_some_and(|event| sender.notice.events.contains(&event)) {
+            return None;
+        }
+        Some(self.send(&sender, &told, late.sequence, Some(&to)).await)
+    }
+
+    async fn send(
+        &self,
+        sender: &Sender,
+        told: &Told,
+        sequence: u64,
+        only: Option<&[MailAddress]>,
+    ) -> Result<Sent, Trouble> {
         let snapshot = self.gate.snapshot.load_full();
         let number = format!("notice-{}-{sequence}", self.id);
-        sender.send(told, &number, &self.book, &snapshot.config, &snapshot.dialer).await
+        sender.send(told, &number, only, &self.book, &snapshot.config, &snapshot.dialer).await
     }
 
     /// Notes what came of an attempt. True where the notice is sent, or given up.
@@ -159,6 +220,10 @@ impl Runner {
                     tracing::info!(notice = %self.id, "somebody can be notified again");
                 }
                 standing.note_end(result(NoticeEnd::Sent, sent.left_out));
+                if !sent.later.is_empty() {
+                    let to = sent.later.iter().map(ToString::to_string).collect();
+                    standing.note_late(NoticeLate::new(event.sequence, to, at));
+                }
                 return true;
             }
             Err(trouble) => trouble,

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use config::{Config, MailEncryption, MailServer, Notice, NoticeTo, UpstreamProtocol, UpstreamTls};
+use config::{Config, MailAddress, MailEncryption, MailServer, Notice, NoticeTo, UpstreamProtocol, UpstreamTls};
 use policy::NoticeId;
 use rustls::pki_types::ServerName;
 use tokio::time::timeout;
@@ -51,6 +51,8 @@ impl std::fmt::Debug for Way {
 pub struct Sent {
     /// Addresses that the mail server refused while it took others, and why.
     pub left_out: Option<String>,
+    /// Those among them that it may take another time.
+    pub later: Vec<MailAddress>,
 }
 
 /// Why a notice was not taken.
@@ -101,6 +103,14 @@ impl Senders {
 }
 
 impl Sender {
+    /// Its addresses among some, where it is reached by mail.
+    pub fn addresses_among(&self, some: &[String]) -> Vec<MailAddress> {
+        match &self.notice.to {
+            NoticeTo::Mail(to) => to.iter().filter(|to| some.iter().any(|one| one == to.as_str())).cloned().collect(),
+            NoticeTo::Webhook(_) => Vec::new(),
+        }
+    }
+
     fn build(notice: &Notice, config: &Config) -> Result<Self, String> {
         let way = match &notice.to {
             NoticeTo::Mail(_) => {
@@ -115,7 +125,8 @@ impl Sender {
         Ok(Self { notice: notice.clone(), way })
     }
 
-    /// Sends one notice, once. `number` is the same each time it is sent again.
+    /// Sends one notice, once. `number` is the same each time it is sent again, and so is the mail, also where it is
+    /// handed over for some of its addresses `only`.
     ///
     /// # Errors
     /// [`Trouble`]; the receiver may have it all the same.
@@ -123,6 +134,7 @@ impl Sender {
         &self,
         told: &Told,
         number: &str,
+        only: Option<&[MailAddress]>,
         book: &WordBook,
         config: &Config,
         dialer: &Dialer,
@@ -133,13 +145,14 @@ impl Sender {
                 (NoticeTo::Mail(to), Way::Mail { server, tls }) => {
                     let message = Message { from: &server.from, to, facility: &config.facility.name, text: &text };
                     let bytes = message.write(number, told.at, config.offset);
-                    let letter = smtp::Letter { from: &server.from, to, bytes: &bytes };
+                    let letter = smtp::Letter { from: &server.from, to: only.unwrap_or(to), bytes: &bytes };
                     let hello = config.login_host.as_str();
-                    smtp::deliver(dialer, server, tls.as_ref(), hello, &letter).await
+                    let (sent, talk) = smtp::deliver(dialer, server, tls.as_ref(), hello, &letter).await?;
+                    Ok((sent, Some(talk)))
                 }
                 (NoticeTo::Webhook(to), Way::Webhook { connector }) => {
                     let call = webhook::Call { told, number, text: &text, config };
-                    webhook::deliver(dialer, connector, to, &call).await.map(|()| Sent::default())
+                    webhook::deliver(dialer, connector, to, &call).await.map(|()| (Sent::default(), None))
                 }
                 (NoticeTo::Mail(_), Way::Webhook { .. }) | (NoticeTo::Webhook(_), Way::Mail { .. }) => {
                     Err(Trouble::Refused("its settings do not fit together".to_owned()))
@@ -147,7 +160,14 @@ impl Sender {
             }
         };
         match timeout(ATTEMPT_TIMEOUT, sending).await {
-            Ok(sent) => sent,
+            Ok(Ok((sent, talk))) => {
+                // What was taken stays taken, however long the goodbye takes.
+                if let Some(talk) = talk {
+                    talk.quit().await;
+                }
+                Ok(sent)
+            }
+            Ok(Err(trouble)) => Err(trouble),
             Err(_) => Err(Trouble::Later(format!("it took longer than {ATTEMPT_TIMEOUT:?}"))),
         }
     }

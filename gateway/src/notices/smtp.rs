@@ -16,6 +16,8 @@ use crate::upstream::dial::{Dialer, Stream, TlsTo};
 
 /// How long the server may take for one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long it may take to say goodbye.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest answer, in bytes.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
 /// How much of an answer is told, in characters.
@@ -32,7 +34,7 @@ pub struct Letter<'a> {
     pub bytes: &'a [u8],
 }
 
-/// Hands over one mail.
+/// Hands over one mail. The conversation is still to be ended, in which nothing is at stake any more.
 ///
 /// # Errors
 /// [`Trouble`]; the server may have it all the same.
@@ -42,7 +44,7 @@ pub async fn deliver(
     tls: Option<&TlsTo>,
     hello: &str,
     letter: &Letter<'_>,
-) -> Result<Sent, Trouble> {
+) -> Result<(Sent, Talk), Trouble> {
     let from_the_first = tls.filter(|_| server.encryption == MailEncryption::Tls);
     let stream = dialer.stream(&server.host, server.port, from_the_first).await;
     let stream = stream.map_err(|problem| Trouble::Later(problem.to_string()))?;
@@ -55,12 +57,11 @@ pub async fn deliver(
         talk.log_in(login).await?;
     }
     let sent = talk.hand_over(letter).await?;
-    talk.quit().await;
-    Ok(sent)
+    Ok((sent, talk))
 }
 
 /// A conversation with a mail server that said hello.
-struct Talk {
+pub struct Talk {
     stream: Box<dyn Stream>,
     /// What was read beyond the last answer.
     ahead: Vec<u8>,
@@ -170,13 +171,17 @@ impl Talk {
         if answer.code != 250 {
             return Err(answer.trouble("the mail"));
         }
-        Ok(Sent { left_out: (!refused.is_empty()).then(|| told(&refused)) })
+        let put_off = refused.iter().filter(|(_, trouble)| matches!(trouble, Trouble::Later(_)));
+        let later = put_off.map(|(to, _)| MailAddress::clone(to)).collect();
+        Ok(Sent { left_out: (!refused.is_empty()).then(|| told(&refused)), later })
     }
 
-    /// Takes leave. The mail is handed over already.
-    async fn quit(mut self) {
-        if let Err(trouble) = self.tell("QUIT").await {
-            tracing::debug!(problem = trouble.words(), "a mail server took no leave");
+    /// Takes leave, and waits no longer for that than is polite. The mail is handed over already.
+    pub async fn quit(mut self) {
+        match timeout(LEAVE_TIMEOUT, self.tell("QUIT")).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(trouble)) => tracing::debug!(problem = trouble.words(), "a mail server took no leave"),
+            Err(_) => tracing::debug!("a mail server took its time to take leave"),
         }
     }
 

@@ -3,15 +3,18 @@
 
 use config::NoticeEvent;
 use policy::{GrantId, GrantKind, Timestamp, UserId};
-use store::{Change, Event, GrantAbout, GrantRecord, Store};
+use store::{Change, Event, GrantAbout, GrantDuty, GrantRecord, Store, StoreProblem};
 use web::{By, Told, ToldFact};
 
-/// What is told of an event; nothing where it is none that is told. Whatever the store does not answer is left out.
-pub async fn told(event: &Event, store: &dyn Store) -> Option<Told> {
+/// What is told of an event; nothing where it is none that is told.
+///
+/// # Errors
+/// The store does not answer: ask again, or those who are told would not know whom it is about.
+pub async fn told(event: &Event, store: &dyn Store) -> Result<Option<Told>, StoreProblem> {
     let about = |kind, place: &str, facts| (kind, Some(place.to_owned()), facts);
     let (kind, place, facts) = match &event.change {
         Change::PersonDisabled(id) => {
-            about(NoticeEvent::PersonDisabled, &format!("/people/{id}"), vec![person(id, store).await])
+            about(NoticeEvent::PersonDisabled, &format!("/people/{id}"), vec![person(id, store).await?])
         }
         Change::DeviceRevoked(id) => {
             about(NoticeEvent::DeviceRevoked, &format!("/devices/{id}"), vec![ToldFact::Device(id.clone())])
@@ -24,16 +27,22 @@ pub async fn told(event: &Event, store: &dyn Store) -> Option<Told> {
         }
         Change::OutageBegan(id) => about(NoticeEvent::OutageBegan, "/outage", vec![ToldFact::Provider(id.clone())]),
         Change::OutageEnded(id) => about(NoticeEvent::OutageEnded, "/outage", vec![ToldFact::Provider(id.clone())]),
-        Change::GlassBroken(id) => of_grant(NoticeEvent::GlassBroken, id, event, store).await,
-        Change::GlassReviewed(id) => of_grant(NoticeEvent::GlassReviewed, id, event, store).await,
-        Change::GrantRequested(id) => of_grant(NoticeEvent::GrantRequested, id, event, store).await,
-        Change::GrantApproved(id) => of_grant(NoticeEvent::GrantApproved, id, event, store).await,
-        Change::GrantAdmitted(id) => of_grant(NoticeEvent::GrantAdmitted, id, event, store).await,
-        Change::GrantRefused(id) => of_grant(NoticeEvent::GrantRefused, id, event, store).await,
-        Change::GrantWithdrawn(id) => of_grant(NoticeEvent::GrantWithdrawn, id, event, store).await,
-        Change::GrantEnded(id) => of_grant(NoticeEvent::GrantEnded, id, event, store).await,
-        Change::GrantReported(id) => of_grant(NoticeEvent::GrantReported, id, event, store).await,
-        Change::GrantConfirmed(id) => of_grant(NoticeEvent::GrantConfirmed, id, event, store).await,
+        Change::GlassBroken(id) => of_grant(NoticeEvent::GlassBroken, id, event, store).await?,
+        Change::GlassReviewed(id) => of_grant(NoticeEvent::GlassReviewed, id, event, store).await?,
+        Change::GrantRequested(id) => of_grant(NoticeEvent::GrantRequested, id, event, store).await?,
+        Change::GrantApproved(id) if !is_the_last_approval(id, event, store).await? => return Ok(None),
+        Change::GrantApproved(id) => of_grant(NoticeEvent::GrantApproved, id, event, store).await?,
+        Change::GrantAdmitted(id) => of_grant(NoticeEvent::GrantAdmitted, id, event, store).await?,
+        Change::GrantRefused(id) => of_grant(NoticeEvent::GrantRefused, id, event, store).await?,
+        Change::GrantWithdrawn(id) => of_grant(NoticeEvent::GrantWithdrawn, id, event, store).await?,
+        Change::GrantEnded(id) => of_grant(NoticeEvent::GrantEnded, id, event, store).await?,
+        Change::GrantReported(id) => of_grant(NoticeEvent::GrantReported, id, event, store).await?,
+        Change::GrantOverdue { grant, duty } => {
+            let (kind, place, mut facts) = of_grant(NoticeEvent::GrantOverdue, grant, event, store).await?;
+            facts.push(ToldFact::Duty(*duty));
+            (kind, place, facts)
+        }
+        Change::GrantConfirmed(id) => of_grant(NoticeEvent::GrantConfirmed, id, event, store).await?,
         Change::PersonAdded(_)
         | Change::PersonChanged { .. }
         | Change::PersonEnabled(_)
@@ -54,9 +63,18 @@ pub async fn told(event: &Event, store: &dyn Store) -> Option<Told> {
         | Change::SessionChanged(_)
         | Change::OutageSwitched { .. }
         | Change::LogRead(_)
-        | Change::InventoryChanged(_) => return None,
+        | Change::InventoryChanged(_) => return Ok(None),
     };
-    Some(Told { event: Some(kind), at: event.at, by: by(&event.actor, store).await, facts, place })
+    Ok(Some(Told { event: Some(kind), at: event.at, by: by(&event.actor, store).await?, facts, place }))
+}
+
+/// Whether as many have approved by this approval as must: before that nobody can come in.
+async fn is_the_last_approval(id: &GrantId, event: &Event, store: &dyn Store) -> Result<bool, StoreProblem> {
+    let kept = answered(store.grant(id).await)?;
+    let Some(one) = kept.as_ref().and_then(GrantRecord::maintenance) else { return Ok(true) };
+    let this = one.approvals.iter().position(|ruling| ruling.at == event.at && ruling.by == event.actor);
+    let given = this.map_or(one.approvals.len(), |before| before + 1);
+    Ok(u32::try_from(given).unwrap_or(u32::MAX) >= one.approvals_needed)
 }
 
 /// What is told of an exception.
@@ -65,25 +83,25 @@ async fn of_grant(
     id: &GrantId,
     event: &Event,
     store: &dyn Store,
-) -> (NoticeEvent, Option<String>, Vec<ToldFact>) {
+) -> Result<(NoticeEvent, Option<String>, Vec<ToldFact>), StoreProblem> {
     let place = match GrantKind::of(id) {
         GrantKind::Maintenance => format!("/maintenance/{id}"),
         GrantKind::Glass => format!("/glass/{id}/review"),
     };
-    let mut facts = match store.grant(id).await {
-        Ok(Some(grant)) => {
-            let mut facts = vec![person(&grant.person, store).await, ToldFact::App(grant.app.clone())];
-            facts.extend(beside(&grant, event.at));
+    let mut facts = match answered(store.grant(id).await)? {
+        Some(grant) => {
+            let mut facts = vec![person(&grant.person, store).await?, ToldFact::App(grant.app.clone())];
+            facts.extend(beside(&grant, event));
             facts
         }
-        Ok(None) | Err(_) => Vec::new(),
+        None => Vec::new(),
     };
     facts.push(ToldFact::Grant(id.clone()));
-    (kind, Some(place), facts)
+    Ok((kind, Some(place), facts))
 }
 
 /// What else is known of an exception. Neither its patient nor anybody's words are among it.
-fn beside(grant: &GrantRecord, at: Timestamp) -> Vec<ToldFact> {
+fn beside(grant: &GrantRecord, event: &Event) -> Vec<ToldFact> {
     let mut facts = vec![ToldFact::Begin(grant.begin), ToldFact::End(grant.over_at())];
     match &grant.about {
         GrantAbout::Glass(glass) => {
@@ -92,7 +110,10 @@ fn beside(grant: &GrantRecord, at: Timestamp) -> Vec<ToldFact> {
         }
         GrantAbout::Maintenance(_) => {}
     }
-    facts.extend(grant.approval_due_at().or_else(|| grant.due_at(at)).map(ToldFact::Due));
+    let is_late_after =
+        matches!(event.change, Change::GrantOverdue { duty: GrantDuty::Report | GrantDuty::Review, .. });
+    let approval = grant.approval_due_at().filter(|_| !is_late_after);
+    facts.extend(approval.or_else(|| grant.due_at(event.at)).map(ToldFact::Due));
     facts
 }
 
@@ -101,29 +122,46 @@ pub fn trial(at: Timestamp, actor: &str) -> Told {
     Told::trial(at, By::Machine(actor.strip_prefix("cli:").unwrap_or(actor).to_owned()))
 }
 
-async fn person(id: &UserId, store: &dyn Store) -> ToldFact {
-    let (name, login) = names(id, store).await;
-    ToldFact::Person { name, login }
+async fn person(id: &UserId, store: &dyn Store) -> Result<ToldFact, StoreProblem> {
+    let (name, login) = names(id, store).await?;
+    Ok(ToldFact::Person { name, login })
 }
 
 /// Who did it, as [`Event::actor`] says.
-async fn by(actor: &str, store: &dyn Store) -> By {
+async fn by(actor: &str, store: &dyn Store) -> Result<By, StoreProblem> {
     if let Some(name) = actor.strip_prefix("cli:") {
-        return By::Machine(name.to_owned());
+        return Ok(By::Machine(name.to_owned()));
     }
     match UserId::parse(actor) {
         Ok(id) => {
-            let (name, login) = names(&id, store).await;
-            By::Person { name, login }
+            let (name, login) = names(&id, store).await?;
+            Ok(By::Person { name, login })
         }
-        Err(_) => By::Gateway,
+        Err(_) => Ok(By::Gateway),
     }
 }
 
 /// Name and login of a person; their id where the store does not know them.
-async fn names(id: &UserId, store: &dyn Store) -> (String, String) {
-    match store.person(id).await {
-        Ok(Some(person)) => (person.name, person.login),
-        Ok(None) | Err(_) => (id.to_string(), id.to_string()),
+async fn names(id: &UserId, store: &dyn Store) -> Result<(String, String), StoreProblem> {
+    Ok(match answered(store.person(id).await)? {
+        Some(person) => (person.name, person.login),
+        None => (id.to_string(), id.to_string()),
+    })
+}
+
+/// What the store says; nothing where what it keeps cannot be read, which asking again does not change.
+fn answered<T>(answer: Result<Option<T>, StoreProblem>) -> Result<Option<T>, StoreProblem> {
+    match answer {
+        Err(problem @ StoreProblem::Unavailable(_)) => Err(problem),
+        Err(
+            problem @ (StoreProblem::Corrupt(_)
+            | StoreProblem::Exists(_)
+            | StoreProblem::NotInForce(_)
+            | StoreProblem::Full),
+        ) => {
+            tracing::error!(%problem, "a notice leaves out what the store cannot say");
+            Ok(None)
+        }
+        Ok(found) => Ok(found),
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use identity::NamedWard;
 use patient::{Asked, Found};
 use policy::{Access, AppId, Path, PatientSources, Patients, RouteNumber, Side, Timestamp};
 
@@ -22,6 +23,8 @@ pub struct About {
     pub app: AppId,
     /// Its path.
     pub path: Path,
+    /// The ward that it names.
+    pub ward: NamedWard,
     /// The study whose parts are one record, where the route folds.
     folded: Option<Box<str>>,
 }
@@ -72,7 +75,8 @@ impl About {
             _ => None,
         };
         let pattern = Arc::clone(told.pattern);
-        Some(Arc::new(Self { patients, sources, pattern, app: app.clone(), path: path.clone(), folded }))
+        let ward = super::named_ward(classifier, Some(number), path, query);
+        Some(Arc::new(Self { patients, sources, pattern, app: app.clone(), path: path.clone(), ward, folded }))
     }
 
     /// An access by a route with these sources.
@@ -80,7 +84,8 @@ impl About {
     pub fn by(sources: PatientSources) -> Arc<Self> {
         let (app, path) = ("emr".parse().unwrap(), Path::parse("/x").unwrap());
         let patients = Patients::default();
-        Arc::new(Self { patients, sources: Arc::new(sources), pattern: "/x".into(), app, path, folded: None })
+        let (sources, pattern, ward) = (Arc::new(sources), "/x".into(), NamedWard::Nothing);
+        Arc::new(Self { patients, sources, pattern, app, path, ward, folded: None })
     }
 
     /// What the opening line says of it.

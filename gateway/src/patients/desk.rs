@@ -9,12 +9,13 @@ use std::thread::JoinHandle;
 use audit::{Outcome, Receipt};
 use http::header::{HeaderName, HeaderValue};
 use patient::{Body, Found, Studies, Told};
-use policy::{AppId, Clock, OnMissing, PatientFlag, PatientSources, Patients, Timestamp};
+use policy::{AppId, Clock, OnMissing, PatientFlag, PatientSources, Patients, Timestamp, Unit};
 use store::{Store, StoreProblem};
 
 use super::About;
 use super::held::{Budget, Held};
 use crate::metrics::PatientCounts;
+use super::places::Places;
 
 /// Bodies up to this are read by the worker itself: tens of microseconds.
 const READ_AT_ONCE: usize = 16 << 10;
@@ -37,6 +38,7 @@ struct Shared {
     budget: Budget,
     studies: Mutex<Studies>,
     counts: PatientCounts,
+    places: Mutex<Places>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,8 @@ impl Desk {
     /// The system gives no thread.
     pub fn open(clock: Clock, counts: PatientCounts) -> std::io::Result<Self> {
         let studies = Mutex::new(Studies::new(STUDIES_MAX));
-        let shared = Arc::new(Shared { clock, budget: Budget::default(), studies, counts });
+        let places = Mutex::default();
+        let shared = Arc::new(Shared { clock, budget: Budget::default(), studies, places, counts });
         let (queue, waiting) = sync_channel(WAITING_MAX);
         let reads = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("patients".to_owned()).spawn(move || reads.read_all(&waiting))?;
@@ -91,6 +94,11 @@ impl Desk {
     }
 
     /// Closes a record with whom it was about: at once, or as soon as its bodies are read.
+    /// The ward where an app said last that a patient is.
+    pub fn place_of(&self, app: &AppId, patient: &str, at: Timestamp) -> Option<Unit> {
+        self.shared.places().of(app, patient, at)
+    }
+
     pub fn close(&self, seen: Seen) {
         let bodies = [&seen.request, &seen.answer].into_iter().flatten();
         // How much becomes of what is packed is known only afterwards.
@@ -172,6 +180,10 @@ impl Shared {
         }
         let mut known = self.studies();
         studies.iter().flat_map(|study| known.patients_of(app, study, at)).collect()
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     }
 
     fn read_all(&self, waiting: &Receiver<Message>) {
@@ -185,7 +197,7 @@ impl Shared {
         let about = Arc::clone(&seen.about);
         // Whatever a body makes of the code that reads it, its record is closed.
         let read = catch_unwind(AssertUnwindSafe(|| read(&seen)));
-        let Seen { receipt, mut outcome, .. } = seen;
+        let Seen { receipt, mut outcome, request, .. } = seen;
         let (mut more, told) = read.unwrap_or_else(|_| {
             tracing::error!(app = %about.app, "reading a body for its patients panicked");
             let mut unreadable = Patients::default();
@@ -204,6 +216,11 @@ impl Shared {
         }
         more.add(by_study.finish().0, about.sources.ids.listed_max);
         let is_named = !(about.patients.ids.is_empty() && more.ids.is_empty());
+        // Whoever sends may name anybody; only what an app answers for a ward tells who is there.
+        if let Some(ward) = about.ward.one().filter(|_| succeeded && request.is_none() && !more.ids.is_empty()) {
+            let mut places = self.places();
+            more.ids.iter().for_each(|patient| places.learn(&about.app, patient, ward, at));
+        }
         if succeeded && !is_named && about.sources.ids.on_missing == OnMissing::Flag {
             more.flags = more.flags.with(PatientFlag::Missing);
         }

@@ -8,9 +8,12 @@ mod about;
 mod desk;
 mod held;
 mod lookout;
+mod places;
 #[cfg(test)]
 mod trials;
+mod ward;
 
 pub use about::About;
 pub use desk::Desk;
 pub use lookout::{Lookout, Watched};
+pub use ward::named_ward;

@@ -101,6 +101,7 @@ impl Whose {
             | Change::GrantConfirmed(_)
             | Change::GlassBroken(_)
             | Change::GlassReviewed(_)
+            | Change::GrantOverdue { .. }
             | Change::InventoryChanged(_)
             | Change::PolicyApproved(_) => {}
         }

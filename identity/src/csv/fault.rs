@@ -91,6 +91,20 @@ pub enum CsvFault {
         /// The most characters.
         most: usize,
     },
+    /// A line of the inventory has no vendor, or no target.
+    LineEmpty,
+    /// A line of the inventory is in the table twice, or could be either of two.
+    LineTwice,
+    /// There is no such app.
+    App {
+        /// What was written.
+        app: String,
+    },
+    /// Nobody has that login name, or more than one.
+    Nobody {
+        /// What was written.
+        login: String,
+    },
     /// That is no day.
     Day {
         /// What was written.
@@ -237,6 +251,26 @@ impl CsvFault {
             Self::Text { most } => {
                 words("text", format!("1行で{most}文字までです"), format!("at most {most} characters in one line"))
             }
+            Self::LineEmpty => {
+                words("line-empty", "ベンダーと対象の両方を書いてください", "say both vendor and target")
+            }
+            Self::LineTwice => words(
+                "line-twice",
+                "ベンダー、対象、アプリが同じ行が2つあります。1つにまとめてください",
+                "there are two lines of the same vendor, target and app; make them one",
+            ),
+            Self::App { app } => words(
+                "app",
+                format!("アプリ「{app}」は設定にありません。ゲートウェイを通らないものは空にしてください"),
+                format!(
+                    "the app `{app}` is not in the configuration; leave it empty where no app of the gateway is meant"
+                ),
+            ),
+            Self::Nobody { login } => words(
+                "nobody",
+                format!("ログイン名「{login}」の人がいないか、一人に決まりません"),
+                format!("nobody has the login name `{login}`, or more than one"),
+            ),
             Self::Day { day } => words(
                 "day",
                 format!("「{day}」は日付ではありません。`2027-03-31` のように書いてください"),
@@ -284,6 +318,10 @@ mod tests {
             F::ClassMissing,
             F::Class { class: text(), known: text() },
             F::Text { most: 200 },
+            F::LineEmpty,
+            F::LineTwice,
+            F::App { app: text() },
+            F::Nobody { login: text() },
             F::Day { day: text() },
         ]
     }

@@ -2,7 +2,7 @@
 //! looked at here, what may change meanwhile in the store's one transaction.
 
 use aws_lc_rs::digest::{SHA256, digest};
-use policy::{AppId, Device, DeviceClass, GrantId, GrantKind, Reasons, Timestamp, UserId, Who};
+use policy::{AppId, Device, DeviceClass, GrantId, GrantKind, Reasons, Timestamp, Unit, UserId, Who};
 use store::{
     GlassVerdict, GrantConfirmation, GrantReach, GrantRefusal, GrantReport, NewGlass, NewMaintenance, PlanFile, Ruler,
     StoreProblem,
@@ -64,6 +64,8 @@ pub struct BrokenGlass {
     pub words: String,
     /// The patient it is for, where that is known.
     pub patient: Option<String>,
+    /// The ward it is for, where no one patient is and that is known.
+    pub ward: Option<Unit>,
 }
 
 fn done(answer: Result<(), GrantRefusal>) -> Result<(), GrantProblem> {
@@ -234,6 +236,7 @@ impl Grants {
             reason: broken.reason,
             words: broken.words,
             patient: broken.patient,
+            ward: broken.ward,
             review_due_at: at.after(rules.glass.review_within),
         };
         done(self.store.break_glass(new, rules.terms_of_glass()).await?)?;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use config::{BreakGlass, Maintenance};
-use policy::{Day, Device, DeviceClass, Holidays, Hours, Reason, Reasons, UtcOffset, Who};
+use policy::{Day, Device, DeviceClass, Holidays, Hours, Reason, Reasons, Unit, UtcOffset, Who};
 use store::{Change, GlassVerdict, GrantRefusal, GrantState, Person, PersonChange};
 
 use super::*;
@@ -93,6 +93,8 @@ impl Desk {
             method: &Method::parse(method).unwrap(),
             path: &Path::parse(path).unwrap(),
             patients: &patients,
+            ward: &NamedWard::Nothing,
+            place_of: &|_| None,
             at: START.after(Duration::from_secs(after)),
         })
     }
@@ -261,6 +263,7 @@ async fn glass_is_for_one_patient_where_that_is_known_and_never_for_vendors() {
             reason: reason.to_owned(),
             words: "急変".to_owned(),
             patient: patient.map(ToOwned::to_owned),
+            ward: None,
         };
         let grants = desk.grants.clone();
         async move { grants.break_glass(&who, device.as_ref(), broken, START).await }
@@ -287,6 +290,50 @@ async fn glass_is_for_one_patient_where_that_is_known_and_never_for_vendors() {
     assert_eq!(found(&["123"], 60), Some(GrantKind::Glass), "a review ends nothing");
     let kept = desk.store().grant(&id).await.unwrap().unwrap();
     assert_eq!(kept.state(START.after(minutes(61))), GrantState::Confirmed);
+}
+
+#[tokio::test]
+async fn glass_for_a_ward_opens_that_ward_and_nobody_who_is_not_known_to_be_there() {
+    let desk = Desk::open().await;
+    let unit = |name: &str| Unit::parse(name).unwrap();
+    let broken = BrokenGlass {
+        app: app("emr"),
+        reason: "emergency".to_owned(),
+        words: "急変".to_owned(),
+        patient: None,
+        ward: Some(unit("本院/3F")),
+    };
+    let nurse = who("nurse", &["nurse"]).await;
+    desk.grants.break_glass(&nurse, None, broken, START).await.unwrap();
+    desk.grants.reload(START, async || Ok(true)).await.unwrap();
+    let place_of = |patient: &str| match patient {
+        "31" | "32" => Some(unit("本院/3F/東")),
+        "41" => Some(unit("本院/4F")),
+        _ => None,
+    };
+    let opens = |patients: &[&str], ward: NamedWard| {
+        let patients: Vec<Box<str>> = patients.iter().map(|one| Box::from(*one)).collect();
+        let asked = Asked {
+            person: &user("nurse"),
+            app: &app("emr"),
+            method: &Method::parse("GET").unwrap(),
+            path: &Path::parse("/").unwrap(),
+            patients: &patients,
+            ward: &ward,
+            place_of: &place_of,
+            at: START,
+        };
+        desk.grants.find(&asked).is_some()
+    };
+    let in_ward = |name: &str| NamedWard::One(unit(name));
+    assert!(opens(&[], NamedWard::Nothing), "names nobody");
+    assert!(opens(&[], in_ward("本院/3F")) && opens(&[], in_ward("本院/3F/東")));
+    assert!(!opens(&[], in_ward("本院/4F")) && !opens(&[], in_ward("本院")) && !opens(&[], NamedWard::Unclear));
+    assert!(opens(&["31"], NamedWard::Nothing) && opens(&["31", "32"], NamedWard::Nothing));
+    assert!(!opens(&["41"], NamedWard::Nothing) && !opens(&["31", "41"], NamedWard::Nothing));
+    assert!(!opens(&["99"], NamedWard::Nothing), "where they are is not known");
+    assert!(opens(&["99"], in_ward("本院/3F")), "the app answers for who is in the ward");
+    assert!(!opens(&["41"], in_ward("本院/3F")), "known to be elsewhere, whatever the address says");
 }
 
 #[tokio::test]

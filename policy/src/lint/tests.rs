@@ -181,6 +181,7 @@ fn apps_and_routes_that_no_rule_reaches_are_told_but_not_where_cedar_may_reach_t
         class: class.parse().unwrap(),
         patients: None,
         folds: false,
+        ward_field: None,
     };
     let rows = || vec![rule_with("charts", |rule| rule.classes = vec!["chart".parse().unwrap()])];
     let mut source = source(rows(), "");

@@ -33,6 +33,7 @@ fn hospital(rules: Vec<Rule>, cedar: &str) -> PolicySource {
             class,
             patients: None,
             folds: false,
+            ward_field: None,
         };
         app.routes = classes().into_iter().map(route).collect();
     }

@@ -195,6 +195,7 @@ impl Row {
             class: self.class.class(),
             patients: names_some.then(|| shared(known, &self.patients, ids)),
             folds: self.folds,
+            ward_field: None,
         })
     }
 }

@@ -29,6 +29,7 @@ const CONSOLE: [&str; 25] = [
     "/invitations",
     "/devices",
     "/import-devices",
+    "/import-inventory",
     "/new-device",
     "/stock-take",
     "/devices/desk-1",

@@ -4,7 +4,7 @@
 //! echoes; `/trailers` an answer with trailers; `/refuse` answers 409 without reading; `/cookies` sets cookies, the
 //! gateway's too; `/headers` answers fields no app should set or tell; `/save` a file to be saved; `/late-end` three
 //! bytes, as announced, and a second later their end;
-//! `/status/N` that status; `/reception/form` a page with a form; `/clinic` what [`clinic`] says; all else is
+//! `/wards/NF/patients` the patients N1 and N2, who lie on that floor; `/status/N` that status; `/reception/form` a page with a form; `/clinic` what [`clinic`] says; all else is
 //! echoed.
 
 use std::convert::Infallible;
@@ -45,6 +45,7 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
         "refuse" => with_status(409, "not that"),
         "save" => to_be_saved(),
         "late-end" => late_end(),
+        "wards" if rest.ends_with("F/patients") => floor(rest.trim_end_matches("F/patients")),
         "cookies" => cookies(),
         "headers" => overbearing(),
         "status" => with_status(rest.parse().expect("a status"), "as you wish"),
@@ -56,6 +57,13 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
 pub fn with_status(status: u16, body: &'static str) -> Response<Payload> {
     let mut response = Response::new(text(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
+}
+
+fn floor(number: &str) -> Response<Payload> {
+    let patients = [1, 2].map(|bed| json!({ "id": format!("{number}{bed}") }));
+    let mut response = Response::new(text(json!({ "patients": patients }).to_string()));
+    response.headers_mut().insert("content-type", HeaderValue::from_static("application/json"));
     response
 }
 

@@ -312,7 +312,7 @@ fn place_of(here: &str) -> &str {
     match here {
         "new-person" | "import-people" => "people",
         "new-device" | "import-devices" | "stock-take" => "devices",
-        "inventory" => "maintenance",
+        "inventory" | "import-inventory" => "maintenance",
         other => other,
     }
 }

@@ -1,9 +1,12 @@
 //! Reviews of broken glass: which there were, what was done by each, and what another person than who broke it says of
 //! that. Deliberately not here: the offer, and the breaking (`crate::glass`).
 
-use audit::Search;
+use std::time::{Duration, Instant};
+
+use audit::{EntryKind, Story};
+use find::{Order, Question};
 use identity::GrantProblem;
-use policy::{GrantId, GrantKind, Timestamp};
+use policy::{GrantId, GrantKind, Reads, Timestamp};
 use store::{GRANTS_READ_MAX, GlassVerdict, GrantFilter, GrantRecord, GrantRefusal};
 use tracing::warn;
 
@@ -15,14 +18,21 @@ use super::view::{
 };
 use crate::Fault;
 use crate::glass::glass_reason;
-use crate::seen::{Opened, opened_under, patients_of};
+use crate::log_view::{LogTrouble, Sight};
+use crate::seen::patients_of;
 
 /// How many the list shows.
 const LISTED_MAX: usize = 200;
 /// How many accesses a review shows.
 const DEEDS_MAX: usize = 200;
-/// How much of the log is read for it, in bytes.
-const LOG_BYTES_MAX: u64 = 1 << 30;
+/// How many records are read at once.
+const PAGE_MAX: usize = 200;
+/// How long the index may take to read what the log holds.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(2);
+/// How long all of it may be looked at.
+const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long after the end an access is written that began before it.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(60);
 /// The most characters of a reviewer's comment.
 const COMMENT_CHARS_MAX: usize = 500;
 
@@ -206,11 +216,17 @@ async fn facts(desk: &Desk<'_>, record: &GrantRecord, who: &str) -> Result<Facts
         ("span", vec![Bit::Text(span)]),
     ];
     if let Some(glass) = record.glass() {
-        let patient = glass.patient.clone().unwrap_or_else(|| desk.say("console-glass-patient-none"));
+        let whose = match (&glass.patient, &glass.ward) {
+            (Some(patient), _) => patient.clone(),
+            (None, Some(ward)) => desk.say_with("console-glass-ward", "ward", ward.as_str()),
+            // Where the patient was forgotten and where there never was one look alike.
+            (None, None) if glass.review.is_some() => desk.say("console-glass-patient-forgotten"),
+            (None, None) => desk.say("console-glass-patient-none"),
+        };
         rows.extend([
             ("reason", vec![Bit::Text(glass_reason(desk.config(), &glass.reason, desk.language()))]),
             ("words", vec![Bit::text(&glass.words)]),
-            ("patient", vec![Bit::Text(patient)]),
+            ("patient", vec![Bit::Text(whose)]),
         ]);
     }
     if let Some(ended) = &record.ended {
@@ -285,11 +301,11 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
     let found = look(desk, record).await;
     let note = match &found {
         None => Some("console-log-unreadable"),
-        Some(opened) if opened.found.lines.len() >= DEEDS_MAX => Some("console-glass-done-cut"),
-        Some(opened) if !opened.found.is_whole => Some("console-log-partly"),
+        Some(done) if done.is_cut => Some("console-glass-done-cut"),
+        Some(done) if !done.is_whole => Some("console-log-partly"),
         Some(_) => None,
     };
-    let rows = found.iter().flat_map(|opened| &opened.stories).map(|story| {
+    let rows = found.iter().flat_map(|done| &done.stories).map(|story| {
         let begin = &story.begin;
         let patients: Vec<String> = patients_of(story, &desk.site.parts.policy).into_iter().collect();
         let act = [begin.method.as_deref(), begin.action.as_deref()];
@@ -307,7 +323,7 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
         heads: heads.map(|head| desk.say(&format!("console-glass-{head}"))).into(),
         rows: rows.collect(),
         empty: desk.say(match &found {
-            Some(opened) if opened.found.is_whole => "console-glass-done-none",
+            Some(done) if done.is_whole => "console-glass-done-none",
             Some(_) => "console-log-partly",
             None => "console-log-unreadable",
         }),
@@ -316,20 +332,51 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
     }
 }
 
-/// Reads the log; nothing where it cannot be read.
-async fn look(desk: &Desk<'_>, record: &GrantRecord) -> Option<Opened> {
-    let search = Search { since: record.begin, bytes_max: LOG_BYTES_MAX, lines_max: DEEDS_MAX };
-    let (log, id) = (desk.config().audit.clone(), record.id.clone());
+/// What was done under an exception.
+struct Done {
+    /// The accesses that were allowed, the first first.
+    stories: Vec<Story>,
+    /// Whether there are more than are shown.
+    is_cut: bool,
+    /// Whether all that the log holds of it was looked at.
+    is_whole: bool,
+}
+
+/// Asks the index; nothing where it, or the log, cannot be read.
+async fn look(desk: &Desk<'_>, record: &GrantRecord) -> Option<Done> {
+    // All of it, whoever reviews: they see what was done by this one exception.
+    let log = Sight::new(desk.site.parts.log_view.clone(), Reads::Everything);
+    let mut question = Question::new(record.begin, record.over_at().after(WRITTEN_WITHIN));
+    let grant = Some(record.id.as_str().to_owned());
+    (question.grant, question.order, question.limit) = (grant, Order::Oldest, PAGE_MAX);
     let _turn = desk.site.searches.acquire().await.ok()?;
-    match tokio::task::spawn_blocking(move || opened_under(&log, &id, search)).await {
-        Ok(Ok(opened)) => Some(opened),
-        Ok(Err(problem)) => {
-            warn!(request = %desk.request.request, %problem, "the log could not be read for a review");
+    match tokio::task::spawn_blocking(move || read_done(&log, question)).await.unwrap_or(Err(LogTrouble::Failed)) {
+        Ok(done) => Some(done),
+        Err(trouble) => {
+            warn!(request = %desk.request.request, trouble = trouble.code(), "the log could not be read for a review");
             None
         }
-        Err(problem) => {
-            warn!(request = %desk.request.request, %problem, "a search of the log broke off");
-            None
+    }
+}
+
+/// Blocks.
+fn read_done(log: &Sight, mut question: Question) -> Result<Done, LogTrouble> {
+    let deadline = Instant::now() + READ_TIMEOUT;
+    let mut done = Done { stories: Vec::new(), is_cut: false, is_whole: log.follows(INDEX_TIMEOUT) };
+    loop {
+        let found = log.stories(&question)?;
+        done.is_whole &= found.records.iter().all(|record| record.story.is_some());
+        let opened = found.records.into_iter().filter_map(|record| record.story);
+        done.stories.extend(opened.filter(|story| story.begin.kind == EntryKind::Open));
+        done.is_cut = done.stories.len() > DEEDS_MAX || (done.stories.len() == DEEDS_MAX && found.next.is_some());
+        done.stories.truncate(DEEDS_MAX);
+        match found.next {
+            Some(next) if !done.is_cut && Instant::now() < deadline => question.after = Some(next),
+            Some(_) => {
+                done.is_whole &= done.is_cut;
+                return Ok(done);
+            }
+            None => return Ok(done),
         }
     }
 }

@@ -1,9 +1,9 @@
-//! People and devices as CSV: first what it would do and every problem in it, then, when somebody has looked at that,
+//! People, devices and the inventory of remote maintenance as CSV: first what it would do and every problem in it, then, when somebody has looked at that,
 //! all of it or nothing.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-use identity::{CsvProblem, DevicesPlan, ImportProblem, Imported, ImportedPerson};
+use identity::{CsvProblem, DevicesPlan, ImportProblem, Imported, ImportedPerson, Inventory, InventoryPlan};
 
 use super::desk::{Desk, LOCAL, Refused, Shown};
 use super::field::pages;
@@ -19,6 +19,7 @@ const PREVIEW_MAX: usize = 200;
 pub(super) enum Of {
     People,
     Devices,
+    Inventory,
 }
 
 impl Of {
@@ -26,6 +27,7 @@ impl Of {
         match self {
             Self::People => "/import-people",
             Self::Devices => "/import-devices",
+            Self::Inventory => "/import-inventory",
         }
     }
 
@@ -33,6 +35,7 @@ impl Of {
         match self {
             Self::People => ("console-people", "/people"),
             Self::Devices => ("console-devices", "/devices"),
+            Self::Inventory => ("inventory", "/inventory"),
         }
     }
 
@@ -40,6 +43,7 @@ impl Of {
         match self {
             Self::People => "people",
             Self::Devices => "devices",
+            Self::Inventory => "inventory",
         }
     }
 }
@@ -65,6 +69,7 @@ pub(super) async fn import(desk: &Desk<'_>, of: Of) -> Shown {
     let plan = match of {
         Of::People => people_plan(desk, text).await,
         Of::Devices => devices_plan(desk, text).await,
+        Of::Inventory => inventory_plan(desk, text).await,
     };
     let plan = match plan {
         Ok(plan) => plan,
@@ -129,6 +134,25 @@ async fn devices_plan(desk: &Desk<'_>, text: &str) -> Result<Plan, ImportProblem
     Ok(Plan { parts: preview(desk, heads, rows, changes, unchanged), changes, touches_oneself: false })
 }
 
+async fn inventory_plan(desk: &Desk<'_>, text: &str) -> Result<Plan, ImportProblem> {
+    let InventoryPlan { added, changed, unchanged } = inventory(desk).plan_csv(text, desk.at()).await?;
+    let changes = added.len() + changed.len();
+    let row = |key: &'static str| {
+        move |(vendor, target): &(String, String)| {
+            vec![vec![Bit::text(vendor)], vec![Bit::text(target)], vec![Bit::Text(desk.say(key))]]
+        }
+    };
+    let rows = added.iter().map(row("console-import-added"));
+    let rows = rows.chain(changed.iter().map(row("console-import-changed"))).take(PREVIEW_MAX).collect();
+    let heads = vec!["inventory-vendor", "inventory-target", "console-what"];
+    Ok(Plan { parts: preview(desk, heads, rows, changes, unchanged), changes, touches_oneself: false })
+}
+
+/// The inventory, as tables read and write it.
+pub(super) fn inventory(desk: &Desk<'_>) -> Inventory {
+    Inventory::new(desk.site.parts.store.clone(), desk.config())
+}
+
 fn preview(desk: &Desk<'_>, heads: Vec<&str>, rows: Vec<Vec<Vec<Bit>>>, changes: usize, unchanged: usize) -> Vec<Part> {
     let mut lines = vec![desk.say_with("console-import-changes", "count", &changes.to_string())];
     lines.push(desk.say_with("console-import-unchanged", "count", &unchanged.to_string()));
@@ -156,6 +180,7 @@ async fn take_in(desk: &Desk<'_>, of: Of, text: &str) -> Shown {
     let taken = match of {
         Of::People => parts.people.read_csv(text, &actor, desk.at()).await.map(|_| ()),
         Of::Devices => parts.devices.read_csv(text, desk.config().offset, &actor, desk.at()).await.map(|_| ()),
+        Of::Inventory => inventory(desk).read_csv(text, &actor, desk.at()).await.map(|_| ()),
     };
     match taken {
         Ok(()) => Ok(desk.go(of.list().1, "imported")),

@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use evidence::csv::{BEGIN, push_row};
 use policy::{AppId, GrantKind, Timestamp, UserId};
 use store::{
     GRANTS_READ_MAX, GrantFilter, GrantRecord, MaintenanceLine, MaintenanceWrite, PEOPLE_READ_MAX, PeopleFilter, Person,
@@ -24,9 +23,6 @@ const UNLISTED_SINCE: Duration = Duration::from_secs(400 * 86_400);
 const GRANTS_MAX: usize = 20_000;
 /// The longest text of a field, in characters.
 const TEXT_CHARS_MAX: usize = 200;
-
-/// The columns of the inventory as CSV.
-const COLUMNS: [&str; 9] = ["vendor", "contract", "target", "app", "path", "owner", "people", "last_used", "note"];
 
 /// Everything that the pages need.
 struct Ledger {
@@ -103,6 +99,7 @@ pub(super) async fn inventory(desk: &Desk<'_>) -> Shown {
     let mut actions = Vec::new();
     if desk.is(Duty::Administer) {
         actions.push(Go::main(desk.say("inventory-new"), "/inventory/new"));
+        actions.push(Go::new(desk.say("console-import"), "/import-inventory"));
     }
     actions.push(Go::new(desk.say("console-export"), "/inventory.csv"));
     actions.push(Go::new(desk.say("maintenance-console"), "/maintenance"));
@@ -189,16 +186,8 @@ fn unlisted(desk: &Desk<'_>, ledger: &Ledger) -> Table {
 /// The inventory as CSV.
 pub(super) async fn export(desk: &Desk<'_>) -> Shown {
     let ledger = Ledger::read(desk).await?;
-    let mut text = BEGIN.to_owned();
-    push_row(&mut text, COLUMNS);
-    for line in &ledger.lines {
-        let app = line.app.as_ref().map(AppId::as_str).unwrap_or_default();
-        let login = |id| ledger.people.get(id).map(|person: &Person| person.login.as_str());
-        let people = line.people.iter().filter_map(login).collect::<Vec<_>>().join(" ");
-        let last = ledger.last_used(line).map(|at| desk.day(at)).unwrap_or_default();
-        let MaintenanceLine { vendor, contract, target, path, owner, note, .. } = line;
-        push_row(&mut text, [vendor, contract, target, app, path, owner, &people, &last, note]);
-    }
+    let last_used = |line: &MaintenanceLine| ledger.last_used(line).map(|at| desk.day(at)).unwrap_or_default();
+    let text = super::import::inventory(desk).write_csv(last_used).await?;
     desk.note_reading("inventory-export", None).await?;
     Ok(csv_file(desk, "inventory", text))
 }

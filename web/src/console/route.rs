@@ -160,6 +160,10 @@ pub enum ConsolePage {
     AddLine,
     /// One line of the inventory.
     AskChangeLine,
+    /// The form for the inventory as a table.
+    AskImportInventory,
+    /// Shows what such a table would do, or takes it in.
+    ImportInventory,
     /// Changes a line of the inventory.
     ChangeLine,
     /// Removes a line of the inventory.
@@ -339,6 +343,8 @@ impl ConsolePage {
             | Self::AskChangeLine
             | Self::ChangeLine
             | Self::RemoveLine
+            | Self::AskImportInventory
+            | Self::ImportInventory
             | Self::SetVendor
             | Self::AskApproveVersion
             | Self::ApproveVersion
@@ -440,6 +446,8 @@ pub const TABLE: &[Row] = &[
     get("/log", ConsolePage::SearchLog),
     post("/log/find", ConsolePage::FindInLog),
     get("/recordings/{recording}", ConsolePage::Recording),
+    get("/import-inventory", ConsolePage::AskImportInventory),
+    post("/import-inventory", ConsolePage::ImportInventory),
     get("/recordings/{recording}/frames", ConsolePage::RecordingFrames),
     get("/recordings/{recording}/cast", ConsolePage::RecordingFile),
     get("/log/records/{line}", ConsolePage::LogRecord),

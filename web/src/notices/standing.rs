@@ -6,6 +6,8 @@ use std::collections::VecDeque;
 use policy::{NoticeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::late::{LATE_MAX, NoticeLate};
+
 /// How many results are kept.
 const RESULTS_MAX: usize = 20;
 /// The longest problem that is kept, in characters.
@@ -28,6 +30,8 @@ pub struct NoticeStanding {
     pub last_success: Option<Timestamp>,
     /// The one that waits to be sent again.
     pub waiting: Option<NoticeWaiting>,
+    /// Those that some addresses do not have yet, while others do; the first first.
+    pub late: Vec<NoticeLate>,
     /// What became of the last ones, newest first.
     pub results: VecDeque<NoticeResult>,
 }
@@ -98,6 +102,7 @@ impl NoticeStanding {
             failures: 0,
             last_success: None,
             waiting: None,
+            late: Vec::new(),
             results: VecDeque::new(),
         }
     }
@@ -119,6 +124,30 @@ impl NoticeStanding {
             attempts: before.map_or(0, |waiting| waiting.attempts).saturating_add(1),
             problem: problem.chars().take(PROBLEM_CHARS_MAX).collect(),
         });
+    }
+
+    /// Notes that some addresses put a notice off while others took it.
+    pub fn note_late(&mut self, late: NoticeLate) {
+        self.late.push(late);
+        if self.late.len() > LATE_MAX {
+            self.late.remove(0);
+            self.given_up = self.given_up.saturating_add(1);
+        }
+    }
+
+    /// Notes what came of trying such addresses again: who is left, and by which addresses it was not taken.
+    pub fn note_late_attempt(&mut self, sequence: u64, left: Vec<String>, problem: Option<String>, at: Timestamp) {
+        let Some(place) = self.late.iter().position(|late| late.sequence == sequence) else { return };
+        let was_left = !left.is_empty();
+        match self.late.remove(place).tried(left, at) {
+            Some(late) => self.late.insert(place, late),
+            None if was_left => self.given_up = self.given_up.saturating_add(1),
+            None => {}
+        }
+        if let Some(result) = self.results.iter_mut().find(|result| result.sequence == sequence) {
+            result.attempts = result.attempts.saturating_add(1);
+            (result.at, result.problem) = (at, problem);
+        }
     }
 
     /// Notes how a notice ended; nothing waits then.
@@ -158,6 +187,7 @@ impl NoticeStanding {
                 attempts: waiting.attempts,
                 problem: waiting.problem,
             }),
+            late: kept.late,
             results: kept.results.into_iter().take(RESULTS_MAX).map(NoticeResult::from).collect(),
         })
     }
@@ -179,6 +209,7 @@ impl NoticeStanding {
                 attempts: waiting.attempts,
                 problem: waiting.problem.clone(),
             }),
+            late: self.late.clone(),
             results: self.results.iter().map(KeptResult::from).collect(),
         };
         // Invariant: a struct of texts and numbers always serializes.
@@ -196,6 +227,8 @@ struct Kept {
     failures: u64,
     last_success: Option<i64>,
     waiting: Option<KeptWaiting>,
+    #[serde(default)]
+    late: Vec<NoticeLate>,
     results: Vec<KeptResult>,
 }
 
@@ -276,6 +309,30 @@ mod tests {
         for damaged in ["", "{}", "{\"v\":2}", "[1"] {
             assert!(NoticeStanding::read(damaged).is_err(), "{damaged}");
         }
+    }
+
+    #[test]
+    fn addresses_that_were_put_off_are_kept_until_they_have_it_or_for_a_day() {
+        let mut standing = NoticeStanding::after(7);
+        let left = vec!["b@x".to_owned()];
+        standing.note_end(result(9, NoticeEnd::Sent));
+        standing.note_late(NoticeLate::new(9, left.clone(), at(2)));
+        assert_eq!(NoticeStanding::read(&standing.write()), Ok(standing.clone()));
+        let before = standing
+            .write()
+            .replace("\"late\":[{\"sequence\":9,\"to\":[\"b@x\"],\"since\":2,\"tried_at\":2,\"attempts\":1}],", "");
+        assert!(NoticeStanding::read(&before).unwrap().late.is_empty(), "a note of an earlier version: {before}");
+        standing.note_late_attempt(9, left.clone(), Some("450".to_owned()), at(60));
+        let first = standing.results.front().unwrap();
+        assert_eq!((standing.late.len(), first.attempts, first.problem.as_deref()), (1, 2, Some("450")));
+        let mut given_up = standing.clone();
+        given_up.note_late_attempt(9, left, Some("450".to_owned()), at(25 * 3_600_000_000));
+        assert_eq!((given_up.late.len(), given_up.given_up), (0, 1));
+        standing.note_late_attempt(9, Vec::new(), None, at(90));
+        assert_eq!((standing.late.len(), standing.given_up), (0, 0));
+        assert_eq!(standing.results.front().unwrap().problem, None, "everybody has it");
+        (0..200).for_each(|number| standing.note_late(NoticeLate::new(number, Vec::new(), at(1))));
+        assert_eq!(standing.late.len(), LATE_MAX);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use config::{Config, NoticeEvent};
 use policy::{AppId, DeviceId, GrantId, ProviderId, Timestamp};
 use serde_json::{Map, Value, json};
-use store::GlassVerdict;
+use store::{GlassVerdict, GrantDuty};
 
 /// An event as it is told outside.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -67,6 +67,8 @@ pub enum ToldFact {
     Due(Timestamp),
     /// What a review says.
     Verdict(GlassVerdict),
+    /// What is overdue.
+    Duty(GrantDuty),
 }
 
 impl Told {
@@ -129,6 +131,7 @@ impl ToldFact {
             Self::Reason(_) => "reason",
             Self::Due(_) => "due",
             Self::Verdict(_) => "verdict",
+            Self::Duty(_) => "overdue",
         }
     }
 
@@ -143,6 +146,7 @@ impl ToldFact {
             Self::Begin(at) | Self::End(at) | Self::Due(at) => json!(at.to_string()),
             Self::Reason(code) => json!(code),
             Self::Verdict(verdict) => json!(verdict.as_str()),
+            Self::Duty(duty) => json!(duty.as_str()),
         };
         (self.code(), value)
     }

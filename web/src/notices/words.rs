@@ -69,7 +69,8 @@ fn is_telling(fact: &ToldFact) -> bool {
         | ToldFact::App(_)
         | ToldFact::Device(_)
         | ToldFact::Provider(_)
-        | ToldFact::Version(_) => true,
+        | ToldFact::Version(_)
+        | ToldFact::Duty(_) => true,
         ToldFact::Grant(_)
         | ToldFact::Begin(_)
         | ToldFact::End(_)
@@ -96,6 +97,7 @@ fn value(fact: &ToldFact, words: PolicyWords<'_>) -> String {
         ToldFact::Grant(id) => id.to_string(),
         ToldFact::Begin(at) | ToldFact::End(at) | ToldFact::Due(at) => wall_clock(*at, words.config.offset),
         ToldFact::Reason(code) => glass_reason(words.config, code, language),
+        ToldFact::Duty(duty) => words.say(&format!("notice-duty-{}", duty.as_str())),
         ToldFact::Verdict(verdict) => words.say(&format!("glass-verdict-{}", verdict.as_str())),
     }
 }

@@ -102,7 +102,8 @@ impl Teller {
 
     /// The same of what cannot be taken back.
     fn tell_done(&self, deed: KeyDeed, which: &str, segments: u64) -> Result<(), Failure> {
-        let lost = |_: &Failure| out::complain("it was done, and the gateway could not be told: write it down yourself");
+        let lost =
+            |_: &Failure| out::complain("it was done, and the gateway could not be told: write it down yourself");
         self.tell(deed, which, segments).inspect_err(lost)
     }
 }

@@ -73,7 +73,7 @@ async fn a_mail_is_handed_over_with_its_dots_doubled() {
         ("QUIT", "221 bye\r\n"),
     ];
     let (sent, heard) = talk(None, &["a@x", "b@x"], script).await;
-    assert_eq!(sent, Ok(Sent { left_out: None }));
+    assert_eq!(sent, Ok(Sent::default()));
     assert!(heard.contains(&"..hidden".to_owned()) && heard.contains(&".".to_owned()), "{heard:?}");
 }
 
@@ -86,6 +86,12 @@ async fn an_address_that_is_refused_keeps_the_mail_from_nobody_else_and_is_told_
     let (sent, _) = talk(None, &["a@x", "b@x"], script).await;
     let left_out = sent.unwrap().left_out.unwrap();
     assert!(left_out.contains("`a@x`") && left_out.contains("550 who?") && !left_out.contains("b@x"), "{left_out}");
+    let mut script = begin.clone();
+    script.extend([("RCPT TO:<a@x>", "450 later\r\n"), ("RCPT TO:<b@x>", "250 ok\r\n")]);
+    script.extend([("RCPT TO:<c@x>", "550 who?\r\n"), ("DATA", "354 go\r\n"), ("Subject", "250 ok\r\n"), ("QUIT", "")]);
+    let (sent, _) = talk(None, &["a@x", "b@x", "c@x"], script).await;
+    let later: Vec<String> = sent.unwrap().later.iter().map(ToString::to_string).collect();
+    assert_eq!(later, ["a@x"], "to be tried again");
     for (answer, is_final) in [("550 who?\r\n", true), ("450 later\r\n", false)] {
         let mut script = begin.clone();
         script.extend([("RCPT TO:<a@x>", "550 who?\r\n"), ("RCPT TO:<b@x>", answer)]);
@@ -161,4 +167,14 @@ async fn nothing_is_sent_in_the_clear_where_tls_was_to_begin() {
         let heard = server.await.unwrap();
         assert!(heard.iter().all(|line| !line.starts_with("MAIL")), "{heard:?}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_took_the_mail_may_be_slow_to_say_goodbye() {
+    let script = [("", "220 mail\r\n"), ("EHLO", "250 mail\r\n"), ("MAIL", "250 ok\r\n"), ("RCPT", "250 ok\r\n")];
+    let end = [("DATA", "354 go\r\n"), ("Subject", "250 taken\r\n"), ("QUIT", ""), ("never", "")];
+    let begun = tokio::time::Instant::now();
+    let (sent, _) = talk(None, &["a@x"], script.into_iter().chain(end).collect()).await;
+    assert_eq!(sent, Ok(Sent::default()));
+    assert!(begun.elapsed() <= LEAVE_TIMEOUT, "{:?}", begun.elapsed());
 }

@@ -356,6 +356,28 @@ async fn windows_that_no_line_covers_are_named_and_lines_can_be_changed_and_remo
 }
 
 #[tokio::test]
+async fn the_inventory_comes_in_as_a_table_that_was_looked_at() {
+    let office = Office::open().await;
+    let import =
+        async |fields: &[(&str, &[u8])]| office.administrator.upload(&office, "/import-inventory", fields).await;
+    let broken: &[(&str, &[u8])] = &[("text", "vendor,target\nNova,\n".as_bytes()), ("step", b"check")];
+    let page = text(&import(broken).await);
+    assert!(page.contains("line-empty") && !page.contains("value=\"import\""), "{page}");
+    let table = "ベンダー,対象,アプリ,責任者\nLuna,CT,emr,放射線科\n";
+    let page = text(&import(&[("text", table.as_bytes()), ("step", b"check")]).await);
+    assert!(page.contains("Luna") && page.contains("value=\"import\""), "{page}");
+    let before = office.hospital.store.maintenance_lines().await.unwrap();
+    let seen: String = page.split("name=\"seen\" value=\"").nth(1).unwrap().chars().take(16).collect();
+    let done = import(&[("text", table.as_bytes()), ("step", b"import"), ("seen", seen.as_bytes())]).await;
+    assert_eq!(done.status(), StatusCode::SEE_OTHER);
+    let after = office.hospital.store.maintenance_lines().await.unwrap();
+    assert_eq!(after.len(), before.len() + 1);
+    assert!(after.iter().any(|line| line.vendor == "Luna" && line.owner == "放射線科"));
+    let refused = office.auditor.upload(&office, "/import-inventory", &[("text", table.as_bytes())]).await;
+    assert_eq!(refused.status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_vendors_own_administrator_shuts_out_who_left_and_nobody_else() {
     let office = Office::open().await;
     let lead = seat(&office.hospital, "k.sora", "空 圭", "vendor-lead").await;

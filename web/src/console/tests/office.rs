@@ -285,6 +285,7 @@ async fn break_glass(hospital: &Hospital, nurse: &Seat) -> GrantId {
         reason: "emergency".to_owned(),
         words: HOSTILE.to_owned(),
         patient: Some("4711".to_owned()),
+        ward: None,
         review_due_at: at.after(MINUTE * 60 * 72),
     };
     let terms = GlassTerms { vendor_roles: Vec::new(), blocks_unreviewed: false };
