@@ -19,6 +19,7 @@ use crate::exchange::{Ended, Exchange, Half, InBook, OpenBook};
 use crate::headers;
 use crate::patients::{Lookout, Watched};
 use crate::snapshot::AppRoute;
+use crate::telemetry::Trace;
 use crate::upstream::http1::AnswerBody;
 use crate::upstream::pool::Home;
 use crate::vitals::OpenExchange;
@@ -151,8 +152,10 @@ pub struct ResponseBody {
     record: Option<Record>,
     /// The exchange, where the request's body may still be on its way.
     exchange: Option<Rc<Exchange>>,
-    /// Counts the exchange on its connection until the body is gone. Last field: dropped after the record is closed.
+    /// Counts the exchange on its connection until the body is gone. Dropped after the record is closed.
     open: Option<OpenExchange>,
+    /// The trace that ends with it. Last field: dropped after all else.
+    trace: Option<Rc<Trace>>,
 }
 
 #[derive(Debug)]
@@ -170,15 +173,12 @@ pub enum UpstreamBody {
     Http1(AnswerBody, Home),
     /// By way of hyper: from an HTTP/2 upstream, or to a WebSocket handshake that was declined.
     Hyper(Incoming),
+    /// A file of a server, on its way from there.
+    File(FileBody),
     /// Read to its end, or broken off.
     Gone,
 }
-    /// A file of a server, on its way from there.
-    File(FileBody),
 
-impl UpstreamBody {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
-        match self {
 /// A file of a server, piece by piece.
 #[derive(Debug)]
 pub struct FileBody {
@@ -204,35 +204,38 @@ impl FileBody {
     }
 }
 
+impl UpstreamBody {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BodyProblem>>> {
+        match self {
             Self::Http1(body, _) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyProblem::BrokenAnswer)))
             }
             Self::Hyper(body) => {
                 Pin::new(body).poll_frame(cx).map(|frame| frame.map(|frame| frame.map_err(BodyProblem::Broken)))
             }
+            Self::File(body) => body.poll(cx),
             Self::Gone => Poll::Ready(None),
         }
     }
-            Self::File(body) => body.poll(cx),
 
     /// Whether nothing of it is to come.
     pub fn is_over(&self) -> bool {
         match self {
             Self::Http1(body, _) => body.is_end_stream(),
             Self::Hyper(body) => body.is_end_stream(),
+            Self::File(body) => body.left == 0,
             Self::Gone => true,
         }
     }
-            Self::File(body) => body.left == 0,
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Http1(body, _) => body.size_hint(),
             Self::Hyper(body) => body.size_hint(),
+            Self::File(body) => SizeHint::with_exact(body.left),
             Self::Gone => SizeHint::with_exact(0),
         }
     }
-            Self::File(body) => SizeHint::with_exact(body.left),
 
     /// Lets the connection wait for another exchange, where this one came to its end on both sides.
     fn give_back(&mut self) {
@@ -299,7 +302,13 @@ impl Record {
 impl ResponseBody {
     /// A body made here, without a record of its own.
     pub fn own(bytes: Bytes) -> Self {
-        Self { source: Source::Own((!bytes.is_empty()).then_some(bytes)), record: None, exchange: None, open: None }
+        Self {
+            source: Source::Own((!bytes.is_empty()).then_some(bytes)),
+            record: None,
+            exchange: None,
+            open: None,
+            trace: None,
+        }
     }
 
     /// A body made here whose end closes a record.
@@ -314,7 +323,7 @@ impl ResponseBody {
     pub fn upstream(body: UpstreamBody, ends_cleanly: bool, record: Record) -> Self {
         let exchange = Some(Rc::clone(&record.exchange));
         let source = Source::Upstream { body, ends_cleanly };
-        let mut body = Self { source, record: Some(record), exchange, open: None };
+        let mut body = Self { source, record: Some(record), exchange, open: None, trace: None };
         body.close_if_over();
         body
     }
@@ -322,6 +331,12 @@ impl ResponseBody {
     /// Counts the body as an open exchange of its connection.
     pub fn counted(mut self, open: OpenExchange) -> Self {
         self.open = Some(open);
+        self
+    }
+
+    /// Lets a trace end with it.
+    pub fn traced(mut self, trace: Rc<Trace>) -> Self {
+        self.trace = Some(trace);
         self
     }
 

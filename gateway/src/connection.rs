@@ -17,6 +17,7 @@ use crate::exchange::{Cut, How};
 use crate::headers::Introduction;
 use crate::metrics::Metrics;
 use crate::slots::Slot;
+use crate::telemetry::Handshake;
 use crate::vitals::{Health, Vitals};
 use crate::worker::Worker;
 
@@ -42,6 +43,8 @@ pub struct Connection {
     pub seen_noted_at: Cell<Timestamp>,
     /// The origin of the name the client asked for, as browsers write it.
     pub origin: String,
+    /// When its handshake was, until a request tells of it.
+    pub handshake: Cell<Option<Handshake>>,
     /// How its peer is introduced to upstreams.
     pub introduction: Rc<Introduction>,
     /// Its place among the open connections; a tunnel keeps it when HTTP has let go.
@@ -108,6 +111,8 @@ impl Connection {
 pub struct ConnectionBook {
     next: Cell<u64>,
     entries: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// Whether whoever comes in is told that it ends soon.
+    leaving: Cell<bool>,
 }
 
 /// Keeps a connection in the book until dropped.
@@ -128,6 +133,9 @@ impl ConnectionBook {
     pub fn enter(self: &Rc<Self>, connection: Rc<Connection>) -> InConnectionBook {
         let key = self.next.get();
         self.next.set(key.wrapping_add(1));
+        if self.leaving.get() {
+            connection.cut.end(How::Soon);
+        }
         self.entries.borrow_mut().insert(key, connection);
         InConnectionBook { book: Rc::clone(self), key }
     }
@@ -164,6 +172,22 @@ impl ConnectionBook {
             match worker.gate.devices.find(certificate, at) {
                 DeviceState::Known(_) | DeviceState::Unknown => {}
                 DeviceState::Revoked(_) | DeviceState::Expired(_) => connection.cut.end(How::Gracefully),
+            }
+        }
+    }
+
+    /// Asks all connections to end soon, and those that come in later.
+    pub fn leave(&self) {
+        self.leaving.set(true);
+        self.end_all(How::Soon);
+    }
+
+    /// Asks those to end that stand idle for so long.
+    pub fn end_idle(&self, now: Instant, idle: Duration) {
+        for connection in self.entries.borrow().values() {
+            match connection.vitals.health(now, Duration::MAX, idle) {
+                Health::Fine | Health::SlowHead => {}
+                Health::Idle => connection.cut.end(How::Gracefully),
             }
         }
     }

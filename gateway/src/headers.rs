@@ -7,6 +7,8 @@ use std::rc::Rc;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use policy::{Host, RequestId};
 
+use crate::telemetry::TRACEPARENT;
+
 /// Every name the gateway's own cookies begin with.
 pub const COOKIE_PREFIX: &str = "__Host-sekimori";
 /// The header that carries the signed assertion of who asks.
@@ -118,6 +120,8 @@ pub struct Told {
     pub identity: Vec<(HeaderName, HeaderValue)>,
     /// Whether the client says it takes trailers.
     pub trailers: bool,
+    /// To which trace the request belongs, where it is traced.
+    pub traceparent: Option<HeaderValue>,
 }
 
 impl Told {
@@ -140,6 +144,9 @@ impl Told {
         for (name, value) in &self.identity {
             headers.insert(name.clone(), value.clone());
         }
+        if let Some(traceparent) = &self.traceparent {
+            headers.insert(TRACEPARENT, traceparent.clone());
+        }
     }
 
     /// Writes the same fields as lines of an HTTP/1.1 head, which is cheaper than to put them among the others first.
@@ -155,6 +162,9 @@ impl Told {
             push_field(out, &ASSERTION, assertion);
         }
         self.identity.iter().for_each(|(name, value)| push_field(out, name, value));
+        if let Some(traceparent) = &self.traceparent {
+            push_field(out, &TRACEPARENT, traceparent);
+        }
     }
 }
 
@@ -402,6 +412,7 @@ mod tests {
             assertion: Some(HeaderValue::from_static("signed")),
             identity: vec![(HeaderName::from_static("x-user"), HeaderValue::from_static("n.sato"))],
             trailers,
+            traceparent: Some(HeaderValue::from_static("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")),
         }
     }
 

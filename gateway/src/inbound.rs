@@ -11,6 +11,7 @@ use web::{AnswerForm, Fault};
 
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
+use crate::telemetry::Trace;
 use crate::tunnel;
 use crate::vitals::OpenExchange;
 
@@ -39,6 +40,8 @@ pub struct Inbound {
     pub request: Request<ClientBody>,
     /// Counts it on its connection.
     pub open: Option<OpenExchange>,
+    /// Its trace, where it is traced.
+    pub trace: Option<Rc<Trace>>,
 }
 
 /// Which protocol a request asks to switch to.
@@ -123,6 +126,7 @@ impl Inbound {
             form,
             request,
             open: Some(open),
+            trace: None,
         }))
     }
 

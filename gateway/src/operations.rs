@@ -23,7 +23,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// The whole life of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves `/health/live`, `/health/ready` and `/metrics` until the program ends.
+/// Serves `/healthz`, `/readyz`, `/readyz/strict` and `/metrics` until the program ends.
 pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -58,8 +58,9 @@ pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
 
 fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     match (request.method().as_str(), request.uri().path()) {
-        ("GET", "/health/live") => text(StatusCode::OK, "live\n".to_owned()),
-        ("GET", "/health/ready") => readiness(gate),
+        ("GET", "/healthz" | "/health/live") => text(StatusCode::OK, "live\n".to_owned()),
+        ("GET", "/readyz" | "/health/ready") => readiness(&Lack::of(gate), Asked::ToServe),
+        ("GET", "/readyz/strict") => readiness(&Lack::of(gate), Asked::ToServeWell),
         ("GET", "/metrics") => {
             refresh(gate);
             let mut response = text(StatusCode::OK, gate.metrics.text());
@@ -67,23 +68,54 @@ fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "not found: try /health/live, /health/ready or /metrics\n".to_owned()),
+        _ => text(StatusCode::NOT_FOUND, "not found: try /healthz, /readyz, /readyz/strict or /metrics\n".to_owned()),
     }
 }
 
-/// Ready means: requests can be judged and recorded.
-fn readiness(gate: &Gate) -> Response<Full<Bytes>> {
-    if gate.is_stopping() {
-        return text(StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
-    }
-    let log = gate.log.health();
-    match (log.writable, log.problem) {
-        (true, _) => text(StatusCode::OK, "ready\n".to_owned()),
-        (false, problem) => {
-            let reason = problem.unwrap_or_else(|| "the access log cannot be written".to_owned());
-            text(StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {reason}\n"))
+/// What is asked of readiness.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asked {
+    /// Whether requests can be judged and recorded.
+    ToServe,
+    /// Whether nothing is missing: a balancer sends people elsewhere first.
+    ToServeWell,
+}
+
+/// What is missing. Each ends readiness, but the last: who is signed in goes on while the store is away.
+#[derive(Default, Debug)]
+struct Lack {
+    stopping: bool,
+    log: Option<String>,
+    certificates: bool,
+    store: bool,
+}
+
+impl Lack {
+    fn of(gate: &Gate) -> Self {
+        let (log, ends, now) = (gate.log.health(), gate.certificates.expiries(), gate.clock.now());
+        let unwritable = || log.problem.clone().unwrap_or_else(|| "the access log cannot be written".to_owned());
+        Self {
+            stopping: gate.is_stopping(),
+            log: (!log.writable).then(unwritable),
+            certificates: ends.iter().all(|(_, ends_at)| *ends_at < now) && !ends.is_empty(),
+            store: gate.metrics.store_alarm.get() != 0,
         }
     }
+}
+
+/// Says what is missing, a line each.
+fn readiness(lack: &Lack, asked: Asked) -> Response<Full<Bytes>> {
+    let mut missing = Vec::new();
+    missing.extend(lack.stopping.then(|| "stopping".to_owned()));
+    missing.extend(lack.log.as_ref().map(|reason| format!("not ready: log: {reason}")));
+    missing.extend(lack.certificates.then(|| "not ready: certificates: all have expired".to_owned()));
+    let is_ready = missing.is_empty() && (asked == Asked::ToServe || !lack.store);
+    missing.extend(lack.store.then(|| "degraded: store: it does not answer".to_owned()));
+    if missing.is_empty() {
+        missing.push("ready".to_owned());
+    }
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    text(status, missing.join("\n") + "\n")
 }
 
 /// Brings the gauges up to date.
@@ -118,4 +150,39 @@ fn text(status: StatusCode, body: String) -> Response<Full<Bytes>> {
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn said(lack: &Lack, asked: Asked) -> (u16, String) {
+        use http_body_util::BodyExt as _;
+        let answer = readiness(lack, asked);
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.unwrap().to_bytes();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn readiness_says_everything_that_is_missing() {
+        assert_eq!(said(&Lack::default(), Asked::ToServe).await, (200, "ready\n".to_owned()));
+        let all = Lack { stopping: true, log: Some("full".to_owned()), certificates: true, store: true };
+        let (status, text) = said(&all, Asked::ToServe).await;
+        assert_eq!((status, text.lines().count()), (503, 4), "{text}");
+        for lack in [
+            Lack { stopping: true, ..Lack::default() },
+            Lack { log: Some("full".to_owned()), ..Lack::default() },
+            Lack { certificates: true, ..Lack::default() },
+        ] {
+            assert_eq!(said(&lack, Asked::ToServe).await.0, 503, "{lack:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_ends_readiness_only_where_others_are_to_serve_first() {
+        let lack = Lack { store: true, ..Lack::default() };
+        assert_eq!(said(&lack, Asked::ToServe).await, (200, "degraded: store: it does not answer\n".to_owned()));
+        assert_eq!(said(&lack, Asked::ToServeWell).await.0, 503);
+    }
 }

@@ -10,7 +10,7 @@ use audit::Admitted;
 use config::OnLogFailure;
 use http::{Request, Response};
 use identity::Session;
-use policy::{Device, Verdict};
+use policy::{Device, RequestId, Timestamp, Verdict};
 use store::StoreProblem;
 use web::{AnswerForm, Fault, Page, TerminalPage};
 
@@ -23,10 +23,11 @@ use crate::patients::About;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::snapshot::Snapshot;
+use crate::telemetry::{Step, StepName, Trace};
 use crate::worker::Worker;
 use crate::{pages, shield, terminal, tunnel, upstream};
 
-/// Answers one request.
+/// Answers one request; where it is traced, its trace ends with its answer.
 pub async fn serve(
     worker: &Rc<Worker>,
     connection: &Rc<Connection>,
@@ -34,9 +35,27 @@ pub async fn serve(
 ) -> Response<ResponseBody> {
     let gate = &worker.gate;
     let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
-    let refuse = Refuser { worker, snapshot: &snapshot };
-
     let id = gate.ids.next(at);
+    let trace = snapshot.config.telemetry.as_ref().and_then(|telemetry| {
+        gate.traces.begin(telemetry, (request.method(), request.headers()), &connection.handshake, (id, at))
+    });
+    let response = steps(worker, connection, &snapshot, request, (id, at), trace.as_ref()).await;
+    let Some(trace) = trace else { return response };
+    trace.note_status(response.status().as_u16());
+    response.map(|body| body.traced(trace))
+}
+
+/// The steps of its way, in their order.
+async fn steps(
+    worker: &Rc<Worker>,
+    connection: &Rc<Connection>,
+    snapshot: &Arc<Snapshot>,
+    request: Request<ClientBody>,
+    (id, at): (RequestId, Timestamp),
+    trace: Option<&Rc<Trace>>,
+) -> Response<ResponseBody> {
+    let gate = &worker.gate;
+    let refuse = Refuser { worker, snapshot };
 
     if let Err(wait) = gate.limiter.address(connection.address) {
         return refuse.flooded(wait, id, at);
@@ -45,7 +64,7 @@ pub async fn serve(
         Ok(inbound) => inbound,
         Err(unread) => return Box::pin(refuse.unread(unread, connection)).await,
     };
-    let mut routed = match route(&snapshot, inbound) {
+    let mut routed = match route(snapshot, inbound) {
         Ok(routed) => routed,
         Err((fault, code, inbound)) => return Box::pin(refuse.unrouted(fault, code, &inbound)).await,
     };
@@ -55,28 +74,44 @@ pub async fn serve(
         return Box::pin(refuse.shut(shut, shield, &routed.inbound)).await;
     }
     let device = connection.device(worker, at);
+    let step = Step::begin(trace, StepName::Session);
     routed.session = match find_session(worker, &routed, device.as_deref()).await {
         Ok(session) => session,
         Err(_) => return refuse.fault(Fault::StoreUnavailable, &routed.inbound),
     };
+    drop(step);
     if let Some(session) = &routed.session
         && let Err(wait) = gate.limiter.account(&session.who.user)
     {
         return refuse.fault(Fault::TooManyRequests(wait), &routed.inbound);
     }
     let on_failure = on_log_failure(&routed);
-    let (mut access, number) = routed.access(&snapshot, device);
-    let about = About::of(gate, &snapshot, &routed, number);
-    access.grant = gate.grant_for(&access, about.as_deref(), || routed.ward(&snapshot, number));
-    let mut verdict = worker.judge(&snapshot, access, routed);
+    let step = Step::begin(trace, StepName::Policy);
+    let (mut access, number) = routed.access(snapshot, device);
+    if let Some(trace) = trace {
+        let pattern = number.and_then(|number| snapshot.policy.classifier(&access.app).pattern(number));
+        trace.note_app(access.app.as_str(), pattern);
+        routed.inbound.trace = Some(Rc::clone(trace));
+    }
+    let about = About::of(gate, snapshot, &routed, number);
+    access.grant = gate.grant_for(&access, about.as_deref(), || routed.ward(snapshot, number));
+    let mut verdict = worker.judge(snapshot, access, routed);
     worker.ask_shadow(&mut verdict);
-    let authorized = match worker.hold_to_caps(&snapshot, verdict) {
+    let verdict = worker.hold_to_caps(snapshot, verdict);
+    drop(step);
+    if let Some(trace) = trace {
+        trace.note_decision(verdict.decision().as_str());
+    }
+    let authorized = match verdict {
         Verdict::Allow(authorized) => authorized,
         Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge, about)).await,
         Verdict::Deny(refused) => return Box::pin(refuse.deny(refused, about)).await,
     };
-    match worker.recorder.admit_about(authorized, on_failure, about.as_deref().map(About::opening)).await {
-        Ok(admitted) => act(worker, &snapshot, admitted, about).await,
+    let step = Step::begin(trace, StepName::Record);
+    let admitted = worker.recorder.admit_about(authorized, on_failure, about.as_deref().map(About::opening)).await;
+    drop(step);
+    match admitted {
+        Ok(admitted) => act(worker, snapshot, admitted, about).await,
         Err(unrecorded) => refuse.unrecorded(&unrecorded),
     }
 }

@@ -15,6 +15,7 @@ use web::{HostKind, Site};
 use crate::feed::Receivers;
 use crate::lists::ListClient;
 use crate::notices::Senders;
+use crate::telemetry::Collector;
 use crate::upstream::dial::{Dialer, TlsTo};
 use crate::upstream::health::Answers;
 
@@ -41,6 +42,8 @@ pub struct Snapshot {
     pub senders: Senders,
     /// Fetches revocation lists.
     pub lists: ListClient,
+    /// Where traces go, if anywhere.
+    pub collector: Option<Collector>,
 }
 
 /// Which app a request is for.

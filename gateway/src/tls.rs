@@ -16,6 +16,7 @@ use crate::connection::Connection;
 use crate::exchange::Cut;
 use crate::headers::Introduction;
 use crate::slots::Slot;
+use crate::telemetry::Handshake;
 use crate::vitals::Vitals;
 use crate::worker::Worker;
 
@@ -42,6 +43,7 @@ pub async fn handshake(
 ) -> Option<Shaken> {
     let config = Arc::clone(&worker.gate.snapshot.load().config);
     let within = config.limits.handshake_timeout;
+    let began = worker.gate.clock.now();
     let stream = match tokio::time::timeout(within, acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -69,6 +71,7 @@ pub async fn handshake(
         shown,
         is_disbelief_noted: Cell::new(false),
         seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
+        handshake: Cell::new(Some(Handshake { began, ended: worker.gate.clock.now() })),
         introduction: Rc::new(introduction),
         _slot: slot,
         vitals: Vitals::new(Instant::now()),
@@ -84,8 +87,14 @@ pub async fn handshake(
 
 async fn note_failure(worker: &Worker, address: IpAddr, zone: &ZoneId, error: &std::io::Error) {
     worker.gate.metrics.handshakes_failed.inc();
-    // Hang-ups and noise say nothing; and a flood must not fill the log.
-    let Some(code) = failure_code(error) else { return };
+    // Hang-ups and noise say nothing.
+    if let Some(code) = failure_code(error) {
+        note_refused(worker, address, zone, code).await;
+    }
+}
+
+/// Records a connection that was refused before it could ask anything; not a flood of them.
+pub async fn note_refused(worker: &Worker, address: IpAddr, zone: &ZoneId, code: &'static str) {
     if worker.gate.limiter.address(address).is_err() {
         return;
     }

@@ -33,7 +33,8 @@ pub async fn keep_studies(gate: Arc<Gate>, store: Arc<dyn Store>) {
 
 /// The same once.
 pub async fn keep_studies_now(gate: &Gate, store: &dyn Store) {
-    if let Err(problem) = gate.desk.keep(store).await {
+    let nodes = gate.snapshot.load().config.nodes.clone();
+    if let Err(problem) = gate.desk.keep(store, nodes.as_ref()).await {
         tracing::warn!(%problem, "whose studies are could not be kept; they are learned again from answers");
     }
 }
@@ -44,8 +45,12 @@ pub async fn follow_events(gate: Arc<Gate>, mut watch: Watch) {
     let mut alarmed = false;
     loop {
         match watch.next().await {
-            Ok(_) => alarmed = false,
+            Ok(_) => {
+                alarmed = false;
+                gate.metrics.store_alarm.set(0);
+            }
             Err(problem) => {
+                gate.metrics.store_alarm.set(1);
                 if !alarmed {
                     tracing::error!(%problem, "the store does not answer; changes made elsewhere are not in force here");
                 }

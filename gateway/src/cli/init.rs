@@ -32,6 +32,9 @@ pub struct Args {
     /// The folder to write into.
     #[arg(long, value_name = "DIR", default_value = ".")]
     dir: PathBuf,
+    /// Where keys, database and access log are kept, such as /var/lib/sekimori; a folder `state` beside the file otherwise.
+    #[arg(long, value_name = "DIR")]
+    state_dir: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -49,8 +52,10 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Kind::Hospital => Template::Hospital,
     };
     let file = args.dir.join(CONFIG_FILE);
-    for folder in ["tls", "secrets", STATE_FOLDER] {
-        make_folder(&args.dir.join(folder))?;
+    let text = with_state_dir(config::template(template), args.state_dir.as_deref())?;
+    let state_dir = args.state_dir.clone().unwrap_or_else(|| args.dir.join(STATE_FOLDER));
+    for folder in [&args.dir.join("tls"), &args.dir.join("secrets"), &state_dir] {
+        make_folder(folder)?;
     }
     let in_words = |error: std::io::Error| {
         let remedy = if error.kind() == std::io::ErrorKind::AlreadyExists {
@@ -61,9 +66,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         Failure::input(format!("{}: {error}{remedy}", file.display()))
     };
     let mut written = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&file).map_err(in_words)?;
-    written.write_all(config::template(template).as_bytes()).map_err(in_words)?;
-    let made =
-        if has_directory(template) { Some(invite_first_administrator(&args.dir.join(STATE_FOLDER))?) } else { None };
+    written.write_all(text.as_bytes()).map_err(in_words)?;
+    let made = if has_directory(template) { Some(invite_first_administrator(&state_dir)?) } else { None };
     out::say(&format!(
         "wrote {0}\n\
          next: put your server certificate and key into {1}, edit {0}, then\n  \
@@ -77,6 +81,18 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         out::say("a new one, while there is no administrator: sekimori user first-admin");
     }
     Ok(())
+}
+
+/// A template's text with the state elsewhere than beside it.
+fn with_state_dir(text: &str, state_dir: Option<&Path>) -> Result<String, Failure> {
+    let Some(state_dir) = state_dir else { return Ok(text.to_owned()) };
+    let shown = state_dir.display();
+    // As it is, it stands in quotes; what could end them has no place in it.
+    let name = state_dir.to_str().filter(|name| state_dir.is_absolute() && !name.contains(['"', '\\', '\n']));
+    let name = name.ok_or_else(|| {
+        Failure::input(format!("--state-dir: `{shown}` is not a plain absolute path; write it like /var/lib/sekimori"))
+    })?;
+    Ok(text.replacen(&format!("state_dir = \"{STATE_FOLDER}\""), &format!("state_dir = \"{name}\""), 1))
 }
 
 /// Whether a template has people of its own, and an administrator among them.

@@ -33,6 +33,7 @@ use crate::patients::{About, Lookout, Watched};
 use crate::refuse::{Asked, Refuser};
 use crate::shield;
 use crate::snapshot::{AppRoute, Snapshot};
+use crate::telemetry::{Step, StepName, Trace};
 use crate::worker::Worker;
 
 /// How often is looked whether a request was sent to its end, once its answer is late.
@@ -49,6 +50,7 @@ pub(crate) struct Forward<'a> {
     receipt: Watched,
     over_http2: bool,
     told: Told,
+    trace: Option<Rc<Trace>>,
 }
 
 /// Sends an admitted request to its app and streams the answer back.
@@ -64,11 +66,12 @@ pub async fn forward(
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let over_http2 = inbound.request.version() == http::Version::HTTP_2;
-    let Inbound { connection, open, switch, path, request, .. } = *inbound;
+    let Inbound { connection, open, switch, path, request, trace, .. } = *inbound;
     let (mut parts, body) = request.into_parts();
     let lookout = about.map(|about| Lookout::new(about, &worker.gate.desk, &parts.headers));
+    let traceparent = trace.as_ref().and_then(|trace| trace.towards_app(&mut parts.headers));
     let told = match tell(worker, &route, access, &parts.headers, &connection.introduction) {
-        Ok(told) => told,
+        Ok(told) => Told { traceparent, ..told },
         Err(_) => {
             let refuse = Refuser { worker, snapshot };
             return failed(refuse, Fault::Internal, End::Refused, asked, &exchange, receipt);
@@ -76,7 +79,8 @@ pub async fn forward(
     };
     let still_allowed = worker.is_still_allowed(snapshot, access);
     let receipt = Watched::new(receipt, lookout);
-    let forward = Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2, told };
+    let forward =
+        Forward { worker, snapshot, route: &route, asked, session, exchange, receipt, over_http2, told, trace };
     if let Err(why) = still_allowed {
         forward.exchange.end(why, Instant::now());
         return forward.ended();
@@ -138,6 +142,7 @@ fn tell(
         assertion,
         identity: identity.collect(),
         trailers: headers::takes_trailers(fields),
+        traceparent: None,
     })
 }
 
@@ -159,8 +164,9 @@ impl Forward<'_> {
     ) -> Response<ResponseBody> {
         // An upload can take long before there is an answer: it is judged again from its start.
         let mut in_book = has_body.then(|| self.enter().enter(&self.exchange, &self.receipt));
+        let step = Step::begin(self.trace.as_ref(), StepName::Upstream);
         let sent = {
-            let mut sending = std::pin::pin!(send::to_any(&self, request, target, host));
+            let mut sending = std::pin::pin!(send::to_any(&self, &step, request, target, host));
             match self.worker.late.unless_late(sending.as_mut(), self.exchange.started).await {
                 Some(sent) => sent,
                 None => {
@@ -173,6 +179,7 @@ impl Forward<'_> {
                 }
             }
         };
+        drop(step);
         match sent {
             Ok(response) => self.stream_back(response, in_book),
             Err(failure) => self.fail_with(failure),

@@ -17,6 +17,7 @@ use crate::body::{BodyProblem, RequestBody, UpstreamBody};
 use crate::headers::Told;
 use crate::http::OnThisThread;
 use crate::snapshot::Server;
+use crate::telemetry::{Step, StepName};
 use crate::upstream::Forward;
 use crate::upstream::http1::{AnswerBody, Connection, Problem};
 use crate::upstream::pool::Home;
@@ -47,12 +48,14 @@ enum Attempt {
 /// Sends to the first server that takes the request.
 pub async fn to_any(
     forward: &Forward<'_>,
+    step: &Step,
     request: &mut Option<Request<RequestBody>>,
     target: &PathAndQuery,
     host: &HeaderValue,
 ) -> Result<Response<UpstreamBody>, Failed> {
     for server in forward.route.candidates() {
         let unsent = request.as_mut().ok_or(Failed::Unreachable)?;
+        step.note_server(&server.authority);
         if address(unsent, server, forward.route.app.protocol, target, host, &forward.told).is_err() {
             return Err(Failed::Unreachable);
         }
@@ -143,6 +146,7 @@ fn answer(
 }
 
 async fn connect_http1(forward: &Forward<'_>, server: &Server) -> Result<Connection, String> {
+    let _connecting = Step::begin(forward.trace.as_ref(), StepName::Connect);
     let stream = forward.snapshot.dialer.transport(&server.host, server.port, server.tls.as_ref()).await;
     stream.map(Connection::new).map_err(|problem| problem.to_string())
 }
@@ -185,6 +189,7 @@ async fn on_http2(
 
 async fn connect_http2(forward: &Forward<'_>, server: &Server) -> Result<http2::SendRequest<RequestBody>, String> {
     let dialer = &forward.snapshot.dialer;
+    let _connecting = Step::begin(forward.trace.as_ref(), StepName::Connect);
     let stream =
         dialer.stream(&server.host, server.port, server.tls.as_ref()).await.map_err(|problem| problem.to_string())?;
     let (sender, connection) = http2::Builder::new(OnThisThread)

@@ -26,6 +26,7 @@ fn told() -> Told {
         assertion: None,
         identity: Vec::new(),
         trailers: false,
+        traceparent: None,
     }
 }
 
