@@ -35,6 +35,7 @@ use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::lists::ListClient;
 use crate::metrics::Metrics;
+use crate::nodes::{self, Nodes};
 use crate::notices::{self, Senders};
 use crate::patients::Desk;
 use crate::reload::{Reloader, Stamps};
@@ -99,6 +100,8 @@ pub struct Parts {
     pub log_view: Arc<web::LogView>,
     /// What is open under grants.
     pub open_now: Arc<web::OpenNow>,
+    /// How the nodes stand that serve together.
+    pub nodes: Arc<web::NodeBoard>,
     /// Numbers for upstreams.
     pub upstream_ids: UpstreamIds,
 }
@@ -182,12 +185,13 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         log: log.clone(),
         log_view: Arc::clone(&finding.view),
         open_now: Arc::default(),
+        nodes: Arc::default(),
         upstream_ids: UpstreamIds::default(),
     };
     let snapshot = snapshot(Arc::clone(&config), &parts).map_err(|problems| Failure::input(problems.join("\n")))?;
     let desk = Desk::open(clock.clone(), metrics.patients.clone())
         .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))?;
-    desk.restore(&*store).await.map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    desk.restore(&*store, config.nodes.as_ref()).await.map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let gate = Arc::new(Gate {
         clock: clock.clone(),
         ids: RequestIds::new().map_err(Failure::unavailable)?,
@@ -198,6 +202,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         assertions: Arc::clone(&parts.assertions),
         grants: Arc::clone(&parts.grants),
         log: log.clone(),
+        nodes: Nodes::new(&config, Arc::clone(&parts.nodes)),
         limiter: Limiter::new(&config.limits),
         counts: Counts::default(),
         denials: Denials::default(),
@@ -222,7 +227,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let (stop_workers, stopped) = watch::channel(false);
     let workers = start_workers(&gate, &doors, sockets, &stopped)?;
     let mut control = tokio::task::JoinSet::new();
-    let from = record::recorded_up_to(&*store).await.map_err(unavailable)?;
+    let from = record::recorded_here(&*store, &config).await.map_err(unavailable)?;
     let watch = Watch::new(Arc::clone(&store), Arc::clone(&sessions), Arc::clone(&devices), clock.clone(), from);
     let watch = watch.with_outage(Arc::clone(&outage)).with_grants(Arc::clone(&parts.grants));
     control.spawn(upkeep::follow_events(Arc::clone(&gate), watch));
@@ -235,6 +240,8 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
     control.spawn(upkeep::keep_studies(Arc::clone(&gate), Arc::clone(&store)));
     control.spawn(notices::follow(Arc::clone(&gate), Arc::clone(&store)));
+    let shared = nodes::Shared::of(&gate.assertions, &parts.device_ca);
+    control.spawn(nodes::follow(Arc::clone(&gate), Arc::clone(&store), shared));
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     if let Some(listener) = operations {
@@ -256,6 +263,11 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         tracing::error!(%error, "a worker did not end in order");
     }
     control.shutdown().await;
+    if gate.is_stopping()
+        && let Err(problem) = nodes::leave(&config, &*store).await
+    {
+        tracing::warn!(%problem, "the other nodes were not told that this one stops");
+    }
     // After the workers: what they saw last is read, and its records closed.
     let desk = gate.desk.clone();
     if let Err(error) = tokio::task::spawn_blocking(move || desk.stop()).await {
@@ -303,6 +315,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         recorder: parts.log.recorder(),
         log_view: Arc::clone(&parts.log_view),
         open_now: Arc::clone(&parts.open_now),
+        nodes: Arc::clone(&parts.nodes),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
     let lists =

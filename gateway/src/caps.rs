@@ -1,6 +1,7 @@
 //! Bounds on what one person does by one rule within any hour: requests, and different patients. Counted in this
 //! process, shared by all workers, after the policy allowed. Patients are remembered as keyed digests that never leave
-//! the memory. Deliberately not here: what the bounds are (the rule says so), and other nodes' counts.
+//! the memory. Where several nodes serve, each tells the others the numbers of whoever did much ([`elsewhere`]). Deliberately
+//! not here: what the bounds are (the rule says so), and how nodes tell each other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -11,6 +12,9 @@ use std::sync::{Mutex, PoisonError};
 use policy::{Authorized, Beyond, Caps, Challenge, Permit, Reason, RuleId, Timestamp, UserId, Verdict};
 
 use crate::limit::network_of;
+use elsewhere::Elsewhere;
+
+mod elsewhere;
 
 /// What the bounds are about, in seconds.
 const HOUR: i64 = 3_600;
@@ -51,6 +55,8 @@ struct Count {
     /// When the operator was last told.
     alarmed_at: Option<i64>,
     used_at: i64,
+    /// The bounds of requests and patients that it was last held to.
+    bounds: (Option<NonZeroU32>, Option<NonZeroU32>),
 }
 
 /// Requests by spans of time, as a ring.
@@ -83,6 +89,8 @@ struct Shard {
     swept_at: Option<i64>,
     /// When the operator was last told that nobody new can be counted.
     full_told_at: Option<i64>,
+    /// What the same people did at other nodes, as far as these told.
+    elsewhere: HashMap<Key, Elsewhere>,
 }
 
 /// All counts of this process.
@@ -136,8 +144,7 @@ impl Counts {
         proven_at: Option<Timestamp>,
         at: Timestamp,
     ) -> Said {
-        let place = usize::try_from(self.keyed.hash_one(&key) % SHARDS as u64).unwrap_or(0);
-        let Some(shard) = self.shards.get(place) else { return Said::Refused };
+        let Some(shard) = self.shards.get(self.place(&key)) else { return Said::Refused };
         let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
         let now = at.unix_seconds();
         let patients_full = shard.patients >= PATIENTS_MAX;
@@ -154,13 +161,30 @@ impl Counts {
             }
             return beyond(caps.beyond, is_news);
         }
+        let shard = &mut *shard;
         let room = PATIENTS_MAX.saturating_sub(shard.patients);
+        let elsewhere = shard.elsewhere.get_mut(&key);
         let count = shard.counts.entry(key).or_insert_with(|| Count::new(now));
         let before = count.patients.len();
-        let said = count.one_more(caps, patient, proven_at, at, room);
+        let is_proven_again = count.is_proven_again(caps, proven_at);
+        if is_proven_again {
+            // They proved themselves since: the hour begins anew, here and for what was done elsewhere.
+            *count = Count::new(now);
+        }
+        let others = elsewhere.map_or((0, 0), |elsewhere| {
+            if is_proven_again {
+                elsewhere.forgive();
+            }
+            elsewhere.within_an_hour(now)
+        });
+        let said = count.one_more(caps, patient, at, (room, others));
         let (after, patients) = (count.patients.len(), shard.patients);
         shard.patients = (patients + after).saturating_sub(before);
         said
+    }
+
+    fn place(&self, key: &Key) -> usize {
+        usize::try_from(self.keyed.hash_one(key) % SHARDS as u64).unwrap_or(0)
     }
 
     /// Forgets who did nothing for an hour. Called now and then by the control plane.
@@ -177,6 +201,7 @@ impl Shard {
         for count in self.counts.values_mut() {
             count.patients.retain(|_, seen| *seen > second);
         }
+        self.elsewhere.retain(|_, elsewhere| elsewhere.forget_before(second));
         self.patients = self.counts.values().map(|count| count.patients.len()).sum();
     }
 }
@@ -189,34 +214,35 @@ impl Count {
             reached_at: None,
             alarmed_at: None,
             used_at: now,
+            bounds: (None, None),
         }
     }
 
+    /// Whether the person proved themselves after they were told to.
+    fn is_proven_again(&self, caps: &Caps, proven_at: Option<Timestamp>) -> bool {
+        let (Some(reached_at), Some(proven_at)) = (self.reached_at, proven_at) else { return false };
+        caps.beyond == Beyond::StepUp && proven_at > reached_at
+    }
+
+    /// One more access, where there is room for so many patients and so many requests and patients were told of elsewhere.
     fn one_more(
         &mut self,
         caps: &Caps,
         patient: Option<u64>,
-        proven_at: Option<Timestamp>,
         at: Timestamp,
-        room: usize,
+        (room, (requests, patients)): (usize, (u64, u64)),
     ) -> Said {
         let now = at.unix_seconds();
         self.used_at = now;
-        if let (Some(reached_at), Some(proven_at)) = (self.reached_at, proven_at)
-            && caps.beyond == Beyond::StepUp
-            && proven_at > reached_at
-        {
-            // They proved themselves since: the hour begins anew.
-            *self = Self::new(now);
-        }
+        self.bounds = (caps.requests, caps.patients);
         let within = |bound: Option<NonZeroU32>, number: u64| bound.is_none_or(|bound| number < u64::from(bound.get()));
-        let requests_left = within(caps.requests, self.requests.within_an_hour(now));
+        let requests_left = within(caps.requests, self.requests.within_an_hour(now).saturating_add(requests));
         let patients_left = match patient {
             None => true,
             Some(patient) if self.patients.get(&patient).is_some_and(|seen| *seen > now - HOUR) => true,
             Some(_) => {
                 self.patients.retain(|_, seen| *seen > now - HOUR);
-                room > 0 && within(caps.patients, self.patients.len() as u64)
+                room > 0 && within(caps.patients, (self.patients.len() as u64).saturating_add(patients))
             }
         };
         if requests_left && patients_left {

@@ -16,6 +16,7 @@ use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::limit::Limiter;
 use crate::metrics::Metrics;
+use crate::nodes::Nodes;
 use crate::patients::{About, Desk};
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
@@ -44,6 +45,8 @@ pub struct Gate {
     pub log: Log,
     /// How often one may ask.
     pub limiter: Limiter,
+    /// The machines that serve together.
+    pub nodes: Nodes,
     /// What people did by rules with bounds.
     pub counts: Counts,
     /// How often people who may were denied.

@@ -39,6 +39,7 @@ mod patients;
 mod record;
 mod refuse;
 mod reload;
+mod nodes;
 mod revisions;
 mod route;
 mod serve;

@@ -1,10 +1,13 @@
 //! How often one address and one account may ask (governor). Keys are bounded: past the bound everyone waits until
 //! idle keys are forgotten, every second, so that a flood of addresses cannot fill the memory.
+//!
+//! Where several nodes serve, what one account may ask is shared among them: each gives its part, so that all together
+//! never give more. What one address may ask holds for each node.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use config::Limits;
@@ -49,19 +52,36 @@ pub struct Limiter {
     proofs: DefaultKeyedRateLimiter<Account>,
     clock: DefaultClock,
     full: AtomicBool,
+    /// How many nodes share what an account may ask: so much one request of an account costs here.
+    nodes: AtomicU32,
 }
 
 impl Limiter {
     /// Makes the limiters.
     pub fn new(limits: &Limits) -> Self {
+        Self::of(
+            limits.requests_per_second_address,
+            limits.requests_per_second_account,
+            limits.sign_ins_per_minute_address,
+        )
+    }
+
+    /// With these rates of addresses and accounts a second, and of sign-ins a minute.
+    fn of(addresses: u32, accounts: u32, sign_ins: u32) -> Self {
         Self {
-            addresses: RateLimiter::keyed(per_second(limits.requests_per_second_address)),
-            accounts: RateLimiter::keyed(per_second(limits.requests_per_second_account)),
-            sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(limits.sign_ins_per_minute_address))),
+            addresses: RateLimiter::keyed(per_second(addresses)),
+            accounts: RateLimiter::keyed(per_second(accounts)),
+            sign_ins: RateLimiter::keyed(Quota::per_minute(at_least_one(sign_ins))),
             proofs: RateLimiter::keyed(Quota::per_minute(at_least_one(PROOFS_PER_MINUTE_ACCOUNT))),
             clock: DefaultClock::default(),
             full: AtomicBool::new(false),
+            nodes: AtomicU32::new(1),
         }
+    }
+
+    /// From now on so many nodes share what an account may ask.
+    pub fn share(&self, nodes: usize) {
+        self.nodes.store(u32::try_from(nodes).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
     }
 
     /// Counts a request of an address.
@@ -80,7 +100,7 @@ impl Limiter {
     /// # Errors
     /// How long to wait.
     pub fn account(&self, user: &UserId) -> Result<(), Duration> {
-        self.check(&self.accounts, user)
+        self.check_shared(&self.accounts, user)
     }
 
     /// Counts a sign-in attempt of an address.
@@ -96,13 +116,27 @@ impl Limiter {
     /// # Errors
     /// How long to wait.
     pub fn proof(&self, account: &Account) -> Result<(), Duration> {
-        self.check(&self.proofs, account)
+        self.check_shared(&self.proofs, account)
     }
 
     fn check<K: Hash + Eq + Clone>(&self, limiter: &DefaultKeyedRateLimiter<K>, key: &K) -> Result<(), Duration> {
         match limiter.check_key(key) {
             Ok(()) => Ok(()),
             Err(not_until) => Err(not_until.wait_time_from(self.clock.now())),
+        }
+    }
+
+    fn check_shared<K: Hash + Eq + Clone>(
+        &self,
+        limiter: &DefaultKeyedRateLimiter<K>,
+        key: &K,
+    ) -> Result<(), Duration> {
+        let nodes = NonZeroU32::new(self.nodes.load(Ordering::Relaxed)).unwrap_or(NonZeroU32::MIN);
+        match limiter.check_key_n(key, nodes) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(not_until)) => Err(not_until.wait_time_from(self.clock.now())),
+            // So many nodes share so little that a part of it is less than one request.
+            Err(_) => self.check(limiter, key),
         }
     }
 
@@ -163,5 +197,22 @@ mod tests {
         assert!(proofs.check_key(&Account::named(b"n.sato", home)).is_ok());
         assert!(proofs.check_key(&person).is_ok());
         assert!(proofs.check_key(&person).is_err());
+    }
+
+    #[test]
+    fn nodes_share_what_an_account_may_ask_and_not_what_an_address_may() {
+        let limiter = Limiter::of(100, 1, 10);
+        limiter.share(2);
+        let (one, two) = (UserId::parse("u-1").unwrap(), UserId::parse("u-2").unwrap());
+        let asked = |user: &UserId| (0..20).filter(|_| limiter.account(user).is_ok()).count();
+        assert_eq!(asked(&one), 5, "half of the ten of a burst");
+        limiter.share(1);
+        assert_eq!(asked(&two), 10);
+        limiter.share(1_000);
+        let three = UserId::parse("u-3").unwrap();
+        assert_eq!(asked(&three), 10, "a part too small to be one counts whole");
+        let address = "192.0.2.1".parse().unwrap();
+        limiter.share(2);
+        assert!((0..20).all(|_| limiter.address(address).is_ok()));
     }
 }

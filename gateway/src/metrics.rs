@@ -118,6 +118,10 @@ pub struct Metrics {
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
     /// Whether the shadow policy cannot be read, 0 or 1.
+    /// Nodes that serve, as this one sees it; none where there is only one.
+    pub nodes_serving: Gauge,
+    /// What is wrong with nodes, this one and others.
+    pub node_alarms: Gauge,
     pub shadow_alarm: Gauge,
     /// What is counted of feeds.
     pub feeds: FeedCounts,
@@ -234,6 +238,8 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+            nodes_serving: gauge("nodes_serving", "Nodes that serve, as this one sees it; 0 where there is only one"),
+            node_alarms: gauge("node_alarms", "What is wrong with nodes: silent, cut off, other configuration, log not as it was"),
 
     #[test]
     fn counters_show_in_the_text() {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use audit::{Event, Note, Recorder};
 use aws_lc_rs::digest::{SHA256, digest};
+use config::Config;
 use identity::Current;
 use policy::{DeviceId, GrantId};
 use store::{Change, CredentialId, GrantRecord, Invitation, InvitationId, Purpose, Ruling, Store, StoreProblem};
 
 use crate::gate::Gate;
 use crate::key_deed::KeyDeed;
+use crate::nodes::own_note;
 
 mod whose;
 mod windows;
@@ -38,7 +40,28 @@ pub async fn recorded_up_to(store: &dyn Store) -> Result<u64, StoreProblem> {
     Ok(store.note(RECORDED_UP_TO).await?.and_then(|text| text.parse().ok()).unwrap_or(0))
 }
 
-/// Records what happened in the store, in order, each at least once.
+/// The last event that this node's log has. A node that is new begins where another one has come to.
+///
+/// # Errors
+/// [`StoreProblem`]; do not serve without it.
+pub async fn recorded_here(store: &dyn Store, config: &Config) -> Result<u64, StoreProblem> {
+    match store.note(&own_note(config, RECORDED_UP_TO)).await? {
+        Some(text) => Ok(text.parse().unwrap_or(0)),
+        None => recorded_up_to(store).await,
+    }
+}
+
+/// Keeps how far events were recorded: for this node, and for one that is new.
+async fn keep_recorded(store: &dyn Store, config: &Config, recorded: u64) -> Result<(), StoreProblem> {
+    if config.nodes.is_some() {
+        store.set_note(&own_note(config, RECORDED_UP_TO), recorded.to_string()).await?;
+    }
+    store.set_note(RECORDED_UP_TO, recorded.to_string()).await
+}
+
+/// Records what happened in the store, in order, each at least once. Each node has all of it in its own log, with the
+/// number of the event, by which whoever reads several logs knows what stands there twice. What no event tells of is told
+/// by the node that leads.
 pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let recorder = gate.log.recorder();
     let mut recorded = from;
@@ -52,7 +75,9 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
         whose.look(&*store, at).await;
         let snapshot = gate.snapshot.load_full();
         let lock_of = |device: &DeviceId| snapshot.config.sessions.of(gate.devices.class_of(device)).lock;
-        for note in whose.locked(at, lock_of, |id| matches!(gate.sessions.current(id, at), Current::Open(_))) {
+        let leads = gate.nodes.leads();
+        let locked = whose.locked(at, lock_of, |id| matches!(gate.sessions.current(id, at), Current::Open(_)));
+        for note in locked.into_iter().filter(|_| leads) {
             // A lock that could not be recorded is no reason to hold up what people did.
             if let Err(problem) = recorder.note(note).await {
                 tracing::error!(%problem, "a locked session could not be recorded");
@@ -72,6 +97,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
         for event in &events {
             whose.follow(event, &*store).await;
             if let Some(note) = note_of(event, &*store, &whose).await {
+                let note = Note { store_event: snapshot.config.nodes.as_ref().map(|_| event.sequence), ..note };
                 while let Err(problem) = recorder.note(note.clone()).await {
                     tracing::error!(%problem, "a change could not be recorded yet");
                     tokio::time::sleep(WAIT).await;
@@ -90,13 +116,16 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
                 Err(problem) => tracing::error!(%problem, "exceptions cannot be read; none comes into force"),
             }
         }
-        if !is_stale {
+        if !leads {
+            // What another node told meanwhile is read again when this one leads.
+            windows = None;
+        } else if !is_stale {
             tell_boundaries(&gate, &*store, &recorder, &mut windows).await;
         }
         if events.is_empty() {
             // Either there is news, or it is time to look all the same.
             let _rung = tokio::time::timeout(WAIT, changed.changed()).await;
-        } else if let Err(problem) = store.set_note(RECORDED_UP_TO, recorded.to_string()).await {
+        } else if let Err(problem) = keep_recorded(&*store, &snapshot.config, recorded).await {
             tracing::warn!(%problem, "how far changes are recorded could not be kept; some may be recorded twice");
         }
     }

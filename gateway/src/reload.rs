@@ -251,6 +251,7 @@ impl Reloader {
             ("[gateway] workers", old.limits.workers != new.limits.workers),
             ("[limits]", format!("{:?}", old.limits) != format!("{:?}", new.limits)),
             ("[audit]", format!("{:?}", old.audit) != format!("{:?}", new.audit)),
+            ("[nodes]", old.nodes != new.nodes),
             ("[operations]", format!("{:?}", old.operations) != format!("{:?}", new.operations)),
         ];
         let changed: Vec<&str> = needs_restart.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect();

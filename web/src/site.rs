@@ -20,8 +20,8 @@ use crate::console::recording::Players;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, OpenNow, Page, PageRequest, Refusal,
-    TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
+    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, NodeBoard, OpenNow, Page, PageRequest,
+    Refusal, TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -61,6 +61,8 @@ pub struct SiteParts {
     pub log_view: Arc<LogView>,
     /// What is open under grants at this moment.
     pub open_now: Arc<OpenNow>,
+    /// How the nodes stand that serve together.
+    pub nodes: Arc<NodeBoard>,
 }
 
 /// Our own pages. Clones are cheap.

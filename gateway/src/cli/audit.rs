@@ -8,6 +8,7 @@ mod find;
 mod index;
 mod key;
 mod patient;
+mod peers;
 mod select;
 
 use std::path::PathBuf;
@@ -24,14 +25,18 @@ pub enum Command {
     Tail {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        peers: peers::Peers,
         /// How many.
         #[arg(short, long, default_value_t = 20)]
         lines: usize,
     },
-    /// Checks every line against the signed tree, offline.
+    /// Checks every line against the signed tree, offline; and the logs of several nodes against each other.
     Verify {
         #[command(flatten)]
         place: Place,
+        #[command(flatten)]
+        peers: peers::Peers,
         /// The verifier key, kept apart from the log; without it the key beside the log is used, which proves less.
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
@@ -103,7 +108,16 @@ impl Place {
 pub fn run(command: &Command) -> Result<(), Failure> {
     let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
     match command {
-        Command::Tail { place, lines } => {
+        Command::Tail { place, peers, lines } if !peers.is_empty() => {
+            let logs = peers.readers(place)?;
+            let names: Vec<String> = logs.iter().map(peers::name_of).collect();
+            for told in peers::tail(&logs, *lines)? {
+                let name = names.get(told.log).map_or("", String::as_str);
+                out::say(&format!("{name} {}", String::from_utf8_lossy(&told.text)));
+            }
+            Ok(())
+        }
+        Command::Tail { place, lines, peers: _ } => {
             for line in audit::tail(place.reader()?, *lines).map_err(unavailable)? {
                 out::say(&line);
             }
@@ -116,7 +130,17 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Index(command) => index::run(command),
         Command::Feed(command) => feed::run(command),
         Command::Key(command) => key::run(command),
-        Command::Verify { place, key, format } => verify(place, key.as_deref(), *format),
+        Command::Verify { place, peers, key, format } => {
+            verify(&place.reader()?, key.as_deref(), *format)?;
+            if peers.is_empty() {
+                return Ok(());
+            }
+            let logs = peers.readers(place)?;
+            for log in logs.iter().skip(1) {
+                verify(log, None, *format)?;
+            }
+            cross(&logs, *format)
+        }
     }
 }
 
@@ -143,8 +167,39 @@ fn without_effect(lines: u64) -> String {
     }
 }
 
-fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failure> {
-    match audit::verify(place.reader()?, key) {
+/// Checks what the logs of several nodes say of each other.
+fn cross(logs: &[audit::Reader], format: Format) -> Result<(), Failure> {
+    match audit::cross_check(logs) {
+        Ok(crossed) => {
+            let named: Vec<String> = logs.iter().map(peers::name_of).collect();
+            let vouched = |name: &String| crossed.vouched.get(name).copied().unwrap_or(0);
+            match format {
+                Format::Json => out::say(
+                    &json!({
+                        "good": true,
+                        "cross": {
+                            "checkpoints": crossed.checkpoints,
+                            "passed_over": crossed.passed_over,
+                            "vouched": named.iter().map(|name| json!({ "log": name, "lines": vouched(name) })).collect::<Vec<_>>(),
+                        },
+                    })
+                    .to_string(),
+                ),
+                Format::Text => {
+                    out::say(&format!("good: the logs are what the others saw, in {} checkpoints", crossed.checkpoints));
+                    for name in &named {
+                        out::say(&format!("{} lines of {name} are vouched for by another node", vouched(name)));
+                    }
+                }
+            }
+            Ok(())
+        }
+        Err(findings) => tell(&findings, format, "the logs do not fit each other"),
+    }
+}
+
+fn verify(log: &audit::Reader, key: Option<&str>, format: Format) -> Result<(), Failure> {
+    match audit::verify(log, key) {
         Ok(good) => {
             out::say(&match format {
                 Format::Json => json!({
@@ -182,23 +237,26 @@ fn verify(place: &Place, key: Option<&str>, format: Format) -> Result<(), Failur
             });
             Ok(())
         }
-        Err(findings) => {
-            for finding in &findings {
-                match format {
-                    Format::Json => out::say(
-                        &json!({
-                            "good": false,
-                            "file": finding.file.display().to_string(),
-                            "line": finding.line,
-                            "bytes": finding.bytes.as_ref().map(|bytes| [bytes.start, bytes.end]),
-                            "what": finding.what,
-                        })
-                        .to_string(),
-                    ),
-                    Format::Text => out::say(&finding.to_string()),
-                }
-            }
-            Err(Failure::no(format!("the log is not as it was signed: {} findings", findings.len())))
+        Err(findings) => tell(&findings, format, "the log is not as it was signed"),
+    }
+}
+
+/// Says what was found.
+fn tell(findings: &[audit::Finding], format: Format, what: &str) -> Result<(), Failure> {
+    for finding in findings {
+        match format {
+            Format::Json => out::say(
+                &json!({
+                    "good": false,
+                    "file": finding.file.display().to_string(),
+                    "line": finding.line,
+                    "bytes": finding.bytes.as_ref().map(|bytes| [bytes.start, bytes.end]),
+                    "what": finding.what,
+                })
+                .to_string(),
+            ),
+            Format::Text => out::say(&finding.to_string()),
         }
     }
+    Err(Failure::no(format!("{what}: {} findings", findings.len())))
 }

@@ -11,6 +11,7 @@ mod glass;
 mod grant;
 mod init;
 mod log;
+mod node;
 mod inventory;
 mod notice;
 mod out;
@@ -76,6 +77,9 @@ enum Command {
     /// Glass that people broke, and its review.
     #[command(subcommand)]
     Glass(glass::Command),
+    /// The machines that serve together.
+    #[command(subcommand)]
+    Node(node::Command),
     /// Notices by mail and webhook.
     #[command(subcommand)]
     Notice(notice::Command),
@@ -140,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::Outage(command) => outage::run(&command),
         Command::Grant(command) => grant::run(&command),
         Command::Glass(command) => glass::run(&command),
+        Command::Node(command) => node::run(&command),
         Command::Notice(command) => notice::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Connect(args) => connect::run(&args),

@@ -39,7 +39,12 @@ pub async fn follow(gate: Arc<Gate>, store: Arc<dyn Store>) {
     let mut running: HashMap<NoticeId, AbortHandle> = HashMap::new();
     loop {
         let snapshot = gate.snapshot.load_full();
-        for id in snapshot.senders.ids() {
+        // One node tells everybody outside; whoever takes over goes on from what the store says.
+        let leads = gate.nodes.leads();
+        if !leads {
+            running.drain().for_each(|(_, task)| task.abort());
+        }
+        for id in snapshot.senders.ids().filter(|_| leads) {
             if running.get(id).is_none_or(AbortHandle::is_finished) {
                 let (gate, store, book) = (Arc::clone(&gate), Arc::clone(&store), Arc::clone(&book));
                 running.insert(id.clone(), tasks.spawn(Runner { gate, store, book, id: id.clone() }.run()));

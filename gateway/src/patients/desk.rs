@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use audit::{Outcome, Receipt};
+use config::{NodeName, Nodes};
 use http::header::{HeaderName, HeaderValue};
 use patient::{Body, Found, Studies, Told};
 use policy::{AppId, Clock, OnMissing, PatientFlag, PatientSources, Patients, Timestamp, Unit};
@@ -136,9 +137,11 @@ impl Desk {
     ///
     /// # Errors
     /// [`StoreProblem`]; without it, studies are learned anew.
-    pub async fn restore(&self, store: &dyn Store) -> Result<(), StoreProblem> {
-        for part in 0..Studies::PARTS {
-            if let Some(text) = store.note(&note_of(part)).await? {
+    pub async fn restore(&self, store: &dyn Store, nodes: Option<&Nodes>) -> Result<(), StoreProblem> {
+        let others = nodes.into_iter().flat_map(|nodes| nodes.names.iter().map(Some));
+        let parts = std::iter::once(None).chain(others).flat_map(|node| (0..Studies::PARTS).map(move |part| (node, part)));
+        for (node, part) in parts {
+            if let Some(text) = store.note(&note_of(part, node)).await? {
                 let at = self.shared.clock.now();
                 self.shared.studies().restore(part, &text, at);
             }
@@ -150,11 +153,11 @@ impl Desk {
     ///
     /// # Errors
     /// [`StoreProblem`]; what was not kept is tried again the next time.
-    pub async fn keep(&self, store: &dyn Store) -> Result<(), StoreProblem> {
+    pub async fn keep(&self, store: &dyn Store, nodes: Option<&Nodes>) -> Result<(), StoreProblem> {
         for part in 0..Studies::PARTS {
             // One after the other, and made a text without the lock that requests wait for.
             let Some(changed) = self.shared.studies().take_changed(part) else { continue };
-            let kept = store.set_note(&note_of(part), changed.text(self.shared.clock.now())).await;
+            let kept = store.set_note(&note_of(part, nodes.map(|nodes| &nodes.own)), changed.text(self.shared.clock.now())).await;
             if let Err(problem) = kept {
                 self.shared.studies().mark(part);
                 return Err(problem);
@@ -164,9 +167,12 @@ impl Desk {
     }
 }
 
-/// Under which name the store keeps a part of what is known of studies.
-fn note_of(part: usize) -> String {
-    format!("studies-{part:02}")
+/// Under which name the store keeps a part of what is known of studies: each node what it knows.
+fn note_of(part: usize, node: Option<&NodeName>) -> String {
+    match node {
+        Some(node) => format!("studies-{part:02}:{node}"),
+        None => format!("studies-{part:02}"),
+    }
 }
 
 impl Shared {

@@ -264,6 +264,8 @@ impl<'a> Desk<'a> {
         if place_of(self.named(0)) == "log" {
             let scope = self.scope().map(|units| self.say_with("log-scope", "units", &units));
             page.marks.extend(scope.map(Mark::warn));
+            let nodes = self.config().nodes.as_ref();
+            page.marks.extend(nodes.map(|nodes| Mark::plain(self.say_with("log-this-node", "name", nodes.own.as_str()))));
         }
         show(status, &ConsoleView { frame: self.site.frame_of(self.request), nav: self.nav(), who, flash, page })
     }
@@ -293,6 +295,7 @@ impl<'a> Desk<'a> {
             (Duty::Inspect, "console-outage", "/outage"),
             (Duty::Witness, "console-glass", "/glass"),
             (Duty::Inspect, "console-notices", "/notices"),
+            (Duty::Inspect, "console-nodes", "/nodes"),
             (Duty::Inspect, "console-policy", "/policy"),
             (Duty::Inspect, "policy-ask", "/explain"),
             (Duty::Inspect, "policy-versions", "/versions"),
@@ -303,7 +306,9 @@ impl<'a> Desk<'a> {
             href,
             is_current: href.trim_start_matches('/') == place_of(here),
         };
-        places.into_iter().filter(|(duty, ..)| self.is(*duty)).map(item).collect()
+        let is_one = self.config().nodes.is_none();
+        let is_there = |(duty, _, href): &(Duty, &str, &str)| self.is(*duty) && !(is_one && *href == "/nodes");
+        places.into_iter().filter(is_there).map(item).collect()
     }
 }
 

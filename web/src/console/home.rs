@@ -86,6 +86,7 @@ async fn ledgers(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
         tile("unused", unused, MarkTone::Warn, "/people?state=unused"),
         tile("invitations", invitations, MarkTone::Plain, "/invitations"),
         tile("people", active, MarkTone::Plain, "/people"),
+        tiles.extend(super::nodes::attention(desk));
         tile("devices", devices(State::Active), MarkTone::Plain, "/devices"),
         tile("sessions", open, MarkTone::Plain, "/sessions"),
     ]);

@@ -22,6 +22,7 @@ mod log;
 mod lost;
 mod maintenance;
 mod multipart;
+mod nodes;
 mod notices;
 mod outage;
 mod people;
@@ -128,6 +129,7 @@ impl Site {
             ConsolePage::ReviewGlass => glass::review(desk).await,
             ConsolePage::EndGlass => glass::end(desk).await,
             ConsolePage::Notices => notices::notices(desk).await,
+            ConsolePage::Nodes => nodes::nodes(desk),
             ConsolePage::Policy => Ok(sheet::sheet(desk)),
             ConsolePage::ExportPolicy => Ok(sheet::export(desk)),
             ConsolePage::AskExplain => explain::page(desk).await,

@@ -106,6 +106,8 @@ pub enum ConsolePage {
     EndGlass,
     /// What became of notices.
     Notices,
+    /// The machines that serve together.
+    Nodes,
     /// Who may do what.
     Policy,
     /// Who may do what, as CSV.
@@ -290,6 +292,7 @@ impl ConsolePage {
             | Self::Notices
             | Self::Policy
             | Self::ExportPolicy
+            | Self::Nodes
             | Self::AskExplain
             | Self::Explain
             | Self::Versions
@@ -418,6 +421,7 @@ pub const TABLE: &[Row] = &[
     get("/notices", ConsolePage::Notices),
     get("/policy", ConsolePage::Policy),
     get("/policy.csv", ConsolePage::ExportPolicy),
+    get("/nodes", ConsolePage::Nodes),
     get("/explain", ConsolePage::AskExplain),
     post("/explain", ConsolePage::Explain),
     get("/versions", ConsolePage::Versions),

@@ -110,6 +110,7 @@ impl Hospital {
             store: store.clone(),
             log_view: Arc::new(LogView::new(book)),
             open_now: Arc::default(),
+            nodes: Arc::default(),
             oidc,
             config,
         });
@@ -140,6 +141,7 @@ impl Hospital {
             recorder: self.log.recorder(),
             log_view: parts.log_view.clone(),
             open_now: parts.open_now.clone(),
+            nodes: parts.nodes.clone(),
         });
     }
 

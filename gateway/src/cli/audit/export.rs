@@ -1,6 +1,7 @@
 //! `sekimori audit export`: the log handed over, in a form that others read, alone or as a file that proves itself. Who
 //! asked, for what, and how much it was is recorded first.
 
+use std::collections::BTreeSet;
 use std::fs::{File, OpenOptions};
 use std::io::{BufWriter, ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -16,6 +17,7 @@ use store::{LogUse, Store as _};
 
 use super::Place;
 use super::patient::as_in_the_log;
+use super::peers::{self, Peers};
 use super::select::{STANDSTILLS_MAX, Selected, Wanted, select};
 use crate::cli::{actor, block_on, open_store, out, policy as moments, span};
 use crate::clock;
@@ -32,6 +34,8 @@ const CHECKPOINT_BYTES_MAX: u64 = 64 * 1024;
 pub struct Args {
     #[command(flatten)]
     place: Place,
+    #[command(flatten)]
+    peers: Peers,
     /// The form: lines as they were written, a table, FHIR R4 AuditEvents, or DICOM audit messages.
     #[arg(long, value_enum, default_value_t)]
     format: ExportForm,
@@ -97,6 +101,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let offset = config.as_ref().map_or(UtcOffset::JAPAN, |config| config.offset);
     let wanted = args.wanted(now, offset, config.as_ref())?;
     let log = args.place.reader()?;
+    if !args.peers.is_empty() {
+        return together(args, config.as_ref(), &wanted, now);
+    }
     if wanted.is_everything() && args.format == ExportForm::Jsonl && !args.proof {
         return whole(args, config.as_ref(), &log, now);
     }
@@ -121,6 +128,38 @@ pub fn run(args: &Args) -> Result<(), Failure> {
             written(args.output.as_deref(), |out| write_plain(stories, args.format.form(), &source, lines, out))
         }
     }
+}
+
+/// Hands several logs over together, line by line and by time.
+fn together(args: &Args, config: Option<&Config>, wanted: &Wanted, now: Timestamp) -> Result<(), Failure> {
+    if args.proof || args.format != ExportForm::Jsonl {
+        return Err(Failure::input(
+            "several logs are handed over as lines alone; export each log by itself for a proof or another form".to_owned(),
+        ));
+    }
+    let logs = args.peers.readers(&args.place)?;
+    let names: Vec<String> = logs.iter().map(peers::name_of).collect();
+    if let Some(config) = config.filter(|_| args.place.is_of_this_node()) {
+        let sizes = logs.iter().map(|log| log.size().unwrap_or(0)).sum();
+        tell(config, &wanted.words(), sizes, now)?;
+    }
+    // Of each log by itself, as the lines of one access stand in one log.
+    let mut chosen = Vec::with_capacity(logs.len());
+    let mut damaged = 0;
+    for log in &logs {
+        let selected = select(log, wanted)?;
+        damaged += selected.damaged;
+        let seqs = selected.stories.iter().flat_map(|story| [Some(story.begin), story.end]);
+        chosen.push(seqs.flatten().collect::<BTreeSet<u64>>());
+    }
+    written(args.output.as_deref(), |out| {
+        peers::merge(&logs, |log, entry| chosen.get(log).is_some_and(|chosen| chosen.contains(&entry.seq)), |told| {
+            let name = names.get(told.log).map_or("", String::as_str);
+            Ok::<(), ExportProblem>(peers::write(out, name, &told.text)?)
+        })
+    })?;
+    Selected { damaged, ..Selected::default() }.warn();
+    Ok(())
 }
 
 /// Hands the whole log over as it was written, whatever is in it.

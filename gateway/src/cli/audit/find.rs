@@ -1,6 +1,7 @@
 //! `sekimori audit find`: who saw this patient, what did this person do, how many were refused. Asks the index, reads
 //! the lines in the log. Who asked, for what, and how much was found is recorded first.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -14,12 +15,16 @@ use store::{LogUse, Store as _};
 
 use super::Place;
 use super::patient::as_in_the_log;
+use super::peers::{self, Once, Peers};
 use crate::cli::{actor, block_on, open_store, out, span, table};
 use crate::failure::Failure;
 use crate::{clock, finding};
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(60);
+
+/// How many different things one log is counted by, where several are counted together.
+const BARS_MAX: usize = 100_000;
 
 /// What to find. What is left out fits everything.
 #[derive(clap::Args, Debug)]
@@ -104,6 +109,8 @@ pub struct Args {
     format: Form,
     #[command(flatten)]
     place: IndexPlace,
+    #[command(flatten)]
+    peers: Peers,
 }
 
 /// Where log and index are.
@@ -164,30 +171,114 @@ impl IndexPlace {
 pub fn run(args: &Args) -> Result<(), Failure> {
     let config = args.place.config()?;
     let now = clock::now();
-    let index = Index::open_existing(&args.place.index_dir(&config)?).map_err(failure)?;
-    let log = args.place.reader()?;
+    let books = args.books(&config)?;
     let question = args.question(&config, now)?;
     let deadline = Deadline::within(ANSWER_WITHIN);
     if let Some(by) = args.count_by {
-        let bars = index.count(&question, by, args.limit, &deadline).map_err(failure)?;
+        let bars = count(&books, &question, by, args.limit, &deadline)?;
         args.tell(&config, bars.iter().map(|bar| bar.count).sum(), now)?;
         say_bars(&bars, by, args.format);
     } else {
-        let (found, total) = pages(&index, question, args.limit, &deadline)?;
+        let (found, total) = found(&books, &question, args.limit, &deadline)?;
         args.tell(&config, found.len() as u64, now)?;
-        say_stories(&found, &log, &config, args.format)?;
+        say_stories(&found, &books, &config, args.format)?;
         if total > found.len() as u64 {
             out::complain(&format!("{total} were found, {} are shown; see --limit", found.len()));
         }
     }
-    let behind = log.size().map_err(unreadable)?.saturating_sub(index.lag().seq);
-    if behind > 0 {
-        out::complain(&format!("the newest {behind} lines of the log are not in the index yet"));
+    for book in &books {
+        let behind = book.log.size().map_err(unreadable)?.saturating_sub(book.index.lag().seq);
+        if behind > 0 {
+            let name = book.name.as_ref().map_or_else(|| "the log".to_owned(), |name| format!("`{name}`"));
+            out::complain(&format!("the newest {behind} lines of {name} are not in the index yet"));
+        }
     }
     Ok(())
 }
 
+/// A log with its index.
+struct Book {
+    index: Index,
+    log: Reader,
+    /// What it is called, where there are several.
+    name: Option<String>,
+}
+
+/// What was found in one of several logs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Hit {
+    book: usize,
+    at: FoundAt,
+}
+
+/// Counts in all logs together. What happened in the store stands in each of them, and counts in each.
+fn count(books: &[Book], question: &Question, by: By, limit: usize, deadline: &Deadline) -> Result<Vec<Bar>, Failure> {
+    if let [only] = books {
+        return only.index.count(question, by, limit, deadline).map_err(failure);
+    }
+    let mut all: BTreeMap<String, u64> = BTreeMap::new();
+    for book in books {
+        for bar in book.index.count(question, by, BARS_MAX, deadline).map_err(failure)? {
+            let sum = all.entry(bar.key).or_default();
+            *sum = sum.saturating_add(bar.count);
+        }
+    }
+    let mut bars: Vec<Bar> = all.into_iter().map(|(key, count)| Bar { key, count }).collect();
+    let is_time = matches!(by, By::Hour | By::Day | By::Month);
+    if !is_time {
+        bars.sort_by_key(|bar| std::cmp::Reverse(bar.count));
+    }
+    bars.truncate(limit);
+    Ok(bars)
+}
+
+/// What is found in all logs together, in the order that is asked for, and how much there is.
+fn found(
+    books: &[Book],
+    question: &Question,
+    limit: usize,
+    deadline: &Deadline,
+) -> Result<(Vec<Hit>, u64), Failure> {
+    let (mut timed, mut all) = (Vec::new(), 0_u64);
+    for (number, book) in books.iter().enumerate() {
+        let (hits, total) = pages(&book.index, question.clone(), limit, deadline)?;
+        all = all.saturating_add(total);
+        if books.len() == 1 {
+            return Ok((hits.into_iter().map(|at| Hit { book: number, at }).collect(), total));
+        }
+        for at in hits {
+            let line = book.log.line(at.begin).ok().flatten();
+            let entry = line.and_then(|line| Entry::read(&line));
+            // What cannot be read is said where it is shown.
+            timed.push((entry.as_ref().map(|entry| entry.at), Hit { book: number, at }, entry));
+        }
+    }
+    timed.sort_by_key(|(at, ..)| *at);
+    let mut once = Once::default();
+    let before = timed.len();
+    timed.retain(|(.., entry)| entry.as_ref().is_none_or(|entry| once.is_new(entry)));
+    all = all.saturating_sub((before - timed.len()) as u64);
+    if question.order == Order::Newest {
+        timed.reverse();
+    }
+    Ok((timed.into_iter().take(limit).map(|(_, hit, _)| hit).collect(), all))
+}
+
 impl Args {
+    /// The log and those of other nodes, each with its index: beside it, in the folder `index`.
+    fn books(&self, config: &Config) -> Result<Vec<Book>, Failure> {
+        let mut dirs = vec![self.place.index_dir(config)?];
+        let beside = |dir: &PathBuf| dir.parent().unwrap_or(std::path::Path::new(".")).join("index");
+        dirs.extend(self.peers.directories().iter().map(beside));
+        let logs = self.peers.readers(&self.place.log)?;
+        let is_one = self.peers.is_empty();
+        let book = |(dir, log): (PathBuf, Reader)| {
+            let name = (!is_one).then(|| peers::name_of(&log));
+            Ok(Book { index: Index::open_existing(&dir).map_err(failure)?, log, name })
+        };
+        dirs.into_iter().zip(logs).map(book).collect()
+    }
+
     fn question(&self, config: &Config, now: Timestamp) -> Result<Question, Failure> {
         let when = |text: &Option<String>, default| {
             text.as_deref().map_or(Ok(default), |text| span::moment(text, now, config.offset))
@@ -308,22 +399,27 @@ fn say_bars(bars: &[Bar], by: By, form: Form) {
     }
 }
 
-fn say_stories(found: &[FoundAt], log: &Reader, config: &Config, form: Form) -> Result<(), Failure> {
+fn say_stories(found: &[Hit], books: &[Book], config: &Config, form: Form) -> Result<(), Failure> {
     let source = Source::of(config);
     let mut text = csv::BEGIN.to_owned();
     let mut rows = Vec::new();
     if form == Form::Csv {
         csv::push_row(&mut text, csv::HEADINGS);
     }
-    let first = log.first().map_err(unreadable)?;
-    for at in found {
+    let mut firsts = Vec::with_capacity(books.len());
+    for book in books {
+        firsts.push(book.log.first().map_err(unreadable)?);
+    }
+    for Hit { book, at } in found {
+        let (Some(Book { log, name, .. }), Some(first)) = (books.get(*book), firsts.get(*book).copied()) else { continue };
         // What was deleted by age is not in the index for long.
         let Some(begin) = line(log, at.begin, first)? else { continue };
         let end = at.end.map(|seq| line(log, seq, first)).transpose()?.flatten();
         if form == Form::Json {
             let text = |line: &[u8]| String::from_utf8_lossy(line).into_owned();
             let end = end.as_deref().map_or_else(|| "null".to_owned(), text);
-            out::say(&escaped(&format!(r#"{{"begin":{},"end":{end}}}"#, text(&begin))));
+            let of = name.as_ref().map_or_else(String::new, |name| format!(r#""log":{},"#, json!(name)));
+            out::say(&escaped(&format!(r#"{{{of}"begin":{},"end":{end}}}"#, text(&begin))));
             continue;
         }
         let Some(begin) = Entry::read(&begin) else { continue };
@@ -331,10 +427,14 @@ fn say_stories(found: &[FoundAt], log: &Reader, config: &Config, form: Form) -> 
         if form == Form::Csv {
             csv::push_row(&mut text, csv::row(&story, &source));
         } else {
-            rows.push(row(&story, config));
+            rows.push(name.iter().cloned().chain(row(&story, config)).collect());
         }
     }
     match form {
+        Form::Text if books.len() > 1 => {
+            let headings: Vec<&str> = std::iter::once("log").chain(HEADINGS).collect();
+            out::say(&table(&headings, &rows));
+        }
         Form::Text => out::say(&table(&HEADINGS, &rows)),
         Form::Csv => out::say(text.trim_end()),
         Form::Json => {}

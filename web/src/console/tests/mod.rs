@@ -4,6 +4,7 @@ mod changes;
 mod damage;
 mod log;
 mod maintenance;
+mod nodes;
 mod office;
 mod pages;
 mod policy;

@@ -136,6 +136,7 @@ async fn empty_lists_say_so() {
         ("/posture", "console-posture-none"),
         ("/outage", "console-outages-none"),
         ("/notices", "console-notices-none"),
+        ("/nodes", "console-nodes-none"),
         ("/stock-take", "console-stock-none"),
     ] {
         let page = text(&office.administrator.get(&office, place).await);
