@@ -131,6 +131,7 @@ impl Hospital {
             address: "127.0.0.1:443".parse().unwrap(),
             zone: ZoneId::parse("inside").unwrap(),
             sources: vec![],
+            proxy_protocol_from: vec![],
             client_certificates: mode,
             tls_profile: profile,
         };

@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Event, Log, Note, Recovery};
@@ -17,36 +18,45 @@ use identity::{
     Watch,
 };
 use policy::Clock;
-use store::{Sqlite, Store};
+use sd_notify::NotifyState;
+use store::Store;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
-use tokio::task::spawn_local;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, spawn_local};
 use tokio_rustls::TlsAcceptor;
+use web::Alarm;
 
+use crate::alarms;
 use crate::caps::Counts;
 use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
 use crate::failure::Failure;
+use crate::drain::{self, Fate, Leave, Order};
 use crate::feed::{Feeds, Receivers};
 use crate::finding::Finding;
 use crate::gate::Gate;
+use crate::handover::{self, Found, Program, Sockets, Successor, Turn, systemd};
+use crate::last_good::{self, LastGood};
 use crate::limit::Limiter;
 use crate::listen::{self, Door};
 use crate::lists::ListClient;
 use crate::metrics::Metrics;
 use crate::nodes::{self, Nodes};
 use crate::notices::{self, Senders};
+use crate::panics;
 use crate::patients::Desk;
+use crate::pulse::Pulse;
 use crate::reload::{Reloader, Stamps};
 use crate::revisions::{self, Standing, Start};
 use crate::shadow::Shadow;
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
+use crate::telemetry::{self, Collector, Traces};
 use crate::tunnel::Tunnels;
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
-use crate::{clock, lists, operations, record, reload, shadow, upkeep};
+use crate::{clock, continuity, database, lists, operations, record, reload, shadow, upkeep};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -100,6 +110,8 @@ pub struct Parts {
     pub log_view: Arc<web::LogView>,
     /// What is open under grants.
     pub open_now: Arc<web::OpenNow>,
+    /// What is wrong with the gateway itself.
+    pub alarms: Arc<web::Alarms>,
     /// How the nodes stand that serve together.
     pub nodes: Arc<web::NodeBoard>,
     /// Numbers for upstreams.
@@ -116,21 +128,72 @@ pub fn device_ca_dir(state_dir: &Path) -> PathBuf {
     state_dir.join("device-ca")
 }
 
-/// Serves until told to stop.
+/// Serves until told to stop, or until another process took over.
 ///
 /// # Errors
 /// [`Failure`] where it cannot start; nothing is bound then.
-pub fn serve(source: Source, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+pub fn serve(source: Source, on_ready: impl Fn(&Config)) -> Result<(), Failure> {
+    let program = Program::own().map_err(|error| Failure::unavailable(format!("where am I? {error}")))?;
+    let (found, turn) = handover::entered()?;
     // Looked at before reading, so that what is written meanwhile is noticed later.
     let mut stamps = Stamps::of_source(&source);
-    let config = source.read().map_err(|problems| Failure::input(problems.to_string()))?;
+    let (config, fallen_back) = match (source.read(), &source) {
+        (Ok(config), _) => (config, None),
+        // Whoever takes over must be able to: the other goes on otherwise.
+        (Err(problems), Source::File(path)) if turn.is_none() => fall_back(path, &problems)?,
+        (Err(problems), _) => return Err(Failure::input(problems.to_string())),
+    };
     stamps.learn(&reload::files(&source, &config));
     install_crypto();
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::unavailable(format!("the system gives no event queue: {error}")))?;
-    runtime.block_on(run(source, stamps, config, on_ready))
+    runtime.block_on(async {
+        let mut begin = Begin { stamps, config, fallen_back, found, turn };
+        loop {
+            match run(&source, begin, &program, &on_ready).await? {
+                Ended::Over => return Ok(()),
+                // Whoever should have taken over did not come: this one goes on.
+                Ended::Again(again) => begin = *again,
+            }
+        }
+    })
+}
+
+/// The last good configuration in place of one that cannot be used, and why.
+fn fall_back(path: &Path, problems: &Problems) -> Result<(Config, Option<String>), Failure> {
+    match last_good::find(path) {
+        Ok(LastGood { config, changed }) => {
+            tracing::error!(%problems, revision = %config.revision, "the configuration cannot be used; the last good one is");
+            for file in changed {
+                tracing::warn!(file = %file.display(), "it is another than when the last good configuration was kept");
+            }
+            Ok((config, Some(problems.to_string())))
+        }
+        Err(reason) => Err(Failure::input(format!("{problems}\nthere is no last good configuration to begin with: {reason}"))),
+    }
+}
+
+/// What a gateway begins with.
+struct Begin {
+    /// What the configuration's files looked like before they were read.
+    stamps: Stamps,
+    config: Config,
+    /// Why it is not what the files hold.
+    fallen_back: Option<String>,
+    /// Sockets that are open already.
+    found: Found,
+    /// Where another process serves still.
+    turn: Option<Turn>,
+}
+
+/// How a gateway ended.
+enum Ended {
+    /// For good.
+    Over,
+    /// It is to begin again.
+    Again(Box<Begin>),
 }
 
 /// Makes aws-lc the one provider of cryptography. A second call changes nothing.
@@ -139,18 +202,20 @@ fn install_crypto() {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOnce(&Config)) -> Result<(), Failure> {
+async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl Fn(&Config)) -> Result<Ended, Failure> {
+    let Begin { stamps, config, fallen_back, found, turn } = begin;
     let clock = clock::real();
-    let signals = Signals::listen()?;
+    let mut signals = Signals::listen()?;
     let at = clock.now();
 
-    let store: Arc<dyn Store> = Arc::new(open_store(&config.state_dir)?);
-    let start = match &source {
+    let store = database::open(&config)?;
+    let start = match source {
         Source::File(_) => revisions::at_start(&*store, config).await.map_err(Failure::input)?,
         Source::Text { .. } => Start { config, standing: Standing::AsBefore, kept: None },
     };
     let Start { config, standing, kept } = start;
     let config = Arc::new(config);
+    continuity::check(&*store, &config).await?;
 
     let device_ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
@@ -159,11 +224,17 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     uncovered_hosts(&config, &certificates)?;
     let roots = DeviceRoots::load(&device_ca, &config.devices, at).map_err(list)?;
     let metrics = Metrics::new();
+    panics::report(metrics.panics.clone());
     let doors = doors(&config, &certificates, &roots, &metrics)?;
+    if let Some(turn) = &turn {
+        // What can go wrong was tried before the other lets go: from here on nobody serves until this one does.
+        turn.come()?;
+    }
 
     let unavailable = |problem: store::StoreProblem| Failure::unavailable(problem.to_string());
     let devices = Arc::new(Devices::load(Arc::clone(&store)).await.map_err(unavailable)?);
     let sessions = Arc::new(Sessions::new(Arc::clone(&store), Arc::clone(&devices), config.sessions.clone()));
+    sessions.set_away_max(config.store.away_max);
     let outage = Outage::load(Arc::clone(&store), &config.providers, config.outage).await.map_err(unavailable)?;
     let outage = Arc::new(outage);
     let assertions = Assertions::open_or_create(&config.state_dir, &config.origin(&config.login_host))
@@ -185,6 +256,7 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         log: log.clone(),
         log_view: Arc::clone(&finding.view),
         open_now: Arc::default(),
+        alarms: Arc::default(),
         nodes: Arc::default(),
         upstream_ids: UpstreamIds::default(),
     };
@@ -192,7 +264,10 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     let desk = Desk::open(clock.clone(), metrics.patients.clone())
         .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))?;
     desk.restore(&*store, config.nodes.as_ref()).await.map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let salt = clock::random_u64().map_err(Failure::unavailable)?;
+    let (traces, ended_traces) = Traces::new(salt, clock.clone(), metrics.traces_dropped.clone());
     let gate = Arc::new(Gate {
+        traces: Arc::new(traces),
         clock: clock.clone(),
         ids: RequestIds::new().map_err(Failure::unavailable)?,
         snapshot: ArcSwap::from_pointee(snapshot),
@@ -215,18 +290,26 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         certificates,
         changed: watch::Sender::new(0),
         stopping: std::sync::atomic::AtomicBool::new(false),
+        pulse: Arc::new(Pulse::new(config.limits.workers)),
+        alarms: Arc::clone(&parts.alarms),
     });
     // Last of all that can fail: a gateway that cannot start never takes a connection from one that runs.
-    let sockets = bind(&config)?;
-    let operations = bind_operations(&config)?;
+    let sockets = Sockets::open(found, &config)?;
+    let operations = operations_socket(&sockets)?;
     note_start(&gate, recovery, &*store, standing).await?;
     if let Some(kept) = kept {
         reload::refuse(&gate, &kept.to_string()).await;
     }
+    if let Some(problems) = &fallen_back {
+        alarms::raise(&gate, Alarm::LastGoodConfig, true);
+        reload::refuse(&gate, problems).await;
+    }
+    last_good::keep(source, &config);
 
-    let (stop_workers, stopped) = watch::channel(false);
-    let workers = start_workers(&gate, &doors, sockets, &stopped)?;
-    let mut control = tokio::task::JoinSet::new();
+    let (order, orders) = watch::channel(Order::Serve);
+    let (worker_ended, mut a_worker_ended) = mpsc::unbounded_channel();
+    let workers = start_workers(&gate, &doors, &sockets, &orders, &worker_ended)?;
+    let mut control = JoinSet::new();
     let from = record::recorded_here(&*store, &config).await.map_err(unavailable)?;
     let watch = Watch::new(Arc::clone(&store), Arc::clone(&sessions), Arc::clone(&devices), clock.clone(), from);
     let watch = watch.with_outage(Arc::clone(&outage)).with_grants(Arc::clone(&parts.grants));
@@ -237,27 +320,65 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
     control.spawn(upkeep::disable_unused(Arc::clone(&gate)));
     control.spawn(upkeep::probe_upstreams(Arc::clone(&gate)));
     control.spawn(upkeep::watch_log(Arc::clone(&gate)));
+    control.spawn(alarms::watch(Arc::clone(&gate)));
     control.spawn(upkeep::forget_counts(Arc::clone(&gate)));
     control.spawn(upkeep::keep_studies(Arc::clone(&gate), Arc::clone(&store)));
+    control.spawn(continuity::follow(Arc::clone(&gate), Arc::clone(&store)));
     control.spawn(notices::follow(Arc::clone(&gate), Arc::clone(&store)));
     let shared = nodes::Shared::of(&gate.assertions, &parts.device_ca);
     control.spawn(nodes::follow(Arc::clone(&gate), Arc::clone(&store), shared));
     control.spawn(shadow::follow(Arc::clone(&gate)));
+    control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     if let Some(listener) = operations {
         control.spawn(operations::serve(Arc::clone(&gate), listener));
     }
     let feeds = Feeds::start(&gate);
-    let reloader = Reloader { source, gate: Arc::clone(&gate), parts };
+    let reloader = Reloader { source: source.clone(), gate: Arc::clone(&gate), parts };
     control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
+    control.spawn(systemd::feed_watchdog(Arc::clone(&gate.pulse)));
 
     on_ready(&config);
-    tell_systemd(sd_notify::NotifyState::Ready);
-    wait_for_end(&mut control, signals.terminate, signals.interrupt).await;
+    if let Some(turn) = turn {
+        turn.taken().await;
+    }
+    systemd::tell(&[NotifyState::Ready]);
+    systemd::keep(&sockets);
 
-    tell_systemd(sd_notify::NotifyState::Stopping);
-    gate.stopping.store(true, Ordering::Relaxed);
-    stop_workers.send_replace(true);
+    let end = loop {
+        match signals.ends.wait(&mut control, &mut a_worker_ended).await {
+            End::HandOver => match succeed(source, program, &sockets, &gate, &mut signals.ends).await {
+                Some(Next::Process(successor)) => break Finish::HandOver(successor),
+                Some(Next::Nobody) => break Finish::Stop,
+                None => {}
+            },
+            End::Stop => break Finish::Stop,
+            End::Fault => break Finish::Fault,
+        }
+    };
+
+    let config = Arc::clone(&gate.snapshot.load().config);
+    let leave = match &end {
+        Finish::HandOver(_) => Leave { sockets: Fate::Stay, within: config.limits.handover_timeout },
+        Finish::Stop | Finish::Fault => {
+            tracing::info!("stopping");
+            systemd::tell(&[NotifyState::Stopping]);
+            gate.stopping.store(true, Ordering::Relaxed);
+            if matches!(end, Finish::Stop) {
+                signals.ends.again_or(config.limits.balancer_notice).await;
+            }
+            Leave { sockets: Fate::Close, within: config.limits.drain_timeout }
+        }
+    };
+    let sockets = match leave.sockets {
+        Fate::Stay => Some(sockets),
+        // Only the workers hold them now, and close them when nothing waits in them.
+        Fate::Close => {
+            drop(sockets);
+            None
+        }
+    };
+    order.send_replace(Order::Leave(leave));
     let ended = tokio::task::spawn_blocking(move || workers.into_iter().for_each(join)).await;
     if let Err(error) = ended {
         tracing::error!(%error, "a worker did not end in order");
@@ -279,10 +400,77 @@ async fn run(source: Source, stamps: Stamps, config: Config, on_ready: impl FnOn
         tracing::error!(%problem, "the stop could not be recorded");
     }
     log.stop();
+    continuity::keep(&*store, &config).await;
     drop(finding);
     // After the log: its last lines are told too.
     feeds.stop().await;
-    Ok(())
+    match (end, sockets) {
+        (Finish::HandOver(successor), Some(sockets)) => hand_over(*successor, sockets, &config, &gate).await,
+        (Finish::HandOver(_) | Finish::Stop, _) => Ok(Ended::Over),
+        (Finish::Fault, _) => Err(Failure::fault("a part of the gateway ended; see above")),
+    }
+}
+
+/// How it is to end.
+enum Finish {
+    Stop,
+    /// A part of it ended by itself: whoever watches over it is to start it anew.
+    Fault,
+    HandOver(Box<Successor>),
+}
+
+/// Who comes next.
+enum Next {
+    Process(Box<Successor>),
+    /// It was told to stop meanwhile.
+    Nobody,
+}
+
+/// Starts the process that comes next, and waits until it is ready. Everything goes on meanwhile, and where it does not
+/// become ready, nothing has changed.
+async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &Gate, ends: &mut Ends) -> Option<Next> {
+    let Source::File(_) = source else {
+        tracing::warn!("the demo hands over to nobody");
+        return None;
+    };
+    tracing::info!("another process is to take over");
+    let failed = |reason: String| {
+        gate.metrics.handovers_failed.inc();
+        gate.alarms.set(Alarm::HandoverFailed, true);
+        tracing::error!(reason, "nobody takes over; this process goes on");
+        None
+    };
+    let successor = match Successor::start(program, sockets) {
+        Ok(successor) => successor,
+        Err(error) => return failed(format!("the program could not be started: {error}")),
+    };
+    tokio::select! {
+        ready = successor.until_ready() => match ready {
+            Ok(()) => Some(Next::Process(Box::new(successor))),
+            Err(reason) => failed(reason),
+        },
+        () = ends.stop() => Some(Next::Nobody),
+    }
+}
+
+/// Lets the next process begin; where it does not, this one begins again by the configuration that was in force.
+async fn hand_over(successor: Successor, sockets: Sockets, config: &Config, gate: &Gate) -> Result<Ended, Failure> {
+    match successor.take_over().await {
+        Ok(process) => {
+            systemd::tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
+            tracing::info!(process, "handed over");
+            Ok(Ended::Over)
+        }
+        Err(reason) => {
+            gate.metrics.handovers_failed.inc();
+            tracing::error!(reason, "nobody took over; this process begins again");
+            // What the files hold is looked at anew: it was not in force.
+            let stamps = Stamps::of(&[]);
+            let (config, found) = (config.clone(), sockets.leave());
+            let begin = Begin { stamps, config, fallen_back: None, found, turn: None };
+            Ok(Ended::Again(Box::new(begin)))
+        }
+    }
 }
 
 /// Builds a snapshot of a configuration.
@@ -315,6 +503,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         recorder: parts.log.recorder(),
         log_view: Arc::clone(&parts.log_view),
         open_now: Arc::clone(&parts.open_now),
+        alarms: Arc::clone(&parts.alarms),
         nodes: Arc::clone(&parts.nodes),
     });
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
@@ -322,7 +511,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
     let senders = Senders::build(&config)?;
-    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists })
+    let collector = Collector::build(&config)?;
+    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists, collector })
 }
 
 /// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.
@@ -334,13 +524,6 @@ fn passkeys(config: &Config, parts: &Parts) -> Result<Passkeys, Vec<String>> {
     };
     let made = Passkeys::new(Arc::clone(&parts.store), &party, config.passkeys.clone());
     made.map_err(|problem| vec![problem.to_string()])
-}
-
-/// Opens the store, whose folder is made where it is missing.
-fn open_store(state_dir: &Path) -> Result<Sqlite, Failure> {
-    std::fs::create_dir_all(state_dir)
-        .map_err(|error| Failure::unavailable(format!("`{}`: {error}", state_dir.display())))?;
-    Sqlite::open(store_file(state_dir)).map_err(|problem| Failure::unavailable(problem.to_string()))
 }
 
 /// Every host must be served by a certificate: else its handshakes would fail for no visible reason.
@@ -375,30 +558,9 @@ fn doors(
     config.listeners.iter().map(door).collect()
 }
 
-/// Binds every listener once for every worker; nothing is accepted yet. By worker, then by listener.
-fn bind(config: &Config) -> Result<Vec<Vec<TcpListener>>, Failure> {
-    let bind_all = |_worker| {
-        config
-            .listeners
-            .iter()
-            .map(|listener| {
-                listen::bind(listener.address).map_err(|error| {
-                    Failure::unavailable(format!(
-                        "listener `{}`: cannot bind {}: {error}",
-                        listener.name, listener.address
-                    ))
-                })
-            })
-            .collect()
-    };
-    (0..config.limits.workers.max(1)).map(bind_all).collect()
-}
-
-fn bind_operations(config: &Config) -> Result<Option<tokio::net::TcpListener>, Failure> {
-    let Some(address) = config.operations.address else { return Ok(None) };
-    let in_words = |error| Failure::unavailable(format!("the operations listener cannot bind {address}: {error}"));
-    let socket = listen::bind(address).map_err(in_words)?;
-    tokio::net::TcpListener::from_std(socket).map(Some).map_err(in_words)
+fn operations_socket(sockets: &Sockets) -> Result<Option<tokio::net::TcpListener>, Failure> {
+    let socket = sockets.operations().and_then(|socket| socket.map(tokio::net::TcpListener::from_std).transpose());
+    socket.map_err(|error| Failure::unavailable(format!("the operations listener cannot be used: {error}")))
 }
 
 async fn note_start(gate: &Gate, recovery: Recovery, store: &dyn Store, standing: Standing) -> Result<(), Failure> {
@@ -423,25 +585,48 @@ async fn note_start(gate: &Gate, recovery: Recovery, store: &dyn Store, standing
 fn start_workers(
     gate: &Arc<Gate>,
     doors: &[Door],
-    sockets: Vec<Vec<TcpListener>>,
-    stopped: &watch::Receiver<bool>,
+    sockets: &Sockets,
+    orders: &watch::Receiver<Order>,
+    ended: &mpsc::UnboundedSender<usize>,
 ) -> Result<Vec<JoinHandle<()>>, Failure> {
-    sockets
-        .into_iter()
-        .enumerate()
-        .map(|(number, sockets)| {
-            let (gate, stopped) = (Arc::clone(gate), stopped.clone());
-            let doors: Vec<(Door, TcpListener)> = doors.iter().cloned().zip(sockets).collect();
+    (0..gate.snapshot.load().config.limits.workers.max(1))
+        .map(|number| {
+            let (gate, orders) = (Arc::clone(gate), orders.clone());
+            let own = sockets.of_worker(number);
+            let own = own.map_err(|error| Failure::unavailable(format!("the system gives no descriptor: {error}")))?;
+            let several = |(door, sockets): (&Door, Vec<TcpListener>)| {
+                sockets.into_iter().map(|socket| (door.clone(), socket)).collect::<Vec<_>>()
+            };
+            let doors = doors.iter().zip(own).flat_map(several).collect();
+            let telling = TellsItsEnd { ended: ended.clone(), number };
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
-                .spawn(move || work(gate, doors, stopped))
+                .spawn(move || work(gate, &telling, doors, orders))
                 .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))
         })
         .collect()
 }
 
+/// Tells that a worker ended, however it did.
+struct TellsItsEnd {
+    ended: mpsc::UnboundedSender<usize>,
+    number: usize,
+}
+
+impl Drop for TellsItsEnd {
+    fn drop(&mut self) {
+        // Nobody listens once the gateway ends anyway.
+        drop(self.ended.send(self.number));
+    }
+}
+
 /// One worker's thread, from start to end.
-fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Receiver<bool>) {
+fn work(
+    gate: Arc<Gate>,
+    telling: &TellsItsEnd,
+    doors: Vec<(Door, TcpListener)>,
+    mut orders: watch::Receiver<Order>,
+) {
     let options = tokio::runtime::LocalOptions::default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build_local(options) {
         Ok(runtime) => runtime,
@@ -451,20 +636,25 @@ fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Re
         }
     };
     runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(gate));
-        let mut tasks = Vec::new();
+        let worker = Rc::new(Worker::new(gate, telling.number));
+        let mut accepting = JoinSet::new();
         for (door, socket) in doors {
             match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => tasks.push(spawn_local(listen::accept(Rc::clone(&worker), door, socket))),
+                Ok(socket) => {
+                    accepting.spawn_local(listen::accept(Rc::clone(&worker), door, socket, orders.clone()));
+                }
                 Err(error) => tracing::error!(%error, ?door, "a listener could not start"),
             }
         }
-        let care = spawn_local(Rc::clone(&worker).look_after());
-        // An error means that the sender is gone, which is the end as well.
-        let _told = stopped.changed().await;
-        tasks.iter().for_each(tokio::task::JoinHandle::abort);
-        let drain = worker.gate.snapshot.load().config.limits.drain_timeout;
-        worker.drain(drain).await;
+        let mut care = spawn_local(Rc::clone(&worker).look_after());
+        let leave = tokio::select! {
+            leave = drain::told(&mut orders) => leave,
+            // Whoever does not look after what is open, or takes nobody in, is no worker any more.
+            ended = &mut care => return tracing::error!(?ended, "a worker looks after nothing any more"),
+            Some(Err(error)) = accepting.join_next() => return tracing::error!(%error, "a worker accepts no more"),
+        };
+        while accepting.join_next().await.is_some() {}
+        drain::drain(&worker, leave).await;
         care.abort();
     });
 }
@@ -472,8 +662,21 @@ fn work(gate: Arc<Gate>, doors: Vec<(Door, TcpListener)>, mut stopped: watch::Re
 /// The signals that mean something, listened to before anything is open, so that none takes its default action.
 struct Signals {
     hang_up: Signal,
+    ends: Ends,
+}
+
+/// Those that end this process in one way or another.
+struct Ends {
     terminate: Signal,
     interrupt: Signal,
+    hand_over: Signal,
+}
+
+/// Why it is to end.
+enum End {
+    Stop,
+    HandOver,
+    Fault,
 }
 
 impl Signals {
@@ -482,24 +685,49 @@ impl Signals {
             |kind| signal(kind).map_err(|error| Failure::unavailable(format!("signals cannot be received: {error}")));
         Ok(Self {
             hang_up: listen(SignalKind::hangup())?,
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            ends: Ends {
+                terminate: listen(SignalKind::terminate())?,
+                interrupt: listen(SignalKind::interrupt())?,
+                hand_over: listen(SignalKind::user_defined2())?,
+            },
         })
     }
 }
 
-/// Waits for SIGTERM, SIGINT, or a control task that ended, which none does while all is well.
-async fn wait_for_end(control: &mut tokio::task::JoinSet<()>, mut terminate: Signal, mut interrupt: Signal) {
-    tokio::select! {
-        _ = terminate.recv() => tracing::info!("stopping"),
-        _ = interrupt.recv() => tracing::info!("stopping"),
-        ended = control.join_next() => tracing::error!(?ended, "a part of the control plane ended; stopping"),
+impl Ends {
+    /// Waits for SIGTERM, SIGINT, SIGUSR2, or a part that ended, which none does while all is well.
+    async fn wait(
+        &mut self,
+        control: &mut JoinSet<()>,
+        a_worker_ended: &mut mpsc::UnboundedReceiver<usize>,
+    ) -> End {
+        tokio::select! {
+            _ = self.terminate.recv() => End::Stop,
+            _ = self.interrupt.recv() => End::Stop,
+            _ = self.hand_over.recv() => End::HandOver,
+            ended = control.join_next() => {
+                tracing::error!(?ended, "a part of the control plane ended; stopping");
+                End::Fault
+            }
+            worker = a_worker_ended.recv() => {
+                tracing::error!(worker, "a worker ended; stopping");
+                End::Fault
+            }
+        }
     }
-}
 
-fn tell_systemd(state: sd_notify::NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        tracing::debug!(%error, "systemd was not told");
+    /// Waits for SIGTERM or SIGINT.
+    async fn stop(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    /// Waits for so long, or until whoever stops the gateway says it once more.
+    async fn again_or(&mut self, within: Duration) {
+        // Either way the wait is over.
+        drop(tokio::time::timeout(within, self.stop()).await);
     }
 }
 

@@ -14,8 +14,11 @@ use tokio::sync::Notify;
 use web::{OpenEntry, OpenNow};
 
 /// How a connection is asked to end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// From the mildest to the hardest: who was asked for more is not asked for less afterwards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum How {
+    /// Finish what is open, take one request more where the client cannot be told otherwise, and tell it with the answer.
+    Soon,
     /// Finish what is open, take nothing more.
     Gracefully,
     /// At once.
@@ -32,9 +35,7 @@ pub struct Cut {
 impl Cut {
     /// Asks the connection to end.
     pub fn end(&self, how: How) {
-        if self.how.get() != Some(How::Now) {
-            self.how.set(Some(how));
-        }
+        self.how.set(self.how.get().max(Some(how)));
         self.rung.notify_one();
     }
 
@@ -213,6 +214,12 @@ struct Entry {
     shown: Option<OpenEntry>,
 }
 
+impl Entry {
+    fn goes_on_without_end(&self) -> bool {
+        self.exchange.endless.get() && self.exchange.ended.get().is_none()
+    }
+}
+
 /// Keeps an exchange in the book until dropped.
 #[derive(Debug)]
 pub struct InBook {
@@ -286,14 +293,23 @@ impl OpenBook {
         }
     }
 
-    /// Ends what is open because the gateway stops: what has no end of its own, or all of it.
-    pub fn stop(&self, all: bool) {
+    /// Ends all that is open because the gateway stops.
+    pub fn stop(&self) {
         let now = Instant::now();
-        for entry in self.entries.borrow().values() {
-            if all || entry.exchange.endless.get() {
-                entry.exchange.end(Ended::Stopped, now);
-            }
-        }
+        self.entries.borrow().values().for_each(|entry| entry.exchange.end(Ended::Stopped, now));
+    }
+
+    /// Ends so many of those that have no end of their own, because the gateway stops.
+    pub fn tell(&self, most: usize) {
+        let now = Instant::now();
+        let entries = self.entries.borrow();
+        let endless = entries.values().filter(|entry| entry.goes_on_without_end()).take(most);
+        endless.for_each(|entry| entry.exchange.end(Ended::Stopped, now));
+    }
+
+    /// How many go on that have no end of their own.
+    pub fn endless(&self) -> usize {
+        self.entries.borrow().values().filter(|entry| entry.goes_on_without_end()).count()
     }
 
     /// How many are open.

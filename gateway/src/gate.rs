@@ -18,8 +18,10 @@ use crate::limit::Limiter;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::patients::{About, Desk};
+use crate::pulse::Pulse;
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
+use crate::telemetry::Traces;
 use crate::tunnel::Tunnels;
 
 /// What all workers share.
@@ -43,10 +45,10 @@ pub struct Gate {
     pub grants: Arc<Grants>,
     /// The access log.
     pub log: Log,
-    /// How often one may ask.
-    pub limiter: Limiter,
     /// The machines that serve together.
     pub nodes: Nodes,
+    /// How often one may ask.
+    pub limiter: Limiter,
     /// What people did by rules with bounds.
     pub counts: Counts,
     /// How often people who may were denied.
@@ -61,14 +63,20 @@ pub struct Gate {
     pub open_now: Arc<web::OpenNow>,
     /// Open tunnels to TCP apps.
     pub tunnels: Tunnels,
+    /// Traces of requests.
+    pub traces: Arc<Traces>,
     /// What is counted.
     pub metrics: Metrics,
     /// Server certificates.
     pub certificates: Arc<ServerCertificates>,
     /// Rings when sessions, devices or the policy changed.
     pub changed: watch::Sender<u64>,
-    /// Set when the gateway stops: nothing new is taken.
+    /// Set when the gateway stops: a balancer is told to look elsewhere.
     pub stopping: AtomicBool,
+    /// Whether every worker turns.
+    pub pulse: Arc<Pulse>,
+    /// What is wrong with the gateway itself.
+    pub alarms: Arc<web::Alarms>,
 }
 
 impl Gate {
@@ -86,6 +94,8 @@ impl Gate {
             method: &access.method,
             path: &access.path,
             patients: about.map_or(&[], |about| &about.patients.ids),
+            ward: &ward(),
+            place_of: &|patient| self.desk.place_of(&access.app, patient, access.at),
             at: access.at,
         })
     }
@@ -95,5 +105,3 @@ impl Gate {
         self.stopping.load(Ordering::Relaxed)
     }
 }
-            ward: &ward(),
-            place_of: &|patient| self.desk.place_of(&access.app, patient, access.at),

@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
+use tokio::time::Instant;
 use tokio_rustls::server::TlsStream;
 
 use crate::body::ResponseBody;
@@ -69,7 +70,11 @@ async fn serve_http1(worker: Rc<Worker>, connection: Rc<Connection>, stream: Tls
     let bounds = Bounds { bytes_max: limits.head_bytes_max, fields_max: limits.headers_max };
     let answers = Door { worker, connection: Rc::clone(&connection) };
     let serving = http1::serve(&line, &connection.vitals, bounds, &answers);
-    until_cut(serving, &connection, limits, |_| line.end()).await;
+    let end = |_: Pin<&mut _>, how| match how {
+        How::Soon => line.end_soon(),
+        How::Gracefully | How::Now => line.end(),
+    };
+    until_cut(serving, &connection, limits, end).await;
     line.close();
 }
 
@@ -113,7 +118,7 @@ async fn serve_http2(worker: Rc<Worker>, connection: Rc<Connection>, stream: Tls
         .max_send_buf_size(STREAM_SEND_BYTES)
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(stream), service);
-    if let Some(Err(error)) = until_cut(serving, &connection, limits, |serving| serving.graceful_shutdown()).await {
+    if let Some(Err(error)) = until_cut(serving, &connection, limits, |serving, _| serving.graceful_shutdown()).await {
         tracing::debug!(%error, address = %connection.address, "connection ended");
     }
 }
@@ -123,26 +128,30 @@ async fn until_cut<C: Future>(
     serving: C,
     connection: &Connection,
     limits: &Limits,
-    end_gracefully: impl Fn(Pin<&mut C>),
+    end_gracefully: impl Fn(Pin<&mut C>, How),
 ) -> Option<C::Output> {
     let mut serving = std::pin::pin!(serving);
-    tokio::select! {
-        biased;
-        ended = serving.as_mut() => return Some(ended),
-        how = connection.cut.asked() => match how {
-            How::Now => return None,
-            How::Gracefully => end_gracefully(serving.as_mut()),
-        },
+    let mut deadline = None;
+    loop {
+        let overdue = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            ended = serving.as_mut() => return Some(ended),
+            how = connection.cut.asked() => match how {
+                How::Now => return None,
+                How::Soon | How::Gracefully => {
+                    end_gracefully(serving.as_mut(), how);
+                    deadline.get_or_insert_with(|| Instant::now() + limits.drain_timeout.max(GRACE_MIN));
+                }
+            },
+            () = overdue => return None,
+        }
     }
-    tokio::select! {
-        ended = serving.as_mut() => Some(ended),
-        () = cut_now(connection) => None,
-        () = tokio::time::sleep(limits.drain_timeout.max(GRACE_MIN)) => None,
-    }
-}
-
-async fn cut_now(connection: &Connection) {
-    while connection.cut.asked().await != How::Now {}
 }
 
 /// Answers one request over HTTP/2; never fails.

@@ -1,5 +1,6 @@
 //! Sockets: bound before anything starts, accepted from on every worker (SO_REUSEPORT spreads connections over them).
 
+use std::cell::Cell;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
@@ -9,16 +10,19 @@ use std::time::Duration;
 use config::Listener;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsAcceptor;
 
+use crate::drain::{self, Fate, Order};
 use crate::http::serve_connection;
-use crate::slots::Slots;
-use crate::tls::handshake;
+use crate::proxy_protocol::{self, Origin};
+use crate::slots::{Slot, Slots};
+use crate::tls::{handshake, note_refused};
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per socket.
-const BACKLOG: i32 = 1024;
+pub const BACKLOG: i32 = 1024;
 /// A peer that does not answer within this is gone, and so is one that takes nothing of what is sent to it for so long.
 const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often a connection that waits for a slow peer asks whether it is there, and how often in vain until it is gone.
@@ -58,23 +62,48 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections for one worker until it ends.
-pub async fn accept(worker: Rc<Worker>, door: Door, socket: TcpListener) {
-    loop {
-        match socket.accept().await {
-            Ok((stream, peer)) => take(&worker, &door, stream, canonical(peer.ip())),
-            Err(error) => {
-                tracing::warn!(%error, listener = door.listener.name, "accepting paused");
-                tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
-            }
+/// Accepts connections for one worker until it is told to end.
+pub async fn accept(worker: Rc<Worker>, door: Door, socket: TcpListener, mut orders: watch::Receiver<Order>) {
+    let leave = loop {
+        tokio::select! {
+            biased;
+            leave = drain::told(&mut orders) => break leave,
+            accepted = socket.accept() => match accepted {
+                Ok((stream, peer)) => take(&worker, &door, stream, canonical(peer.ip())),
+                Err(error) => pause(&worker, &door, &error).await,
+            },
+        }
+    };
+    match leave.sockets {
+        Fate::Stay => {}
+        Fate::Close => take_what_waits(&worker, &door, socket),
+    }
+}
+
+/// Accepting stops for a moment: the system has no more descriptors, as a rule.
+async fn pause(worker: &Worker, door: &Door, error: &io::Error) {
+    worker.gate.metrics.accepts_paused.inc();
+    tracing::warn!(%error, listener = door.listener.name, "accepting paused");
+    tokio::time::sleep(PAUSE_WITHOUT_DESCRIPTORS).await;
+}
+
+/// Takes the connections that wait in a socket that is about to close: they would be reset with it.
+fn take_what_waits(worker: &Rc<Worker>, door: &Door, socket: TcpListener) {
+    let Ok(socket) = socket.into_std() else { return };
+    for _ in 0..BACKLOG {
+        let Ok((stream, peer)) = socket.accept() else { return };
+        if stream.set_nonblocking(true).is_ok()
+            && let Ok(stream) = TcpStream::from_std(stream)
+        {
+            take(worker, door, stream, canonical(peer.ip()));
         }
     }
 }
 
-fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, address: IpAddr) {
+fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: IpAddr) {
     let metrics = &worker.gate.metrics;
-    let listed = door.listener.sources.is_empty() || door.listener.sources.iter().any(|net| net.contains(&address));
-    let slot = if listed && !worker.gate.is_stopping() { door.slots.take(address) } else { None };
+    let is_balancer = door.is_balancer(peer);
+    let slot = if is_balancer || door.admits(peer) { door.slots.take(peer) } else { None };
     let Some(slot) = slot else {
         metrics.connections_refused.inc();
         return;
@@ -84,14 +113,101 @@ fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, address: IpAddr) {
         return;
     }
     metrics.connections.inc();
+    let arriving = Arriving::new(worker);
     let (worker, door) = (Rc::clone(worker), door.clone());
     // The connection holds its slot; the worker's book knows it until it ends.
     drop(spawn_local(async move {
+        let mut stream = stream;
+        let (address, slot) = if is_balancer {
+            let Some(client) = behind_balancer(&worker, &door, &mut stream, peer, slot).await else { return };
+            client
+        } else {
+            (peer, slot)
+        };
         let zone = &door.listener.zone;
-        if let Some(shaken) = handshake(&worker, &door.acceptor, stream, address, zone, slot).await {
+        let shaken = handshake(&worker, &door.acceptor, stream, address, zone, slot).await;
+        // From here on it is in the book of connections.
+        drop(arriving);
+        if let Some(shaken) = shaken {
             serve_connection(Rc::clone(&worker), shaken.connection, shaken.stream, shaken.is_http2).await;
         }
     }));
+}
+
+/// Hears from a balancer whom a connection is from; a slot of that client's own. Nothing where it is to be closed.
+async fn behind_balancer(
+    worker: &Worker,
+    door: &Door,
+    stream: &mut TcpStream,
+    balancer: IpAddr,
+    slot: Slot,
+) -> Option<(IpAddr, Slot)> {
+    let within = worker.gate.snapshot.load().config.limits.handshake_timeout;
+    match tokio::time::timeout(within, proxy_protocol::read(stream)).await {
+        Ok(Ok(Origin::Balancer)) => Some((balancer, slot)),
+        Ok(Ok(Origin::Client(client))) => {
+            // Its own slot counts it among those of its address; the balancer's is free again.
+            let own = if door.admits(client) { door.slots.take(client) } else { None };
+            if own.is_none() {
+                worker.gate.metrics.connections_refused.inc();
+            }
+            own.map(|own| (client, own))
+        }
+        Ok(Err(error)) => {
+            worker.gate.metrics.connections_refused.inc();
+            tracing::debug!(%error, %balancer, "a connection without a header of the PROXY protocol is closed");
+            if error.kind() == io::ErrorKind::InvalidData {
+                note_refused(worker, balancer, &door.listener.zone, "proxy-protocol").await;
+            }
+            None
+        }
+        Err(_) => {
+            worker.gate.metrics.connections_refused.inc();
+            None
+        }
+    }
+}
+
+impl Door {
+    /// Whether an address may connect.
+    fn admits(&self, address: IpAddr) -> bool {
+        let sources = &self.listener.sources;
+        sources.is_empty() || sources.iter().any(|network| network.contains(&address))
+    }
+
+    /// Whether an address is that of a balancer, which says whom it connects for.
+    fn is_balancer(&self, address: IpAddr) -> bool {
+        self.listener.proxy_protocol_from.iter().any(|network| network.contains(&address))
+    }
+}
+
+/// Connections that are accepted, and not yet in the book of connections.
+#[derive(Debug, Default)]
+pub struct Arrivals(Cell<usize>);
+
+impl Arrivals {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// Counts one of them until dropped.
+struct Arriving(Rc<Worker>);
+
+impl Arriving {
+    fn new(worker: &Rc<Worker>) -> Self {
+        let count = &worker.arrivals.0;
+        count.set(count.get().saturating_add(1));
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Arriving {
+    fn drop(&mut self) {
+        let count = &self.0.arrivals.0;
+        count.set(count.get().saturating_sub(1));
+    }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {

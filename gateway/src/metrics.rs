@@ -12,10 +12,25 @@ use prometheus_client::registry::Registry;
 
 use crate::feed::FeedCounts;
 use crate::notices::NoticeCounts;
+use crate::resources::Used;
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
 struct Of {
     result: &'static str,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
+struct OfAlarm {
+    alarm: &'static str,
+}
+
+/// What the gateway takes of what the system lets it.
+#[derive(Debug)]
+struct UsedGauges {
+    descriptors: Gauge,
+    descriptors_max: Gauge,
+    memory: Gauge,
+    memory_max: Gauge,
 }
 
 #[derive(Clone, PartialEq, Eq, Hash, Debug, EncodeLabelSet)]
@@ -79,8 +94,16 @@ pub struct Metrics {
     pub revoked: Counter,
     /// Accesses that went on beyond the bound of their rule.
     pub caps_exceeded: Counter,
+    /// Parts of the gateway that panicked.
+    pub panics: Counter,
+    /// How often accepting paused, for want of descriptors as a rule.
+    pub accepts_paused: Counter,
+    /// Processes that were to take over and did not.
+    pub handovers_failed: Counter,
     /// Configurations that were refused on reload.
     pub reloads_refused: Counter,
+    alarms: Family<OfAlarm, Gauge>,
+    used: UsedGauges,
     /// Open connections.
     pub open_connections: Gauge,
     /// Whether the log can be written, 0 or 1.
@@ -95,6 +118,10 @@ pub struct Metrics {
     pub log_size_bytes: Gauge,
     /// Whether closed segments cannot be archived or deleted, 0 or 1.
     pub log_archive_alarm: Gauge,
+    /// Nodes that serve, as this one sees it; none where there is only one.
+    pub nodes_serving: Gauge,
+    /// What is wrong with nodes, this one and others.
+    pub node_alarms: Gauge,
     /// Whether the kernel says that nothing keeps its clock at true time, 0 or 1.
     pub clock_alarm: Gauge,
     /// Bytes in the emergency spool.
@@ -118,11 +145,13 @@ pub struct Metrics {
     /// Whether a reload was refused since the last good one, 0 or 1.
     pub config_alarm: Gauge,
     /// Whether the shadow policy cannot be read, 0 or 1.
-    /// Nodes that serve, as this one sees it; none where there is only one.
-    pub nodes_serving: Gauge,
-    /// What is wrong with nodes, this one and others.
-    pub node_alarms: Gauge,
     pub shadow_alarm: Gauge,
+    /// Whether the store does not answer, 0 or 1.
+    pub store_alarm: Gauge,
+    /// Traces that the collector took.
+    pub traces_sent: Counter,
+    /// Traces that were dropped: nobody took them.
+    pub traces_dropped: Counter,
     /// What is counted of feeds.
     pub feeds: FeedCounts,
     /// What is counted of notices.
@@ -150,11 +179,18 @@ impl Metrics {
         let connections_swept = counter("connections_swept", "Connections cut for a slow head or for standing idle");
         let revoked = counter("streams_revoked", "Streams ended because a fact changed");
         let caps_exceeded = counter("caps_exceeded", "Accesses that went on beyond the hourly bound of their rule");
+        let panics = counter("panics", "Parts of the gateway that panicked, by our own fault");
+        let accepts_paused = counter("accepts_paused", "How often accepting paused for want of descriptors");
+        let handovers_failed = counter("handovers_failed", "Processes that were to take over and did not");
         let reloads_refused = counter("reloads_refused", "Configurations refused on reload");
         let crl_fetches_failed = counter("crl_fetches_failed", "Revocation lists that could not be fetched");
+        let traces_sent = counter("traces_sent", "Traces of requests that the collector took");
+        let traces_dropped = counter("traces_dropped", "Traces of requests that nobody took");
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
+        let alarms = Family::<OfAlarm, Gauge>::default();
+        registry.register("alarm", "What is wrong with the gateway itself: 1 while it is", alarms.clone());
         let feeds = FeedCounts::register(&mut registry);
         let notices = NoticeCounts::register(&mut registry);
         let patients = PatientCounts::default();
@@ -181,6 +217,16 @@ impl Metrics {
             unrecorded: of("unrecorded"),
             revoked,
             caps_exceeded,
+            panics,
+            accepts_paused,
+            handovers_failed,
+            alarms,
+            used: UsedGauges {
+                descriptors: gauge("descriptors_open", "Descriptors the gateway has open"),
+                descriptors_max: gauge("descriptors_max", "Descriptors it may have open; -1 without a bound"),
+                memory: gauge("memory_bytes", "Memory the gateway takes, or all of its control group"),
+                memory_max: gauge("memory_max_bytes", "Memory it may take; -1 without a bound"),
+            },
             reloads_refused,
             open_connections: gauge("open_connections", "Open connections"),
             log_writable: gauge("log_writable", "Whether the access log can be written"),
@@ -192,6 +238,8 @@ impl Metrics {
             ),
             log_size_bytes: gauge("log_size_bytes", "Bytes of the access log's segments"),
             log_archive_alarm: gauge("log_archive_alarm", "Whether closed segments cannot be archived or deleted"),
+            nodes_serving: gauge("nodes_serving", "Nodes that serve, as this one sees it; 0 where there is only one"),
+            node_alarms: gauge("node_alarms", "What is wrong with nodes: silent, cut off, other configuration, log not as it was"),
             clock_alarm: gauge("clock_alarm", "Whether nothing keeps this machine's clock at true time"),
             log_spool_bytes: gauge("log_spool_bytes", "Bytes waiting in the emergency spool"),
             upstreams_down: gauge("upstreams_down", "Upstreams that do not answer"),
@@ -207,6 +255,9 @@ impl Metrics {
                 "Places of revocation lists whose last answer was of no use",
             ),
             shadow_alarm: gauge("shadow_alarm", "Whether the shadow policy cannot be read"),
+            store_alarm: gauge("store_alarm", "Whether the store does not answer"),
+            traces_sent,
+            traces_dropped,
             feeds,
             notices,
             shadow_differences,
@@ -224,6 +275,21 @@ impl Metrics {
         self.shadow_differences.get_or_create(&of).inc();
     }
 
+    /// Shows whether an alarm is raised.
+    pub fn note_alarm(&self, alarm: &'static str, is_raised: bool) {
+        self.alarms.get_or_create(&OfAlarm { alarm }).set(i64::from(is_raised));
+    }
+
+    /// Shows what the gateway takes.
+    pub fn note_resources(&self, used: &Used) {
+        let shown = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let bound = |most: Option<u64>| most.map_or(-1, shown);
+        self.used.descriptors.set(shown(used.descriptors));
+        self.used.descriptors_max.set(bound(used.descriptors_max));
+        self.used.memory.set(shown(used.memory_bytes));
+        self.used.memory_max.set(bound(used.memory_bytes_max));
+    }
+
     /// The exposition text.
     pub fn text(&self) -> String {
         let mut text = String::new();
@@ -238,8 +304,6 @@ impl Metrics {
 #[cfg(test)]
 mod tests {
     use super::*;
-            nodes_serving: gauge("nodes_serving", "Nodes that serve, as this one sees it; 0 where there is only one"),
-            node_alarms: gauge("node_alarms", "What is wrong with nodes: silent, cut off, other configuration, log not as it was"),
 
     #[test]
     fn counters_show_in_the_text() {

@@ -13,10 +13,13 @@ use foldhash::HashSet;
 use policy::Timestamp;
 use store::{PolicyRevision, StoreProblem};
 use tokio::signal::unix::Signal;
+use web::Alarm;
 
+use crate::alarms;
 use crate::assembly::{self, Parts, Source};
 use crate::denials::Rise;
 use crate::gate::Gate;
+use crate::last_good;
 use crate::revisions::{self, Standing};
 
 /// How often the files are looked at. Watching by polling works on every file system, bind mounts and NFS too.
@@ -134,6 +137,8 @@ impl Reloader {
             Ok((config, standing)) => {
                 self.follow(&config).await;
                 self.gate.metrics.config_alarm.set(0);
+                alarms::raise(&self.gate, Alarm::LastGoodConfig, false);
+                last_good::keep(&self.source, &config);
                 self.begin_trial(&before.config, &config, at).await;
                 self.gate.ring();
                 tracing::info!(revision = %config.revision, "configuration in force");
@@ -199,6 +204,7 @@ impl Reloader {
         self.gate.roots.reload(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
+        self.gate.sessions.set_away_max(config.store.away_max);
         self.gate.grants.hold_to(config);
         self.gate.snapshot.store(Arc::new(snapshot));
         Ok(())
@@ -245,13 +251,14 @@ impl Reloader {
         let listener = |listener: &Listener| format!("{listener:?}");
         let needs_restart = [
             ("[[listener]]", old.listeners.iter().map(listener).ne(new.listeners.iter().map(listener))),
+            ("[nodes]", old.nodes != new.nodes),
             ("[gateway] state_dir", old.state_dir != new.state_dir),
+            ("[store]", old.store.kind != new.store.kind),
             ("[gateway] login_host", old.login_host != new.login_host),
             ("[devices] ca_certificate", old.devices.ca != new.devices.ca),
             ("[gateway] workers", old.limits.workers != new.limits.workers),
             ("[limits]", format!("{:?}", old.limits) != format!("{:?}", new.limits)),
             ("[audit]", format!("{:?}", old.audit) != format!("{:?}", new.audit)),
-            ("[nodes]", old.nodes != new.nodes),
             ("[operations]", format!("{:?}", old.operations) != format!("{:?}", new.operations)),
         ];
         let changed: Vec<&str> = needs_restart.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect();

@@ -14,10 +14,11 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use crate::caps::{self, Said};
 use crate::connection::ConnectionBook;
-use crate::exchange::{Again, Ended, How, OpenBook};
+use crate::exchange::{Again, Ended, OpenBook};
 use crate::gate::Gate;
 use crate::http1::Dates;
 use crate::late::Late;
+use crate::listen::Arrivals;
 use crate::refuse::Searches;
 use crate::shadow::ShadowJudge;
 use crate::snapshot::Snapshot;
@@ -54,13 +55,17 @@ pub struct Worker {
     pub kept_forms: Semaphore,
     /// Bounds the refusals that are searched for what would help.
     pub searches: Searches,
+    /// Connections that are not in their book yet.
+    pub arrivals: Arrivals,
+    /// Which of the workers this is.
+    number: usize,
     judge: RefCell<Judge>,
     shadow: ShadowJudge,
 }
 
 impl Worker {
-    /// A worker of this gateway.
-    pub fn new(gate: Arc<Gate>) -> Self {
+    /// A worker of this gateway, by its number.
+    pub fn new(gate: Arc<Gate>, number: usize) -> Self {
         let judge = RefCell::new(Judge::new(Arc::clone(&gate.snapshot.load().policy)));
         Self {
             recorder: gate.log.recorder(),
@@ -71,6 +76,8 @@ impl Worker {
             connections: Rc::new(ConnectionBook::default()),
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             searches: Searches::default(),
+            arrivals: Arrivals::default(),
+            number,
             judge,
             shadow: ShadowJudge::default(),
             gate,
@@ -203,6 +210,7 @@ impl Worker {
     }
 
     fn look_over(&self, all: bool) {
+        self.gate.pulse.beat(self.number);
         let (snapshot, at, now) = (self.gate.snapshot.load_full(), self.gate.clock.now(), Instant::now());
         let limits = &snapshot.config.limits;
         self.open.judge_again(all, at, |access| {
@@ -223,17 +231,8 @@ impl Worker {
         }
     }
 
-    /// Ends: takes nothing new, lets open exchanges finish within `drain`, then cuts what is left.
-    pub async fn drain(&self, drain: Duration) {
-        self.open.stop(false);
-        self.connections.end_all(How::Gracefully);
-        let until = Instant::now() + drain;
-        while self.connections.len() + self.open.len() > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        self.open.stop(true);
-        self.connections.end_all(How::Now);
-        // One more turn for the tasks to see it and to close their records.
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    /// Whether anything is open.
+    pub fn is_busy(&self) -> bool {
+        self.arrivals.len() + self.connections.len() + self.open.len() > 0
     }
 }

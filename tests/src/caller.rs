@@ -68,10 +68,24 @@ impl Caller {
     /// # Errors
     /// Where the gateway does not take it.
     pub async fn connect(&self, host: &str, protocols: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
+        self.connect_behind(&[], host, protocols).await
+    }
+
+    /// The same as a balancer does that says something first.
+    ///
+    /// # Errors
+    /// Where the gateway does not take it.
+    pub async fn connect_behind(
+        &self,
+        first: &[u8],
+        host: &str,
+        protocols: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut tls = ClientConfig::clone(&self.tls);
         tls.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
-        let stream = TcpStream::connect(self.address).await?;
+        let mut stream = TcpStream::connect(self.address).await?;
         stream.set_nodelay(true)?;
+        stream.write_all(first).await?;
         let name = ServerName::try_from(host_name(host)).expect("a test's host is a name");
         TlsConnector::from(Arc::new(tls)).connect(name, stream).await
     }
@@ -79,9 +93,7 @@ impl Caller {
     /// An HTTP/1.1 connection.
     pub async fn http1(&self, host: &str) -> Http1 {
         let stream = self.connect(host, &[b"http/1.1"]).await.expect("the gateway takes the connection");
-        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1 begins");
-        tokio::spawn(connection.with_upgrades());
-        Http1(sender)
+        Http1::on(stream).await
     }
 
     /// An HTTP/2 connection.
@@ -207,6 +219,13 @@ impl Ask {
 pub struct Http1(http1::SendRequest<Payload>);
 
 impl Http1 {
+    /// On a TLS connection that stands.
+    pub async fn on(stream: TlsStream<TcpStream>) -> Self {
+        let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1 begins");
+        tokio::spawn(connection.with_upgrades());
+        Self(sender)
+    }
+
     /// Sends a request and gives the answer with its body still to come.
     ///
     /// # Errors

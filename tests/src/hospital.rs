@@ -3,14 +3,18 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use config::CertificateFiles;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, set_child_subreaper, waitpid};
 use serde_json::Value;
+use store::Store;
 
+use crate::database::{PASSWORD_FILE, store_of};
 use crate::program::finish;
 use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records, Run, Surroundings};
 
@@ -35,7 +39,48 @@ pub struct Hospital {
     ip: Ipv4Addr,
     plan: Plan,
     surroundings: Surroundings,
-    gateway: Option<Child>,
+    gateway: Option<Process>,
+}
+
+/// The gateway's process.
+#[derive(Debug)]
+enum Process {
+    /// The one that was started here.
+    Started(Child),
+    /// One that took over from another, and is this process's own since that one is gone.
+    Successor(Pid),
+}
+
+impl Process {
+    fn id(&self) -> Pid {
+        match self {
+            Self::Started(child) => {
+                let id = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+                id.expect("a process id is a process id")
+            }
+            Self::Successor(pid) => *pid,
+        }
+    }
+
+    /// How it ended, if it has.
+    fn ended(&mut self) -> Option<ExitStatus> {
+        match self {
+            Self::Started(child) => child.try_wait().expect("a child can be asked"),
+            Self::Successor(pid) => {
+                let ended = waitpid(Some(*pid), WaitOptions::NOHANG).expect("a successor is a child of this process");
+                ended.map(|(_, status)| ExitStatus::from_raw(status.as_raw()))
+            }
+        }
+    }
+
+    fn kill(&mut self) {
+        // It may have ended by itself.
+        kill_process(self.id(), Signal::KILL).ok();
+        match self {
+            Self::Started(child) => drop(child.wait()),
+            Self::Successor(pid) => drop(waitpid(Some(*pid), WaitOptions::empty())),
+        }
+    }
 }
 
 impl Hospital {
@@ -70,10 +115,40 @@ impl Hospital {
         Self::build_in(plan, |_| Surroundings::default())
     }
 
+    /// The gateway's store, opened beside it.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        store_of(self)
+    }
+
+    /// Another machine of this hospital, which has been open once and keeps its store in a database: a folder and an
+    /// address of its own; the same names, certificates, shared keys and store.
+    #[must_use]
+    pub fn twin(&self, plan: Plan, prepare: impl FnOnce(&Folder)) -> Self {
+        Self::build_around(plan, self.authority.clone(), |new| {
+            let state = new.join("state");
+            std::fs::create_dir_all(state.join("device-ca")).expect("a folder can be made");
+            let own = self.folder.join("state");
+            std::fs::copy(own.join("assertion-key.pem"), state.join("assertion-key.pem")).expect("the key is there");
+            for file in std::fs::read_dir(own.join("device-ca")).expect("the device CA is there") {
+                let file = file.expect("a folder can be read").path();
+                let name = file.file_name().expect("a file has a name");
+                std::fs::copy(&file, state.join("device-ca").join(name)).expect("the device CA can be copied");
+            }
+            std::fs::copy(self.folder.join(PASSWORD_FILE), new.join(PASSWORD_FILE)).expect("the password is there");
+            prepare(new);
+            Surroundings::default()
+        })
+    }
+
     /// The same in surroundings of its own, which are told its folder.
     #[must_use]
     pub fn build_in(plan: Plan, surroundings: impl FnOnce(&Folder) -> Surroundings) -> Self {
-        let (folder, authority, ip) = (Folder::new(), Authority::new(), own_address());
+        Self::build_around(plan, Authority::new(), surroundings)
+    }
+
+    fn build_around(plan: Plan, authority: Authority, surroundings: impl FnOnce(&Folder) -> Surroundings) -> Self {
+        let (folder, ip) = (Folder::new(), own_address());
         authority.save(&folder.join("ca.pem"));
         authority.issue(folder.path(), "wild", &["*.hospital.test"]);
         authority.issue(folder.path(), "annex", &["annex.test"]);
@@ -182,10 +257,10 @@ impl Hospital {
             .stderr(log)
             .spawn()
             .expect("the gateway starts");
-        self.gateway = Some(child);
+        self.gateway = Some(Process::Started(child));
         let begin = Instant::now();
         while !self.is_ready() {
-            let ended = self.gateway.as_mut().and_then(|child| child.try_wait().expect("a child can be asked"));
+            let ended = self.gateway.as_mut().and_then(Process::ended);
             assert!(ended.is_none(), "the gateway ended at once with {ended:?}:\n{}", self.log_text());
             assert!(begin.elapsed() < START_PATIENCE, "the gateway is not ready:\n{}", self.log_text());
             std::thread::sleep(Duration::from_millis(5));
@@ -212,13 +287,22 @@ impl Hospital {
     /// The gateway's process id.
     #[must_use]
     pub fn pid(&self) -> u32 {
+        self.process().as_raw_nonzero().get().unsigned_abs()
+    }
+
+    fn process(&self) -> Pid {
         self.gateway.as_ref().expect("the gateway runs").id()
     }
 
     /// Sends the gateway a signal.
     pub fn signal(&self, signal: Signal) {
-        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a process id is a process id");
-        kill_process(pid, signal).expect("the gateway can be signalled");
+        kill_process(self.process(), signal).expect("the gateway can be signalled");
+    }
+
+    /// Writes other settings, for the next start.
+    pub fn settle(&mut self, plan: Plan) {
+        self.plan = plan;
+        self.write_settings();
     }
 
     /// Writes other settings and has the gateway read them.
@@ -236,10 +320,10 @@ impl Hospital {
 
     /// Waits for the gateway's end.
     pub fn wait(&mut self) -> ExitStatus {
-        let mut child = self.gateway.take().expect("the gateway runs");
+        let mut process = self.gateway.take().expect("the gateway runs");
         let begin = Instant::now();
         loop {
-            if let Some(status) = child.try_wait().expect("a child can be asked") {
+            if let Some(status) = process.ended() {
                 return status;
             }
             assert!(begin.elapsed() < STOP_PATIENCE, "the gateway does not stop:\n{}", self.log_text());
@@ -249,9 +333,27 @@ impl Hospital {
 
     /// Kills the gateway as `kill -9` does.
     pub fn kill(&mut self) {
-        let mut child = self.gateway.take().expect("the gateway runs");
-        child.kill().expect("a child can be killed");
-        child.wait().expect("a killed child ends");
+        self.gateway.take().expect("the gateway runs").kill();
+    }
+
+    /// Has the gateway hand over to another process of its program, and waits until that one has taken over. How long
+    /// nobody accepted is what `connect` shows, not this.
+    pub fn hand_over(&mut self) {
+        // The other process's parent ends: then it is this one's child.
+        set_child_subreaper(Some(getpid())).expect("a process may look after its grandchildren");
+        let handed_over = |hospital: &Self| {
+            let lines = hospital.log();
+            let told = lines.iter().filter(|line| line["message"] == "handed over");
+            told.map(|line| line["process"].as_i64().expect("it says to which process")).collect::<Vec<_>>()
+        };
+        let before = handed_over(self).len();
+        self.signal(Signal::USR2);
+        let status = self.wait();
+        assert!(status.success(), "the gateway did not hand over: {status}\n{}", self.log_text());
+        let pids = handed_over(self);
+        assert_eq!(pids.len(), before + 1, "it says to whom it handed over:\n{}", self.log_text());
+        let pid = pids.last().and_then(|pid| i32::try_from(*pid).ok()).and_then(Pid::from_raw);
+        self.gateway = Some(Process::Successor(pid.expect("a process id")));
     }
 
     /// Runs `sekimori` with these words, in the hospital's folder and on its configuration.
@@ -299,10 +401,8 @@ impl Drop for Hospital {
             eprintln!("the gateway's last words:");
             last.iter().rev().for_each(|line| eprintln!("{line}"));
         }
-        if let Some(mut child) = self.gateway.take() {
-            // It may have ended by itself.
-            child.kill().ok();
-            child.wait().ok();
+        if let Some(mut process) = self.gateway.take() {
+            process.kill();
         }
     }
 }

@@ -118,6 +118,11 @@ impl Surroundings {
         self.must("mount", &["-o", "remount,bind,ro", text(folder)]);
     }
 
+    /// Shows the program another file in the place of one of the system's.
+    pub fn put_over(&self, own: &Path, place: &Path) {
+        self.must("mount", &["--bind", text(own), text(place)]);
+    }
+
     /// Takes that back.
     pub fn make_writable(&self, folder: &Path) {
         self.must("umount", &["--lazy", text(folder)]);

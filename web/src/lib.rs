@@ -4,6 +4,7 @@
 //! recorded like any app. Deliberately not here: sockets, the policy's judgment (gateway asks it), OpenID itself
 //! (identity), and anything inside an app's own pages.
 
+mod alarms;
 mod arrive;
 mod asset;
 mod certificates;
@@ -45,10 +46,11 @@ mod sign_out;
 mod site;
 mod switch;
 mod temporary;
+mod terminal;
 mod texts;
 mod view;
-mod terminal;
 
+pub use alarms::{Alarm, Alarms};
 pub use asset::Asset;
 pub use certificates::{CertificateProblem, DeviceCertificates, DeviceFile, DeviceForm, SignedRequest};
 pub use challenge::Challenged;
@@ -74,11 +76,11 @@ pub use sheet::{
 };
 pub use sign_in::{post_logout_uri, redirect_uri};
 pub use site::{Site, SiteParts};
+pub use terminal::{FOLDER, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, TERMINAL_STREAM};
 
 #[cfg(test)]
 mod flow_tests;
 #[cfg(test)]
-pub use terminal::{FOLDER, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, TERMINAL_STREAM};
 mod key_tests;
 #[cfg(test)]
 mod page_tests;

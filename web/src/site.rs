@@ -20,8 +20,8 @@ use crate::console::recording::Players;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, NodeBoard, OpenNow, Page, PageRequest,
-    Refusal, TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
+    Alarms, AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, NodeBoard, OpenNow, Page, PageRequest, Refusal,
+    TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.
@@ -63,6 +63,8 @@ pub struct SiteParts {
     pub open_now: Arc<OpenNow>,
     /// How the nodes stand that serve together.
     pub nodes: Arc<NodeBoard>,
+    /// What is wrong with the gateway itself.
+    pub alarms: Arc<Alarms>,
 }
 
 /// Our own pages. Clones are cheap.
@@ -82,12 +84,12 @@ pub struct Site {
     pub(crate) shelf: Arc<Shelf>,
     /// Programs that ask to be let in.
     pub(crate) programs: Arc<Programs>,
+    /// Recordings that are being played.
+    pub(crate) players: Arc<Players>,
 }
 
 /// How many pages may search the log at once; more wait.
 const SEARCHES_MAX: usize = 2;
-    /// Recordings that are being played.
-    pub(crate) players: Arc<Players>,
 
 /// What a page answers, or what went wrong.
 pub(crate) type Answer = Result<Response<Bytes>, Fault>;
@@ -101,11 +103,11 @@ impl Site {
         let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
         let programs = Arc::new(Programs::new(parts.store.clone(), parts.sessions.clone()));
+        let players = Arc::new(Players::default());
         let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
         Self { parts: Arc::new(parts), texts, matrix, searches, vendors_searches, pending, shelf, programs, players }
     }
 
-        let players = Arc::new(Players::default());
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:
     /// whether the policy would let this person read the app's portal path from this device now.
     pub fn answer(

@@ -20,6 +20,7 @@ const JAPANESE: &[&str] = &[
     include_str!("../text/nodes.ja.ftl"),
     include_str!("../text/notices.ja.ftl"),
     include_str!("../text/glass.ja.ftl"),
+    include_str!("../text/alarms.ja.ftl"),
 ];
 const ENGLISH: &[&str] = &[
     include_str!("../text/en.ftl"),
@@ -29,10 +30,11 @@ const ENGLISH: &[&str] = &[
     include_str!("../text/maintenance.en.ftl"),
     include_str!("../text/connect.en.ftl"),
     include_str!("../text/terminal.en.ftl"),
-    include_str!("../text/notices.en.ftl"),
     include_str!("../text/recording.en.ftl"),
     include_str!("../text/nodes.en.ftl"),
+    include_str!("../text/notices.en.ftl"),
     include_str!("../text/glass.en.ftl"),
+    include_str!("../text/alarms.en.ftl"),
 ];
 
 /// Both languages, read once per site.

@@ -38,6 +38,11 @@ const SAID: &[(&str, &str, &str)] = &[
     ),
     (
         "zone = \"inside\"",
+        "zone = \"inside\", proxy_protocol_from = [\"0.0.0.0/0\"]",
+        "listener[#1].proxy_protocol_from: `0.0.0.0/0` is every address, and each of them could say to be any other; name the balancers alone",
+    ),
+    (
+        "zone = \"inside\"",
         "zone = \"inside\", sources = [\"office\"]",
         "listener[#1].sources: `office` is not a network; write an address and the length of its network part, such as `10.1.0.0/16` or `fd00::/8`",
     ),
@@ -340,6 +345,16 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "[audit.encryption]\nring = \"ring\"\nrecovery_key = \"AAAA\"",
         "audit.encryption.recovery_key: is not a recovery key; write the line that `sekimori audit key escrow` printed: `x25519:` and 44 letters",
     ),
+    (
+        "[backup]\nrecovery_keys = [\"AAAA\"]",
+        "backup.recovery_keys: is not a recovery key; write the line that `sekimori audit key escrow` printed: `x25519:` and 44 letters",
+    ),
+    ("[backup]\nrecovery_keys = []", "backup.recovery_keys: is an empty list; name at least one"),
+    (
+        "[backup]\nverified_within = \"1h\"",
+        "backup.verified_within: `1h` is out of bounds; write a span from 1d to 400d",
+    ),
+    ("[backup]\nto = \"/mnt\"", "backup.to: is not a key we know; remove it; the keys here are folder, recovery_keys, verified_within"),
     (
         "methods = [\"password\"]",
         "rule[nurses-use-emr].methods: `password` is not one of `provider`, `provider-mfa`, `passkey`, `temporary`; write one of these",

@@ -1,29 +1,31 @@
 //! `sekimori doctor`: what a careful engineer would look at. Looks, and changes nothing.
 
+mod backup;
 mod devices;
 mod feeds;
 mod index;
 mod log;
 mod people;
+mod running;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use certs::ServerCertificates;
-use config::{ClientCertificates, Config, Scheme};
+use config::{ClientCertificates, Config, Scheme, StoreKind};
 use http::Request;
 use policy::Timestamp;
 use serde_json::json;
 
 use crate::cli::{ConfigArg, Format, block_on, open_store, out};
 use crate::failure::Failure;
+use crate::last_good;
 use crate::snapshot::{Routes, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::upstream::health::probe_server;
-use crate::{assembly, clock, fetch};
+use crate::{assembly, clock, database, fetch};
 
 /// A certificate that ends within this is worth a warning.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
@@ -68,8 +70,19 @@ struct Finding {
 
 /// Looks at everything; exit code 1 if something is bad.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let config = args.config.read()?;
-    let findings = block_on(async { Ok(look(&config).await) })?;
+    let (config, problems) = match config::read(args.config.path()) {
+        Ok(config) => (config, None),
+        // What can be looked at is looked at by the last good one, which a gateway would begin with.
+        Err(problems) => match last_good::find(args.config.path()) {
+            Ok(last_good) => (last_good.config, Some(problems)),
+            Err(_) => return Err(Failure::input(problems.to_string())),
+        },
+    };
+    let mut findings = block_on(async { Ok(look(&config).await) })?;
+    if let Some(problems) = problems {
+        let says = format!("cannot be used; a start falls back to the last good one: {problems}");
+        findings.insert(0, Finding { what: "configuration".to_owned(), grade: Grade::Bad, says });
+    }
     for finding in &findings {
         match args.format {
             Format::Json => out::say(
@@ -96,6 +109,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     look_at_providers(config, at, &mut findings).await;
     look_at_upstreams(config, &mut findings).await;
     feeds::look(config, at, &mut findings).await;
+    running::look(config, &mut findings).await;
     findings
 }
 
@@ -199,13 +213,26 @@ fn look_at_exposure(config: &Config, findings: &mut Vec<Finding>) {
 
 /// People and devices; nothing is made where the gateway has never run.
 async fn look_at_ledger(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) -> Result<(), Failure> {
-    if !assembly::store_file(&config.state_dir).is_file() {
-        add(findings, "store", Grade::Good, "there is none yet; it is made at the first start");
-        return Ok(());
-    }
-    let store = Arc::new(open_store(config)?);
+    let store = match &config.store.kind {
+        StoreKind::Sqlite if !assembly::store_file(&config.state_dir).is_file() => {
+            add(findings, "store", Grade::Good, "there is none yet; it is made at the first start");
+            return Ok(());
+        }
+        StoreKind::Sqlite => open_store(config)?,
+        StoreKind::Postgres(kept_in) => match open_store(config) {
+            Ok(store) => {
+                add(findings, "store", Grade::Good, format!("{} answers", database::place(kept_in)));
+                store
+            }
+            Err(failure) => {
+                add(findings, "store", Grade::Bad, failure.to_string());
+                return Ok(());
+            }
+        },
+    };
     people::look(config, &store, at, findings).await?;
-    devices::look(config, &store, at, findings).await
+    devices::look(config, &store, at, findings).await?;
+    backup::look(config, &*store, at, findings).await
 }
 
 async fn look_at_providers(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {

@@ -36,6 +36,8 @@ pub struct Line {
     watcher: RefCell<Option<Waker>>,
     /// Whether no further request is to be taken.
     ending: Cell<bool>,
+    /// Whether the next answer is the last.
+    ending_soon: Cell<bool>,
 }
 
 struct Wire {
@@ -74,6 +76,7 @@ impl Line {
             switch: RefCell::default(),
             watcher: RefCell::default(),
             ending: Cell::new(false),
+            ending_soon: Cell::new(false),
         })
     }
 
@@ -101,6 +104,16 @@ impl Line {
     /// Asks the connection to take no further request.
     pub fn end(&self) {
         self.ending.set(true);
+    }
+
+    /// Asks the connection to say with its next answer that it is the last.
+    pub fn end_soon(&self) {
+        self.ending_soon.set(true);
+    }
+
+    /// Whether the answer that is begun now is the last.
+    pub fn is_last(&self) -> bool {
+        self.ending.get() || self.ending_soon.get()
     }
 
     /// Whether no further request is to be taken.

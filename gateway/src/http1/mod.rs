@@ -136,7 +136,7 @@ async fn exchanges(line: &Rc<Line>, vitals: &Vitals, bounds: Bounds, answers: &i
         let Some((response, source)) = answered else { return Ended::Gone };
         // Behind a request that could be read in two ways, or was not read to its end, nobody knows what comes.
         let is_trusted = line.has_arrived() && response.status() != StatusCode::BAD_REQUEST;
-        asked.keeps_alive &= !line.is_ending() && (is_trusted || source == Source::App);
+        asked.keeps_alive &= !line.is_last() && (is_trusted || source == Source::App);
         match send(line, answers, &asked, response, &mut fields, &mut out).await {
             After::Next if line.has_arrived() && !line.is_ending() => {}
             // Of the request, or of those that were sent behind it.

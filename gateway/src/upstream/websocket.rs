@@ -46,6 +46,8 @@ const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const POLICY_VIOLATION: u16 = 1008;
 /// Close code for "this end goes away".
 const GOING_AWAY: u16 = 1001;
+/// Close code for "this end begins anew; come again" (IANA, WebSocket close codes).
+const SERVICE_RESTART: u16 = 1012;
 /// How long an ended tunnel may take to reach a frame boundary and say goodbye.
 const GOODBYE: Duration = Duration::from_millis(400);
 /// Bytes that one direction of a tunnel reads at once.
@@ -318,7 +320,7 @@ impl Goodbye {
             Some(Ended::Judged(reason) | Ended::Gone(reason)) => {
                 Self { code: POLICY_VIOLATION, words: reason.code(), end: End::Revoked(reason) }
             }
-            Some(Ended::Stopped) => Self { code: GOING_AWAY, words: "stopping", end: End::Stopped },
+            Some(Ended::Stopped) => Self { code: SERVICE_RESTART, words: "stopping", end: End::Stopped },
             Some(Ended::Stalled) | None => Self { code: GOING_AWAY, words: "", end: End::ClientGone },
         }
     }

@@ -7,7 +7,7 @@ use super::Duty;
 use super::desk::{Desk, Shown};
 use super::devices::State;
 use super::people::unused_since;
-use super::view::{ConsoleContent, MarkTone, Part, Tile};
+use super::view::{ConsoleContent, MarkTone, Part, Tile, Words};
 
 /// Where counting people stops.
 const COUNT_MAX: usize = 1_000;
@@ -30,9 +30,19 @@ pub(super) async fn home(desk: &Desk<'_>) -> Shown {
     Ok(desk.show(ConsoleContent {
         title: desk.say("console-home-title"),
         lead: Some(desk.say("console-home-lead")),
-        parts: vec![Part::Tiles(tiles)],
+        parts: alarms(desk).into_iter().chain([Part::Tiles(tiles)]).collect(),
         ..ConsoleContent::default()
     }))
+}
+
+/// What is wrong with the gateway itself, where something is.
+fn alarms(desk: &Desk<'_>) -> Option<Part> {
+    let raised = desk.site.parts.alarms.raised();
+    let lines: Vec<String> = raised.map(|alarm| desk.say(&format!("alarm-{}", alarm.code()))).collect();
+    (!lines.is_empty()).then(|| {
+        let (heading, tone) = (desk.say("alarm-heading"), MarkTone::Bad);
+        Part::Words(Words { id: "alarms", heading, tone, lines, links: Vec::new() })
+    })
 }
 
 /// Broken glass that waits for its review, where some does.
@@ -76,6 +86,7 @@ async fn ledgers(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
         if notices > 0 {
             tiles.push(tile("notices", notices, MarkTone::Bad, "/notices"));
         }
+        tiles.extend(super::nodes::attention(desk));
         tiles.extend(reviews(desk).await?);
     }
     tiles.extend([
@@ -86,7 +97,6 @@ async fn ledgers(desk: &Desk<'_>) -> Result<Vec<Tile>, super::desk::Refused> {
         tile("unused", unused, MarkTone::Warn, "/people?state=unused"),
         tile("invitations", invitations, MarkTone::Plain, "/invitations"),
         tile("people", active, MarkTone::Plain, "/people"),
-        tiles.extend(super::nodes::attention(desk));
         tile("devices", devices(State::Active), MarkTone::Plain, "/devices"),
         tile("sessions", open, MarkTone::Plain, "/sessions"),
     ]);

@@ -109,8 +109,9 @@ impl Hospital {
             grants: Arc::new(Grants::new(store.clone(), &config)),
             store: store.clone(),
             log_view: Arc::new(LogView::new(book)),
-            open_now: Arc::default(),
             nodes: Arc::default(),
+            open_now: Arc::default(),
+            alarms: Arc::default(),
             oidc,
             config,
         });
@@ -140,8 +141,9 @@ impl Hospital {
             store: parts.store.clone(),
             recorder: self.log.recorder(),
             log_view: parts.log_view.clone(),
-            open_now: parts.open_now.clone(),
             nodes: parts.nodes.clone(),
+            open_now: parts.open_now.clone(),
+            alarms: parts.alarms.clone(),
         });
     }
 

@@ -1,0 +1,92 @@
+//! Looks every second whether something is wrong with the gateway itself, and tells it where it is looked for: in the log,
+//! in the metrics, in the console, and by them to `doctor`. What each means and what to do: docs/operate/faults.md.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::ClockState;
+use web::Alarm;
+
+use crate::gate::Gate;
+use crate::resources;
+
+/// How often it is looked.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// A log that is fuller than this will be full soon, in percent.
+const LOG_NEARLY_FULL: u8 = 90;
+/// A certificate that ends within this is to be replaced now.
+const CERTIFICATE_ENDS: Duration = Duration::from_secs(14 * 86_400);
+/// Whatever is used to this part is short, in percent.
+const SHORT: u64 = 90;
+/// For how long after accepting paused descriptors count as short.
+const PAUSED_LATELY: Duration = Duration::from_secs(60);
+
+/// Looks until the gateway ends.
+pub async fn watch(gate: Arc<Gate>) {
+    let (mut pauses, mut paused_at) = (0, None);
+    loop {
+        let now = gate.metrics.accepts_paused.get();
+        if now != pauses {
+            (pauses, paused_at) = (now, Some(Instant::now()));
+        }
+        let paused_lately = paused_at.is_some_and(|at: Instant| at.elapsed() < PAUSED_LATELY);
+        for (alarm, is_raised) in conditions(&gate, paused_lately) {
+            raise(&gate, alarm, is_raised);
+        }
+        for alarm in Alarm::ALL {
+            gate.metrics.note_alarm(alarm.code(), gate.alarms.is_raised(alarm));
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Raises or lowers an alarm, and says so once.
+pub fn raise(gate: &Gate, alarm: Alarm, is_raised: bool) {
+    if !gate.alarms.set(alarm, is_raised) {
+        return;
+    }
+    if is_raised {
+        tracing::error!(alarm = alarm.code(), "something is wrong with the gateway; see docs/operate/faults.md");
+    } else {
+        tracing::info!(alarm = alarm.code(), "it is well again");
+    }
+}
+
+/// What can be seen from here. The others are raised where they come about.
+fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 10] {
+    let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
+    let at = gate.clock.now();
+    let used = resources::look();
+    metrics.note_resources(&used);
+    let certificate_ends = gate.certificates.expiries().iter().any(|(_, ends_at)| ends_at.since(at) < CERTIFICATE_ENDS);
+    let upstream_down = snapshot.routes.apps().flat_map(|route| &route.servers).any(|server| !server.answers.yes());
+    let index_behind = gate.index.as_ref().is_none_or(|index| index.trouble().is_some());
+    [
+        (Alarm::StoreAway, metrics.store_alarm.get() != 0),
+        (Alarm::LogUnwritable, !log.writable),
+        (Alarm::LogNearlyFull, log.full_percent >= LOG_NEARLY_FULL),
+        (Alarm::ClockUnsynchronised, log.clock.state == ClockState::Unsynchronised),
+        (Alarm::ConfigRefused, metrics.config_alarm.get() != 0),
+        (Alarm::CertificateEnds, certificate_ends),
+        (Alarm::UpstreamDown, upstream_down),
+        (Alarm::DescriptorsShort, paused_lately || is_short(used.descriptors, used.descriptors_max)),
+        (Alarm::MemoryShort, is_short(used.memory_bytes, used.memory_bytes_max)),
+        (Alarm::IndexBehind, index_behind),
+    ]
+}
+
+/// Whether nearly all that may be used is.
+fn is_short(used: u64, most: Option<u64>) -> bool {
+    most.is_some_and(|most| used.saturating_mul(100) >= most.saturating_mul(SHORT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_no_bound_is_never_short() {
+        assert!(is_short(90, Some(100)) && is_short(u64::MAX, Some(1)));
+        assert!(!is_short(89, Some(100)) && !is_short(u64::MAX, None));
+    }
+}
