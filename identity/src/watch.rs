@@ -275,6 +275,31 @@ mod tests {
         assert_eq!(state, DeviceState::Revoked(terminal().id.clone()));
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn sessions_go_on_while_the_store_is_away_for_as_long_as_the_hospital_says() {
+        let ward = Ward::open().await;
+        ward.sessions.set_away_max(Duration::from_secs(300));
+        let mut watch = watch(&ward, 0);
+        watch.next().await.unwrap();
+        let (session, token) = ward.sessions.open(opening(Some(terminal())), START).await.unwrap();
+        ward.store.fail(true);
+        for _ in 0..5 {
+            assert!(watch.next().await.is_err());
+            assert!(is_signed_in(&ward, &token).await);
+            assert!(matches!(held(&ward, &session), Current::Open(_)));
+            ward.hands.turn(Duration::from_secs(60));
+        }
+        assert!(ward.sessions.store_away_since(ward.hands.now()).is_some());
+        ward.hands.turn(Duration::from_secs(1));
+        let late = ward.sessions.find(token.expose(), &host("login.example.jp"), Some(&terminal()), ward.hands.now());
+        assert!(matches!(late.await, Err(StoreProblem::Unavailable(_))), "neither signed in nor signed out");
+        assert!(matches!(held(&ward, &session), Current::Over), "streams end");
+        ward.store.fail(false);
+        ward.store.revoke_device(&terminal().id, ward.hands.now(), "cli:root".to_owned()).await.unwrap();
+        watch.next().await.unwrap();
+        assert!(!is_signed_in(&ward, &token).await, "what was revoked is known before anybody is in again");
+    }
+
     /// A stream: what is known of its session now.
     fn held(ward: &Ward, session: &Session) -> Current {
         ward.sessions.current(session.id(), ward.hands.now())

@@ -189,7 +189,7 @@ impl SshServer {
         std::fs::create_dir_all("/run/sshd").ok();
         let settings = format!(
             "Port {}\nListenAddress 127.0.0.1\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
-             StrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\n",
+             StrictModes no\nPasswordAuthentication no\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n",
             address.port(),
             folder.join("host").display(),
             folder.join("user.pub").display()
@@ -230,6 +230,24 @@ impl SshServer {
         Forward { process, address }
     }
 
+    /// What it proves itself by, as configurations name it.
+    #[must_use]
+    pub fn host_key(&self) -> String {
+        public_key(&self.folder.join("host.pub"))
+    }
+
+    /// The key that it lets in.
+    #[must_use]
+    pub fn user_key(&self) -> PathBuf {
+        self.folder.join("user")
+    }
+
+    /// The `[app.terminal]` of an app in front of it, with these further lines.
+    #[must_use]
+    pub fn terminal(&self, more: &str) -> String {
+        terminal(&self.user_key(), &self.host_key(), more)
+    }
+
     /// Runs a command there by way of another address, with this on its standard input; gives its output.
     #[must_use]
     pub fn command(&self, by: SocketAddr, words: &str) -> Command {
@@ -246,6 +264,31 @@ impl SshServer {
     }
 }
 
+/// An `[app.terminal]`: signs in as whoever runs the tests, by this key, at a server that proves itself by that one.
+#[must_use]
+pub fn terminal(user_key: &Path, host_key: &str, more: &str) -> String {
+    let mut id = Command::new("id");
+    id.arg("-un").stdout(Stdio::piped());
+    let user = String::from_utf8(output(id).stdout).expect("a name is text");
+    let (user, key) = (user.trim(), user_key.display());
+    format!("[app.terminal]\nuser = \"{user}\"\nkey_file = \"{key}\"\nhost_keys = [\"{host_key}\"]\n{more}")
+}
+
+/// A fresh key that no server knows: its file, and its public half as configurations name it.
+#[must_use]
+pub fn strange_key(folder: &Folder) -> (PathBuf, String) {
+    let file = folder.join("strange");
+    run("ssh-keygen", &["-q", "-t", "ed25519", "-N", "", "-f", &file.display().to_string()]);
+    let public = public_key(&folder.join("strange.pub"));
+    (file, public)
+}
+
+/// Kind and key of a public key's file, without its comment.
+fn public_key(file: &Path) -> String {
+    let text = std::fs::read_to_string(file).expect("a key was made");
+    text.split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+}
+
 /// A port that `ssh -L` opened; ends with this value.
 #[derive(Debug)]
 pub struct Forward {
@@ -254,6 +297,12 @@ pub struct Forward {
 }
 
 impl Forward {
+    /// The client's process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
@@ -297,12 +346,6 @@ impl Postgres {
         }
         let initdb = as_its_account(&postgres("initdb"), &["-D", &data, "-U", "postgres", "-A", "trust", "--no-sync"]);
         let made = output(initdb);
-    /// The client's process.
-    #[must_use]
-    pub fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = address.port().to_string();
         let mut server = as_its_account(
@@ -358,12 +401,12 @@ impl Drop for Postgres {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     rustix::process::getuid().is_root()
 }
 
 /// A program of the newest server that is installed.
-fn postgres(name: &str) -> PathBuf {
+pub(crate) fn postgres(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
     let mut found: Vec<PathBuf> =
         versions.map(|version| version.path().join("bin").join(name)).filter(|program| program.is_file()).collect();
@@ -371,7 +414,7 @@ fn postgres(name: &str) -> PathBuf {
     found.pop().expect("PostgreSQL is installed: see tests/run")
 }
 
-fn as_its_account(program: &Path, words: &[&str]) -> Command {
+pub(crate) fn as_its_account(program: &Path, words: &[&str]) -> Command {
     let mut command = if is_root() {
         let mut command = Command::new("setpriv");
         command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
@@ -412,7 +455,7 @@ pub fn beside(mut command: Command, input: Option<Vec<u8>>) -> tokio::task::Join
     })
 }
 
-fn run(program: &str, words: &[&str]) {
+pub(crate) fn run(program: &str, words: &[&str]) {
     let status = Command::new(program).args(words).status();
     assert!(status.is_ok_and(|status| status.success()), "{program}: see tests/run");
 }
@@ -421,7 +464,7 @@ fn run_quietly(program: &str, words: &[&str]) {
     Command::new(program).args(words).status().ok();
 }
 
-fn free_address() -> SocketAddr {
+pub(crate) fn free_address() -> SocketAddr {
     let socket = StdListener::bind("127.0.0.1:0").expect("loopback has a free port");
     socket.local_addr().expect("a bound socket has an address")
 }

@@ -19,6 +19,7 @@ mod browser;
 mod caller;
 mod carrier;
 pub mod connector;
+mod database;
 mod device;
 mod folder;
 mod gauge;
@@ -45,6 +46,7 @@ pub use authority::{Authority, ClientAuthority, chain_and_key, make_private, now
 pub use body::{Payload, empty, fed, filled, full};
 pub use browser::Browser;
 pub use caller::{Ask, Caller, Http1, Http2};
+pub use database::Database;
 pub use device::Device;
 pub use folder::Folder;
 pub use gauge::resident_bytes;

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use config::{SessionSpan, SessionSpans};
 use identity::{Devices, Opening, Sessions, SignedIn};
 use policy::{Assurance, DeviceId, Host, Methods, ProviderId, RoleId, SignInMethod, Timestamp};
-use store::{DeviceRecord, Person, Secret, Sqlite, Store};
+use store::{DeviceRecord, Person, Secret, Store};
 
 use crate::authority::now;
+use crate::database::store_of;
 use crate::hospital::host_name;
 use crate::{Device, Hospital};
 
@@ -41,8 +42,7 @@ impl Session {
         device: Option<&Device>,
         hosts: &[&str],
     ) -> Self {
-        let store: Arc<dyn Store> =
-            Arc::new(Sqlite::open(hospital.folder().join(STORE_FILE)).expect("the gateway's store opens"));
+        let store = store_of(hospital);
         let devices = Arc::new(Devices::load(Arc::clone(&store)).await.expect("the ledger can be read"));
         let sessions = Sessions::new(Arc::clone(&store), devices, spans());
         let at = now();

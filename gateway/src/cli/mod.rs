@@ -20,6 +20,7 @@ mod policy;
 mod serve;
 mod session;
 mod span;
+mod store;
 mod user;
 
 use std::path::PathBuf;
@@ -65,6 +66,9 @@ enum Command {
     /// Open sessions.
     #[command(subcommand)]
     Session(session::Command),
+    /// Where people, devices and sessions are kept: moving them between a file and a database.
+    #[command(subcommand)]
+    Store(store::Command),
     /// The rules: who may do what, why, and what would change.
     #[command(subcommand)]
     Policy(policy::Command),
@@ -140,6 +144,7 @@ pub fn main() -> ExitCode {
         Command::User(command) => user::run(&command),
         Command::Device(command) => device::run(&command),
         Command::Session(command) => session::run(&command),
+        Command::Store(command) => store::run(&command),
         Command::Policy(command) => policy::run(&command),
         Command::Outage(command) => outage::run(&command),
         Command::Grant(command) => grant::run(&command),
@@ -167,12 +172,9 @@ fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Fail
         .block_on(work)
 }
 
-/// Opens the store of a configuration. The gateway may be running on it: several processes share the file.
-fn open_store(config: &config::Config) -> Result<store::Sqlite, Failure> {
-    let file = crate::assembly::store_file(&config.state_dir);
-    std::fs::create_dir_all(&config.state_dir)
-        .map_err(|error| Failure::unavailable(format!("`{}`: {error}", config.state_dir.display())))?;
-    store::Sqlite::open(file).map_err(|problem| Failure::unavailable(problem.to_string()))
+/// Opens the store of a configuration. The gateway may be running on it: several processes share the store.
+fn open_store(config: &config::Config) -> Result<std::sync::Arc<dyn ::store::Store>, Failure> {
+    crate::database::open(config)
 }
 
 /// Who works at this machine, as the log names them: `cli:NAME`.

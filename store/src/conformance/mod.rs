@@ -12,6 +12,7 @@ mod once;
 mod overdue;
 mod people;
 mod posture;
+mod raced;
 mod reviews;
 mod revisions;
 mod sessions;
@@ -21,6 +22,8 @@ mod under_way;
 use std::sync::Arc;
 
 use crate::Store;
+
+pub use raced::raced;
 
 /// Runs the whole suite on an empty store.
 ///

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use bytes::BytesMut;
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 use tokio_postgres::{Client, SimpleQueryMessage};
 
@@ -26,8 +27,8 @@ const ANSWER_MAX: Duration = Duration::from_secs(10);
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Statements that are kept ready.
 const READIED_MAX: usize = 256;
-/// How often, and how far apart, is asked what became of a transaction whose end was not heard.
-const ASKED_AFTER: (u32, Duration) = (8, Duration::from_millis(500));
+/// For how long, and how far apart, is asked what became of a transaction whose end was not heard.
+const ASKED_FOR: (Duration, Duration) = (Duration::from_secs(6), Duration::from_millis(300));
 /// The lock that whoever writes holds until the end of the transaction.
 const WRITING_LOCK: i64 = 0x7365_6b69_6d6f_7202;
 
@@ -39,6 +40,8 @@ pub(crate) struct Line {
     readied: RefCell<HashMap<String, Arc<Readied>>>,
     /// The transaction that was begun last, as the server numbers it.
     transaction: RefCell<Option<String>>,
+    /// The version of the tables that statements were readied for, once there are tables.
+    tables: Cell<Option<i64>>,
     pause: Cell<Option<(Instant, Duration)>>,
 }
 
@@ -60,6 +63,7 @@ impl Line {
             client: RefCell::default(),
             readied: RefCell::default(),
             transaction: RefCell::default(),
+            tables: Cell::default(),
             pause: Cell::default(),
         })
     }
@@ -98,15 +102,32 @@ impl Line {
     pub(crate) fn begin(&self) -> Result<(), StoreProblem> {
         self.transaction.replace(None);
         self.ready()?;
-        let begun = self.simple(&begin());
-        // A connection that was lost unnoticed costs one attempt; nothing was done on it yet.
-        let begun = if self.client().is_err() { self.ready().and_then(|()| self.simple(&begin())) } else { begun };
-        let number = begun?.into_iter().find_map(|message| match message {
-            SimpleQueryMessage::Row(row) => row.get("number").map(str::to_owned),
-            _ => None,
-        });
-        self.transaction.replace(number);
+        let mut begun = self.simple(&self.beginning());
+        if self.client().is_err() {
+            // A connection that was lost unnoticed costs one attempt; nothing was done on it yet.
+            begun = self.ready().and_then(|()| self.simple(&self.beginning()));
+        }
+        if begun.is_err() {
+            self.roll_back();
+        }
+        let begun = begun?;
+        self.transaction.replace(text(&begun, "number"));
+        let tables = text(&begun, "tables").and_then(|version| version.parse().ok());
+        if self.tables.get().is_some() && self.tables.replace(tables) != tables {
+            // Until the end of this transaction nobody else changes them.
+            self.readied.borrow_mut().clear();
+        }
         Ok(())
+    }
+
+    /// Notes that the tables are there.
+    pub(super) fn note_tables(&self) {
+        self.tables.set(Some(0));
+    }
+
+    fn beginning(&self) -> String {
+        let tables = if self.tables.get().is_some() { "; select version as tables from schema_version" } else { "" };
+        format!("begin; select pg_advisory_xact_lock({WRITING_LOCK}); select pg_current_xact_id()::text as number{tables}")
     }
 
     /// Makes what was done last. Where the answer was lost, asks what became of it.
@@ -121,19 +142,15 @@ impl Line {
     /// What became of the transaction whose end was not heard. `None` if it was not made.
     fn what_became_of_it(&self) -> Option<Result<(), StoreProblem>> {
         let number = self.transaction.borrow().clone()?;
-        for _ in 0..ASKED_AFTER.0 {
+        let begin = Instant::now();
+        while begin.elapsed() < ASKED_FOR.0 {
             let asked =
                 self.ready().and_then(|()| self.simple(&format!("select pg_xact_status('{number}'::xid8) as became")));
-            let became = asked.ok().and_then(|answer| {
-                answer.into_iter().find_map(|message| match message {
-                    SimpleQueryMessage::Row(row) => row.get("became").map(str::to_owned),
-                    _ => None,
-                })
-            });
+            let became = asked.ok().and_then(|answer| text(&answer, "became"));
             match became.as_deref() {
                 Some("committed") => return Some(Ok(())),
                 Some("aborted") => return None,
-                Some(_) | None => self.runtime.block_on(sleep(ASKED_AFTER.1)),
+                Some(_) | None => self.runtime.block_on(sleep(ASKED_FOR.1)),
             }
         }
         let reason = "the database went away in the middle of a change; whether it was made is not known";
@@ -156,8 +173,12 @@ impl Line {
     /// Readies a statement.
     pub(crate) fn prepare(&self, sql: &str) -> Result<Prepared<'_>, StoreProblem> {
         if let Some(readied) = self.readied.borrow().get(sql) {
-            return Ok(Prepared { line: self, readied: Arc::clone(readied) });
+            return Ok(Prepared { line: self, sql: sql.to_owned(), readied: Arc::clone(readied) });
         }
+        Ok(Prepared { line: self, sql: sql.to_owned(), readied: self.ready_statement(sql)? })
+    }
+
+    fn ready_statement(&self, sql: &str) -> Result<Arc<Readied>, StoreProblem> {
         let places = Places::of(sql);
         let client = self.client()?;
         let statement = self.wait(client.prepare(&places.text))?;
@@ -168,7 +189,7 @@ impl Line {
             kept.clear();
         }
         kept.insert(sql.to_owned(), Arc::clone(&readied));
-        Ok(Prepared { line: self, readied })
+        Ok(readied)
     }
 
     fn simple(&self, sql: &str) -> Result<Vec<SimpleQueryMessage>, StoreProblem> {
@@ -184,16 +205,22 @@ impl Line {
 
     /// Waits for an answer, but not for ever.
     fn wait<T>(&self, answer: impl Future<Output = Result<T, tokio_postgres::Error>>) -> Result<T, StoreProblem> {
+        self.wait_or(answer)?.map_err(problem)
+    }
+
+    /// The same with what the server has against it.
+    fn wait_or<T>(
+        &self,
+        answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<Result<T, tokio_postgres::Error>, StoreProblem> {
         match self.runtime.block_on(async { timeout(ANSWER_MAX, answer).await }) {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(answer)) => Ok(Ok(answer)),
             Ok(Err(error)) => {
                 // A server that takes no changes has become a standby: the next connection may lead to the primary.
-                if error.is_closed()
-                    || error.code() == Some(&tokio_postgres::error::SqlState::READ_ONLY_SQL_TRANSACTION)
-                {
+                if error.is_closed() || error.code() == Some(&SqlState::READ_ONLY_SQL_TRANSACTION) {
                     self.hang_up();
                 }
-                Err(problem(error))
+                Ok(Err(error))
             }
             Err(_) => {
                 self.hang_up();
@@ -208,8 +235,12 @@ impl Line {
     }
 }
 
-fn begin() -> String {
-    format!("begin; select pg_advisory_xact_lock({WRITING_LOCK}); select pg_current_xact_id()::text as number")
+/// The first value of this name in an answer.
+fn text(answer: &[SimpleQueryMessage], name: &str) -> Option<String> {
+    answer.iter().find_map(|message| match message {
+        SimpleQueryMessage::Row(row) => row.try_get(name).ok().flatten().map(str::to_owned),
+        _ => None,
+    })
 }
 
 impl fmt::Debug for Line {
@@ -221,6 +252,7 @@ impl fmt::Debug for Line {
 /// A statement that the server knows.
 pub(crate) struct Prepared<'c> {
     line: &'c Line,
+    sql: String,
     readied: Arc<Readied>,
 }
 
@@ -239,7 +271,14 @@ impl Prepared<'_> {
         let client = self.line.client()?;
         let sent: Vec<Sent<'_>> = values.iter().map(Sent).collect();
         let sent: Vec<&(dyn ToSql + Sync)> = sent.iter().map(|one| one as _).collect();
-        let rows = self.line.wait(client.query(&self.readied.statement, &sent))?;
+        let mut rows = self.line.wait_or(client.query(&self.readied.statement, &sent))?;
+        if rows.as_ref().err().and_then(tokio_postgres::Error::code) == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+            // A later program has added a column meanwhile: the statement is another one from then on. Inside a
+            // transaction this cannot be, as nobody changes tables then.
+            self.readied = self.line.ready_statement(&self.sql)?;
+            rows = self.line.wait_or(client.query(&self.readied.statement, &sent))?;
+        }
+        let rows = rows.map_err(problem)?;
         let read = |row: tokio_postgres::Row| {
             let values = (0..row.len()).map(|place| value(&row, place)).collect::<Result<_, _>>()?;
             Ok(sql::Row::new(Arc::clone(&self.readied.columns), values))

@@ -100,6 +100,9 @@ fn first(way: &Arc<Way>) -> Result<Connection, StoreProblem> {
         let connection = Connection::Postgres(Box::new(Line::new(way)?));
         schema::migrate(&connection)?;
         look_for_marks(&connection)?;
+        if let Connection::Postgres(line) = &connection {
+            line.note_tables();
+        }
         Ok(connection)
     });
     opening.join().unwrap_or_else(|_| Err(StoreProblem::Unavailable("the store could not be opened".to_owned())))
@@ -144,3 +147,6 @@ fn problem(error: tokio_postgres::Error) -> StoreProblem {
         Some(_) | None => StoreProblem::Unavailable(text),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -137,7 +137,8 @@ fn of_this_kind(connection: Connection) -> sql::Connection {
 /// Says to others that this program works with the file, by a lock on a file beside it: SQLite's own locks are held for
 /// no longer than a transaction.
 fn go_to_work(path: &Path, company: Company) -> Result<File, StoreProblem> {
-    let mut beside = path.as_os_str().to_owned();
+    // The same for whoever has another name for it.
+    let mut beside = path.canonicalize().unwrap_or_else(|_| path.to_owned()).into_os_string();
     beside.push(".at-work");
     let failed = |error: &dyn std::fmt::Display| StoreProblem::Unavailable(format!("{}: {error}", beside.display()));
     let file = OpenOptions::new()

@@ -38,13 +38,13 @@ fn copy_all(source: &Connection, copy: &mut Connection) -> Result<(), StoreProbl
     let backup = Backup::new(source, copy)?;
     let begin = Instant::now();
     loop {
-        match backup.step(-1)? {
-            StepResult::Done => return Ok(()),
-            _ if begin.elapsed() > PATIENCE => {
-                return Err(StoreProblem::Unavailable("others hold the store for too long".to_owned()));
-            }
-            _ => std::thread::sleep(PAUSE),
+        if backup.step(-1)? == StepResult::Done {
+            return Ok(());
         }
+        if begin.elapsed() > PATIENCE {
+            return Err(StoreProblem::Unavailable("others hold the store for too long".to_owned()));
+        }
+        std::thread::sleep(PAUSE);
     }
 }
 

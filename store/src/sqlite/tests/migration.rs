@@ -211,7 +211,7 @@ async fn a_file_of_version_2_tells_who_ever_had_a_key() {
     let raw = Connection::open(folder.file()).unwrap();
     let first: i64 =
         raw.query_row("select first_key_at from people where id = 'u-0001'", [], |row| row.get(0)).unwrap();
-    assert_eq!((first, version(&raw)), (7, 6));
+    assert_eq!((first, version(&raw)), (7, 7));
     let told = store.events_after(7, 1).await.unwrap().remove(0).change;
     let user = UserId::parse("u-0002").unwrap();
     assert_eq!(told, crate::Change::PersonChanged { user, roles: None }, "an event without roles reads");

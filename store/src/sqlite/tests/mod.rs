@@ -52,6 +52,12 @@ async fn a_file_keeps_every_promise() {
 }
 
 #[tokio::test]
+async fn two_processes_that_race_keep_every_promise_once() {
+    let folder = Folder::new();
+    conformance::raced([&Sqlite::open(folder.file()).unwrap(), &Sqlite::open(folder.file()).unwrap()]).await;
+}
+
+#[tokio::test]
 async fn memory_keeps_every_promise() {
     conformance::all(Arc::new(Sqlite::in_memory().unwrap())).await;
 }
