@@ -49,7 +49,7 @@ use pen::Pen;
 use queue::Queue;
 
 /// The most columns and rows that a terminal is followed with.
-pub(crate) const SIDE_MAX: u16 = 1_000;
+pub(crate) const SIDE_MAX: u16 = 500;
 /// The longest title that is kept, in characters.
 const TITLE_CHARS_MAX: usize = 200;
 

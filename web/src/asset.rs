@@ -16,8 +16,7 @@ const SCRIPT: &str = include_str!("../assets/passkey.js");
 const RECORDING: &str = include_str!("../assets/recording.js");
 const TERMINAL: &str = include_str!("../assets/terminal.js");
 /// The terminal, after what lets it style itself under our content security policy.
-const XTERM: &str =
-    concat!(include_str!("../assets/terminal-styles.js"), include_str!("../assets/xterm/xterm.js"));
+const XTERM: &str = concat!(include_str!("../assets/terminal-styles.js"), include_str!("../assets/xterm/xterm.js"));
 const XTERM_STYLE: &str = include_str!("../assets/xterm/xterm.css");
 /// What tells one version of it from another: all of it is too long to be digested while compiling.
 const XTERM_VERSION: &str = concat!("xterm.js 6.0.0 ", include_str!("../assets/terminal-styles.js"));

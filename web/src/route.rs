@@ -263,7 +263,7 @@ pub struct Row {
     pub hosts: &'static [HostKind],
     /// Its method; a `GET` row answers `HEAD` too.
     pub method: &'static str,
-    /// Its path, exactly; a segment in braces stands for any one segment.
+    /// Its path, exactly; a segment in braces stands for any one segment, and with `..` in them for all that follow.
     pub path: &'static str,
     /// What it shows.
     pub page: Page,
@@ -347,6 +347,7 @@ pub const TABLE: &[Row] = &[
     row(EVERY, "GET", Asset::Xterm.path(), Page::Asset(Asset::Xterm)),
     row(EVERY, "GET", Asset::XtermStyle.path(), Page::Asset(Asset::XtermStyle)),
     row(EVERY, "GET", Asset::Terminal.path(), Page::Asset(Asset::Terminal)),
+    row(EVERY, "GET", Asset::Recording.path(), Page::Asset(Asset::Recording)),
 ];
 
 /// Finds the page of a request, if it is one of ours. On the login, portal and console hosts, and below

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -311,6 +311,9 @@ impl TapeFile {
         self.blocks += 1;
         self.text_bytes += text.len() as u64;
         self.text_hash.add(&text);
+        if self.file.metadata()?.nlink() == 0 {
+            return Err(std::io::Error::other("was taken away while it was written"));
+        }
         Ok(())
     }
 

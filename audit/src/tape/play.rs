@@ -1,7 +1,7 @@
 //! Playing a recording: what the screen showed, as rows that changed. What a target sent never leaves this file: who looks
 //! at it gets letters and colours, and no sequence that a terminal could act on.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::LogProblem;
 use crate::tape::cast::Event;
@@ -14,6 +14,8 @@ const FRAME_INTERVAL: Duration = Duration::from_millis(40);
 const FRAMES_MAX: usize = 1_000;
 /// About how many bytes of rows are given at once.
 const PART_BYTES: usize = 256 * 1024;
+/// How long it may take to make them.
+const PART_TIME: Duration = Duration::from_millis(500);
 /// What a piece of a row costs besides its letters.
 const RUN_BYTES: usize = 32;
 
@@ -95,8 +97,8 @@ impl Player {
     /// # Errors
     /// [`LogProblem`] where the recording is damaged.
     pub fn part(&mut self) -> Result<Part, LogProblem> {
-        let (mut part, mut bytes) = (Part::default(), 0);
-        while part.frames.len() < FRAMES_MAX && bytes < PART_BYTES {
+        let (mut part, mut bytes, begin) = (Part::default(), 0, Instant::now());
+        while part.frames.len() < FRAMES_MAX && bytes < PART_BYTES && begin.elapsed() < PART_TIME {
             let Some((first, event)) = self.recording.next_event()? else {
                 part.is_all = true;
                 break;

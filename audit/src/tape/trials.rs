@@ -188,6 +188,18 @@ fn a_folder_that_takes_nothing_lets_no_terminal_begin() {
 }
 
 #[test]
+fn a_recording_that_is_taken_away_while_it_is_written_fails() {
+    let mut ward = Ward::new();
+    let log = ward.open();
+    let access = ward.access("GET", "n.sato");
+    let tape = begin(&log, &access);
+    std::fs::remove_file(file::place(ward.directory(), &access.request.to_string()).path).unwrap();
+    tape.output(b"x");
+    let problem = run(tape.failed());
+    assert!(problem.to_string().contains("was taken away"), "{problem}");
+}
+
+#[test]
 fn one_access_has_one_recording() {
     let mut ward = Ward::new();
     let log = ward.open();

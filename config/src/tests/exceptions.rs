@@ -54,7 +54,10 @@ fn recordings_are_for_roles_of_the_hospital_that_are_declared() {
     let config = Folder::new().parse(&text).unwrap();
     assert_eq!(config.console.recording_readers.iter().map(|role| role.as_str()).collect::<Vec<_>>(), ["chief"]);
     for (mistake, expected) in [
-        ("vendor_roles = [\"vendor\"]\nrecording_readers = [\"vendor\"]", "`vendor` is a vendor's role and looks at recordings"),
+        (
+            "vendor_roles = [\"vendor\"]\nrecording_readers = [\"vendor\"]",
+            "`vendor` is a vendor's role and looks at recordings",
+        ),
         ("recording_readers = [\"nobody\"]", "`nobody`"),
     ] {
         let said = Folder::new().said(&with(&format!("[maintenance]\n{mistake}"), ""));

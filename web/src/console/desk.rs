@@ -78,7 +78,10 @@ impl<'a> Desk<'a> {
             Duty::Read => self.config().console.reads(&self.who) != Reads::Nothing,
             Duty::Inspect => self.right.sees_all(),
             Duty::Oversee => {
-                self.right.sees_all() || self.right.helps() || self.approves() || self.config().console.replays(&self.who)
+                self.right.sees_all()
+                    || self.right.helps()
+                    || self.approves()
+                    || self.config().console.replays(&self.who)
             }
             Duty::Stop => self.right.administers() || self.right.helps() || self.approves(),
             Duty::Approve => self.approves(),
@@ -265,7 +268,8 @@ impl<'a> Desk<'a> {
             let scope = self.scope().map(|units| self.say_with("log-scope", "units", &units));
             page.marks.extend(scope.map(Mark::warn));
             let nodes = self.config().nodes.as_ref();
-            page.marks.extend(nodes.map(|nodes| Mark::plain(self.say_with("log-this-node", "name", nodes.own.as_str()))));
+            page.marks
+                .extend(nodes.map(|nodes| Mark::plain(self.say_with("log-this-node", "name", nodes.own.as_str()))));
         }
         show(status, &ConsoleView { frame: self.site.frame_of(self.request), nav: self.nav(), who, flash, page })
     }

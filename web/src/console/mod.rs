@@ -31,8 +31,8 @@ mod person_form;
 pub(crate) mod posted;
 mod posture;
 mod record;
-mod route;
 pub(crate) mod recording;
+mod route;
 mod sessions;
 mod sheet;
 #[cfg(test)]
@@ -152,14 +152,15 @@ impl Site {
             ConsolePage::Recording => recording::one(desk).await,
             ConsolePage::RecordingFrames => recording::frames(desk).await,
             ConsolePage::RecordingFile => recording::file(desk).await,
-            ConsolePage::AskNewLine => inventory::ask_new(desk),
-            ConsolePage::AddLine => inventory::add(desk).await,
+            ConsolePage::RecordingProof => recording::proof(desk).await,
             ConsolePage::Inventory => inventory::inventory(desk).await,
             ConsolePage::ExportInventory => inventory::export(desk).await,
-            ConsolePage::AskChangeLine => inventory::ask_change(desk).await,
-            ConsolePage::ChangeLine => inventory::change(desk).await,
+            ConsolePage::AskNewLine => inventory::ask_new(desk),
+            ConsolePage::AddLine => inventory::add(desk).await,
             ConsolePage::AskImportInventory => import::ask(desk, import::Of::Inventory),
             ConsolePage::ImportInventory => import::import(desk, import::Of::Inventory).await,
+            ConsolePage::AskChangeLine => inventory::ask_change(desk).await,
+            ConsolePage::ChangeLine => inventory::change(desk).await,
             ConsolePage::RemoveLine => inventory::remove(desk).await,
             ConsolePage::SetVendor => maintenance::set_vendor(desk).await,
             ConsolePage::SearchLog => log::search(desk).await,

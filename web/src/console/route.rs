@@ -146,26 +146,28 @@ pub enum ConsolePage {
     EndMaintenance,
     /// Confirms its report.
     ConfirmMaintenance,
-    /// The inventory of remote maintenance.
-    Inventory,
     /// The recording of a terminal.
     Recording,
     /// Its pictures.
     RecordingFrames,
     /// Its text.
     RecordingFile,
+    /// What proves that text.
+    RecordingProof,
+    /// The inventory of remote maintenance.
+    Inventory,
     /// The inventory as CSV.
     ExportInventory,
     /// The form for a new line of the inventory.
     AskNewLine,
     /// Adds a line to the inventory.
     AddLine,
-    /// One line of the inventory.
-    AskChangeLine,
     /// The form for the inventory as a table.
     AskImportInventory,
     /// Shows what such a table would do, or takes it in.
     ImportInventory,
+    /// One line of the inventory.
+    AskChangeLine,
     /// Changes a line of the inventory.
     ChangeLine,
     /// Removes a line of the inventory.
@@ -235,14 +237,14 @@ pub enum Duty {
     Stop,
     /// Whoever decides on maintenance, and nobody else.
     Approve,
+    /// Whoever needs to know what a terminal showed: who that is, the recording tells.
+    Replay,
     /// Administrators, auditors, and whoever reviews broken glass.
     Witness,
     /// Administrators, and whoever reviews broken glass.
     Mend,
     /// Whoever reviews broken glass, and nobody else.
     Judge,
-    /// Whoever needs to know what a terminal showed: who that is, the recording tells.
-    Replay,
     /// Administrators and the help desk.
     Help,
     /// Administrators.
@@ -255,13 +257,13 @@ impl ConsolePage {
     pub fn duty(self) -> Duty {
         match self {
             Self::Home => Duty::Enter,
+            Self::Recording | Self::RecordingFrames | Self::RecordingFile | Self::RecordingProof => Duty::Replay,
             Self::Glasses | Self::AskReviewGlass => Duty::Witness,
             Self::ReviewGlass => Duty::Judge,
             Self::EndGlass => Duty::Mend,
             Self::People | Self::Person | Self::Invitations | Self::Devices | Self::Device | Self::Sessions => {
                 Duty::Look
             }
-            Self::Recording | Self::RecordingFrames | Self::RecordingFile => Duty::Replay,
             Self::SearchLog
             | Self::FindInLog
             | Self::LogRecord
@@ -290,9 +292,9 @@ impl ConsolePage {
             | Self::Outage
             | Self::OutageReport
             | Self::Notices
+            | Self::Nodes
             | Self::Policy
             | Self::ExportPolicy
-            | Self::Nodes
             | Self::AskExplain
             | Self::Explain
             | Self::Versions
@@ -343,11 +345,11 @@ impl ConsolePage {
             | Self::RevokeCertificate
             | Self::AskNewLine
             | Self::AddLine
+            | Self::AskImportInventory
+            | Self::ImportInventory
             | Self::AskChangeLine
             | Self::ChangeLine
             | Self::RemoveLine
-            | Self::AskImportInventory
-            | Self::ImportInventory
             | Self::SetVendor
             | Self::AskApproveVersion
             | Self::ApproveVersion
@@ -419,9 +421,9 @@ pub const TABLE: &[Row] = &[
     post("/glass/{glass}/review", ConsolePage::ReviewGlass),
     post("/glass/{glass}/end", ConsolePage::EndGlass),
     get("/notices", ConsolePage::Notices),
+    get("/nodes", ConsolePage::Nodes),
     get("/policy", ConsolePage::Policy),
     get("/policy.csv", ConsolePage::ExportPolicy),
-    get("/nodes", ConsolePage::Nodes),
     get("/explain", ConsolePage::AskExplain),
     post("/explain", ConsolePage::Explain),
     get("/versions", ConsolePage::Versions),
@@ -439,21 +441,22 @@ pub const TABLE: &[Row] = &[
     post("/maintenance/{grant}/admit", ConsolePage::AdmitMaintenance),
     post("/maintenance/{grant}/end", ConsolePage::EndMaintenance),
     post("/maintenance/{grant}/confirm", ConsolePage::ConfirmMaintenance),
+    get("/recordings/{recording}", ConsolePage::Recording),
+    get("/recordings/{recording}/frames", ConsolePage::RecordingFrames),
+    get("/recordings/{recording}/cast", ConsolePage::RecordingFile),
+    get("/recordings/{recording}/proof", ConsolePage::RecordingProof),
     get("/inventory", ConsolePage::Inventory),
     get("/inventory.csv", ConsolePage::ExportInventory),
     get("/inventory/new", ConsolePage::AskNewLine),
     post("/inventory/new", ConsolePage::AddLine),
+    get("/import-inventory", ConsolePage::AskImportInventory),
+    post("/import-inventory", ConsolePage::ImportInventory),
     get("/inventory/{entry}", ConsolePage::AskChangeLine),
     post("/inventory/{entry}/change", ConsolePage::ChangeLine),
     post("/inventory/{entry}/remove", ConsolePage::RemoveLine),
     post("/people/{person}/vendor", ConsolePage::SetVendor),
     get("/log", ConsolePage::SearchLog),
     post("/log/find", ConsolePage::FindInLog),
-    get("/recordings/{recording}", ConsolePage::Recording),
-    get("/import-inventory", ConsolePage::AskImportInventory),
-    post("/import-inventory", ConsolePage::ImportInventory),
-    get("/recordings/{recording}/frames", ConsolePage::RecordingFrames),
-    get("/recordings/{recording}/cast", ConsolePage::RecordingFile),
     get("/log/records/{line}", ConsolePage::LogRecord),
     get("/log/timeline", ConsolePage::LogTimeline),
     get("/log/charts", ConsolePage::LogCharts),

@@ -163,7 +163,9 @@ impl Tally {
         let is_refused = match begin.kind {
             EntryKind::Open => false,
             EntryKind::Refused => true,
-            EntryKind::Fact(event @ (Event::CommandEntered | Event::FileCarried)) => return self.in_terminal(event, story),
+            EntryKind::Fact(event @ (Event::CommandEntered | Event::FileCarried)) => {
+                return self.in_terminal(event, story);
+            }
             // What the store tells of the grant itself is no work.
             EntryKind::Close | EntryKind::Segment | EntryKind::Fact(_) | EntryKind::Unknown(_) => return,
         };

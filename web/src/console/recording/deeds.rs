@@ -38,21 +38,27 @@ pub(in super::super) async fn deeds(
     let (commands, files) = if sees_all { desk.off_all(ask).await? } else { desk.off(ask).await? };
     desk.note_look("maintenance", commands.total + files.total, None).await?;
     let lists = [
-        ("commands", commands, ["when", "command", "app"].as_slice(), command as fn(&Desk<'_>, &Story) -> Vec<Vec<Bit>>),
+        (
+            "commands",
+            commands,
+            ["when", "command", "app"].as_slice(),
+            command as fn(&Desk<'_>, &Story) -> Vec<Vec<Bit>>,
+        ),
         ("files", files, ["when", "file", "way", "size", "app"].as_slice(), file),
     ];
-    let table = |(id, found, heads, row): (&'static str, crate::log_view::Stories, &[&str], fn(&Desk<'_>, &Story) -> _)| {
-        let is_cut = found.total > LISTED_MAX as u64;
-        Table {
-            id,
-            heading: desk.say(&format!("recording-deeds-{id}")),
-            heads: heads.iter().map(|head| desk.say(&format!("recording-deeds-{head}"))).collect(),
-            rows: found.records.iter().filter_map(|one| one.story.as_ref()).map(|story| row(desk, story)).collect(),
-            empty: desk.say("recording-deeds-none"),
-            note: Some(desk.say(if is_cut { "recording-deeds-cut" } else { "recording-deeds-note" })),
-            pages: Vec::new(),
-        }
-    };
+    let table =
+        |(id, found, heads, row): (&'static str, crate::log_view::Stories, &[&str], fn(&Desk<'_>, &Story) -> _)| {
+            let is_cut = found.total > LISTED_MAX as u64;
+            Table {
+                id,
+                heading: desk.say(&format!("recording-deeds-{id}")),
+                heads: heads.iter().map(|head| desk.say(&format!("recording-deeds-{head}"))).collect(),
+                rows: found.records.iter().filter_map(|one| one.story.as_ref()).map(|story| row(desk, story)).collect(),
+                empty: desk.say("recording-deeds-none"),
+                note: Some(desk.say(if is_cut { "recording-deeds-cut" } else { "recording-deeds-note" })),
+                pages: Vec::new(),
+            }
+        };
     Ok(lists.into_iter().filter(|(_, found, ..)| found.total > 0).map(table).collect())
 }
 

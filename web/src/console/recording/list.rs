@@ -88,7 +88,10 @@ pub(in super::super) fn of_story(desk: &Desk<'_>, story: &Story) -> Option<Go> {
     let is_its = match &begin.kind {
         EntryKind::Open => begin.action.as_deref() == Some("connect"),
         EntryKind::Fact(event) => {
-            matches!(event, Event::RecordingBegan | Event::RecordingMarked | Event::RecordingEnded | Event::CommandEntered)
+            matches!(
+                event,
+                Event::RecordingBegan | Event::RecordingMarked | Event::RecordingEnded | Event::CommandEntered
+            )
         }
         EntryKind::Close | EntryKind::Refused | EntryKind::Segment | EntryKind::Unknown(_) => false,
     };

@@ -7,14 +7,15 @@ mod deeds;
 mod frames;
 mod list;
 mod players;
+mod proof;
 
 use std::time::Duration;
 
 use audit::{Command, Event, Note, Recordings, Stand, Story};
 use bytes::Bytes;
 use find::{Order, Question};
-use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_DISPOSITION, HeaderValue};
 use policy::{Reads, Reason, RequestId};
 use store::{GrantRecord, GrantState};
 
@@ -22,6 +23,7 @@ pub(super) use deeds::deeds;
 pub(super) use frames::frames;
 pub(super) use list::{of_grant, of_story};
 pub(crate) use players::Players;
+pub(super) use proof::proof;
 
 use super::Duty;
 use super::desk::{Desk, Refused, Shown};
@@ -136,7 +138,7 @@ fn content(desk: &Desk<'_>, told: &Told, read: Read) -> ConsoleContent {
     match &read {
         None => parts.push(Part::Words(words(desk, "recording-damaged", MarkTone::Bad, Vec::new()))),
         Some((_, _, stand)) => {
-            parts.extend(proof(desk, told, stand));
+            parts.extend(proved(desk, told, stand));
         }
     }
     if let Some(record) = &told.grant
@@ -153,9 +155,10 @@ fn content(desk: &Desk<'_>, told: &Told, read: Read) -> ConsoleContent {
     ConsoleContent {
         title: desk.say_with("recording-title", "app", &app),
         lead: Some(desk.say("recording-lead")),
-        up: told.grant.as_ref().map(|record| {
-            Go::new(desk.say("recording-window"), format!("/maintenance/{}", record.id))
-        }),
+        up: told
+            .grant
+            .as_ref()
+            .map(|record| Go::new(desk.say("recording-window"), format!("/maintenance/{}", record.id))),
         marks: vec![told.state().mark(desk)],
         actions: actions(desk, told),
         parts,
@@ -163,7 +166,7 @@ fn content(desk: &Desk<'_>, told: &Told, read: Read) -> ConsoleContent {
 }
 
 /// Whether what is played is what was recorded.
-fn proof(desk: &Desk<'_>, told: &Told, stand: &Stand) -> Option<Part> {
+fn proved(desk: &Desk<'_>, told: &Told, stand: &Stand) -> Option<Part> {
     let (key, tone) = match told.is_proved(stand) {
         Some(true) => ("recording-proved", MarkTone::Good),
         Some(false) => ("recording-not-proved", MarkTone::Bad),
@@ -214,9 +217,11 @@ fn actions(desk: &Desk<'_>, told: &Told) -> Vec<Go> {
     let lines = desk.is(Duty::Read).then(|| {
         let day = desk.day(told.began.begin.at);
         let until = desk.day(desk.at());
-        Go::new(desk.say("recording-proof"), format!("/log?request={}&from={day}&to={until}", told.id))
+        Go::new(desk.say("recording-lines"), format!("/log?request={}&from={day}&to={until}", told.id))
     });
-    std::iter::once(download).chain(lines).collect()
+    let proof =
+        told.ended.as_ref().map(|_| Go::new(desk.say("recording-proof"), format!("/recordings/{}/proof", told.id)));
+    std::iter::once(download).chain(proof).chain(lines).collect()
 }
 
 /// The text of a recording, to take away.
@@ -252,7 +257,8 @@ async fn told(desk: &Desk<'_>) -> Result<Told, Refused> {
     };
     let found = desk
         .off_all(move |log| {
-            let first = |event| Ok::<_, LogTrouble>(log.stories(&of(event))?.records.into_iter().find_map(|one| one.story));
+            let first =
+                |event| Ok::<_, LogTrouble>(log.stories(&of(event))?.records.into_iter().find_map(|one| one.story));
             let mut began = first(Event::RecordingBegan)?;
             if began.is_none() && log.follows(INDEX_TIMEOUT) {
                 began = first(Event::RecordingBegan)?;
@@ -269,7 +275,8 @@ async fn told(desk: &Desk<'_>) -> Result<Told, Refused> {
         Some(grant) => desk.store().grant(&grant).await?,
         None => None,
     };
-    let is_open = ended.is_none() && access.is_some_and(|access| access.end.is_none());
+    // What is open for a short time is not in the index yet; what a crash cut short was closed at the next start.
+    let is_open = ended.is_none() && access.is_none_or(|access| access.end.is_none());
     let told = Told { id, began, grant, ended, is_open };
     if may_see(desk, &told) { Ok(told) } else { Err(Refused::Right(Reason::ActionNotAllowed)) }
 }

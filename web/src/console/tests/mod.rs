@@ -8,6 +8,6 @@ mod nodes;
 mod office;
 mod pages;
 mod policy;
-mod rights;
 mod recording;
+mod rights;
 mod scope;

@@ -83,7 +83,11 @@ impl Office {
 
     fn viewings(&self) -> Vec<Value> {
         let lines = self.hospital.lines();
-        lines.lines().filter(|line| line.contains("recording-viewed")).map(|line| serde_json::from_str(line).unwrap()).collect()
+        lines
+            .lines()
+            .filter(|line| line.contains("recording-viewed"))
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 }
 
@@ -92,7 +96,7 @@ async fn a_recording_is_for_who_needs_to_know_and_each_look_at_it_is_recorded() 
     let office = Office::open().await;
     let place = office.recorded(1).await;
     let every = [&office.administrator, &office.auditor, &office.help_desk, &office.approver, &office.nurse];
-    for ending in ["", "/frames", "/cast"] {
+    for ending in ["", "/frames", "/cast", "/proof"] {
         for seat in every {
             let refused = seat.get(&office, &format!("{place}{ending}")).await;
             assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{} {ending}", seat.person.login);
@@ -112,6 +116,10 @@ async fn a_recording_is_for_who_needs_to_know_and_each_look_at_it_is_recorded() 
     let cast = office.approver.get(&office, &format!("{place}/cast")).await;
     assert!(text(&cast).starts_with("{\"version\":2,") && text(&cast).contains("uid=0"));
     assert!(cast.headers()["content-disposition"].to_str().unwrap().starts_with("attachment; "));
+    let proof = office.approver.get(&office, &format!("{place}/proof")).await;
+    assert_eq!(proof.status(), StatusCode::OK, "{}", text(&proof));
+    let ended = office.hospital.lines().lines().find(|line| line.contains("recording-ended")).unwrap().to_owned();
+    assert!(text(&proof).contains(&ended), "{}", text(&proof));
     let viewings = office.viewings();
     let told: Vec<_> = viewings.iter().map(|line| (line["login"].as_str(), line["why"].as_str())).collect();
     assert_eq!(told, [(Some("s.kato"), Some("play")), (Some("s.kato"), Some("download"))]);
