@@ -14,9 +14,9 @@ const DAY: i64 = 24 * HOUR;
 /// What was told of exceptions as overdue after an event.
 async fn told_after(store: &dyn Store, sequence: u64) -> Vec<(GrantId, GrantDuty)> {
     let events = good(store.events_after(sequence, usize::MAX).await);
-    let overdue = |event: Event| match event.change {
-        Change::GrantOverdue { grant, duty } => Some((grant, duty)),
-        _ => None,
+    let overdue = |event: Event| {
+        let Change::GrantOverdue { grant, duty } = event.change else { return None };
+        Some((grant, duty))
     };
     assert!(events.iter().all(|event| event.actor == "gateway:clock"), "nobody did anything");
     events.into_iter().filter_map(overdue).collect()
