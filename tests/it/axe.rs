@@ -7,6 +7,7 @@ mod gallery;
 mod maintenance;
 mod pictures;
 mod provider;
+mod shell;
 mod terminal;
 
 pub use gallery::Gallery;
@@ -48,7 +49,17 @@ async fn no_page_of_tcp_apps_has_a_violation_in_japanese() {
 
 #[tokio::test]
 async fn no_page_of_tcp_apps_has_a_violation_in_english() {
-    connect::walk("en").await;
+    connect::walk("en", async |_, _| ()).await;
+}
+
+#[tokio::test]
+async fn no_page_of_an_ssh_app_has_a_violation_in_japanese() {
+    shell::walk("ja").await;
+}
+
+#[tokio::test]
+async fn no_page_of_an_ssh_app_has_a_violation_in_english() {
+    shell::walk("en").await;
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use tests::{Ask, Frame, Plan, Upstream, WebSocket, accept_key, empty, fed, withi
 
 use crate::ward::Ward;
 
-const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
+pub const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const SOON: Duration = Duration::from_secs(5);
 
 /// What a browser asks to open a WebSocket over HTTP/1.1.

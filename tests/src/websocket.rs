@@ -52,6 +52,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.write(0x1, text.as_bytes()).await
     }
 
+    /// Sends a binary message.
+    ///
+    /// # Errors
+    /// Where the connection has ended.
+    pub async fn send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.write(0x2, bytes).await
+    }
+
     /// Sends a close frame.
     ///
     /// # Errors

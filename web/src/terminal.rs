@@ -128,7 +128,8 @@ impl Site {
         };
         if crate::wants_page(&request.headers, &request.method) {
             let frame = self.frame_of(request);
-            let app = self.terminal_of(request).map(|(app, _)| said(&app.name, language).to_owned()).unwrap_or_default();
+            let app =
+                self.terminal_of(request).map(|(app, _)| said(&app.name, language).to_owned()).unwrap_or_default();
             let view = FilesView::refused(frame, app, format!("{what} {todo}"));
             return show(status, &view);
         }
@@ -193,7 +194,10 @@ impl Site {
                 (FileKind::File, Some(bytes)) => size(bytes),
                 (FileKind::File, None) | (FileKind::Other, _) => voice.say("files-other"),
             },
-            changed: file.changed.map(|at| wall_clock(at, self.config().offset).chars().take(16).collect::<String>()).unwrap_or_default(),
+            changed: file
+                .changed
+                .map(|at| wall_clock(at, self.config().offset).chars().take(16).collect::<String>())
+                .unwrap_or_default(),
         }
     }
 
@@ -213,7 +217,8 @@ impl Site {
 /// Where to go from a folder: the one above it, or the list of all.
 fn above(terminal: &Terminal, folder: &str) -> String {
     let parent = folder.rsplit_once('/').map(|(parent, _)| parent).unwrap_or_default();
-    let is_below = |root: &String| parent == root || parent.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'));
+    let is_below =
+        |root: &String| parent == root || parent.strip_prefix(root.as_str()).is_some_and(|rest| rest.starts_with('/'));
     let is_allowed = terminal.folders.iter().any(is_below);
     is_allowed.then(|| address(FOLDER, parent)).flatten().unwrap_or_else(|| "/files".to_owned())
 }

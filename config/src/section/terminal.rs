@@ -145,9 +145,8 @@ fn host_key(value: &Value<'_>) -> Option<HostKey> {
 fn folder(value: &Value<'_>) -> Option<String> {
     let text = value.text()?;
     let plain = text.strip_suffix('/').unwrap_or(text);
-    let is_plain = plain
-        .strip_prefix('/')
-        .is_some_and(|rest| rest.split('/').all(|name| !matches!(name, "" | "." | "..")))
-        && !plain.contains(['%', ';', '\\']);
+    let is_plain =
+        plain.strip_prefix('/').is_some_and(|rest| rest.split('/').all(|name| !matches!(name, "" | "." | "..")))
+            && !plain.contains(['%', ';', '\\']);
     if is_plain { Some(plain.to_owned()) } else { value.wrong(format!("`{text}` is no folder"), FOLDER_REMEDY) }
 }

@@ -155,12 +155,7 @@ impl Begun<'_> {
         }
     }
 
-    async fn listing(
-        &self,
-        route: &AppRoute,
-        terminal: &Terminal,
-        folder: Option<String>,
-    ) -> Result<Listing, Refused> {
+    async fn listing(&self, route: &AppRoute, terminal: &Terminal, folder: Option<String>) -> Result<Listing, Refused> {
         if !(terminal.files.downloads() || terminal.files.uploads()) {
             return Err(Refused::new("file-refused"));
         }
@@ -216,7 +211,8 @@ impl Begun<'_> {
         };
         let mut answer = self.snapshot.site.terminal_file(name_of(&path));
         answer.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(bytes));
-        let answer = answer.map(|_| ResponseBody::upstream(UpstreamBody::File(FileBody::new(body, bytes)), false, record));
+        let answer =
+            answer.map(|_| ResponseBody::upstream(UpstreamBody::File(FileBody::new(body, bytes)), false, record));
         match parts.held.1 {
             Some(open) => answer.map(|body| body.counted(open)),
             None => answer,
@@ -224,12 +220,7 @@ impl Begun<'_> {
     }
 
     /// Opens a file that may be taken.
-    async fn find(
-        &self,
-        route: &AppRoute,
-        terminal: &Terminal,
-        path: &str,
-    ) -> Result<(Carrier, Handle, u64), Refused> {
+    async fn find(&self, route: &AppRoute, terminal: &Terminal, path: &str) -> Result<(Carrier, Handle, u64), Refused> {
         if !terminal.files.downloads() {
             return Err(Refused::new("file-refused"));
         }
@@ -410,7 +401,8 @@ impl Carrying {
 
     async fn tell_as(&self, code: String) -> Result<(), Refused> {
         let access = &self.access;
-        let mut note = Note::new(Event::FileCarried, self.clock.now()).request(access.request).from(&access.from).code(code);
+        let mut note =
+            Note::new(Event::FileCarried, self.clock.now()).request(access.request).from(&access.from).code(code);
         if let Some(who) = &access.who {
             note = note.who(who);
         }
@@ -428,13 +420,7 @@ impl Carrying {
 }
 
 /// Reads a file to its end and gives it on, the last piece only once it is on record.
-async fn take_out(
-    mut carrier: Carrier,
-    file: Handle,
-    bytes: u64,
-    pieces: mpsc::Sender<Bytes>,
-    mut fact: Carrying,
-) {
+async fn take_out(mut carrier: Carrier, file: Handle, bytes: u64, pieces: mpsc::Sender<Bytes>, mut fact: Carrying) {
     let mut last = None;
     let is_whole = loop {
         let left = bytes.saturating_sub(fact.bytes);

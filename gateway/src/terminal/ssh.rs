@@ -210,7 +210,8 @@ impl ShellOutput {
             if matches!(message, ChannelMsg::Close) {
                 return Ok(None);
             }
-            self.ends |= matches!(message, ChannelMsg::Eof | ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. });
+            self.ends |=
+                matches!(message, ChannelMsg::Eof | ChannelMsg::ExitStatus { .. } | ChannelMsg::ExitSignal { .. });
             // Errors of programs go to the same screen; all else is no output.
             if let ChannelMsg::Data { data } | ChannelMsg::ExtendedData { data, .. } = message
                 && !data.is_empty()
@@ -337,12 +338,10 @@ async fn sign_in(handle: &mut client::Handle<Doorkeeper>, terminal: &Terminal) -
             let key = PrivateKeyWithHashAlg::new(Arc::new(key), hash);
             Ok(handle.authenticate_publickey(&terminal.user, key).await?.success())
         }
-        SshCredential::Password(secret) => {
-            match handle.authenticate_password(&terminal.user, secret.expose()).await? {
-                AuthResult::Success => Ok(true),
-                AuthResult::Failure { .. } => answer_prompts(handle, terminal, secret.expose()).await,
-            }
-        }
+        SshCredential::Password(secret) => match handle.authenticate_password(&terminal.user, secret.expose()).await? {
+            AuthResult::Success => Ok(true),
+            AuthResult::Failure { .. } => answer_prompts(handle, terminal, secret.expose()).await,
+        },
     }
 }
 

@@ -85,10 +85,7 @@ fn a_file_is_an_attachment_that_no_browser_opens() {
     let head = crate::headers::attachment("結果\"\r\n;x=1.html");
     let field = |name: &str| head.headers()[name].to_str().unwrap().to_owned();
     assert_eq!(field("content-type"), "application/octet-stream");
-    assert_eq!(
-        field("content-disposition"),
-        "attachment; filename*=UTF-8''%E7%B5%90%E6%9E%9C%22%0D%0A%3Bx%3D1.html"
-    );
+    assert_eq!(field("content-disposition"), "attachment; filename*=UTF-8''%E7%B5%90%E6%9E%9C%22%0D%0A%3Bx%3D1.html");
     assert_eq!(field("content-security-policy"), "default-src 'none'; sandbox");
     assert_eq!(field("x-content-type-options"), "nosniff");
 }
