@@ -115,6 +115,14 @@ impl PackWriter {
     }
 }
 
+/// Why a file of a backup cannot be read.
+pub(crate) fn unreadable(path: &Path, error: &std::io::Error) -> BackupProblem {
+    if error.kind() == std::io::ErrorKind::NotFound {
+        return BackupProblem::damaged(path.display().to_string(), "is missing");
+    }
+    BackupProblem::disk(path, error)
+}
+
 /// Makes the names in a folder survive a power cut.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), BackupProblem> {
     File::open(folder).and_then(|folder| folder.sync_all()).map_err(|error| BackupProblem::disk(folder, &error))
@@ -184,10 +192,7 @@ impl PackReader {
         }
         if !self.open.contains_key(name) {
             let opened = File::open(&path).and_then(|file| Ok((file.metadata()?.len(), file)));
-            let (length, file) = opened.map_err(|error| match error.kind() {
-                std::io::ErrorKind::NotFound => BackupProblem::damaged(path.display().to_string(), "is missing"),
-                _ => BackupProblem::disk(&path, &error),
-            })?;
+            let (length, file) = opened.map_err(|error| unreadable(&path, &error))?;
             if self.open.len() >= PACKS_OPEN_MAX {
                 self.open.clear();
             }

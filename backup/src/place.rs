@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use audit::LogKey;
 
-use crate::pack::{run_of, sha256, sync_folder};
+use crate::pack::{run_of, sha256, sync_folder, unreadable};
 use crate::{BackupProblem, Manifest};
 
 /// The longest manifest that is read.
@@ -215,8 +215,5 @@ fn read(path: &Path, bytes_max: u64) -> Result<String, BackupProblem> {
         Ok(_) => Err(std::io::Error::other("is too long")),
         Err(error) => Err(error),
     };
-    read.map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => BackupProblem::damaged(path.display().to_string(), "is missing"),
-        _ => BackupProblem::disk(path, &error),
-    })
+    read.map_err(|error| unreadable(path, &error))
 }

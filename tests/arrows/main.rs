@@ -10,18 +10,19 @@ use std::process::Command;
 use manifest::{Manifest, root};
 
 /// Every arrow between our crates.
-const ARROWS: [(&str, &[&str]); 12] = [
+const ARROWS: [(&str, &[&str]); 13] = [
     ("policy", &[]),
     ("config", &["policy"]),
     ("certs", &["policy", "config"]),
     ("store", &["policy", "config"]),
     ("audit", &["policy", "config"]),
+    ("backup", &["policy", "audit"]),
     ("find", &["policy", "audit"]),
     ("patient", &["policy"]),
     ("evidence", &["policy", "config", "audit"]),
     ("identity", &["policy", "config", "store"]),
     ("web", &["policy", "config", "store", "audit", "find", "patient", "evidence", "identity"]),
-    ("gateway", &["policy", "config", "certs", "store", "audit", "find", "patient", "evidence", "identity", "web"]),
+    ("gateway", &["policy", "config", "certs", "store", "audit", "backup", "find", "patient", "evidence", "identity", "web"]),
     ("prove", &["policy", "config"]),
 ];
 

@@ -18,6 +18,16 @@ fn config(text: &str) -> Config {
 }
 
 #[test]
+fn backups_are_opened_by_the_keys_that_are_named() {
+    let plain = config(SHORT).backup;
+    assert_eq!((plain.recovery_keys.len(), plain.folder, plain.verified_within.as_secs()), (0, None, 8 * 86_400));
+    let key = "x25519:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let text = format!("[backup]\nrecovery_keys = [\"{key}\", \"{key}\"]\nfolder = \"/mnt/backup\"\n");
+    let told = config(&short_and(&text)).backup;
+    assert_eq!((told.recovery_keys, told.folder.unwrap().to_str()), (vec![key.to_owned(); 2], Some("/mnt/backup")));
+}
+
+#[test]
 fn twenty_lines_are_a_whole_gateway_with_safe_defaults() {
     assert_eq!(SHORT.lines().count(), 20);
     let config = config(SHORT);

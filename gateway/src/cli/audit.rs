@@ -5,7 +5,9 @@ mod coverage;
 mod export;
 mod feed;
 mod find;
+mod go_on;
 mod index;
+mod kept;
 mod key;
 mod patient;
 mod peers;
@@ -40,6 +42,9 @@ pub enum Command {
         /// The verifier key, kept apart from the log; without it the key beside the log is used, which proves less.
         #[arg(long, value_name = "KEY")]
         key: Option<String>,
+        /// A checkpoint of this log that somebody kept: a witness, a peer, a backup, a print. Shows lines that are missing.
+        #[arg(long = "checkpoint", value_name = "FILE")]
+        checkpoints: Vec<PathBuf>,
         /// How to write.
         #[arg(long, value_enum, default_value_t)]
         format: Format,
@@ -61,6 +66,8 @@ pub enum Command {
     /// The keys that encrypt the log at rest.
     #[command(subcommand)]
     Key(key::Command),
+    /// Goes on with a log of which signed lines are missing; it says so itself. The gateway must not run.
+    GoOn(go_on::Args),
 }
 
 /// Where the log is.
@@ -130,8 +137,11 @@ pub fn run(command: &Command) -> Result<(), Failure> {
         Command::Index(command) => index::run(command),
         Command::Feed(command) => feed::run(command),
         Command::Key(command) => key::run(command),
-        Command::Verify { place, peers, key, format } => {
-            verify(&place.reader()?, key.as_deref(), *format)?;
+        Command::GoOn(args) => go_on::run(args),
+        Command::Verify { place, peers, key, checkpoints, format } => {
+            let log = place.reader()?;
+            verify(&log, key.as_deref(), *format)?;
+            kept::hold(&log, key.as_deref(), checkpoints)?;
             if peers.is_empty() {
                 return Ok(());
             }

@@ -1,6 +1,7 @@
 //! The command line: one vocabulary, used in the README, the tests and the packages.
 
 mod audit;
+mod backup;
 mod check;
 mod connect;
 mod csv;
@@ -17,6 +18,7 @@ mod notice;
 mod out;
 mod outage;
 mod policy;
+mod restore;
 mod serve;
 mod session;
 mod span;
@@ -90,6 +92,10 @@ enum Command {
     /// The access log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Everything this node must not lose, sealed for a recovery key, into a folder that only grows.
+    Backup(Box<backup::Args>),
+    /// A node from its backup, whole or not at all.
+    Restore(restore::Args),
     /// A port of this machine that leads to an app behind a gateway: SSH, databases, DICOM, RDP, VNC.
     Connect(connect::Args),
 }
@@ -152,6 +158,8 @@ pub fn main() -> ExitCode {
         Command::Node(command) => node::run(&command),
         Command::Notice(command) => notice::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Backup(args) => backup::run(&args),
+        Command::Restore(args) => restore::run(&args),
         Command::Connect(args) => connect::run(&args),
     };
     match done {
