@@ -145,8 +145,9 @@ async fn what_becomes_overdue_is_told_once_also_after_a_restart() {
     .await;
     let doctor = hospital.add_person("mori", "森 一郎", "doctor");
     assert!(!doctor.is_empty());
+    let file = hospital.folder().join("state/store.sqlite");
     let break_glass = async |name: &str| {
-        let store = Sqlite::open(hospital.folder().join("state/store.sqlite")).unwrap();
+        let store = Sqlite::open(&file).unwrap();
         let people = store.people(PeopleFilter::default(), None, 10).await.unwrap();
         let at = now();
         let glass = NewGlass {

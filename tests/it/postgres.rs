@@ -38,13 +38,13 @@ impl House {
     }
 
     async fn ask(&self, who: &Session) -> u16 {
-        self.caller.ask(Ask::get("emr", "/chart").signed_in(who)).await.status.as_u16()
+        self.caller.ask(Ask::get("emr", "/chart").signed_in(who)).await.status
     }
 
     #[track_caller]
     fn status(&self, who: &Session, expected: u16) -> impl Future<Output = ()> {
         let asked = self.caller.ask(Ask::get("emr", "/chart").signed_in(who));
-        async move { assert_eq!(asked.await.status.as_u16(), expected) }
+        async move { assert_eq!(asked.await.status, expected) }
     }
 
     async fn metric(&self, name: &str) -> String {
@@ -70,7 +70,7 @@ async fn signed_in_people_go_on_while_the_database_is_away_and_a_revocation_is_n
         .await;
     let unknown = Ask::get("emr", "/chart").header("cookie", &format!("__Host-sekimori={}", "A".repeat(43)));
     let refused = house.caller.ask(unknown.as_browser().header("accept-language", "en")).await;
-    assert_eq!(refused.status.as_u16(), 503, "nobody is told that they are signed out");
+    assert_eq!(refused.status, 503, "nobody is told that they are signed out");
     assert!(refused.text().contains("We cannot check your sign-in"), "{}", refused.text());
     let command = house.hospital.run(&["session", "revoke", &other.id]);
     assert_eq!(command.code, Some(69), "a revocation that cannot be kept is refused: {}", command.err);
@@ -170,7 +170,7 @@ async fn a_store_is_moved_into_a_database_and_out_again_and_everybody_goes_on() 
     let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
     hospital.start();
     let status = async |hospital: &Hospital| {
-        hospital.caller(&terminal).ask(Ask::get("emr", "/chart").signed_in(&doctor)).await.status.as_u16()
+        hospital.caller(&terminal).ask(Ask::get("emr", "/chart").signed_in(&doctor)).await.status
     };
     assert_eq!(status(&hospital).await, 200);
 

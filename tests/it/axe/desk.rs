@@ -20,7 +20,7 @@ const INSIDE: [(&str, &str); 8] = [
     ("login", "/device"),
 ];
 
-const CONSOLE: [&str; 25] = [
+const CONSOLE: [&str; 26] = [
     "/",
     "/people",
     "/people?done=person-disabled",
