@@ -74,6 +74,8 @@ pub struct Note {
     pub file: Option<String>,
     /// The SHA-256 of what was carried, in hexadecimal digits (`sha`).
     pub sha256: Option<String>,
+    /// The ward that broken glass opens, where it is held to one (`ward`).
+    pub ward: Option<String>,
     /// The exception it is about (`vs`).
     pub grant: Option<GrantId>,
     /// The roles of the person from then on, where they changed.
@@ -122,6 +124,7 @@ impl Note {
             source: None,
             count: None,
             patients: Vec::new(),
+            ward: None,
             file: None,
             sha256: None,
             grant: None,

@@ -216,6 +216,9 @@ pub(crate) fn note(out: &mut Vec<u8>, note: &Note) {
         // Not `pt`: whoever asks who saw a patient is not told of those who asked before.
         line.texts("pta", note.patients.iter().map(String::as_str));
     }
+    if let Some(ward) = &note.ward {
+        line.text("ward", ward);
+    }
     for (key, roles) in [("role", &note.roles), ("was", &note.roles_before)] {
         if let Some(roles) = roles {
             line.texts(key, roles.iter().map(policy::RoleId::as_str));

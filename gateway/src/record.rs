@@ -347,6 +347,7 @@ async fn of_grant(
     if let Some(glass) = kept.glass() {
         if note.event == Event::GlassBroken {
             note.patients = glass.patient.iter().cloned().collect();
+            note.ward = glass.ward.as_ref().map(ToString::to_string);
         }
         let review = glass.review.as_ref().filter(|_| note.event == Event::GlassReviewed);
         note = note.code(review.map_or(glass.reason.as_str(), |review| review.verdict.as_str()));

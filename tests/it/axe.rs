@@ -44,7 +44,7 @@ async fn no_page_of_terminals_and_devices_has_a_violation_in_english() {
 
 #[tokio::test]
 async fn no_page_of_tcp_apps_has_a_violation_in_japanese() {
-    connect::walk("ja").await;
+    connect::walk("ja", async |_, _| ()).await;
 }
 
 #[tokio::test]

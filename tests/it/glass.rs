@@ -264,6 +264,7 @@ async fn glass_for_a_ward_opens_that_ward_and_whom_its_list_named() {
         eventually("whom the list named", async || (nurse.open(&url(target)).await.status == 200).then_some(())).await;
     }
     let broken = desk.hospital.records().with("ev", "glass-broken").only().clone();
+    assert_eq!(broken["ward"], "3F");
     assert!(broken["pta"].is_null(), "it was for no one patient: {broken}");
     let portal = nurse.open(&desk.hospital.url("portal", "/")).await.text();
     assert!(portal.contains("3F"), "the strip names the ward: {portal}");

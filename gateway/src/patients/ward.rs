@@ -51,7 +51,7 @@ mod tests {
         for (request, expected) in [
             ("/wards/3F/patients", ward("3F")),
             ("/wards/%EF%BC%93%EF%BC%A6/patients", ward("3F")),
-            ("/wards/3F%0A/patients", NamedWard::Unclear),
+            (&*format!("/wards/{}/patients", "x".repeat(65)), NamedWard::Unclear),
             ("/list?byoto=3F&page=2", ward("3F")),
             ("/list?%62yoto=3F", ward("3F")),
             ("/list?byoto=3F&byoto=%EF%BC%93F", ward("3F")),
