@@ -18,6 +18,7 @@ mod body;
 mod browser;
 mod caller;
 mod carrier;
+mod collector;
 pub mod connector;
 mod database;
 mod device;
@@ -46,6 +47,7 @@ pub use authority::{Authority, ClientAuthority, chain_and_key, make_private, now
 pub use body::{Payload, empty, fed, filled, full};
 pub use browser::Browser;
 pub use caller::{Ask, Caller, Http1, Http2};
+pub use collector::Collector;
 pub use database::Database;
 pub use device::Device;
 pub use folder::Folder;

@@ -10,7 +10,10 @@ fn nothing_is_traced_unless_the_hospital_says_where_to() {
     assert!(folder.parse(&short_and("")).unwrap().telemetry.is_none());
     let text = "[telemetry]\notlp = \"http://127.0.0.1:4318\"\none_in = 10\ncontinue_traces = true";
     let told = folder.parse(&short_and(text)).unwrap().telemetry.unwrap();
-    assert_eq!((told.collector.scheme, told.collector.host.as_str(), told.collector.port), (Scheme::Http, "127.0.0.1", 4318));
+    assert_eq!(
+        (told.collector.scheme, told.collector.host.as_str(), told.collector.port),
+        (Scheme::Http, "127.0.0.1", 4318)
+    );
     assert_eq!((told.one_in.get(), told.goes_on), (10, true));
     let text = "[telemetry]\notlp = \"https://otel.sakura.example\"";
     let told = folder.parse(&short_and(text)).unwrap().telemetry.unwrap();
