@@ -15,14 +15,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 const LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A CA that only this test knows.
-#[derive(Debug)]
-pub struct Authority(ServerCa);
+#[derive(Clone, Debug)]
+pub struct Authority(Arc<ServerCa>);
 
 impl Authority {
     /// Makes one.
     #[must_use]
     pub fn new() -> Self {
-        Self(ServerCa::create("Sekimori test CA", now()).expect("a CA can be made"))
+        Self(Arc::new(ServerCa::create("Sekimori test CA", now()).expect("a CA can be made")))
     }
 
     /// Writes its certificate.

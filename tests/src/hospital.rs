@@ -129,7 +129,10 @@ impl Hospital {
             let state = new.join("state");
             std::fs::create_dir_all(state.join("device-ca")).expect("a folder can be made");
             let own = self.folder.join("state");
-            std::fs::copy(own.join("assertion-key.pem"), state.join("assertion-key.pem")).expect("the key is there");
+            std::fs::create_dir_all(state.join("secrets")).expect("a folder can be made");
+            for key in ["assertion-key.pem", "secrets/device-ca.kek"] {
+                std::fs::copy(own.join(key), state.join(key)).expect("the key is there");
+            }
             for file in std::fs::read_dir(own.join("device-ca")).expect("the device CA is there") {
                 let file = file.expect("a folder can be read").path();
                 let name = file.file_name().expect("a file has a name");
