@@ -173,9 +173,12 @@ impl Round {
                 gate.counts.heed(name.as_str(), &beat.counts, at);
             }
         }
-        if let Err(problem) = self.say(gate, config, store, at).await {
-            tracing::warn!(%problem, "the other nodes cannot be told that this one is well");
-            self.sight.cut_off(tick);
+        match self.say(gate, config, store, at).await {
+            Ok(()) => self.sight.said(),
+            Err(problem) => {
+                tracing::warn!(%problem, "the other nodes cannot be told that this one is well");
+                self.sight.mute(tick);
+            }
         }
         self.compare(config, store).await;
         gate.nodes.board.show(self.standings(config, tick));

@@ -26,6 +26,8 @@ pub struct Sight {
     begun: Instant,
     /// Since when the store has not answered.
     cut_off_since: Option<Instant>,
+    /// Since when it has not taken what this node says.
+    mute_since: Option<Instant>,
 }
 
 /// What is known of another node.
@@ -54,7 +56,7 @@ pub struct Own<'a> {
 impl Sight {
     /// Nothing is known yet.
     pub fn new(nodes: Nodes, tick: Instant) -> Self {
-        Self { nodes, heard: BTreeMap::new(), begun: tick, cut_off_since: None }
+        Self { nodes, heard: BTreeMap::new(), begun: tick, cut_off_since: None, mute_since: None }
     }
 
     /// The nodes there are.
@@ -65,6 +67,16 @@ impl Sight {
     /// The store does not answer: nothing is heard, and that says nothing of the others.
     pub fn cut_off(&mut self, tick: Instant) {
         self.cut_off_since.get_or_insert(tick);
+    }
+
+    /// The store did not take what this node says: the others do not hear it.
+    pub fn mute(&mut self, tick: Instant) {
+        self.mute_since.get_or_insert(tick);
+    }
+
+    /// The store took what this node says.
+    pub fn said(&mut self) {
+        self.mute_since = None;
     }
 
     /// Takes in what another node says; nothing where it has said nothing yet.
@@ -162,7 +174,8 @@ impl Sight {
     /// What is wrong, but for the logs.
     pub fn alarms(&self, own: Own<'_>, tick: Instant) -> BTreeSet<(NodeName, NodeAlarm)> {
         let mut alarms = BTreeSet::new();
-        let is_cut_off = self.cut_off_since.is_some_and(|since| tick.saturating_duration_since(since) >= CUT_OFF_AFTER);
+        let is_long = |since: &Instant| tick.saturating_duration_since(*since) >= CUT_OFF_AFTER;
+        let is_cut_off = [self.cut_off_since, self.mute_since].iter().flatten().any(is_long);
         if is_cut_off {
             alarms.insert((self.nodes.own.clone(), NodeAlarm::CutOff));
         }
@@ -303,6 +316,18 @@ mod tests {
         assert_eq!(trial.alarms(101), Vec::<String>::new(), "it may have been cut off as well");
         trial.hear("gw01", beat(1, 0), 120);
         assert_eq!(trial.alarms(120), ["gw01 silent"]);
+    }
+
+    #[test]
+    fn who_is_heard_by_nobody_is_cut_off_as_well() {
+        let mut trial = Trial::new("gw02");
+        trial.hear("gw01", beat(1, 0), 0);
+        trial.sight.mute(trial.tick(1));
+        trial.hear("gw01", beat(2, 4), 4);
+        trial.sight.mute(trial.tick(4));
+        assert_eq!(trial.alarms(4), ["gw02 cut-off"]);
+        trial.sight.said();
+        assert_eq!(trial.alarms(5), Vec::<String>::new());
     }
 
     #[test]
