@@ -39,6 +39,7 @@ const CONSOLE: [&str; 26] = [
     "/sessions",
     "/posture",
     "/outage",
+    "/nodes",
     "/maintenance",
     "/inventory",
     "/inventory/new",
