@@ -15,13 +15,13 @@ use crate::gate::Gate;
 use crate::key_deed::KeyDeed;
 use crate::nodes::own_note;
 
+mod chores;
 mod whose;
 mod windows;
-mod chores;
 
+use chores::Chores;
 use whose::Whose;
 use windows::Windows;
-use chores::Chores;
 
 /// Where the store keeps how far events were recorded.
 const RECORDED_UP_TO: &str = "events-recorded-up-to";
@@ -68,14 +68,16 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
     let mut changed = gate.changed.subscribe();
     let mut whose = Whose::default();
     let mut windows = None;
+    let mut chores = Chores::default();
     // Nothing was read yet.
     let mut is_stale = true;
+    let mut is_silent = false;
     loop {
         let at = gate.clock.now();
         whose.look(&*store, at).await;
         let snapshot = gate.snapshot.load_full();
-        let lock_of = |device: &DeviceId| snapshot.config.sessions.of(gate.devices.class_of(device)).lock;
         let leads = gate.nodes.leads();
+        let lock_of = |device: &DeviceId| snapshot.config.sessions.of(gate.devices.class_of(device)).lock;
         let locked = whose.locked(at, lock_of, |id| matches!(gate.sessions.current(id, at), Current::Open(_)));
         for note in locked.into_iter().filter(|_| leads) {
             // A lock that could not be recorded is no reason to hold up what people did.
@@ -87,13 +89,15 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             Ok(events) => events,
             Err(problem) => {
                 // What waits to be recorded is not known, so nothing comes into force.
-                tracing::error!(%problem, "what changed cannot be read yet");
+                if !std::mem::replace(&mut is_silent, true) {
+                    tracing::error!(%problem, "what changed cannot be read until the store is back");
+                }
                 tokio::time::sleep(WAIT).await;
                 continue;
             }
         };
+        is_silent = false;
         is_stale |= events.iter().any(|event| may_give(&event.change));
-    let mut chores = Chores::default();
         for event in &events {
             whose.follow(event, &*store).await;
             if let Some(note) = note_of(event, &*store, &whose).await {
@@ -121,6 +125,9 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             windows = None;
         } else if !is_stale {
             tell_boundaries(&gate, &*store, &recorder, &mut windows).await;
+        }
+        if chores.is_time(gate.clock.now()) {
+            chores.run(&*store, gate.clock.now(), events.is_empty()).await;
         }
         if events.is_empty() {
             // Either there is news, or it is time to look all the same.
@@ -151,9 +158,6 @@ async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, wi
     }
     if !passed.is_empty()
         && let Err(problem) = windows.keep(store).await
-        if chores.is_time(gate.clock.now()) {
-            chores.run(&*store, gate.clock.now(), events.is_empty()).await;
-        }
     {
         tracing::warn!(%problem, "which exceptions are open could not be kept; an end may be told twice");
     }
@@ -205,6 +209,7 @@ fn may_give(change: &Change) -> bool {
         | Change::GrantReported(_)
         | Change::GrantConfirmed(_)
         | Change::GlassReviewed(_)
+        | Change::GrantOverdue { .. }
         | Change::InventoryChanged(_) => false,
     }
 }
@@ -234,7 +239,6 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         Change::InvitationUsed(id) => of_invitation(note(Event::InvitationUsed), *id, store).await,
         Change::InvitationRevoked(id) => of_invitation(note(Event::InvitationRevoked), *id, store).await,
         Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
-        | Change::GrantOverdue { .. }
         Change::DeviceChanged(id) => note(Event::DeviceChanged).device(id),
         Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
         Change::CertificateAdded(id) => {
@@ -301,6 +305,9 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
             })
             .await
         }
+        Change::GrantOverdue { grant, duty } => {
+            of_grant(note(Event::GrantOverdue), grant, store, |_| None).await.code(duty.as_str())
+        }
         Change::InventoryChanged(number) => Note { count: Some(*number), ..note(Event::InventoryChanged) },
         Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
         Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
@@ -330,9 +337,6 @@ async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
 /// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
 /// whoever did this, as far as the store answers; with the patient that glass was broken for, where that is known.
 async fn of_grant(
-        Change::GrantOverdue { grant, duty } => {
-            of_grant(note(Event::GrantOverdue), grant, store, |_| None).await.code(duty.as_str())
-        }
     note: Note,
     id: &GrantId,
     store: &dyn Store,

@@ -35,6 +35,8 @@ pub struct Watch {
     applied: u64,
     changes: watch::Sender<u64>,
     bell: Option<watch::Receiver<u64>>,
+    /// Whether the last answer was none.
+    is_away: bool,
     written_down_at: Timestamp,
     pruned_at: Timestamp,
 }
@@ -57,6 +59,7 @@ impl Watch {
             applied: from,
             changes,
             bell,
+            is_away: false,
             written_down_at: now,
             pruned_at: now,
         }
@@ -80,22 +83,30 @@ impl Watch {
         self.changes.subscribe()
     }
 
-    /// Waits for events, applies them to sessions and devices, and returns them, oldest first and never none, for
-    /// the record. May be dropped at any point: an event that was not returned is returned again.
+    /// Waits for events, applies them to sessions and devices, and returns them, oldest first, for the record; none only
+    /// where that is the first answer after the store was away. May be dropped at any point: an event that was not returned is returned again.
     ///
     /// # Errors
     /// [`StoreProblem`] once for each time the store did not answer; call again. Until it does, revocations made
     /// elsewhere are not in force here: raise the alarm.
     pub async fn next(&mut self) -> Result<Vec<Event>, StoreProblem> {
         loop {
-            let polled = self.poll().await;
-            if !matches!(&polled, Ok(events) if events.is_empty()) {
-                if polled.is_err() {
+            let events = match self.poll().await {
+                Ok(events) => events,
+                Err(problem) => {
+                    self.is_away = true;
                     sleep(POLL_INTERVAL).await;
+                    return Err(problem);
                 }
-                return polled;
+            };
+            if !events.is_empty() || std::mem::take(&mut self.is_away) {
+                self.is_away = false;
+                return Ok(events);
             }
-            self.keep_house().await?;
+            if let Err(problem) = self.keep_house().await {
+                self.is_away = true;
+                return Err(problem);
+            }
             self.rest().await;
         }
     }
@@ -295,6 +306,8 @@ mod tests {
         assert!(matches!(late.await, Err(StoreProblem::Unavailable(_))), "neither signed in nor signed out");
         assert!(matches!(held(&ward, &session), Current::Over), "streams end");
         ward.store.fail(false);
+        assert!(watch.next().await.unwrap().is_empty(), "that it is back is told");
+        assert!(is_signed_in(&ward, &token).await, "nothing happened meanwhile");
         ward.store.revoke_device(&terminal().id, ward.hands.now(), "cli:root".to_owned()).await.unwrap();
         watch.next().await.unwrap();
         assert!(!is_signed_in(&ward, &token).await, "what was revoked is known before anybody is in again");
