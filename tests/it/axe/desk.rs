@@ -20,7 +20,7 @@ const INSIDE: [(&str, &str); 8] = [
     ("login", "/device"),
 ];
 
-const CONSOLE: [&str; 26] = [
+const CONSOLE: [&str; 27] = [
     "/",
     "/people",
     "/people?done=person-disabled",

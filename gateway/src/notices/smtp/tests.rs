@@ -169,12 +169,12 @@ async fn nothing_is_sent_in_the_clear_where_tls_was_to_begin() {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_server_that_took_the_mail_may_be_slow_to_say_goodbye() {
     let script = [("", "220 mail\r\n"), ("EHLO", "250 mail\r\n"), ("MAIL", "250 ok\r\n"), ("RCPT", "250 ok\r\n")];
     let end = [("DATA", "354 go\r\n"), ("Subject", "250 taken\r\n"), ("QUIT", ""), ("never", "")];
     let begun = tokio::time::Instant::now();
     let (sent, _) = talk(None, &["a@x"], script.into_iter().chain(end).collect()).await;
     assert_eq!(sent, Ok(Sent::default()));
-    assert!(begun.elapsed() <= LEAVE_TIMEOUT, "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < 2 * LEAVE_TIMEOUT, "{:?}", begun.elapsed());
 }
