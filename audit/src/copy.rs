@@ -127,11 +127,7 @@ fn end_of_notes(text: &[u8]) -> usize {
     end
 }
 
-fn add_segments(
-    segments: &[Segment],
-    size: u64,
-    files: &mut BTreeMap<PathBuf, CopiedBytes>,
-) -> Result<(), LogProblem> {
+fn add_segments(segments: &[Segment], size: u64, files: &mut BTreeMap<PathBuf, CopiedBytes>) -> Result<(), LogProblem> {
     for (place, segment) in segments.iter().enumerate().filter(|(_, segment)| segment.first < size) {
         let end = segments.get(place + 1).map(|next| next.first);
         let is_whole = segment.form == Form::Archived || end.is_some_and(|end| end <= size);
@@ -197,12 +193,7 @@ fn add_tiles(
 }
 
 /// Goes through the full tiles below a folder `x001/x234/067`, with the number that their path says.
-fn full_tiles(
-    folder: &Path,
-    above: u64,
-    depth: usize,
-    add: &mut impl FnMut(u64, PathBuf),
-) -> Result<(), LogProblem> {
+fn full_tiles(folder: &Path, above: u64, depth: usize, add: &mut impl FnMut(u64, PathBuf)) -> Result<(), LogProblem> {
     let problem = |error: std::io::Error| LogProblem::disk(folder, &error);
     let entries = match std::fs::read_dir(folder) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),

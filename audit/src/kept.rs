@@ -38,7 +38,9 @@ impl Standing {
 impl fmt::Display for Standing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::GoesOn(signed) => write!(f, "the log goes on from its first {} lines as they were signed", signed.size),
+            Self::GoesOn(signed) => {
+                write!(f, "the log goes on from its first {} lines as they were signed", signed.size)
+            }
             Self::Short { signed, lines } => write!(
                 f,
                 "{} lines were signed, but {lines} are there: lines {lines} to {} are missing",

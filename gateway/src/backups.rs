@@ -139,7 +139,13 @@ pub fn recovery_keys(config: &Config) -> Result<Vec<RecoveryKey>, Failure> {
 ///
 /// # Errors
 /// [`BackupProblem`]: the node is not restored then.
-pub fn finish(folder: &Path, manifest: &Manifest, key: &LogKey, actor: &str, clock: &Clock) -> Result<(), BackupProblem> {
+pub fn finish(
+    folder: &Path,
+    manifest: &Manifest,
+    key: &LogKey,
+    actor: &str,
+    clock: &Clock,
+) -> Result<(), BackupProblem> {
     let refused = |what: String| BackupProblem::Refused(what);
     let ring = manifest.ring.as_ref().map(|ring| folder.join(ring));
     let keys = ring.as_deref().map_or_else(Keys::none, Keys::ring);

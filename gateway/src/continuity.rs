@@ -109,7 +109,12 @@ pub async fn keep(store: &dyn Store, config: &Config) {
 ///
 /// # Errors
 /// [`Failure`] where that cannot be written, or nothing is missing.
-pub async fn accept(store: &dyn Store, config: &Config, (why, actor): (&str, &str), clock: Clock) -> Result<u64, Failure> {
+pub async fn accept(
+    store: &dyn Store,
+    config: &Config,
+    (why, actor): (&str, &str),
+    clock: Clock,
+) -> Result<u64, Failure> {
     let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
     let kept = read(store, &config.audit.origin).await?;
     let standing = match &kept {

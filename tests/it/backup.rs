@@ -156,7 +156,8 @@ async fn a_node_that_is_backed_up_under_load_comes_back_whole_on_a_bare_folder_a
 
     // The whole node is gone: what is left is its folder of backups, the safe, and the key on paper.
     let paper = key(&ward);
-    let words = ["restore", "--from", "backups", "--into", "new/node", "--recovery-key", "safe/recovery", "--key", &paper];
+    let words =
+        ["restore", "--from", "backups", "--into", "new/node", "--recovery-key", "safe/recovery", "--key", &paper];
     let said = run(&folder, &words).ok().out;
     assert!(said.contains("backup 2") && said.contains("もう一度失効"), "{said}");
     let restored = folder.join("new/node");
@@ -409,8 +410,10 @@ async fn a_disk_that_is_full_gives_no_backup_and_hurts_none() {
     ward.hospital.folder().write("state/large", random);
     // No file may become longer than this: what a full disk is to a program.
     let limited = |to: &str| {
-        let words =
-            format!("ulimit -f 2048; trap '' XFSZ; exec {} backup --to {to} --config sekimori.toml", sekimori().display());
+        let words = format!(
+            "ulimit -f 2048; trap '' XFSZ; exec {} backup --to {to} --config sekimori.toml",
+            sekimori().display()
+        );
         let run = std::process::Command::new("bash").args(["-c", &words]).current_dir(&folder).output().unwrap();
         (run.status.code(), String::from_utf8_lossy(&run.stderr).into_owned())
     };

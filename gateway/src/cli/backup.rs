@@ -67,8 +67,9 @@ impl From {
     /// The key: the one that was given, or the one beside.
     pub fn key(&self) -> Result<LogKey, Failure> {
         match &self.key {
-            Some(text) => LogKey::parse(text)
-                .ok_or_else(|| Failure::input("the verifier key is not written as `name+id+key`")),
+            Some(text) => {
+                LogKey::parse(text).ok_or_else(|| Failure::input("the verifier key is not written as `name+id+key`"))
+            }
             None => self.place().key_beside().map_err(|problem| failure(&problem)),
         }
     }
@@ -118,8 +119,8 @@ pub fn failure(problem: &BackupProblem) -> Failure {
 fn write(args: &Args) -> Result<(), Failure> {
     let config = args.config.read()?;
     let folder = args.to.clone().or_else(|| config.backup.folder.clone());
-    let folder = folder
-        .ok_or_else(|| Failure::input("name the folder of backups with `--to`, or `folder` below `[backup]`"))?;
+    let folder =
+        folder.ok_or_else(|| Failure::input("name the folder of backups with `--to`, or `folder` below `[backup]`"))?;
     let (place, recovery) = (Place::at(&folder), recovery_keys(&config)?);
     let (at, actor) = (clock::now(), actor());
     let unavailable = |problem: audit::LogProblem| Failure::unavailable(problem.to_string());
@@ -269,7 +270,13 @@ fn list(from: &From, format: Format) -> Result<(), Failure> {
             }),
             Format::Text => rows.push(match &read {
                 Ok(one) => {
-                    vec![number.to_string(), one.at.clone(), one.files.to_string(), one.bytes.to_string(), one.lines.to_string()]
+                    vec![
+                        number.to_string(),
+                        one.at.clone(),
+                        one.files.to_string(),
+                        one.bytes.to_string(),
+                        one.lines.to_string(),
+                    ]
                 }
                 Err(problem) => vec![number.to_string(), problem.to_string()],
             }),
