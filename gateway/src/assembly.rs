@@ -150,7 +150,7 @@ pub fn serve(source: Source, on_ready: impl Fn(&Config)) -> Result<(), Failure> 
         .build()
         .map_err(|error| Failure::unavailable(format!("the system gives no event queue: {error}")))?;
     runtime.block_on(async {
-        let mut begin = Begin { stamps, config, fallen_back, found, turn };
+        let mut begin = Begin { stamps, config, fallen_back, serves_again: false, found, turn };
         loop {
             match run(&source, begin, &program, &on_ready).await? {
                 Ended::Over => return Ok(()),
@@ -182,6 +182,8 @@ struct Begin {
     config: Config,
     /// Why it is not what the files hold.
     fallen_back: Option<String>,
+    /// Whether this process served before, and another should have taken over.
+    serves_again: bool,
     /// Sockets that are open already.
     found: Found,
     /// Where another process serves still.
@@ -203,7 +205,7 @@ fn install_crypto() {
 }
 
 async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl Fn(&Config)) -> Result<Ended, Failure> {
-    let Begin { stamps, config, fallen_back, found, turn } = begin;
+    let Begin { stamps, config, fallen_back, serves_again, found, turn } = begin;
     let clock = clock::real();
     let mut signals = Signals::listen()?;
     let at = clock.now();
@@ -303,6 +305,10 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     if let Some(problems) = &fallen_back {
         alarms::raise(&gate, Alarm::LastGoodConfig, true);
         reload::refuse(&gate, problems).await;
+    }
+    if serves_again {
+        gate.metrics.handovers_failed.inc();
+        alarms::raise(&gate, Alarm::HandoverFailed, true);
     }
     last_good::keep(source, &config);
 
@@ -405,7 +411,7 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     // After the log: its last lines are told too.
     feeds.stop().await;
     match (end, sockets) {
-        (Finish::HandOver(successor), Some(sockets)) => hand_over(*successor, sockets, &config, &gate).await,
+        (Finish::HandOver(successor), Some(sockets)) => hand_over(*successor, sockets, &config).await,
         (Finish::HandOver(_) | Finish::Stop, _) => Ok(Ended::Over),
         (Finish::Fault, _) => Err(Failure::fault("a part of the gateway ended; see above")),
     }
@@ -436,7 +442,7 @@ async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &G
     tracing::info!("another process is to take over");
     let failed = |reason: String| {
         gate.metrics.handovers_failed.inc();
-        gate.alarms.set(Alarm::HandoverFailed, true);
+        alarms::raise(gate, Alarm::HandoverFailed, true);
         tracing::error!(reason, "nobody takes over; this process goes on");
         None
     };
@@ -454,7 +460,7 @@ async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &G
 }
 
 /// Lets the next process begin; where it does not, this one begins again by the configuration that was in force.
-async fn hand_over(successor: Successor, sockets: Sockets, config: &Config, gate: &Gate) -> Result<Ended, Failure> {
+async fn hand_over(successor: Successor, sockets: Sockets, config: &Config) -> Result<Ended, Failure> {
     match successor.take_over().await {
         Ok(process) => {
             systemd::tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
@@ -462,12 +468,11 @@ async fn hand_over(successor: Successor, sockets: Sockets, config: &Config, gate
             Ok(Ended::Over)
         }
         Err(reason) => {
-            gate.metrics.handovers_failed.inc();
             tracing::error!(reason, "nobody took over; this process begins again");
             // What the files hold is looked at anew: it was not in force.
             let stamps = Stamps::of(&[]);
             let (config, found) = (config.clone(), sockets.leave());
-            let begin = Begin { stamps, config, fallen_back: None, found, turn: None };
+            let begin = Begin { stamps, config, fallen_back: None, serves_again: true, found, turn: None };
             Ok(Ended::Again(Box::new(begin)))
         }
     }
@@ -616,7 +621,7 @@ struct TellsItsEnd {
 impl Drop for TellsItsEnd {
     fn drop(&mut self) {
         // Nobody listens once the gateway ends anyway.
-        drop(self.ended.send(self.number));
+        let _nobody = self.ended.send(self.number);
     }
 }
 

@@ -52,17 +52,18 @@ pub struct LastGood {
 
 /// Keeps a configuration that is in force. One that cannot be kept stops nothing.
 pub fn keep(source: &Source, config: &Config) {
-    if let Source::File(_) = source
-        && let Err(error) = write(source, config)
+    if let Source::File(path) = source
+        && let Err(error) = write(source, path, config)
     {
         tracing::error!(%error, "the configuration in force could not be kept for a start on a bad day");
     }
 }
 
-fn write(source: &Source, config: &Config) -> io::Result<()> {
+fn write(source: &Source, own: &Path, config: &Config) -> io::Result<()> {
     let texts: Vec<KeptText> =
         config.texts.iter().map(|one| KeptText { path: one.path.clone(), text: one.text.clone() }).collect();
-    let others = reload::files(source, config).into_iter().filter(|file| texts.iter().all(|text| text.path != *file));
+    let is_other = |file: &PathBuf| file != own && texts.iter().all(|text| text.path != *file);
+    let others = reload::files(source, config).into_iter().filter(is_other);
     let digests = others.filter_map(|file| Some((file.clone(), digest_of(&file)?))).collect();
     let kept = Kept { form: FORM, revision: config.revision.to_string(), texts, digests };
     let (path, beside) = (config.state_dir.join(FILE), config.state_dir.join(format!("{FILE}.new")));
@@ -154,7 +155,7 @@ mod tests {
 
         fn kept(&self) -> Config {
             let config = config::read(&self.path()).unwrap_or_else(|problems| panic!("{problems}"));
-            write(&Source::File(self.path()), &config).unwrap();
+            write(&Source::File(self.path()), &self.path(), &config).unwrap();
             config
         }
     }
@@ -174,7 +175,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         // The policy beside it is of the broken version too.
         std::fs::write(folder.0.join("a.cedar"), "nonsense").unwrap();
-        for broken in ["[gateway]\nstate_dir = \"s\"\nnonsense", "[gateway]\nstate_dir = \"s\"\n[facility]\nname = [\n"] {
+        for broken in ["[gateway]\nstate_dir = \"s\"\nnonsense", "[gateway]\nstate_dir = \"s\"\n[facility]\nname = [\n"]
+        {
             std::fs::write(folder.path(), broken).unwrap();
             assert!(config::read(&folder.path()).is_err());
             let found = find(&folder.path()).unwrap();

@@ -121,9 +121,11 @@ fn look_at_fields(fixed: &[u8], rest: &[u8], mut fields: &[u8]) -> Result<(), Ma
             let told = u32::from_be_bytes(value.try_into().map_err(|_| Malformed::Fields)?);
             // Over the whole header, with nothing where the checksum itself stands.
             let before = rest.len() - others.len() - bytes;
-            let zeroed = rest.iter().enumerate().map(|(at, byte)| {
-                if (before..before + bytes).contains(&at) { 0 } else { *byte }
-            });
+            let zeroed = rest.iter().enumerate().map(
+                |(at, byte)| {
+                    if (before..before + bytes).contains(&at) { 0 } else { *byte }
+                },
+            );
             if crc32c(fixed.iter().copied().chain(zeroed)) != told {
                 return Err(Malformed::Checksum);
             }
@@ -193,7 +195,10 @@ mod tests {
             (header(0x21, 0x11, &v4([192, 0, 2, 7])), client("192.0.2.7")),
             (header(0x21, 0x21, &v6("2001:db8::7")), client("2001:db8::7")),
             (header(0x21, 0x21, &v6("::ffff:192.0.2.7")), client("192.0.2.7")),
-            (header(0x21, 0x11, &[v4([192, 0, 2, 7]), with.clone(), field(0x04, &[0; 9])].concat()), client("192.0.2.7")),
+            (
+                header(0x21, 0x11, &[v4([192, 0, 2, 7]), with.clone(), field(0x04, &[0; 9])].concat()),
+                client("192.0.2.7"),
+            ),
             (checksummed(&v4([192, 0, 2, 7])), client("192.0.2.7")),
             (header(0x20, 0x00, &[]), Ok(Origin::Balancer)),
             (header(0x20, 0x11, &v4([192, 0, 2, 7])), Ok(Origin::Balancer)),

@@ -28,7 +28,12 @@ pub fn look() -> Used {
             None => (of_status(&status, "VmRSS:"), None),
         },
     };
-    Used { descriptors: descriptors(), descriptors_max: getrlimit(Resource::Nofile).current, memory_bytes, memory_bytes_max }
+    Used {
+        descriptors: descriptors(),
+        descriptors_max: getrlimit(Resource::Nofile).current,
+        memory_bytes,
+        memory_bytes_max,
+    }
 }
 
 /// How many descriptors are open. New kernels tell it as the folder's size; else they are counted.
@@ -52,7 +57,8 @@ fn of_group() -> Option<(u64, u64)> {
 
 /// A line of the process's status, which is in kibibytes.
 fn of_status(status: &str, name: &str) -> u64 {
-    let kibibytes = status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
+    let kibibytes =
+        status.lines().find_map(|line| line.strip_prefix(name)?.split_whitespace().next()?.parse::<u64>().ok());
     kibibytes.unwrap_or(0).saturating_mul(1_024)
 }
 

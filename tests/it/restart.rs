@@ -238,11 +238,11 @@ async fn a_next_process_that_cannot_begin_changes_nothing() {
         (raised && metrics.contains("sekimori_handovers_failed_total 1")).then_some(())
     })
     .await;
+    ward.hospital.folder().write("sekimori.toml", good);
     let doctor = ward.hospital.run(&["doctor", "--format", "json"]);
     let line = doctor.lines().into_iter().find(|one| one["what"] == "running gateway: handover-failed").unwrap();
     assert_eq!(line["grade"], "bad", "{line}");
 
-    ward.hospital.folder().write("sekimori.toml", good);
     tokio::task::block_in_place(|| ward.hospital.hand_over());
     ward.caller.ask(ward.get("/after")).await.expect(200);
     assert!(ward.hospital.stop().success());
@@ -266,6 +266,11 @@ async fn where_the_next_process_fails_after_its_turn_the_one_before_begins_again
     .await;
     ward.caller.ask(ward.get("/again")).await.expect(200);
     assert_eq!(ward.hospital.pid(), pid);
+    eventually("the alarm", async || {
+        let metrics = operations(&ward.hospital, "/metrics").await.text();
+        metrics.contains("sekimori_alarm{alarm=\"handover-failed\"} 1").then_some(())
+    })
+    .await;
 
     ward.hospital.folder().write("sekimori.toml", good);
     tokio::task::block_in_place(|| ward.hospital.hand_over());
@@ -311,7 +316,8 @@ async fn sockets_that_systemd_keeps_refuse_nobody_over_a_restart_and_a_kill() {
     let mut answered = Vec::new();
     for (round, signal) in [Signal::KILL, Signal::TERM, Signal::KILL].into_iter().enumerate() {
         let pid =
-            eventually_in(Duration::from_secs(60), "it is ready and its sockets are kept", async || started(round + 1)).await;
+            eventually_in(Duration::from_secs(60), "it is ready and its sockets are kept", async || started(round + 1))
+                .await;
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();
         eventually_in(Duration::from_secs(60), "it is gone", async || {

@@ -54,10 +54,7 @@ impl Sockets {
         let mut listeners = Vec::new();
         for listener in &config.listeners {
             let sockets = complete(found.take(listener.address), listener.address, workers).map_err(|error| {
-                Failure::unavailable(format!(
-                    "listener `{}`: cannot bind {}: {error}",
-                    listener.name, listener.address
-                ))
+                Failure::unavailable(format!("listener `{}`: cannot bind {}: {error}", listener.name, listener.address))
             })?;
             listeners.push(sockets);
         }

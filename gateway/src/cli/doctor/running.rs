@@ -14,7 +14,12 @@ const ANSWER_BYTES_MAX: u64 = 4 << 20;
 /// Asks it, by its own listener for metrics.
 pub(super) async fn look(config: &Config, findings: &mut Vec<Finding>) {
     let Some(address) = config.operations.address else {
-        add(findings, "running gateway", Grade::Warning, "`[operations] address` is off, so its alarms cannot be asked for");
+        add(
+            findings,
+            "running gateway",
+            Grade::Warning,
+            "`[operations] address` is off, so its alarms cannot be asked for",
+        );
         return;
     };
     let dialer = Dialer::new(config.limits.connect_timeout, &[]);
@@ -27,7 +32,12 @@ pub(super) async fn look(config: &Config, findings: &mut Vec<Finding>) {
     };
     match timeout(config.limits.connect_timeout * 2, asking).await.ok().flatten() {
         Some(metrics) => say(&metrics, findings),
-        None => add(findings, "running gateway", Grade::Warning, format!("none answers at {address}; so nothing is known of its alarms")),
+        None => add(
+            findings,
+            "running gateway",
+            Grade::Warning,
+            format!("none answers at {address}; so nothing is known of its alarms"),
+        ),
     }
 }
 
