@@ -15,8 +15,8 @@ use store::{Store, StoreProblem};
 
 use super::About;
 use super::held::{Budget, Held};
-use crate::metrics::PatientCounts;
 use super::places::Places;
+use crate::metrics::PatientCounts;
 
 /// Bodies up to this are read by the worker itself: tens of microseconds.
 const READ_AT_ONCE: usize = 16 << 10;
@@ -38,8 +38,8 @@ struct Shared {
     clock: Clock,
     budget: Budget,
     studies: Mutex<Studies>,
-    counts: PatientCounts,
     places: Mutex<Places>,
+    counts: PatientCounts,
 }
 
 #[derive(Debug)]
@@ -94,12 +94,12 @@ impl Desk {
         self.shared.patients_of(app, studies, at)
     }
 
-    /// Closes a record with whom it was about: at once, or as soon as its bodies are read.
     /// The ward where an app said last that a patient is.
     pub fn place_of(&self, app: &AppId, patient: &str, at: Timestamp) -> Option<Unit> {
         self.shared.places().of(app, patient, at)
     }
 
+    /// Closes a record with whom it was about: at once, or as soon as its bodies are read.
     pub fn close(&self, seen: Seen) {
         let bodies = [&seen.request, &seen.answer].into_iter().flatten();
         // How much becomes of what is packed is known only afterwards.
@@ -139,7 +139,8 @@ impl Desk {
     /// [`StoreProblem`]; without it, studies are learned anew.
     pub async fn restore(&self, store: &dyn Store, nodes: Option<&Nodes>) -> Result<(), StoreProblem> {
         let others = nodes.into_iter().flat_map(|nodes| nodes.names.iter().map(Some));
-        let parts = std::iter::once(None).chain(others).flat_map(|node| (0..Studies::PARTS).map(move |part| (node, part)));
+        let parts =
+            std::iter::once(None).chain(others).flat_map(|node| (0..Studies::PARTS).map(move |part| (node, part)));
         for (node, part) in parts {
             if let Some(text) = store.note(&note_of(part, node)).await? {
                 let at = self.shared.clock.now();
@@ -157,7 +158,8 @@ impl Desk {
         for part in 0..Studies::PARTS {
             // One after the other, and made a text without the lock that requests wait for.
             let Some(changed) = self.shared.studies().take_changed(part) else { continue };
-            let kept = store.set_note(&note_of(part, nodes.map(|nodes| &nodes.own)), changed.text(self.shared.clock.now())).await;
+            let note = note_of(part, nodes.map(|nodes| &nodes.own));
+            let kept = store.set_note(&note, changed.text(self.shared.clock.now())).await;
             if let Err(problem) = kept {
                 self.shared.studies().mark(part);
                 return Err(problem);
@@ -180,16 +182,16 @@ impl Shared {
         self.studies.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn patients_of(&self, app: &AppId, studies: &[Box<str>], at: Timestamp) -> Vec<Arc<str>> {
         if studies.is_empty() {
             return Vec::new();
         }
         let mut known = self.studies();
         studies.iter().flat_map(|study| known.patients_of(app, study, at)).collect()
-    fn places(&self) -> MutexGuard<'_, Places> {
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     }
 
     fn read_all(&self, waiting: &Receiver<Message>) {
@@ -216,17 +218,17 @@ impl Shared {
             let mut studies = self.studies();
             told.iter().for_each(|one| studies.learn(&about.app, one, at));
         }
+        // Whoever sends may name anybody; only what an app answers for a ward tells who is there.
+        if let Some(ward) = about.ward.one().filter(|_| succeeded && request.is_none() && !more.ids.is_empty()) {
+            let mut places = self.places();
+            more.ids.iter().for_each(|patient| places.learn(&about.app, patient, ward, at));
+        }
         let mut by_study = Found::new(&about.sources.ids);
         for studies in [&about.patients.studies, &more.studies] {
             self.patients_of(&about.app, studies, at).iter().for_each(|patient| by_study.patient(patient));
         }
         more.add(by_study.finish().0, about.sources.ids.listed_max);
         let is_named = !(about.patients.ids.is_empty() && more.ids.is_empty());
-        // Whoever sends may name anybody; only what an app answers for a ward tells who is there.
-        if let Some(ward) = about.ward.one().filter(|_| succeeded && request.is_none() && !more.ids.is_empty()) {
-            let mut places = self.places();
-            more.ids.iter().for_each(|patient| places.learn(&about.app, patient, ward, at));
-        }
         if succeeded && !is_named && about.sources.ids.on_missing == OnMissing::Flag {
             more.flags = more.flags.with(PatientFlag::Missing);
         }

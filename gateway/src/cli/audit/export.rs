@@ -134,7 +134,8 @@ pub fn run(args: &Args) -> Result<(), Failure> {
 fn together(args: &Args, config: Option<&Config>, wanted: &Wanted, now: Timestamp) -> Result<(), Failure> {
     if args.proof || args.format != ExportForm::Jsonl {
         return Err(Failure::input(
-            "several logs are handed over as lines alone; export each log by itself for a proof or another form".to_owned(),
+            "several logs are handed over as lines alone; export each log by itself for a proof or another form"
+                .to_owned(),
         ));
     }
     let logs = args.peers.readers(&args.place)?;
@@ -153,10 +154,14 @@ fn together(args: &Args, config: Option<&Config>, wanted: &Wanted, now: Timestam
         chosen.push(seqs.flatten().collect::<BTreeSet<u64>>());
     }
     written(args.output.as_deref(), |out| {
-        peers::merge(&logs, |log, entry| chosen.get(log).is_some_and(|chosen| chosen.contains(&entry.seq)), |told| {
-            let name = names.get(told.log).map_or("", String::as_str);
-            Ok::<(), ExportProblem>(peers::write(out, name, &told.text)?)
-        })
+        peers::merge(
+            &logs,
+            |log, entry| chosen.get(log).is_some_and(|chosen| chosen.contains(&entry.seq)),
+            |told| {
+                let name = names.get(told.log).map_or("", String::as_str);
+                Ok::<(), ExportProblem>(peers::write(out, name, &told.text)?)
+            },
+        )
     })?;
     Selected { damaged, ..Selected::default() }.warn();
     Ok(())

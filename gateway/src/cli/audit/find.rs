@@ -233,12 +233,7 @@ fn count(books: &[Book], question: &Question, by: By, limit: usize, deadline: &D
 }
 
 /// What is found in all logs together, in the order that is asked for, and how much there is.
-fn found(
-    books: &[Book],
-    question: &Question,
-    limit: usize,
-    deadline: &Deadline,
-) -> Result<(Vec<Hit>, u64), Failure> {
+fn found(books: &[Book], question: &Question, limit: usize, deadline: &Deadline) -> Result<(Vec<Hit>, u64), Failure> {
     let (mut timed, mut all) = (Vec::new(), 0_u64);
     for (number, book) in books.iter().enumerate() {
         let (hits, total) = pages(&book.index, question.clone(), limit, deadline)?;
@@ -411,7 +406,9 @@ fn say_stories(found: &[Hit], books: &[Book], config: &Config, form: Form) -> Re
         firsts.push(book.log.first().map_err(unreadable)?);
     }
     for Hit { book, at } in found {
-        let (Some(Book { log, name, .. }), Some(first)) = (books.get(*book), firsts.get(*book).copied()) else { continue };
+        let (Some(Book { log, name, .. }), Some(first)) = (books.get(*book), firsts.get(*book).copied()) else {
+            continue;
+        };
         // What was deleted by age is not in the index for long.
         let Some(begin) = line(log, at.begin, first)? else { continue };
         let end = at.end.map(|seq| line(log, seq, first)).transpose()?.flatten();
