@@ -204,9 +204,9 @@ impl Kind {
             | Page::Maintenance(_)
             | Page::EstCaCertificates
             | Page::Connect
+            | Page::Terminal(_)
             | Page::Asset(_) => Self::Ordinary,
         }
-            | Page::Terminal(_)
     }
 
     /// Whether its requests are counted, so that nobody guesses.

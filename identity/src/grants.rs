@@ -146,7 +146,8 @@ impl Grants {
         let table = self.table.load();
         let theirs = table.0.get(asked.person)?;
         let in_force = |one: &&Arc<Granted>| one.app == *asked.app && one.is_in_force(asked.at) && one.is_about(asked);
-        let found = theirs.iter().filter(in_force).min_by_key(|one| (one.kind, one.patient.is_none(), one.ward.is_none()))?;
+        let found =
+            theirs.iter().filter(in_force).min_by_key(|one| (one.kind, one.patient.is_none(), one.ward.is_none()))?;
         let reaches = found.reach.covers(asked.method, asked.path);
         Some(Grant { id: found.id.clone(), kind: found.kind, end: found.end, reaches })
     }
