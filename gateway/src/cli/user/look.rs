@@ -17,7 +17,7 @@ pub fn list(which: &Which, config: &ConfigArg, format: Format) -> Result<(), Fai
     let filter = filter(which)?;
     let rows = block_on(async {
         let mut rows = Vec::new();
-        for person in all(&directory.store, &filter).await? {
+        for person in all(&*directory.store, &filter).await? {
             let keys = directory.store.credentials_of(&person.id).await;
             rows.push((person, keys.map_err(|problem| Failure::unavailable(problem.to_string()))?.len()));
         }
