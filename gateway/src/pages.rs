@@ -171,9 +171,9 @@ impl Kind {
             Page::PasskeyFinish | Page::EnrolFinish | Page::LogOutByProvider | Page::ConnectToken => Self::Signed,
             Page::Posture => Self::Posture,
             Page::BreakGlass => Self::Glass,
-            Page::Console(
-                ConsolePage::ImportPeople | ConsolePage::ImportDevices | ConsolePage::ImportInventory,
-            ) => Self::Import,
+            Page::Console(ConsolePage::ImportPeople | ConsolePage::ImportDevices | ConsolePage::ImportInventory) => {
+                Self::Import
+            }
             Page::Maintenance(MaintenancePage::Ask) => Self::Upload,
             Page::Maintenance(MaintenancePage::Report) => Self::Import,
             Page::Console(_) => Self::Console,
