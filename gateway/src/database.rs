@@ -133,7 +133,9 @@ impl Door {
                     return Err(format!("`{host}:{port}` offers no TLS; set `ssl = on` there"));
                 }
                 let encrypted = tls.connector.connect(tls.name.clone(), plain).await;
-                Ok(Box::new(encrypted.map_err(|error| format!("the TLS handshake with `{host}:{port}` failed: {error}"))?))
+                Ok(Box::new(
+                    encrypted.map_err(|error| format!("the TLS handshake with `{host}:{port}` failed: {error}"))?,
+                ))
             }
         }
     }

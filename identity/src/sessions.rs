@@ -19,8 +19,8 @@ use policy::{Device, DeviceClass, Host, SessionId, Timestamp, UserId};
 use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
 
-pub use shared::Waiting;
 use away::Away;
+pub use shared::Waiting;
 use shared::others;
 
 use crate::cache::Cache;

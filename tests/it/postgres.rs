@@ -179,7 +179,8 @@ async fn a_store_is_moved_into_a_database_and_out_again_and_everybody_goes_on() 
     let on_file = hospital.plan().clone();
     let on_database = database.in_plan(on_file.clone());
     hospital.folder().write("database.toml", on_database.text());
-    let move_in = |hospital: &Hospital| run(hospital.folder().path(), &[&into[..], &["--config", "database.toml"]].concat());
+    let move_in =
+        |hospital: &Hospital| run(hospital.folder().path(), &[&into[..], &["--config", "database.toml"]].concat());
     let refused = move_in(&hospital);
     assert_eq!(refused.code, Some(69), "a gateway runs on it: {}", refused.err);
     assert!(refused.err.contains("stop the gateway"), "{}", refused.err);

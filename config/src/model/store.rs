@@ -15,7 +15,7 @@ pub struct StoreSettings {
 }
 
 /// Which store.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum StoreKind {
     /// A file in the state directory.
     Sqlite,
@@ -24,7 +24,7 @@ pub enum StoreKind {
 }
 
 /// A PostgreSQL database, and how it is reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Database {
     /// Where it listens.
     pub place: DatabasePlace,

@@ -50,18 +50,14 @@ pub(crate) fn read(table: &Table<'_>, around: Around<'_>) -> Option<StoreSetting
 }
 
 fn database(table: &Table<'_>, around: Around<'_>) -> Option<Database> {
-    let address = table.needed("address", "`address = \"db.hospital.example.jp:5432\"`", |value| {
-        address(&value, around.no_upstream)
-    });
+    let address = table
+        .needed("address", "`address = \"db.hospital.example.jp:5432\"`", |value| address(&value, around.no_upstream));
     let name = table.or("database", "sekimori".to_owned(), |value| value.text().map(str::to_owned));
     let user = table.or("user", "sekimori".to_owned(), |value| value.text().map(str::to_owned));
     let password = table.optional("password_file", |value| around.files.secret(&value));
     let ca_file = table.optional("ca_file", |value| around.files.readable(&value));
     let server_name = table.optional("server_name", |value| {
-        value.parse(
-            |text| Host::parse(text).map(|host| host.to_string()),
-            "write the name in the server's certificate",
-        )
+        value.parse(|text| Host::parse(text).map(|host| host.to_string()), "write the name in the server's certificate")
     });
     let connections = table.or("connections", 4_u32, |value| value.count(CONNECTIONS));
     table.finish();

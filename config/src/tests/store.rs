@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::{Folder, short_and};
 use crate::{Database, DatabasePlace, StoreKind};
 
-const DATABASE: &str = "[store]\nkind = \"postgres\"\naddress = \"db.sakura.example\"\npassword_file = \"secrets/db\"\n";
+const DATABASE: &str =
+    "[store]\nkind = \"postgres\"\naddress = \"db.sakura.example\"\npassword_file = \"secrets/db\"\n";
 
 fn folder() -> Folder {
     let folder = Folder::new();
@@ -36,13 +37,9 @@ fn a_database_is_reached_by_verified_tls_unless_it_is_on_this_machine() {
     assert_eq!(kept.password.as_ref().unwrap().expose(), "open sesame");
     let DatabasePlace::Host { host, port, tls: Some(tls) } = kept.place else { panic!("{:?}", kept.place) };
     assert_eq!((host.as_str(), port, tls.ca_file), ("db.sakura.example", 5_432, None));
-    for (written, is_under_tls) in [
-        ("127.0.0.1", false),
-        ("[::1]:6432", false),
-        ("localhost:5433", false),
-        ("10.0.0.9:5432", true),
-        ("db", true),
-    ] {
+    for (written, is_under_tls) in
+        [("127.0.0.1", false), ("[::1]:6432", false), ("localhost:5433", false), ("10.0.0.9:5432", true), ("db", true)]
+    {
         let DatabasePlace::Host { tls, .. } = database(&DATABASE.replace("db.sakura.example", written)).place else {
             panic!("{written}");
         };
@@ -59,8 +56,16 @@ fn each_mistake_in_the_store_is_told_in_words_one_can_act_on() {
     let open = "store.password_file: `PATH` is open to other users of this machine (mode 644); ";
     for (from, to, said) in [
         ("\"postgres\"", "\"postgre\"", "store.kind: `postgre` is not one of `sqlite`, `postgres`; write `postgres`"),
-        ("address = \"db.sakura.example\"\n", "", "store.address: is missing; add `address = \"db.hospital.example.jp:5432\"`"),
-        ("password_file = \"secrets/db\"\n", "", "store: has no password; add `password_file`, or name a socket of this machine"),
+        (
+            "address = \"db.sakura.example\"\n",
+            "",
+            "store.address: is missing; add `address = \"db.hospital.example.jp:5432\"`",
+        ),
+        (
+            "password_file = \"secrets/db\"\n",
+            "",
+            "store: has no password; add `password_file`, or name a socket of this machine",
+        ),
         ("secrets/db", "secrets/open", open),
         (
             "db.sakura.example",
@@ -86,7 +91,9 @@ fn each_mistake_in_the_store_is_told_in_words_one_can_act_on() {
         let [problem] = &problems[..] else { panic!("{problems:#?}") };
         let problem = problem.splitn(3, ':').nth(2).unwrap().trim();
         match said.split_once("PATH") {
-            Some((before, _)) => assert!(problem.starts_with(before) && problem.contains("mode 644"), "{problem}\n{said}"),
+            Some((before, _)) => {
+                assert!(problem.starts_with(before) && problem.contains("mode 644"), "{problem}\n{said}")
+            }
             None => assert_eq!(problem, said),
         }
     }

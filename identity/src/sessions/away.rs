@@ -57,7 +57,10 @@ mod tests {
     #[test]
     fn sessions_go_on_for_so_long_and_no_longer() {
         let (away, second) = (Away::default(), |number: i64| Timestamp::from_unix_micros(number * 1_000_000));
-        assert!(!away.is_too_long(second(1_000_000)) && away.since(second(1_000_000)).is_none(), "nobody has asked yet");
+        assert!(
+            !away.is_too_long(second(1_000_000)) && away.since(second(1_000_000)).is_none(),
+            "nobody has asked yet"
+        );
         away.allow(Duration::from_secs(60));
         away.note_answered(second(100));
         assert_eq!((away.since(second(105)), away.since(second(106))), (None, Some(second(100))));
