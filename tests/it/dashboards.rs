@@ -163,7 +163,8 @@ fn the_alert_rules_are_sound_and_each_was_tried() {
 
 #[tokio::test]
 async fn panels_and_rules_ask_only_for_what_a_gateway_tells() {
-    let (receiver, inbox) = (Receiver::start(), Inbox::open());
+    let (mut receiver, inbox) = (Receiver::away(), Inbox::open());
+    inbox.answer_calls(503);
     let ward = busy_ward(&receiver, &inbox).await;
     let text = async || operations(&ward.hospital, "/metrics").await.expect(200).text();
     eventually_in(PATIENCE, "the shadow is read", async || text().await.contains("shadow_alarm 0").then_some(())).await;
@@ -172,6 +173,12 @@ async fn panels_and_rules_ask_only_for_what_a_gateway_tells() {
     ward.caller.ask(Ask::get("emr", "/nobody")).await.expect(401);
     // Somebody is told of something.
     let _ = ward.hospital.run(&["device", "revoke", "ward-pc-1"]).ok();
+    // What fails is counted too: both are there only later.
+    for failures in ["sekimori_feed_failures_total{", "sekimori_notices_failures_total{"] {
+        eventually_in(PATIENCE, failures, async || text().await.contains(failures).then_some(())).await;
+    }
+    receiver.start_again();
+    inbox.answer_calls(0);
 
     let prometheus = Prometheus::collecting(&ward.hospital.operations().to_string());
     eventually_in(PATIENCE, "Prometheus collects, notices and feeds too", async || {

@@ -47,7 +47,8 @@ async fn one_request_is_traced_from_the_handshake_to_the_app_s_answer() {
     let collector = Collector::open();
     let ward = ward(&collector, "one_in = 1").await;
     let path = format!("/charts/{PATIENT}/notes");
-    ward.caller.ask(ward.get(&format!("{path}?name=Sato"))).await.expect(200);
+    let mut connection = ward.caller.http1("emr").await;
+    connection.answer(ward.get(&format!("{path}?name=Sato"))).await.expect(200);
     let id = ward.hospital.records().opened(&path).only()["id"].as_str().unwrap().to_owned();
     let (root, spans) = trace_of(&collector, &id).await;
     assert_eq!(root["name"], "GET /charts/{patient}/**");
@@ -72,7 +73,7 @@ async fn one_request_is_traced_from_the_handshake_to_the_app_s_answer() {
     let span = told["spanId"].as_str().unwrap();
     assert_eq!(field, format!("00-{}-{span}-01", id.replace('-', "")));
 
-    ward.caller.ask(ward.get("/b")).await.expect(200);
+    connection.answer(ward.get("/b")).await.expect(200);
     let id = ward.hospital.records().opened("/b").only()["id"].as_str().unwrap().to_owned();
     let (root, spans) = trace_of(&collector, &id).await;
     assert_eq!(root["name"], "GET", "no route says what it is");
