@@ -19,12 +19,7 @@ pub(crate) fn read(table: &Table<'_>, files: &Files<'_>, no_upstream: &NoUpstrea
     let one_in = table.or("one_in", ONE_IN, |value| value.count(1..=ONE_IN_MAX));
     let goes_on = table.or("continue_traces", false, |value| value.yes_or_no());
     table.finish();
-    Some(Telemetry {
-        collector: collector?,
-        ca_file: ca_file?,
-        one_in: NonZeroU64::new(one_in?)?,
-        goes_on: goes_on?,
-    })
+    Some(Telemetry { collector: collector?, ca_file: ca_file?, one_in: NonZeroU64::new(one_in?)?, goes_on: goes_on? })
 }
 
 /// Scheme, host and port; not in the clear over a network.
