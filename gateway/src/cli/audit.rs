@@ -177,6 +177,14 @@ fn without_effect(lines: u64) -> String {
     }
 }
 
+/// What is said of recordings of terminals.
+fn recorded(recordings: u64) -> String {
+    match recordings {
+        0 => String::new(),
+        _ => format!("{recordings} recordings of terminals are as the log says\n"),
+    }
+}
+
 /// Checks what the logs of several nodes say of each other.
 fn cross(logs: &[audit::Reader], format: Format) -> Result<(), Failure> {
     match audit::cross_check(logs) {
@@ -222,13 +230,14 @@ fn verify(log: &audit::Reader, key: Option<&str>, format: Format) -> Result<(), 
                     "segments_archived": good.segments_archived,
                     "lines_deleted": good.lines_deleted,
                     "deletions_void": good.deletions_void,
+                    "recordings": good.recordings,
                     "root": good.root,
                     "public_key": good.public_key,
                     "key_was_given": good.key_was_given,
                 })
                 .to_string(),
                 Format::Text => format!(
-                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\n{}{}root {}\nkey  {}{}",
+                    "good: {} lines of {} in {} segments, {} of them signed by {} checkpoints\n{}{}{}root {}\nkey  {}{}",
                     good.lines,
                     good.origin,
                     good.segments,
@@ -236,6 +245,7 @@ fn verify(log: &audit::Reader, key: Option<&str>, format: Format) -> Result<(), 
                     good.checkpoints,
                     passed_over(good.lines_deleted),
                     without_effect(good.deletions_void),
+                    recorded(good.recordings),
                     good.root,
                     good.public_key,
                     if good.key_was_given {
