@@ -512,3 +512,4 @@ console-event-node-alarm = Something wrong with the nodes
 console-event-node-alarm-over = Nodes well again
 console-event-clock-stepped = Clock was set
 console-event-recovered = Log recovered
+console-event-restored = Log put back from a backup, or gone on with though lines are missing

@@ -512,3 +512,4 @@ console-event-node-alarm = ノードの異常
 console-event-node-alarm-over = ノードの異常がなくなった
 console-event-clock-stepped = 時計が動かされた
 console-event-recovered = 記録を復旧
+console-event-restored = 記録をバックアップから復元、または欠けたまま続行
