@@ -32,6 +32,8 @@ pub async fn walk(language: &str, keep: impl AsyncFn(&Browser, &str)) {
     for path in ["/", "/?code=not-a-code", "/?code=BCDF-GHJK"] {
         vendor.visit(&hospital.url("shell", path)).await;
         if path == "/" {
+            let fits = "const card = document.querySelector('.card'); return card.scrollWidth <= card.clientWidth";
+            assert_eq!(vendor.browser.script(fits).await, true, "the command stays within its card");
             keep(&vendor.browser, "connect-how").await;
         }
     }
