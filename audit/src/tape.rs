@@ -77,11 +77,13 @@ pub struct TapeHeader {
 
 /// Finds the patients that a text names.
 #[derive(Clone)]
+#[expect(clippy::type_complexity, reason = "it is this type that gives the function a name")]
 pub struct PatientsIn(Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>);
 
 impl PatientsIn {
     /// Wraps a function that gives ids as the log has them.
     #[must_use]
+    #[expect(clippy::type_complexity, reason = "it is this type that gives the function a name")]
     pub fn new(find: Arc<dyn Fn(&str) -> Vec<String> + Send + Sync>) -> Self {
         Self(find)
     }

@@ -14,7 +14,7 @@ use crate::maintenance::{enters, hour_house, in_seconds, sets};
 
 /// What attacks whoever watches.
 const HARM: &[u8] = b"\x1b]52;c;cm0gLXJm\x07\x1b]0;owned\x07\x1b]8;;https://evil.example/\x1b\\click\x1b]8;;\x1b\\\r\n\
-    \x1b[?1049h<script>document.title='owned'</script>\x1b[?1049l\xff\xfe\x1b]2;\x9c<img src=x onerror=alert(1)>\r\n";
+    \x1b[?1049h<script>document.title='owned'</script>\x1b[?1049l\xff\xfe\x1b]2;\x9c\x07<img src=x onerror=alert(1)>\r\n";
 
 fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
@@ -246,7 +246,10 @@ async fn a_download_is_an_asciicast_whose_hash_stands_in_the_log() {
         .await;
     let text = text.as_str().unwrap().to_owned();
     let file = watch.hospital.folder().write("kept.cast", &text);
-    let out = Command::new("asciinema").args(["cat"]).arg(&file).output().expect("asciinema is installed");
+    // Its own reader; `asciinema cat` wants a terminal to write to.
+    let read = "import sys\nfrom asciinema.asciicast import open_from_url\nwith open_from_url(sys.argv[1]) as cast:\n    \
+                sys.stdout.buffer.write(''.join(event[2] for event in cast.stdout_events()).encode())";
+    let out = Command::new("/usr/bin/python3").args(["-c", read]).arg(&file).output().expect("asciinema is installed");
     assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
     let shown = String::from_utf8_lossy(&out.stdout).into_owned();
     assert!(shown.contains("山田 太郎") && shown.contains("logout"), "{shown}");

@@ -52,7 +52,11 @@ pub(crate) fn size(line: &[u8]) -> Option<(u16, u16)> {
 /// Writes what was shown, in as many events as it takes.
 pub(crate) fn push_output(out: &mut Vec<u8>, at: Duration, mut text: &str) {
     while !text.is_empty() {
-        let (piece, rest) = text.split_at(text.floor_char_boundary(EVENT_BYTES));
+        let mut end = text.len().min(EVENT_BYTES);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let (piece, rest) = text.split_at(end);
         push(out, at, "o", piece);
         text = rest;
     }
@@ -151,7 +155,7 @@ mod tests {
             .split_inclusive(|byte| *byte == b'\n')
             .map(|line| match read(line).unwrap().1 {
                 Event::Output(text) => text,
-                other => panic!("{other:?}"),
+                other @ (Event::Resize { .. } | Event::Marker(_)) => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(read, text);

@@ -18,6 +18,8 @@ const WAITING_BYTES_MAX: usize = 8 << 20;
 const FULL_MAX: Duration = Duration::from_secs(1);
 /// How long anything may wait: a disk that hangs shows in no error.
 const STUCK_MAX: Duration = Duration::from_secs(5);
+/// About how much is taken at once: so much is written in far less than a second.
+const TAKEN_BYTES: usize = 128 * 1024;
 /// What one entry costs besides its bytes.
 const ITEM_BYTES: usize = 64;
 
@@ -26,6 +28,18 @@ const ITEM_BYTES: usize = 64;
 pub(crate) struct Item {
     pub(crate) at: Duration,
     pub(crate) what: What,
+}
+
+impl Item {
+    /// What it costs while it waits.
+    fn cost(&self) -> usize {
+        let bytes = match &self.what {
+            What::Output(bytes) => bytes.len(),
+            What::Input(bytes) => bytes.len(),
+            What::Resize { .. } => 0,
+        };
+        bytes + ITEM_BYTES
+    }
 }
 
 /// What happened.
@@ -66,6 +80,21 @@ impl State {
         self.bytes >= WAITING_BYTES
     }
 
+    /// Takes some of what waits. Then it goes on, and what is left has waited from now on.
+    fn take(&mut self) -> VecDeque<Item> {
+        let (mut taken, mut bytes) = (VecDeque::new(), 0);
+        while bytes < TAKEN_BYTES {
+            let Some(item) = self.items.pop_front() else { break };
+            bytes += item.cost();
+            taken.push_back(item);
+        }
+        self.bytes = self.bytes.saturating_sub(bytes);
+        let now = Instant::now();
+        self.waits_since = (!self.items.is_empty()).then_some(now);
+        self.full_since = self.is_full().then_some(now);
+        taken
+    }
+
     fn fail(&mut self, problem: TapeProblem) -> Vec<Waker> {
         self.problem.get_or_insert(problem);
         (self.items, self.bytes) = (VecDeque::new(), 0);
@@ -89,21 +118,21 @@ impl Queue {
 
     pub(crate) fn output(&self, began: Instant, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.push(began, What::Output(bytes.to_vec()), bytes.len());
+            self.push(began, What::Output(bytes.to_vec()));
         }
     }
 
     pub(crate) fn input(&self, began: Instant, bytes: &[u8]) {
         if !bytes.is_empty() {
-            self.push(began, What::Input(Zeroizing::new(bytes.to_vec())), bytes.len());
+            self.push(began, What::Input(Zeroizing::new(bytes.to_vec())));
         }
     }
 
     pub(crate) fn resize(&self, began: Instant, columns: u16, rows: u16) {
-        self.push(began, What::Resize { columns, rows }, 0);
+        self.push(began, What::Resize { columns, rows });
     }
 
-    fn push(&self, began: Instant, what: What, bytes: usize) {
+    fn push(&self, began: Instant, what: What) {
         let now = Instant::now();
         let wakers = {
             let mut state = self.lock();
@@ -111,8 +140,9 @@ impl Queue {
                 return;
             }
             let at = now.saturating_duration_since(began);
-            state.items.push_back(Item { at, what });
-            state.bytes += bytes + ITEM_BYTES;
+            let item = Item { at, what };
+            state.bytes += item.cost();
+            state.items.push_back(item);
             state.waits_since.get_or_insert(now);
             if state.is_full() {
                 state.full_since.get_or_insert(now);
@@ -164,7 +194,7 @@ impl Queue {
         }
     }
 
-    /// Takes all that waits; waits for something until `until`.
+    /// Takes what waits first; waits for something until `until`.
     pub(crate) fn take(&self, until: Option<Instant>) -> Taken {
         let (items, wakers) = {
             let mut state = self.lock();
@@ -179,9 +209,7 @@ impl Queue {
             if state.items.is_empty() && (state.is_closed || state.problem.is_some()) {
                 return Taken::End;
             }
-            state.bytes = 0;
-            (state.waits_since, state.full_since) = (None, None);
-            (std::mem::take(&mut state.items), std::mem::take(&mut state.wakers))
+            (state.take(), std::mem::take(&mut state.wakers))
         };
         wakers.into_iter().for_each(Waker::wake);
         Taken::Items(items)

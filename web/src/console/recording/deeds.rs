@@ -10,6 +10,7 @@ use super::super::desk::{Desk, Refused};
 use super::super::view::{Bit, Table};
 use super::needs_to_know;
 use crate::chart::grouped;
+use crate::log_view::{Sight, Stories};
 use crate::maintenance::Work;
 
 /// How many of each a page lists.
@@ -34,32 +35,36 @@ pub(in super::super) async fn deeds(
         ..Question::default()
     };
     let (commands, files) = (of(Event::CommandEntered), of(Event::FileCarried));
-    let ask = move |log: &crate::log_view::Sight| Ok((log.stories(&commands)?, log.stories(&files)?));
+    let ask = move |log: &Sight| Ok((log.stories(&commands)?, log.stories(&files)?));
     let (commands, files) = if sees_all { desk.off_all(ask).await? } else { desk.off(ask).await? };
     desk.note_look("maintenance", commands.total + files.total, None).await?;
-    let lists = [
-        (
-            "commands",
-            commands,
-            ["when", "command", "app"].as_slice(),
-            command as fn(&Desk<'_>, &Story) -> Vec<Vec<Bit>>,
-        ),
-        ("files", files, ["when", "file", "way", "size", "app"].as_slice(), file),
-    ];
-    let table =
-        |(id, found, heads, row): (&'static str, crate::log_view::Stories, &[&str], fn(&Desk<'_>, &Story) -> _)| {
-            let is_cut = found.total > LISTED_MAX as u64;
-            Table {
-                id,
-                heading: desk.say(&format!("recording-deeds-{id}")),
-                heads: heads.iter().map(|head| desk.say(&format!("recording-deeds-{head}"))).collect(),
-                rows: found.records.iter().filter_map(|one| one.story.as_ref()).map(|story| row(desk, story)).collect(),
-                empty: desk.say("recording-deeds-none"),
-                note: Some(desk.say(if is_cut { "recording-deeds-cut" } else { "recording-deeds-note" })),
-                pages: Vec::new(),
-            }
-        };
-    Ok(lists.into_iter().filter(|(_, found, ..)| found.total > 0).map(table).collect())
+    let commands = List { id: "commands", heads: &["when", "command", "app"], found: commands, row: command };
+    let files = List { id: "files", heads: &["when", "file", "way", "size", "app"], found: files, row: file };
+    Ok([commands, files].into_iter().filter(|list| list.found.total > 0).map(|list| list.table(desk)).collect())
+}
+
+/// One of the lists.
+struct List {
+    id: &'static str,
+    heads: &'static [&'static str],
+    found: Stories,
+    row: fn(&Desk<'_>, &Story) -> Vec<Vec<Bit>>,
+}
+
+impl List {
+    fn table(self, desk: &Desk<'_>) -> Table {
+        let is_cut = self.found.total > LISTED_MAX as u64;
+        let stories = self.found.records.iter().filter_map(|one| one.story.as_ref());
+        Table {
+            id: self.id,
+            heading: desk.say(&format!("recording-deeds-{}", self.id)),
+            heads: self.heads.iter().map(|head| desk.say(&format!("recording-deeds-{head}"))).collect(),
+            rows: stories.map(|story| (self.row)(desk, story)).collect(),
+            empty: desk.say("recording-deeds-none"),
+            note: Some(desk.say(if is_cut { "recording-deeds-cut" } else { "recording-deeds-note" })),
+            pages: Vec::new(),
+        }
+    }
 }
 
 fn command(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {

@@ -63,7 +63,8 @@ pub(in super::super) async fn frames(desk: &Desk<'_>) -> Shown {
             .off_all(move |log| {
                 let Some(recording) = recordings(log)?.open(id)? else { return Ok(None) };
                 let mut player = Player::new(recording);
-                let first = player.skip(from)?;
+                // The whole of that millisecond is meant.
+                let first = player.skip(from.saturating_add(Duration::from_micros(999)))?;
                 Ok(Some((player, Some(first))))
             })
             .await?
