@@ -18,7 +18,6 @@ mod tests {
     use super::*;
 
     #[test]
-    #[expect(clippy::panic, reason = "this is what it is about")]
     fn a_panic_in_one_connection_ends_that_connection_alone_and_is_counted() {
         let counter = Counter::default();
         report(counter.clone());
