@@ -11,7 +11,7 @@ use certs::ServerCa;
 use config::{CertificateFiles, Config, Secret};
 use identity::{MadeInvitation, NewPerson, People};
 use policy::{DeviceId, RoleId};
-use store::{DeviceRecord, Store as _};
+use store::DeviceRecord;
 use tokio::net::TcpListener;
 
 use crate::assembly::{self, Source};

@@ -4,7 +4,7 @@
 use identity::{AskedWindow, GrantProblem, Grants};
 use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp};
 use serde_json::json;
-use store::{GrantConfirmation, GrantFilter, GrantReach, GrantRecord, Store as _};
+use store::{GrantConfirmation, GrantFilter, GrantReach, GrantRecord};
 
 use super::inventory;
 use super::policy::person::{approver, proposer};

@@ -4,7 +4,6 @@
 use config::{Config, Notice, NoticeTo};
 use policy::{NoticeId, Timestamp};
 use serde_json::{Value, json};
-use store::Store as _;
 use web::{NoticeStanding, WordBook};
 
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};

@@ -2,7 +2,6 @@
 
 use policy::SessionId;
 use serde_json::json;
-use store::Store as _;
 
 use crate::cli::{ConfigArg, Format, actor, block_on, open_store, out, table};
 use crate::clock;

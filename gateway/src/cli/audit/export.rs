@@ -13,7 +13,7 @@ use config::Config;
 use evidence::Source;
 use evidence::export::{ExportProblem, Form, Order, Proof, write_plain, write_with_proof};
 use policy::{Timestamp, UtcOffset};
-use store::{LogUse, Store as _};
+use store::LogUse;
 
 use super::Place;
 use super::patient::as_in_the_log;

@@ -11,7 +11,7 @@ use evidence::{Source, csv};
 use find::{Addresses, Bar, By, Calendar, Deadline, FindProblem, FoundAt, Index, Order, Question};
 use policy::{Timestamp, Unit};
 use serde_json::json;
-use store::{LogUse, Store as _};
+use store::LogUse;
 
 use super::Place;
 use super::patient::as_in_the_log;

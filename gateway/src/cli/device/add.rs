@@ -9,7 +9,7 @@ use certs::{DeviceCa, IssuedDevice};
 use config::Config;
 use policy::{DeviceClass, DeviceId, Timestamp};
 use serde_json::json;
-use store::{DeviceRecord, Store as _, StoreProblem};
+use store::{DeviceRecord, StoreProblem};
 
 use super::{device_class, device_id};
 use crate::assembly::device_ca_dir;

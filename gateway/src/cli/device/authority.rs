@@ -6,7 +6,7 @@ use certs::{DeviceCertificate, DeviceRoots, Refusal};
 use config::Config;
 use policy::Timestamp;
 use serde_json::json;
-use store::{CertificateIssuer, CertificateRecord, Store as _, StoreProblem};
+use store::{CertificateIssuer, CertificateRecord, StoreProblem};
 
 use super::add::{About, open_ca};
 use super::{device_class, device_id, unavailable};

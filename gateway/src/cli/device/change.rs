@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use policy::DeviceId;
-use store::{DeviceChange, DeviceWrite, Store as _, StoreProblem};
+use store::{DeviceChange, DeviceWrite, StoreProblem};
 
 use super::{device_class, device_id, fingerprint, unavailable, unknown};
 use crate::cli::{ConfigArg, actor, block_on, open_store, out};

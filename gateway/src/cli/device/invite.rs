@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use serde_json::json;
-use store::Store as _;
 
 use super::add::About;
 use super::{device_class, device_id, unavailable};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use config::Config;
 use policy::Timestamp;
 use serde_json::json;
-use store::{DeviceRecord, Store as _};
+use store::DeviceRecord;
 
 use super::{device_class, unavailable};
 use crate::cli::{ConfigArg, Format, block_on, open_store, out, table};

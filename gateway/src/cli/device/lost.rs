@@ -6,7 +6,6 @@ use std::time::Duration;
 use audit::Story;
 use policy::{Timestamp, UtcOffset};
 use serde_json::json;
-use store::Store as _;
 use web::PatientSeen;
 
 use super::{device_id, unavailable, unknown};

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use config::Config;
-use store::Store as _;
 use web::Replayed;
 
 use super::Lang;

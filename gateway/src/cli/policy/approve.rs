@@ -1,6 +1,6 @@
 //! `sekimori policy approve`: the second pair of eyes.
 
-use store::{Approval, Store as _};
+use store::Approval;
 use web::Replayed;
 
 use super::Version;

@@ -12,7 +12,7 @@ use policy::{
     RoleId, SignInMethod, Timestamp, ZoneId, what_if,
 };
 use serde_json::json;
-use store::{PeopleFilter, Person, Store as _};
+use store::{PeopleFilter, Person};
 use web::{Explained, PolicyWords, WordBook, line_of_access};
 
 use super::{Lang, moment};

@@ -2,7 +2,7 @@
 
 use policy::UtcOffset;
 use serde_json::{Value, json};
-use store::{PolicyRevision, RevisionState, Store as _};
+use store::{PolicyRevision, RevisionState};
 use web::{Language, Replayed};
 
 use super::Lang;

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use config::{ClientCertificates, Config};
 use policy::{About, Around, Finding, Flaw, Policy, RoleId, ZoneId};
 use serde_json::json;
-use store::{PeopleFilter, Store as _};
+use store::PeopleFilter;
 use web::Language;
 
 use super::Lang;

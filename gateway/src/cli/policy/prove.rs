@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use config::{Claim, Config};
-use store::Store as _;
 use web::Language;
 
 use super::Lang;

@@ -1,6 +1,6 @@
 //! `sekimori policy put`: puts a version in its place that was approved in the console.
 
-use store::{RevisionState, Store as _};
+use store::RevisionState;
 
 use super::Version;
 use super::change::{place, put, read_as, unavailable, wait};
