@@ -131,6 +131,8 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt as _;
 
+    const POLICY: &str = "@id(\"closed\") forbid (principal, action, resource) when { context.zone == \"closed\" };";
+
     struct Folder(PathBuf);
 
     impl Folder {
@@ -144,7 +146,7 @@ mod tests {
             let text = "[facility]\nname = \"x\"\n[gateway]\nstate_dir = \"s\"\nlogin_host = \"login.test\"\n\
                         portal_host = \"portal.test\"\n[[listener]]\naddress = \"127.0.0.1:9443\"\nzone = \"z\"\n\
                         [[certificate]]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n[policy]\nfiles = [\"a.cedar\"]\n";
-            std::fs::write(folder.join("a.cedar"), "forbid (principal, action, resource) when { false };").unwrap();
+            std::fs::write(folder.join("a.cedar"), POLICY).unwrap();
             std::fs::write(folder.join("sekimori.toml"), text).unwrap();
             Self(folder)
         }
