@@ -133,7 +133,8 @@
 
   const place = () => {
     length = Math.max(length, at);
-    way("place").max = length;
+    // Up to a whole step, so that its end can be reached.
+    way("place").max = Math.ceil(length / 100) * 100;
     way("place").value = at;
     way("place").setAttribute("aria-valuetext", `${clock(at)} / ${clock(length)}`);
     shown.textContent = `${clock(at)} / ${clock(length)}`;
