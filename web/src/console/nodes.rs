@@ -84,7 +84,7 @@ fn alarms(desk: &Desk<'_>, standings: &[NodeStanding]) -> Option<Part> {
         .flat_map(|standing| standing.alarms.iter().map(move |alarm| line(standing, alarm.code())))
         .collect();
     let (heading, links) = (desk.say("console-nodes-alarms"), Vec::new());
-    (!lines.is_empty()).then(|| Part::Words(Words { id: "alarms", heading, tone: MarkTone::Bad, lines, links }))
+    (!lines.is_empty()).then_some(Part::Words(Words { id: "alarms", heading, tone: MarkTone::Bad, lines, links }))
 }
 
 /// What the configuration of a node says otherwise.
@@ -95,5 +95,5 @@ fn difference(desk: &Desk<'_>, standing: &NodeStanding) -> Option<Part> {
         Language::English => one.en.clone(),
     });
     let (lines, links): (Vec<String>, Vec<_>) = (told.collect(), Vec::new());
-    (!lines.is_empty()).then(|| Part::Words(Words { id: "difference", heading, tone: MarkTone::Warn, lines, links }))
+    (!lines.is_empty()).then_some(Part::Words(Words { id: "difference", heading, tone: MarkTone::Warn, lines, links }))
 }
