@@ -28,10 +28,8 @@ async fn what_is_taken_once_is_taken_by_one([one, other]: [&dyn Store; 2]) {
         let key = token(9_000 + round);
         let ceremony = Ceremony { kind: "raced", state: "state".to_owned(), expires_at: second(100) };
         good(one.start_ceremony(key, ceremony).await);
-        let (a, b) = tokio::join!(
-            one.take_ceremony(key, "raced", second(1)),
-            other.take_ceremony(key, "raced", second(1))
-        );
+        let (a, b) =
+            tokio::join!(one.take_ceremony(key, "raced", second(1)), other.take_ceremony(key, "raced", second(1)));
         assert!(good(a).is_some() != good(b).is_some(), "a ceremony");
         let (a, b) =
             tokio::join!(one.remember_once("raced", key, second(100)), other.remember_once("raced", key, second(100)));

@@ -23,8 +23,6 @@ use crate::{StoreProblem, sql};
 
 /// How long one answer may take; the server gives up a little earlier.
 const ANSWER_MAX: Duration = Duration::from_secs(10);
-/// How long nobody tries to connect after it failed: at first, and at most.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// Statements that are kept ready.
 const READIED_MAX: usize = 256;
 /// For how long, and how far apart, is asked what became of a transaction whose end was not heard.
@@ -42,7 +40,6 @@ pub(crate) struct Line {
     transaction: RefCell<Option<String>>,
     /// The version of the tables that statements were readied for, once there are tables.
     tables: Cell<Option<i64>>,
-    pause: Cell<Option<(Instant, Duration)>>,
 }
 
 /// A statement that the server knows.
@@ -64,7 +61,6 @@ impl Line {
             readied: RefCell::default(),
             transaction: RefCell::default(),
             tables: Cell::default(),
-            pause: Cell::default(),
         })
     }
 
@@ -78,23 +74,16 @@ impl Line {
         if self.client().is_ok() {
             return Ok(());
         }
-        let now = Instant::now();
-        let paused = self.pause.get();
-        if paused.is_some_and(|(until, _)| now < until) {
+        if self.way.is_paused() {
             return Err(StoreProblem::Unavailable("the database is away".to_owned()));
         }
         self.hang_up();
         match self.runtime.block_on(self.way.reach(|| ())) {
             Ok(client) => {
-                self.pause.set(None);
                 self.client.replace(Some(Arc::new(client)));
                 Ok(())
             }
-            Err(problem) => {
-                let pause = paused.map_or(PAUSE.0, |(_, pause)| (pause * 2).min(PAUSE.1));
-                self.pause.set(Some((Instant::now() + pause, pause)));
-                Err(problem)
-            }
+            Err(problem) => Err(problem),
         }
     }
 
@@ -127,7 +116,9 @@ impl Line {
 
     fn beginning(&self) -> String {
         let tables = if self.tables.get().is_some() { "; select version as tables from schema_version" } else { "" };
-        format!("begin; select pg_advisory_xact_lock({WRITING_LOCK}); select pg_current_xact_id()::text as number{tables}")
+        format!(
+            "begin; select pg_advisory_xact_lock({WRITING_LOCK}); select pg_current_xact_id()::text as number{tables}"
+        )
     }
 
     /// Makes what was done last. Where the answer was lost, asks what became of it.
@@ -237,9 +228,9 @@ impl Line {
 
 /// The first value of this name in an answer.
 fn text(answer: &[SimpleQueryMessage], name: &str) -> Option<String> {
-    answer.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.try_get(name).ok().flatten().map(str::to_owned),
-        _ => None,
+    answer.iter().find_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        row.try_get(name).ok().flatten().map(str::to_owned)
     })
 }
 

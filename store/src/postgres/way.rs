@@ -1,8 +1,8 @@
 //! The way to the database: dialled and logged in, with everything set that the store rests on.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 use tokio_postgres::config::SslMode;
@@ -14,6 +14,8 @@ use crate::relational::Company;
 
 /// How long connecting and logging in may take.
 const REACH_MAX: Duration = Duration::from_secs(5);
+/// How long nobody tries to connect after it failed: at first, and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// The earliest server: what became of a transaction can be asked of this one on.
 const VERSION_MIN: i64 = 130_000;
 /// The lock that whoever works with the store shares.
@@ -32,17 +34,35 @@ pub(super) struct Way {
     connector: Arc<dyn Connector>,
     login: PostgresLogin,
     company: Company,
+    /// Until when nobody tries again, and how long that is.
+    pause: Mutex<Option<(Instant, Duration)>>,
 }
 
 impl Way {
     pub(super) fn new(connector: Arc<dyn Connector>, login: PostgresLogin, company: Company) -> Self {
-        Self { connector, login, company }
+        Self { connector, login, company, pause: Mutex::default() }
     }
 
     /// Connects and logs in. `rung` is called for each notification.
     pub(super) async fn reach(&self, rung: impl FnMut() + Send + 'static) -> Result<Client, StoreProblem> {
         let late = |_| StoreProblem::Unavailable(format!("the database did not answer within {REACH_MAX:?}"));
-        timeout(REACH_MAX, self.reach_inside(rung)).await.map_err(late)?
+        let reached = timeout(REACH_MAX, self.reach_inside(rung)).await.unwrap_or_else(|error| Err(late(error)));
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        *pause = match (&reached, *pause) {
+            // The others need not wait any longer either.
+            (Ok(_), _) => None,
+            (Err(_), before) => {
+                let span = before.map_or(PAUSE.0, |(_, span)| (span * 2).min(PAUSE.1));
+                Some((Instant::now() + span, span))
+            }
+        };
+        reached
+    }
+
+    /// Whether it failed so shortly ago that nobody tries again yet.
+    pub(super) fn is_paused(&self) -> bool {
+        let pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        pause.is_some_and(|(until, _)| Instant::now() < until)
     }
 
     async fn reach_inside(&self, mut rung: impl FnMut() + Send + 'static) -> Result<Client, StoreProblem> {

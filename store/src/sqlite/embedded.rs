@@ -48,7 +48,7 @@ impl EmbeddedStatement<'_> {
     }
 
     pub(crate) fn rows(&mut self, bound: Bound) -> Result<Vec<Row>, StoreProblem> {
-        let columns: Arc<[String]> = self.0.column_names().into_iter().map(str::to_owned).collect();
+        let columns: Arc<[String]> = self.0.column_names().map(str::to_owned).collect();
         let mut rows = match bound {
             Bound::Numbered(values) => self.0.query(rusqlite::params_from_iter(values))?,
             Bound::Named(values) => self.0.query(named(&values).as_slice())?,

@@ -144,7 +144,7 @@ pub(crate) fn rename(
     actor: &str,
 ) -> Result<bool, StoreProblem> {
     let statement = c.prepare_cached("select name from credentials where id = ?1 and \"user\" = ?2")?;
-    let before: Option<String> = rows::one(statement, params![id.0, user.as_str()], |row| Ok(row.get(0)?))?;
+    let before: Option<String> = rows::one(statement, params![id.0, user.as_str()], |row| row.get(0))?;
     if before.as_deref().is_some_and(|before| before != name) {
         c.prepare_cached("update credentials set name = ?2 where id = ?1")?.execute(params![id.0, name])?;
         tell(c, at, actor, &Change::CredentialRenamed { user: user.clone(), credential: id.clone() })?;

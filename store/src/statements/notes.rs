@@ -8,7 +8,7 @@ use crate::sql::Connection;
 use crate::{Change, OutageSwitch, StoreProblem};
 
 pub(crate) fn note(c: &Connection, key: &str) -> Result<Option<String>, StoreProblem> {
-    rows::one(c.prepare_cached("select value from notes where key = ?1")?, [key], |row| Ok(row.get(0)?))
+    rows::one(c.prepare_cached("select value from notes where key = ?1")?, [key], |row| row.get(0))
 }
 
 pub(crate) fn set_note(c: &Connection, key: &str, value: &str) -> Result<(), StoreProblem> {

@@ -73,7 +73,7 @@ pub(crate) fn one(c: &Connection, number: u64) -> Result<Option<PolicyRevision>,
 
 pub(crate) fn replay(c: &Connection, number: u64) -> Result<Option<String>, StoreProblem> {
     let kept = c.prepare_cached("select report from policy_replays where number = ?1")?;
-    rows::one(kept, [key(number)], |row| Ok(row.get("report")?))
+    rows::one(kept, [key(number)], |row| row.get("report"))
 }
 
 pub(crate) fn list(c: &Connection, most: usize) -> Result<Vec<PolicyRevision>, StoreProblem> {

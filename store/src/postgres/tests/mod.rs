@@ -223,7 +223,7 @@ async fn a_store_is_moved_there_and_back_and_compares_equal() {
     let at = Timestamp::from_unix_micros(1_800_000_000_000_000);
     let first = Arc::new(Sqlite::open(file("first.db")).unwrap());
     conformance::all(first.clone()).await;
-    fill(&*first).await;
+    fill(&first).await;
     drop(first);
 
     let from = Alone::Sqlite(Sqlite::open_alone(file("first.db")).unwrap());
