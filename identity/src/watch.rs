@@ -302,7 +302,8 @@ mod tests {
         }
         assert!(ward.sessions.store_away_since(ward.hands.now()).is_some());
         ward.hands.turn(Duration::from_secs(1));
-        let late = ward.sessions.find(token.expose(), &host("login.example.jp"), Some(&terminal()), ward.hands.now());
+        let (host, device, now) = (host("login.example.jp"), terminal(), ward.hands.now());
+        let late = ward.sessions.find(token.expose(), &host, Some(&device), now);
         assert!(matches!(late.await, Err(StoreProblem::Unavailable(_))), "neither signed in nor signed out");
         assert!(matches!(held(&ward, &session), Current::Over), "streams end");
         ward.store.fail(false);
