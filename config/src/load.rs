@@ -13,9 +13,9 @@ use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway, limits,
-    listener, maintenance, nodes, notice, operations, outage, passkeys, patients, policy as cedar, posture, provider, roles,
-    rule, rule_set, sessions, statements, store, telemetry, upstream,
+    app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway,
+    limits, listener, maintenance, nodes, notice, operations, outage, passkeys, patients, policy as cedar, posture,
+    provider, roles, rule, rule_set, sessions, statements, store, telemetry, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};
@@ -141,8 +141,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let mail = notice::read_mail(&root, of_notices);
     let notices = notice::read(&root, of_notices, document.get("mail").is_some());
     let audit = of_audit.and_then(|table| audit::read(&table, &around));
-    let telemetry =
-        root.optional("telemetry", |value| telemetry::read(&value.table()?, files, &no_upstream));
+    let telemetry = root.optional("telemetry", |value| telemetry::read(&value.table()?, files, &no_upstream));
     let of_store = store::Around { files, no_upstream: &no_upstream };
     let store = root.section("store").and_then(|table| store::read(&table, of_store));
     let backup = root.section("backup").and_then(|table| backup::read(&table, files));

@@ -330,11 +330,7 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::NodeAlarm => alert(SECURITY_CONFIGURATION).graded(Grade::Serious),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),
-        Event::LogRead
-        | Event::RecordingViewed
-        | Event::ReviewOpened
-        | Event::ReviewJudged
-        | Event::ReviewSigned => {
+        Event::LogRead | Event::RecordingViewed | Event::ReviewOpened | Event::ReviewJudged | Event::ReviewSigned => {
             Meaning { kind: Kind::LogUse, event: AUDIT_LOG_USED, done: Done::Read, grade: Grade::Success }
         }
     }

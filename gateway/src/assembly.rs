@@ -31,8 +31,8 @@ use crate::caps::Counts;
 use crate::clock::RequestIds;
 use crate::denials::Denials;
 use crate::device_issuer::DeviceIssuer;
-use crate::failure::Failure;
 use crate::drain::{self, Fate, Leave, Order};
+use crate::failure::Failure;
 use crate::feed::{Feeds, Receivers};
 use crate::finding::Finding;
 use crate::gate::Gate;
@@ -171,7 +171,9 @@ fn fall_back(path: &Path, problems: &Problems) -> Result<(Config, Option<String>
             }
             Ok((config, Some(problems.to_string())))
         }
-        Err(reason) => Err(Failure::input(format!("{problems}\nthere is no last good configuration to begin with: {reason}"))),
+        Err(reason) => {
+            Err(Failure::input(format!("{problems}\nthere is no last good configuration to begin with: {reason}")))
+        }
     }
 }
 
@@ -626,12 +628,7 @@ impl Drop for TellsItsEnd {
 }
 
 /// One worker's thread, from start to end.
-fn work(
-    gate: Arc<Gate>,
-    telling: &TellsItsEnd,
-    doors: Vec<(Door, TcpListener)>,
-    mut orders: watch::Receiver<Order>,
-) {
+fn work(gate: Arc<Gate>, telling: &TellsItsEnd, doors: Vec<(Door, TcpListener)>, mut orders: watch::Receiver<Order>) {
     let options = tokio::runtime::LocalOptions::default();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build_local(options) {
         Ok(runtime) => runtime,
@@ -701,11 +698,7 @@ impl Signals {
 
 impl Ends {
     /// Waits for SIGTERM, SIGINT, SIGUSR2, or a part that ended, which none does while all is well.
-    async fn wait(
-        &mut self,
-        control: &mut JoinSet<()>,
-        a_worker_ended: &mut mpsc::UnboundedReceiver<usize>,
-    ) -> End {
+    async fn wait(&mut self, control: &mut JoinSet<()>, a_worker_ended: &mut mpsc::UnboundedReceiver<usize>) -> End {
         tokio::select! {
             _ = self.terminate.recv() => End::Stop,
             _ = self.interrupt.recv() => End::Stop,

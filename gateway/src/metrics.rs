@@ -239,7 +239,10 @@ impl Metrics {
             log_size_bytes: gauge("log_size_bytes", "Bytes of the access log's segments"),
             log_archive_alarm: gauge("log_archive_alarm", "Whether closed segments cannot be archived or deleted"),
             nodes_serving: gauge("nodes_serving", "Nodes that serve, as this one sees it; 0 where there is only one"),
-            node_alarms: gauge("node_alarms", "What is wrong with nodes: silent, cut off, other configuration, log not as it was"),
+            node_alarms: gauge(
+                "node_alarms",
+                "What is wrong with nodes: silent, cut off, other configuration, log not as it was",
+            ),
             clock_alarm: gauge("clock_alarm", "Whether nothing keeps this machine's clock at true time"),
             log_spool_bytes: gauge("log_spool_bytes", "Bytes waiting in the emergency spool"),
             upstreams_down: gauge("upstreams_down", "Upstreams that do not answer"),

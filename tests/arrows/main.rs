@@ -22,7 +22,10 @@ const ARROWS: [(&str, &[&str]); 13] = [
     ("evidence", &["policy", "config", "audit"]),
     ("identity", &["policy", "config", "store"]),
     ("web", &["policy", "config", "store", "audit", "find", "patient", "evidence", "identity"]),
-    ("gateway", &["policy", "config", "certs", "store", "audit", "backup", "find", "patient", "evidence", "identity", "web"]),
+    (
+        "gateway",
+        &["policy", "config", "certs", "store", "audit", "backup", "find", "patient", "evidence", "identity", "web"],
+    ),
     ("prove", &["policy", "config"]),
 ];
 

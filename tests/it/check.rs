@@ -124,7 +124,8 @@ fn what_init_writes_is_a_file_without_mistakes_but_for_the_certificates_to_be_pu
 fn init_lays_the_state_where_the_service_keeps_it() {
     let folder = Folder::new();
     let state = folder.join("var");
-    let told = tests::run(folder.path(), &["init", "clinic", "--dir", "etc", "--state-dir", state.to_str().unwrap()]).ok();
+    let told =
+        tests::run(folder.path(), &["init", "clinic", "--dir", "etc", "--state-dir", state.to_str().unwrap()]).ok();
     let text = std::fs::read_to_string(folder.join("etc/sekimori.toml")).unwrap();
     assert!(text.contains(&format!("state_dir = \"{}\"", state.display())), "{}", told.out);
     assert!(state.join("store.sqlite").exists() && !folder.join("etc/state").exists());

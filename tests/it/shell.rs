@@ -386,8 +386,10 @@ async fn says(words: &'static [u8], floods: bool) -> SocketAddr {
         while let Ok((mut stream, _)) = listener.accept().await {
             tokio::spawn(async move {
                 stream.write_all(words).await?;
-                while floods {
-                    stream.write_all(words).await?;
+                if floods {
+                    loop {
+                        stream.write_all(words).await?;
+                    }
                 }
                 tokio::time::sleep(PATIENCE * 2).await;
                 std::io::Result::Ok(())

@@ -20,8 +20,8 @@ use crate::console::recording::Players;
 use crate::texts::{Texts, Voice};
 use crate::view::{Frame, Notice, NoticeView, show};
 use crate::{
-    Alarms, AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, NodeBoard, OpenNow, Page, PageRequest, Refusal,
-    TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
+    Alarms, AnswerForm, Asset, DeviceCertificates, Fault, HostKind, Language, LogView, NodeBoard, OpenNow, Page,
+    PageRequest, Refusal, TerminalPage, Why, cookie, headers, json, language, origin, problem, query, wants_page,
 };
 
 /// What the site is made from; one site belongs to one loaded configuration.

@@ -8,9 +8,9 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener, MailServer,
-    Maintenance, Names, Nodes, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider, RuleSet,
-    SessionSpans, Statement, StoreSettings, Telemetry,
+    App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener,
+    MailServer, Maintenance, Names, Nodes, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider,
+    RuleSet, SessionSpans, Statement, StoreSettings, Telemetry,
 };
 
 /// One loaded configuration.

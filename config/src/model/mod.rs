@@ -21,8 +21,8 @@ mod provider;
 mod rule_set;
 mod session;
 mod store;
-mod terminal;
 mod telemetry;
+mod terminal;
 mod upstream;
 
 pub use app::{App, AppKind, IdentityField, OnLogFailure, TcpProtocol};
@@ -48,6 +48,6 @@ pub use provider::{Outage, Provider, SecondFactor};
 pub use rule_set::RuleSet;
 pub use session::{OnSwitch, SessionSpan, SessionSpans};
 pub use store::{Database, DatabasePlace, StoreKind, StoreSettings};
-pub use terminal::{FileTransfer, HostKey, SshCredential, Terminal, TerminalPatient};
 pub use telemetry::Telemetry;
+pub use terminal::{FileTransfer, HostKey, SshCredential, Terminal, TerminalPatient};
 pub use upstream::{HostHeader, Scheme, Upstream, UpstreamProtocol, UpstreamTls};

@@ -38,6 +38,6 @@ pub(crate) mod shield;
 pub(crate) mod statements;
 pub(crate) mod store;
 pub(crate) mod tcp_app;
-pub(crate) mod terminal;
 pub(crate) mod telemetry;
+pub(crate) mod terminal;
 pub(crate) mod upstream;

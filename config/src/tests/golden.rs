@@ -354,7 +354,10 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "[backup]\nverified_within = \"1h\"",
         "backup.verified_within: `1h` is out of bounds; write a span from 1d to 400d",
     ),
-    ("[backup]\nto = \"/mnt\"", "backup.to: is not a key we know; remove it; the keys here are folder, recovery_keys, verified_within"),
+    (
+        "[backup]\nto = \"/mnt\"",
+        "backup.to: is not a key we know; remove it; the keys here are folder, recovery_keys, verified_within",
+    ),
     (
         "methods = [\"password\"]",
         "rule[nurses-use-emr].methods: `password` is not one of `provider`, `provider-mfa`, `passkey`, `temporary`; write one of these",

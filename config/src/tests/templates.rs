@@ -26,9 +26,14 @@ fn with_every_file() -> Folder {
     ] {
         folder.file(file, "", 0o644);
     }
-    for file in
-        ["tls/gateway-client.key", "tls/device-ca.key", "secrets/hospital-idp", "secrets/device-ca", "secrets/mail", "secrets/database"]
-    {
+    for file in [
+        "tls/gateway-client.key",
+        "tls/device-ca.key",
+        "secrets/hospital-idp",
+        "secrets/device-ca",
+        "secrets/mail",
+        "secrets/database",
+    ] {
         folder.file(file, "secret", 0o600);
     }
     folder.file("secrets/pacs-shell-key", "-----BEGIN PRIVATE KEY-----", 0o600);

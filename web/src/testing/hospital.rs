@@ -45,9 +45,10 @@ impl Hospital {
     pub(crate) async fn with_console() -> Self {
         let gateway = format!("console_host = \"{CONSOLE}\"\n");
         let role = |id: &str| format!("{id} = {{ ja = \"{id}\", en = \"{id}\" }}\n");
-        let roles = ["administrator", "help-desk", "auditor", "ward-auditor", "approver", "vendor", "vendor-lead", "replayer"]
-            .map(role)
-            .concat();
+        let roles =
+            ["administrator", "help-desk", "auditor", "ward-auditor", "approver", "vendor", "vendor-lead", "replayer"]
+                .map(role)
+                .concat();
         let roles = roles
             + "[console]\nadministrators = [\"administrator\"]\nhelp_desk = [\"help-desk\"]\n\
                auditors = [\"auditor\"]\n[[console.auditor]]\nroles = [\"ward-auditor\"]\n\

@@ -17,9 +17,9 @@ pub(super) use decide::{admit, approve, ask_admit, ask_approve, confirm, end, re
 pub(super) use paper::paper;
 pub(super) use vendor::{set_vendor, vendor_form};
 
-use super::{Duty, recording};
 use super::desk::{Desk, Refused, Shown};
 use super::view::{Bit, Choice, ConsoleContent, Field, Filter, Form, Go, MarkTone, Part, Submit, Table, Tile};
+use super::{Duty, recording};
 use crate::chart::grouped;
 use crate::maintenance::{Names, Side, Teller, Work, grant_id};
 use crate::{Fault, headers};
