@@ -85,8 +85,11 @@ async fn signed_in_people_go_on_while_the_database_is_away_and_a_revocation_is_n
         (house.metric("sekimori_alarm{alarm=\"store-away\"}").await == "0").then_some(())
     })
     .await;
-    let records = house.hospital.records();
-    assert_eq!(records.with("ev", "session-ended").all().len(), 1, "the end is on record, once");
+    let recorded = async || {
+        let ended = house.hospital.records().with("ev", "session-ended").all().len();
+        (ended > 0).then_some(ended)
+    };
+    assert_eq!(eventually("the record", recorded).await, 1, "the end is on record, once");
 }
 
 #[tokio::test]
