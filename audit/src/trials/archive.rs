@@ -356,7 +356,7 @@ async fn a_key_counts_as_needed_from_before_its_archive_is_there() {
     let mut ring = KeyRing::read(&path).unwrap();
     ring.add(crate::testing::clock().now()).unwrap();
     let problem = ring.remove(&old, ward.directory()).unwrap_err();
-    assert!(problem.to_string().contains("segments need"), "{problem}");
+    assert!(problem.to_string().contains("segments or recordings need"), "{problem}");
     assert_eq!(rewrap(ward.directory(), &Keys::ring(&path), None).unwrap(), all);
     ring.remove(&old, ward.directory()).unwrap();
 }
