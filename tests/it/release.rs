@@ -85,3 +85,41 @@ fn a_release_is_believed_when_it_is_whole_and_signed_by_one_of_the_signers() {
     let (code, said) = check(&ours);
     assert!(code == Some(1) && said.contains("sekimori"), "{said}");
 }
+
+#[test]
+fn a_release_that_brings_its_own_signers_is_not_believed() {
+    let folder = Folder::new();
+    let key = |name: &str| {
+        let made =
+            Command::new("ssh-keygen").args(["-q", "-t", "ed25519", "-N", "", "-f"]).arg(folder.join(name)).status();
+        assert!(made.unwrap().success());
+        format!("releases@sekimori {}", std::fs::read_to_string(folder.join(&format!("{name}.pub"))).unwrap())
+    };
+    folder.write("signers", key("ours"));
+    let sign = |by: &str, names: &[&str]| {
+        let sums = Command::new("sha256sum").args(names).current_dir(folder.join("dl")).output().unwrap();
+        folder.write("dl/SHA256SUMS", sums.stdout);
+        let signed = script(&["sign", folder.join("dl").to_str().unwrap(), folder.join(by).to_str().unwrap()]);
+        assert_eq!(signed.0, Some(0), "{}", signed.1);
+    };
+    // As install.md writes it: both by relative names.
+    let check = |signers: &str| {
+        let program = root().join("deploy/release/sign");
+        let told =
+            Command::new(program).args(["--check", "dl", signers]).current_dir(folder.path()).output().unwrap();
+        (told.status.code(), String::from_utf8_lossy(&told.stderr).into_owned())
+    };
+    folder.write("dl/sekimori", "the program");
+    sign("ours", &["sekimori"]);
+    assert_eq!(check("signers"), (Some(0), String::new()));
+    for extra in [".hidden", "sekimor.", "folder/inside"] {
+        folder.write(&format!("dl/{extra}"), "something else");
+        assert_eq!(check("signers"), (Some(1), format!("{extra} is not in SHA256SUMS\n")));
+        std::fs::remove_file(folder.join("dl").join(extra)).unwrap();
+    }
+    folder.write("dl/signers", key("theirs"));
+    sign("theirs", &["sekimori", "signers"]);
+    assert_eq!(check("signers").0, Some(1), "the signers beside the release count, not those in it");
+    let (code, said) = check("dl/signers");
+    assert!(code == Some(1) && said.contains("in the release itself"), "{said}");
+}
