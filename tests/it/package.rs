@@ -74,19 +74,35 @@ fn the_image_is_one_layer_run_by_nobody_and_works_on_a_root_that_cannot_be_writt
     assert_eq!(code, Some(0), "{said}");
     assert!(said.starts_with("user: 65532:65532\nruns: /usr/bin/sekimori serve --config "), "{said}");
     assert!(said.contains("layer 1: ") && !said.contains("layer 2: "), "{said}");
-    let told = in_image(&folder.join("rootfs"), "sekimori init clinic --dir /var/lib/sekimori/new && echo it-runs");
+    assert!(said.contains("drwx------ 65532:65532 /var/lib/sekimori\n"), "{said}");
+    let root = unpacked(&folder);
+    let told = in_image(&root, "sekimori init clinic --dir /var/lib/sekimori/new && echo it-runs");
     assert!(told.contains("it-runs"), "{told}");
-    let told = in_image(&folder.join("rootfs"), "sekimori init clinic --dir /etc/sekimori || echo refused");
+    let told = in_image(&root, "sekimori init clinic --dir /etc/sekimori || echo refused");
     assert!(told.contains("refused") && told.contains("Read-only file system"), "{told}");
 }
 
-/// Runs the image's program as its user on its root, which is read-only but for the state. There is no shell in it: the
-/// words are those of this machine's, and only `sekimori` runs inside.
+/// The image's only layer, with the owners that it has for whoever runs it.
+fn unpacked(folder: &Folder) -> PathBuf {
+    let image = folder.join("image");
+    let read = |path: PathBuf| -> Value { serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap() };
+    let blob = |digest: &Value| image.join("blobs").join(digest.as_str().unwrap().replace(':', "/"));
+    let manifest = read(blob(&read(image.join("index.json"))["manifests"][0]["digest"]));
+    let root = folder.join("unpacked");
+    std::fs::create_dir(&root).unwrap();
+    let layer = blob(&manifest["layers"][0]["digest"]);
+    let unpack = Command::new("tar").args(["-xpz", "--same-owner", "-C"]).arg(&root).arg("-f").arg(layer).status();
+    assert!(unpack.unwrap().success());
+    root
+}
+
+/// Runs the image's program as its user on its root, which is read-only but for the state, whose owner is the image's.
+/// There is no shell in it: the words are those of this machine's, and only `sekimori` runs inside.
 fn in_image(rootfs: &Path, words: &str) -> String {
     let inside = words.replace("sekimori init", "chroot --userspec=65532:65532 \"$ROOT\" /usr/bin/sekimori init");
     let script = format!(
-        "mount --make-rprivate / && mount --bind \"$ROOT\" \"$ROOT\" && mount -o remount,bind,ro \"$ROOT\" && \
-         mount -t tmpfs -o uid=65532,gid=65532,mode=700 none \"$ROOT/var/lib/sekimori\" && {{ {inside}; }}"
+        "mount --make-rprivate / && mount --bind \"$ROOT\" \"$ROOT\" && state=\"$ROOT/var/lib/sekimori\" && \
+         mount --bind \"$state\" \"$state\" && mount -o remount,bind,ro \"$ROOT\" && {{ {inside}; }}"
     );
     let output = Command::new("unshare").args(["--mount", "sh", "-c", &script]).env("ROOT", rootfs).output().unwrap();
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
