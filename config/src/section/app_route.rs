@@ -112,7 +112,7 @@ fn read_one(
 /// The name of the query's field that names the ward, where the path does not.
 fn field_of_ward(value: &Value<'_>, patterns: Option<&[RoutePattern]>) -> Option<Box<str>> {
     let name = value.text()?;
-    if name.is_empty() || name.len() > FIELD_BYTES_MAX || name.chars().any(char::is_control) {
+    if name.len() > FIELD_BYTES_MAX || name.chars().any(char::is_control) {
         return value.wrong("is not the name of a field", "write the name as the address has it, such as `ward`");
     }
     if patterns.is_some_and(|all| all.iter().any(RoutePattern::names_ward)) {

@@ -116,7 +116,7 @@ fn what_is_wrong_about_patients_is_told_in_words_one_can_act_on() {
     );
     let told = said_about(&route("ward = \"byoto\"").replace("{study}", "{ward}"));
     assert!(told.contains("names the ward a second time; leave it out: the path names it already"), "{told}");
-    let told = said_about(&route("ward = \"\""));
+    let told = said_about(&route(&format!("ward = \"{}\"", "w".repeat(1_000))));
     assert!(told.contains("is not the name of a field; write the name as the address has it"), "{told}");
     let told = said_about(&with("", "[patients]\npad = 21\n"));
     assert!(told.starts_with("patients.pad: `21` is out of bounds"), "{told}");
