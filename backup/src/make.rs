@@ -74,7 +74,7 @@ pub fn make(sources: &Sources, order: &Order<'_>) -> Result<Made, BackupProblem>
         Some(number) => Some(place.manifest(*number, &key)?),
         None => None,
     };
-    place.clear(before.as_ref().map(Manifest::run))?;
+    place.clear(&key)?;
     if let Some(before) = &before {
         refuse_behind(order, &key, before)?;
     }
@@ -102,7 +102,7 @@ pub fn make(sources: &Sources, order: &Order<'_>) -> Result<Made, BackupProblem>
             Ok(made)
         }
         Err(problem) => {
-            place.give_up(run.packs.id());
+            place.give_up(run.packs.id(), before.as_ref().map_or(0, |before| before.number) + 1);
             Err(problem)
         }
     }
@@ -175,7 +175,8 @@ impl Run {
         let mut settled = Vec::new();
         for (name, source) in &sources.files {
             let stamp = self.source(name, source)?;
-            if source.kind == Kind::Settled {
+            // Another view of the store in its place would be half of two moments.
+            if matches!(source.kind, Kind::Settled | Kind::Pages) {
                 settled.push((&source.from, stamp));
             }
         }

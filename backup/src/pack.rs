@@ -12,6 +12,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 
 use crate::BackupProblem;
 use crate::entry::Span;
+use crate::place::NEW;
 
 /// A pack that is this long is followed by another; what fits on any medium and any file system.
 const PACK_BYTES_MAX: u64 = 1024 * 1024 * 1024;
@@ -93,17 +94,20 @@ impl PackWriter {
 
     fn begin_part(&mut self) -> Result<(PathBuf, File, u64), BackupProblem> {
         let path = self.folder.join(format!("{}-{:04}.pack", self.id, self.part));
-        let problem = |error: std::io::Error| BackupProblem::disk(&path, &error);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(problem)?;
+        let beside = being_written(&path);
+        let problem = |error: std::io::Error| BackupProblem::disk(&beside, &error);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(problem)?;
         file.write_all(&self.head).map_err(problem)?;
         self.part += 1;
         self.written += self.head.len() as u64;
         Ok((path, file, self.head.len() as u64))
     }
 
+    /// It gets its name when it is whole: whoever copies the folder meanwhile takes no half one under it.
     fn end_part(&mut self) -> Result<(), BackupProblem> {
         if let Some((path, file, _)) = self.open.take() {
-            file.sync_all().map_err(|error| BackupProblem::disk(&path, &error))?;
+            let ended = file.sync_all().and_then(|()| std::fs::rename(being_written(&path), &path));
+            ended.map_err(|error| BackupProblem::disk(&path, &error))?;
         }
         Ok(())
     }
@@ -113,6 +117,13 @@ impl PackWriter {
         self.end_part()?;
         sync_folder(&self.folder)
     }
+}
+
+/// How a pack is called until it is whole.
+fn being_written(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(NEW);
+    PathBuf::from(name)
 }
 
 /// Why a file of a backup cannot be read.
@@ -206,6 +217,20 @@ impl PackReader {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pack_has_its_name_when_it_is_whole() {
+        let folder = std::env::temp_dir().join(format!("sekimori-pack-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let mut packs = PackWriter::new(folder.clone(), "wrapped");
+        let span = packs.add(b"sealed").unwrap();
+        let path = folder.join(&span.pack);
+        assert!(!path.exists() && being_written(&path).exists());
+        packs.finish().unwrap();
+        assert!(path.exists() && !being_written(&path).exists());
+        assert_eq!(PackReader::new(folder.clone()).read(&span, 100).unwrap(), b"sealed");
+        std::fs::remove_dir_all(folder).unwrap();
+    }
 
     #[test]
     fn only_names_that_we_give_are_packs() {

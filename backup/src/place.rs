@@ -1,6 +1,7 @@
 //! The folder of backups: `backups/` has a manifest for each, `packs/` what they hold. Nothing in it is ever changed; a
 //! manifest comes last, so a backup that was interrupted is none.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -8,7 +9,8 @@ use std::path::{Path, PathBuf};
 
 use audit::LogKey;
 
-use crate::pack::{run_of, sha256, sync_folder, unreadable};
+use crate::entry::{PAGE_BYTES_MAX, from_page};
+use crate::pack::{PackReader, run_of, sha256, sync_folder, unreadable};
 use crate::{BackupProblem, Manifest};
 
 /// The longest manifest that is read.
@@ -17,6 +19,8 @@ const KEY_BYTES_MAX: u64 = 4 * 1024;
 const ENDING: &str = ".backup";
 /// A run that has not ended says so by a file of this ending.
 const UNFINISHED: &str = ".unfinished";
+/// What is being written ends in this, until it is whole.
+pub(crate) const NEW: &str = ".new";
 
 /// A folder of backups.
 #[derive(Clone, Debug)]
@@ -155,16 +159,23 @@ impl Place {
         self.packs().join(format!("{run}{UNFINISHED}"))
     }
 
-    /// Removes what runs left that were killed. `finished` is the run of the newest backup.
-    pub(crate) fn clear(&self, finished: Option<&str>) -> Result<(), BackupProblem> {
+    /// Removes what runs left that were killed. A mark alone proves nothing: a folder that was copied in the middle of a
+    /// run, or lies where nothing can be removed, has marks of runs that backups rest on.
+    pub(crate) fn clear(&self, key: &LogKey) -> Result<(), BackupProblem> {
         let folder = self.packs();
         let problem = |error: std::io::Error| BackupProblem::disk(&folder, &error);
         let mut names = Vec::new();
         for entry in std::fs::read_dir(&folder).map_err(problem)? {
             names.extend(entry.map_err(problem)?.file_name().to_str().map(str::to_owned));
         }
-        for run in names.iter().filter_map(|name| name.strip_suffix(UNFINISHED)) {
-            if finished != Some(run) {
+        let marked: Vec<&str> = names.iter().filter_map(|name| name.strip_suffix(UNFINISHED)).collect();
+        if marked.is_empty() {
+            return Ok(());
+        }
+        // Where one of the backups cannot be read, nobody knows what it rests on: all stays as it is.
+        let Some(needed) = self.needed(key)? else { return Ok(()) };
+        for run in marked {
+            if !needed.contains(run) {
                 self.forget(run, &names);
             }
             self.unmark(run);
@@ -172,8 +183,31 @@ impl Place {
         Ok(())
     }
 
+    /// The runs that the backups rest on; `None` where one of them does not say.
+    fn needed(&self, key: &LogKey) -> Result<Option<HashSet<String>>, BackupProblem> {
+        let mut needed = HashSet::new();
+        let mut newest = None;
+        for number in self.numbers()? {
+            let Ok(manifest) = self.manifest(number, key) else { return Ok(None) };
+            needed.insert(manifest.run().to_owned());
+            newest = Some(manifest);
+        }
+        let mut packs = PackReader::new(self.packs());
+        for span in newest.iter().flat_map(|newest| &newest.pages) {
+            let page = packs.read(span, PAGE_BYTES_MAX).ok().and_then(|page| from_page(&page));
+            let Some(entries) = page else { return Ok(None) };
+            let spans = entries.iter().flat_map(|entry| &entry.pieces).map(|piece| &piece.span);
+            needed.extend(spans.chain([span]).filter_map(|span| run_of(&span.pack)).map(str::to_owned));
+        }
+        Ok(Some(needed))
+    }
+
     /// Removes the packs of a run that made no backup.
-    pub(crate) fn give_up(&self, run: &str) {
+    pub(crate) fn give_up(&self, run: &str, number: u64) {
+        // A manifest that stands needs its packs, even if the disk did not say that it will stand for ever.
+        if self.manifest_path(number).try_exists().unwrap_or(true) {
+            return;
+        }
         let entries = std::fs::read_dir(self.packs()).into_iter().flatten().flatten();
         let names: Vec<String> = entries.filter_map(|entry| entry.file_name().to_str().map(str::to_owned)).collect();
         self.forget(run, &names);
@@ -182,14 +216,21 @@ impl Place {
 
     /// What cannot be removed, as on media that only take, is in nobody's way.
     fn forget(&self, run: &str, names: &[String]) {
-        for name in names.iter().filter(|name| run_of(name) == Some(run)) {
+        let of_run = |name: &&String| run_of(name.strip_suffix(NEW).unwrap_or(name)) == Some(run);
+        for name in names.iter().filter(of_run) {
             drop(std::fs::remove_file(self.packs().join(name)));
         }
     }
 
     /// Puts a manifest in place: from then on there is a backup.
     pub(crate) fn keep(&self, number: u64, note: &str) -> Result<(), BackupProblem> {
-        put(&self.manifest_path(number), note)
+        let path = self.manifest_path(number);
+        let kept = put(&path, note);
+        if kept.is_err() {
+            // One that may not survive a power cut is none. Its packs go after it.
+            drop(std::fs::remove_file(&path));
+        }
+        kept
     }
 }
 
@@ -197,7 +238,7 @@ impl Place {
 fn put(path: &Path, text: &str) -> Result<(), BackupProblem> {
     let problem = |error: std::io::Error| BackupProblem::disk(path, &error);
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".new");
+    beside.push(NEW);
     let beside = PathBuf::from(beside);
     let mut file =
         OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(problem)?;

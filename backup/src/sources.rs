@@ -49,7 +49,7 @@ pub enum Kind {
     Settled,
     /// By itself.
     Alone,
-    /// In small pieces, as few of them change.
+    /// In small pieces, as few of them change from one backup to the next; none may change meanwhile.
     Pages,
 }
 

@@ -227,6 +227,7 @@ fn a_run_that_was_killed_leaves_no_backup_and_nothing_that_stays() {
     let run = "0123456789abcdef0123456789abcdef";
     node.write(&format!("place/packs/{run}.unfinished"), b"");
     node.write(&format!("place/packs/{run}-0000.pack"), &[7; 1_000]);
+    node.write(&format!("place/packs/{run}-0001.pack.new"), &[7; 1_000]);
     node.write("place/backups/00000002.backup.new", b"half a mani");
     assert_eq!(node.place().numbers().unwrap(), [1]);
     check(&node.place(), None, &node.key(), Some(&node.secret)).unwrap();
@@ -242,6 +243,48 @@ fn a_run_that_was_killed_leaves_no_backup_and_nothing_that_stays() {
     node.log(5);
     node.back_up().unwrap();
     check(&node.place(), Some(2), &node.key(), Some(&node.secret)).unwrap();
+}
+
+/// Says of every pack there that its run has not ended, as a copy does that was taken meanwhile.
+fn mark_all(node: &Node) {
+    for pack in packs(node) {
+        let run = pack.file_name().unwrap().to_str().unwrap().split('-').next().unwrap().to_owned();
+        node.write(&format!("place/packs/{run}.unfinished"), b"");
+    }
+}
+
+#[test]
+fn marks_that_stayed_cost_no_backup_its_packs() {
+    let node = Node::new();
+    for _ in 0..3 {
+        node.back_up().unwrap();
+        node.log(5);
+    }
+    let before = packs(&node);
+    mark_all(&node);
+    node.back_up().unwrap();
+    let after = packs(&node);
+    assert!(before.iter().all(|pack| after.contains(pack)), "{after:?}");
+    assert!(after.iter().all(|path| path.extension().is_some_and(|end| end == "pack")), "no mark stays: {after:?}");
+    for number in 1..=4 {
+        check(&node.place(), Some(number), &node.key(), Some(&node.secret)).unwrap();
+    }
+}
+
+#[test]
+fn where_a_backup_does_not_say_what_it_rests_on_nothing_is_removed() {
+    let node = Node::new();
+    node.back_up().unwrap();
+    node.log(5);
+    node.back_up().unwrap();
+    node.write("place/backups/00000001.backup", b"damaged");
+    node.write("place/packs/0123456789abcdef0123456789abcdef-0000.pack.new", b"half a pack");
+    node.write("place/packs/0123456789abcdef0123456789abcdef.unfinished", b"");
+    mark_all(&node);
+    let before = packs(&node);
+    node.back_up().unwrap();
+    let after = packs(&node);
+    assert!(before.iter().all(|pack| after.contains(pack)), "{after:?}");
 }
 
 #[test]
