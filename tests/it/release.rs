@@ -105,8 +105,7 @@ fn a_release_that_brings_its_own_signers_is_not_believed() {
     // As install.md writes it: both by relative names.
     let check = |signers: &str| {
         let program = root().join("deploy/release/sign");
-        let told =
-            Command::new(program).args(["--check", "dl", signers]).current_dir(folder.path()).output().unwrap();
+        let told = Command::new(program).args(["--check", "dl", signers]).current_dir(folder.path()).output().unwrap();
         (told.status.code(), String::from_utf8_lossy(&told.stderr).into_owned())
     };
     folder.write("dl/sekimori", "the program");
