@@ -1,8 +1,10 @@
 //! What a node consists of, for a backup of it, and what is done with one that is restored before anybody sees it.
 
 use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use audit::{Keys, LogKey, Note, Reader, RecoveryKey};
 use backup::{BackupProblem, Kind, Manifest, Sources};
@@ -23,6 +25,13 @@ const VERIFIED: &str = "backup-verified";
 /// backup holds it.
 const SNAPSHOT: &str = "backup-store.sqlite.new";
 
+/// Who holds this file is the one that makes a backup of this node, wherever to. It is in no backup either.
+const TURN: &str = "backup-turn.new";
+
+/// How long is waited for it.
+const TURN_PATIENCE: Duration = Duration::from_secs(600);
+const TURN_PAUSE: Duration = Duration::from_millis(200);
+
 /// How a dump of a database is called in a backup.
 const DUMP: &str = "store.dump";
 
@@ -37,26 +46,31 @@ pub struct Snapshot {
     schema: u32,
     /// Whether it is to be removed afterwards.
     is_ours: bool,
+    /// Keeps others from writing another view over it.
+    _turn: File,
 }
 
 impl Snapshot {
     /// Takes a view of the store while others write to it. A database gives its own: `dump` is the file of `pg_dump`.
     ///
     /// # Errors
-    /// [`Failure`] where the store cannot be read, the view not be written, or a dump is needed and not named.
+    /// [`Failure`] where the store cannot be read, the view not be written, a dump is needed and not named, or another
+    /// backup of this node does not end.
     pub fn take(config: &Config, dump: Option<&Path>) -> Result<Self, Failure> {
+        let turn = turn(&config.state_dir)?;
         match (&config.store.kind, dump) {
             (StoreKind::Sqlite, None) => {
                 let (path, name) = (config.state_dir.join(SNAPSHOT), store_file(&config.state_dir));
                 let schema = store::snapshot(&name, &path);
                 let schema = schema.map_err(|problem| Failure::unavailable(problem.to_string()))?;
-                Ok(Self { path, name, schema, is_ours: true })
+                Ok(Self { path, name, schema, is_ours: true, _turn: turn })
             }
             (StoreKind::Postgres(_), Some(dump)) => Ok(Self {
                 path: dump.to_owned(),
                 name: config.state_dir.join(DUMP),
                 schema: store::SCHEMA_VERSION,
                 is_ours: false,
+                _turn: turn,
             }),
             (StoreKind::Sqlite, Some(_)) => {
                 Err(Failure::input("the store is a file of this node and is taken as it is; leave `--dump` out"))
@@ -65,6 +79,25 @@ impl Snapshot {
                 "the store is a database: make a dump of it first (`pg_dump --format=custom --file=FILE`), and name it with \
                  `--dump FILE`",
             )),
+        }
+    }
+}
+
+/// Waits for other backups of this node and keeps them away: there is one view of its store at a time.
+fn turn(state: &Path) -> Result<File, Failure> {
+    let path = state.join(TURN);
+    let failed = |error: std::io::Error| Failure::unavailable(format!("`{}`: {error}", path.display()));
+    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(&path).map_err(failed)?;
+    let begin = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begin.elapsed() < TURN_PATIENCE => std::thread::sleep(TURN_PAUSE),
+            Err(TryLockError::WouldBlock) => {
+                let what = "another backup of this node is under way; run this one again when it has ended";
+                return Err(Failure::unavailable(what));
+            }
+            Err(TryLockError::Error(error)) => return Err(failed(error)),
         }
     }
 }
@@ -160,6 +193,13 @@ pub fn finish(
         return Err(refused(format!("the log in the backup has {there} signed lines, its manifest says {lines}")));
     }
     if !is_dump(manifest) {
+        // Looked at first: opening makes what is missing.
+        let schema = store::look_at_snapshot(&folder.join(&manifest.store));
+        let schema = schema.map_err(|problem| refused(problem.to_string()))?;
+        if schema != manifest.store_schema {
+            let said = manifest.store_schema;
+            return Err(refused(format!("the store in the backup is of version {schema}, its manifest says {said}")));
+        }
         store::Sqlite::open(folder.join(&manifest.store)).map_err(|problem| refused(problem.to_string()))?;
     }
     say(folder, manifest, ring, actor, clock)

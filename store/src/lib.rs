@@ -21,4 +21,4 @@ mod tables;
 pub use model::*;
 pub use moving::{Alone, MoveProblem, TableSum, move_all, sums};
 pub use postgres::{Connector, Postgres, PostgresLogin, Stream};
-pub use sqlite::{SCHEMA_VERSION, Sqlite, snapshot};
+pub use sqlite::{SCHEMA_VERSION, Sqlite, look_at_snapshot, snapshot};

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 pub(crate) use embedded::{Embedded, EmbeddedStatement};
 pub use schema::SCHEMA_VERSION;
-pub use snapshot::snapshot;
+pub use snapshot::{look_at_snapshot, snapshot};
 
 use crate::lane::{Lane, Sharing};
 use crate::moving::look_for_marks;

@@ -51,11 +51,25 @@ fn copy_all(source: &Connection, copy: &mut Connection) -> Result<(), StoreProbl
 /// Reads all of the copy, which is one file from then on.
 fn look(copy: &Connection) -> Result<u32, StoreProblem> {
     copy.pragma_update_and_check(None, "journal_mode", "delete", |row| row.get::<_, String>(0))?;
-    let said: String = copy.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
+    check_pages(copy)
+}
+
+fn check_pages(view: &Connection) -> Result<u32, StoreProblem> {
+    let said: String = view.query_row("pragma quick_check(1)", [], |row| row.get(0))?;
     if said != "ok" {
         return Err(StoreProblem::Corrupt(said));
     }
-    Ok(copy.query_row("select version from schema_version", [], |row| row.get(0))?)
+    Ok(view.query_row("select version from schema_version", [], |row| row.get(0))?)
+}
+
+/// Looks at a view that was taken, changing nothing and making nothing, and gives the version of its tables.
+///
+/// # Errors
+/// [`StoreProblem::Unavailable`] if it cannot be read, [`StoreProblem::Corrupt`] if it is not whole.
+pub fn look_at_snapshot(path: &Path) -> Result<u32, StoreProblem> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let view = Connection::open_with_flags(path, flags).map_err(|error| name_place(error.into(), path))?;
+    check_pages(&view).map_err(|problem| name_place(problem, path))
 }
 
 #[cfg(test)]
@@ -83,6 +97,10 @@ mod tests {
         assert_eq!(snapshot(&file, &copy).unwrap(), crate::SCHEMA_VERSION, "while it is open");
         keep(&store, "one", "after");
         assert!(!folder.join("copy-wal").exists(), "one file");
+        assert_eq!(look_at_snapshot(&copy).unwrap(), crate::SCHEMA_VERSION);
+        std::fs::write(folder.join("empty"), "").unwrap();
+        assert!(look_at_snapshot(&folder.join("empty")).is_err(), "an empty file holds no store");
+        assert_eq!(std::fs::metadata(folder.join("empty")).unwrap().len(), 0, "and is not made one");
         let opened = Sqlite::open(&copy).unwrap();
         assert_eq!(note(&opened, "one").as_deref(), Some("before"));
         assert_eq!(note(&store, "one").as_deref(), Some("after"));
