@@ -30,7 +30,19 @@ fn the_bill_of_materials_names_every_crate_that_is_built_in_and_no_other() {
         .map(|one| format!("{} v{}", one["name"].as_str().unwrap(), one["version"].as_str().unwrap()))
         .collect();
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--offline", "--locked", "--package", "gateway", "--edges", "normal,build", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "-p",
+            "gateway",
+            "-p",
+            "prove",
+            "--edges",
+            "normal,build",
+            "--prefix",
+            "none",
+        ])
         .current_dir(root())
         .output()
         .unwrap();
@@ -38,6 +50,9 @@ fn the_bill_of_materials_names_every_crate_that_is_built_in_and_no_other() {
     let crate_of = |line: &str| line.split(' ').take(2).collect::<Vec<_>>().join(" ");
     let built: BTreeSet<String> =
         tree.lines().filter(|line| !line.is_empty()).map(crate_of).filter(|one| !one.starts_with("gateway ")).collect();
+    for one in ["prove v", "@xterm/xterm v"] {
+        assert!(named.iter().any(|name| name.starts_with(one)), "{one} is handed out too");
+    }
     let missing: Vec<_> = built.difference(&named).collect();
     assert!(built.len() > 200 && missing.is_empty(), "{missing:?}");
     let tests_alone: Vec<_> =
