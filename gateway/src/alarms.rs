@@ -53,7 +53,7 @@ pub fn raise(gate: &Gate, alarm: Alarm, is_raised: bool) {
 }
 
 /// What can be seen from here. The others are raised where they come about.
-fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 10] {
+fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 11] {
     let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
     let at = gate.clock.now();
     let used = resources::look();
@@ -71,6 +71,7 @@ fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 10] {
         (Alarm::UpstreamDown, upstream_down),
         (Alarm::DescriptorsShort, paused_lately || is_short(used.descriptors, used.descriptors_max)),
         (Alarm::MemoryShort, is_short(used.memory_bytes, used.memory_bytes_max)),
+        (Alarm::Panicked, metrics.panics.get() > 0),
         (Alarm::IndexBehind, index_behind),
     ]
 }
@@ -83,10 +84,24 @@ fn is_short(used: u64, most: Option<u64>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     #[test]
     fn what_has_no_bound_is_never_short() {
         assert!(is_short(90, Some(100)) && is_short(u64::MAX, Some(1)));
         assert!(!is_short(89, Some(100)) && !is_short(u64::MAX, None));
+    }
+
+    #[test]
+    fn every_alarm_is_raised_somewhere() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let raising: String = ["alarms.rs", "assembly.rs", "reload.rs"]
+            .into_iter()
+            .filter_map(|file| std::fs::read_to_string(source.join(file)).ok())
+            .collect();
+        for alarm in Alarm::ALL {
+            let raises = [format!("(Alarm::{alarm:?}, "), format!("Alarm::{alarm:?}, true)")];
+            assert!(raises.iter().any(|raise| raising.contains(raise)), "{alarm:?} is promised, and raised by nothing");
+        }
     }
 }
