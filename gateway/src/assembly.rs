@@ -150,7 +150,7 @@ pub fn serve(source: Source, on_ready: impl Fn(&Config)) -> Result<(), Failure> 
         .build()
         .map_err(|error| Failure::unavailable(format!("the system gives no event queue: {error}")))?;
     runtime.block_on(async {
-        let mut begin = Begin { stamps, config, fallen_back, serves_again: false, found, turn };
+        let mut begin = Begin { stamps, config, fallen_back, serves_again: false, store: None, found, turn };
         loop {
             match run(&source, begin, &program, &on_ready).await? {
                 Ended::Over => return Ok(()),
@@ -186,6 +186,9 @@ struct Begin {
     fallen_back: Option<String>,
     /// Whether this process served before, and another should have taken over.
     serves_again: bool,
+    /// The store, where it is open already: whoever should have taken over may have added to its tables, and then it
+    /// could not be opened anew.
+    store: Option<Arc<dyn Store>>,
     /// Sockets that are open already.
     found: Found,
     /// Where another process serves still.
@@ -207,12 +210,15 @@ fn install_crypto() {
 }
 
 async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl Fn(&Config)) -> Result<Ended, Failure> {
-    let Begin { stamps, config, fallen_back, serves_again, found, turn } = begin;
+    let Begin { stamps, config, fallen_back, serves_again, store, found, turn } = begin;
     let clock = clock::real();
     let mut signals = Signals::listen()?;
     let at = clock.now();
 
-    let store = database::open(&config)?;
+    let store = match store {
+        Some(open) => open,
+        None => database::open(&config)?,
+    };
     let start = match source {
         Source::File(_) => revisions::at_start(&*store, config).await.map_err(Failure::input)?,
         Source::Text { .. } => Start { config, standing: Standing::AsBefore, kept: None },
@@ -338,13 +344,13 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
-    if let Some(listener) = operations {
-        control.spawn(operations::serve(Arc::clone(&gate), listener));
-    }
+    // Not with the rest of the control plane: balancers and monitors are answered until the next process is let in.
+    let answering = operations.map(|listener| tokio::spawn(operations::serve(Arc::clone(&gate), listener)));
     let feeds = Feeds::start(&gate);
     let reloader = Reloader { source: source.clone(), gate: Arc::clone(&gate), parts };
     control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
-    control.spawn(systemd::feed_watchdog(Arc::clone(&gate.pulse)));
+    // Neither this: systemd is told until this process ends, or another is the service's.
+    let watched = tokio::spawn(systemd::feed_watchdog(Arc::clone(&gate.pulse)));
 
     on_ready(&config);
     if let Some(turn) = turn {
@@ -387,7 +393,15 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
         }
     };
     order.send_replace(Order::Leave(leave));
-    let ended = tokio::task::spawn_blocking(move || workers.into_iter().for_each(join)).await;
+    let workers = tokio::task::spawn_blocking(move || workers.into_iter().for_each(join));
+    let (ended, feeds) = match leave.sockets {
+        // What these do not tell any more, the next process does; a receiver that hangs keeps nobody waiting.
+        Fate::Stay => {
+            let (ended, ()) = tokio::join!(workers, feeds.stop());
+            (ended, None)
+        }
+        Fate::Close => (workers.await, Some(feeds)),
+    };
     if let Err(error) = ended {
         tracing::error!(%error, "a worker did not end in order");
     }
@@ -407,16 +421,31 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     if let Err(problem) = recorder.note(Note::new(Event::Stopped, clock.now())).await {
         tracing::error!(%problem, "the stop could not be recorded");
     }
-    log.stop();
+    // On another thread: here it is said meanwhile that this process turns.
+    let stopped = tokio::task::spawn_blocking(move || log.stop()).await;
+    if let Err(error) = stopped {
+        tracing::error!(%error, "the log did not end in order");
+    }
     continuity::keep(&*store, &config).await;
-    drop(finding);
-    // After the log: its last lines are told too.
-    feeds.stop().await;
-    match (end, sockets) {
-        (Finish::HandOver(successor), Some(sockets)) => hand_over(*successor, sockets, &config).await,
+    if let Err(error) = tokio::task::spawn_blocking(move || drop(finding)).await {
+        tracing::error!(%error, "the index did not end in order");
+    }
+    if let Some(feeds) = feeds {
+        // After the log: its last lines are told too.
+        feeds.stop().await;
+    }
+    if let Some(answering) = answering {
+        answering.abort();
+        // It is gone then, and holds nothing of this gateway any more.
+        drop(answering.await);
+    }
+    let ended = match (end, sockets) {
+        (Finish::HandOver(successor), Some(sockets)) => hand_over(*successor, sockets, &config, store).await,
         (Finish::HandOver(_) | Finish::Stop, _) => Ok(Ended::Over),
         (Finish::Fault, _) => Err(Failure::fault("a part of the gateway ended; see above")),
-    }
+    };
+    watched.abort();
+    ended
 }
 
 /// How it is to end.
@@ -462,7 +491,12 @@ async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &G
 }
 
 /// Lets the next process begin; where it does not, this one begins again by the configuration that was in force.
-async fn hand_over(successor: Successor, sockets: Sockets, config: &Config) -> Result<Ended, Failure> {
+async fn hand_over(
+    mut successor: Successor,
+    sockets: Sockets,
+    config: &Config,
+    store: Arc<dyn Store>,
+) -> Result<Ended, Failure> {
     match successor.take_over().await {
         Ok(process) => {
             systemd::tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
@@ -471,10 +505,13 @@ async fn hand_over(successor: Successor, sockets: Sockets, config: &Config) -> R
         }
         Err(reason) => {
             tracing::error!(reason, "nobody took over; this process begins again");
+            // Beginning takes its time, in which nobody else tells it.
+            systemd::tell(&[NotifyState::Watchdog]);
             // What the files hold is looked at anew: it was not in force.
             let stamps = Stamps::of(&[]);
             let (config, found) = (config.clone(), sockets.leave());
-            let begin = Begin { stamps, config, fallen_back: None, serves_again: true, found, turn: None };
+            let store = Some(store);
+            let begin = Begin { stamps, config, fallen_back: None, serves_again: true, store, found, turn: None };
             Ok(Ended::Again(Box::new(begin)))
         }
     }
@@ -605,7 +642,7 @@ fn start_workers(
                 sockets.into_iter().map(|socket| (door.clone(), socket)).collect::<Vec<_>>()
             };
             let doors = doors.iter().zip(own).flat_map(several).collect();
-            let telling = TellsItsEnd { ended: ended.clone(), number };
+            let telling = TellsItsEnd { ended: ended.clone(), pulse: Arc::clone(&gate.pulse), number };
             std::thread::Builder::new()
                 .name(format!("worker-{number}"))
                 .spawn(move || work(gate, &telling, doors, orders))
@@ -617,11 +654,13 @@ fn start_workers(
 /// Tells that a worker ended, however it did.
 struct TellsItsEnd {
     ended: mpsc::UnboundedSender<usize>,
+    pulse: Arc<Pulse>,
     number: usize,
 }
 
 impl Drop for TellsItsEnd {
     fn drop(&mut self) {
+        self.pulse.leave(self.number);
         // Nobody listens once the gateway ends anyway.
         let _nobody = self.ended.send(self.number);
     }

@@ -52,15 +52,7 @@ impl Successor {
     /// It cannot be started; nothing changes.
     pub fn start(program: &Program, sockets: &Sockets) -> io::Result<Self> {
         let (channel, other) = channel::pair()?;
-        let process = Command::new(&program.path)
-            .args(&program.words)
-            .env(TAKES_OVER, std::process::id().to_string())
-            // Those are this process's own.
-            .env_remove("LISTEN_FDS")
-            .env_remove("LISTEN_PID")
-            .env_remove("LISTEN_FDNAMES")
-            .stdin(Stdio::from(other))
-            .spawn()?;
+        let process = command(program).stdin(Stdio::from(other)).spawn()?;
         let successor = Self { process, channel, is_free: false };
         for several in sockets.all().chunks(TOGETHER_MAX) {
             channel::say(&successor.channel, Word::Sockets, several)?;
@@ -77,11 +69,12 @@ impl Successor {
         self.until(Word::Ready, READY_MAX).await
     }
 
-    /// Tells it that the log is free, and waits until it accepts. Gives its process id; it goes on by itself from there.
+    /// Tells it that the log is free, and waits until it accepts. Gives its process id; it goes on by itself from there,
+    /// and is the service's main process once this is dropped.
     ///
     /// # Errors
     /// In words; drop it then, and serve again.
-    pub async fn take_over(mut self) -> Result<u32, String> {
+    pub async fn take_over(&mut self) -> Result<u32, String> {
         channel::say(&self.channel, Word::Go, &[]).map_err(|error| error.to_string())?;
         self.until(Word::Serving, SERVING_MAX).await?;
         self.is_free = true;
@@ -99,6 +92,17 @@ impl Successor {
     }
 }
 
+/// What starts it.
+fn command(program: &Program) -> Command {
+    let mut command = Command::new(&program.path);
+    command.args(&program.words).env(TAKES_OVER, std::process::id().to_string());
+    // Those are this process's own. The next one is watched as well (`WATCHDOG_USEC` stays), by whatever number it gets.
+    for own in ["LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_PID"] {
+        command.env_remove(own);
+    }
+    command
+}
+
 impl Drop for Successor {
     fn drop(&mut self) {
         if self.is_free {
@@ -108,5 +112,22 @@ impl Drop for Successor {
         drop(channel::say(&self.channel, Word::Stay, &[]));
         drop(self.process.kill());
         drop(self.process.wait());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::OsStr;
+
+    #[test]
+    fn the_next_process_is_watched_as_well_and_takes_nothing_that_was_given_to_this_one() {
+        let command = command(&Program::own().unwrap());
+        let changed = |name: &str| command.get_envs().find(|(key, _)| *key == OsStr::new(name)).map(|(_, value)| value);
+        for own in ["WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"] {
+            assert_eq!(changed(own), Some(None), "{own} is of this process");
+        }
+        assert_eq!(changed("WATCHDOG_USEC"), None, "is handed down");
+        assert!(changed(TAKES_OVER).flatten().is_some());
     }
 }
