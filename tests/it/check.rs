@@ -111,6 +111,10 @@ fn what_init_writes_is_a_file_without_mistakes_but_for_the_certificates_to_be_pu
         assert!(file.exists(), "{}", told.out);
         let again = tests::run(folder.path(), &["init", template]);
         assert_ne!(again.code, Some(0), "a file that is there is not overwritten");
+        folder.write("elsewhere/sekimori.toml", "");
+        let refused = tests::run(folder.path(), &["init", template, "--dir", "elsewhere"]);
+        assert_eq!(refused.code, Some(64), "{}", refused.err);
+        assert!(!folder.join("elsewhere/state").exists() && !folder.join("elsewhere/tls").exists());
         let check = tests::run(folder.path(), &["check", "--config", "sekimori.toml"]);
         let said = check.out + &check.err;
         let others: Vec<&str> = said.lines().filter(|line| line.contains("sekimori.toml:")).collect();

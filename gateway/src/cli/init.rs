@@ -1,5 +1,5 @@
 //! `sekimori init`: a commented configuration and its folders, to be edited, and the one-time code with which its first
-//! administrator enrols.
+//! administrator enrols. For nodes that an orchestrator starts, the keys that they share.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
@@ -19,6 +19,8 @@ use crate::cli::{CONFIG_FILE, actor, block_on, out};
 use crate::clock;
 use crate::failure::Failure;
 
+mod shared;
+
 /// The folder of store, keys and log, as the templates name it.
 const STATE_FOLDER: &str = "state";
 /// How long the first administrator's code is good: time to get names, certificates and a passkey.
@@ -35,6 +37,12 @@ pub struct Args {
     /// Where keys, database and access log are kept, such as /var/lib/sekimori; a folder `state` beside the file otherwise.
     #[arg(long, value_name = "DIR")]
     state_dir: Option<PathBuf>,
+    /// With `node-keys`: the hospital's name, as device certificates state it.
+    #[arg(long, value_name = "NAME", required_if_eq("kind", "node-keys"))]
+    facility: Option<String>,
+    /// With `node`: the folder of the shared keys, such as /run/credentials/sekimori.
+    #[arg(long, value_name = "DIR", required_if_eq("kind", "node"))]
+    from: Option<PathBuf>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -43,30 +51,46 @@ enum Kind {
     Clinic,
     /// Several zones, all settings shown.
     Hospital,
+    /// The keys that all nodes of a group share, into --dir: once for the group.
+    NodeKeys,
+    /// One node's state, with the shared keys in it: before its first start.
+    Node,
 }
 
-/// Writes the file; never over one that is there.
+/// Writes what was asked for; never over anything that is there.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    let template = match args.kind {
-        Kind::Clinic => Template::Clinic,
-        Kind::Hospital => Template::Hospital,
-    };
+    match args.kind {
+        Kind::Clinic => write_config(args, Template::Clinic),
+        Kind::Hospital => write_config(args, Template::Hospital),
+        Kind::NodeKeys => {
+            let facility = args.facility.as_deref().unwrap_or_default();
+            for file in shared::make(&args.dir, facility, clock::now())? {
+                out::say(&file.display().to_string());
+            }
+            out::say("give these to every node, and to nobody else / すべての台にだけ渡してください");
+            Ok(())
+        }
+        Kind::Node => shared::take(args.from.as_deref().unwrap_or(Path::new(".")), &state_dir(args)),
+    }
+}
+
+fn state_dir(args: &Args) -> PathBuf {
+    args.state_dir.clone().unwrap_or_else(|| args.dir.join(STATE_FOLDER))
+}
+
+fn write_config(args: &Args, template: Template) -> Result<(), Failure> {
     let file = args.dir.join(CONFIG_FILE);
     let text = with_state_dir(config::template(template), args.state_dir.as_deref())?;
-    let state_dir = args.state_dir.clone().unwrap_or_else(|| args.dir.join(STATE_FOLDER));
+    let state_dir = state_dir(args);
+    // Before anything is made: a folder with a file in it is somebody's.
+    if file.symlink_metadata().is_ok() {
+        return Err(in_words(&file, &std::io::ErrorKind::AlreadyExists.into()));
+    }
     for folder in [&args.dir.join("tls"), &args.dir.join("secrets"), &state_dir] {
         make_folder(folder)?;
     }
-    let in_words = |error: std::io::Error| {
-        let remedy = if error.kind() == std::io::ErrorKind::AlreadyExists {
-            "; it is left as it is: move it away, or name another folder with --dir"
-        } else {
-            ""
-        };
-        Failure::input(format!("{}: {error}{remedy}", file.display()))
-    };
-    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&file).map_err(in_words)?;
-    written.write_all(text.as_bytes()).map_err(in_words)?;
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o640).open(&file);
+    written.and_then(|mut written| written.write_all(text.as_bytes())).map_err(|error| in_words(&file, &error))?;
     let made = if has_directory(template) { Some(invite_first_administrator(&state_dir)?) } else { None };
     out::say(&format!(
         "wrote {0}\n\
@@ -81,6 +105,16 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         out::say("a new one, while there is no administrator: sekimori user first-admin");
     }
     Ok(())
+}
+
+/// Why the file is not written.
+fn in_words(file: &Path, error: &std::io::Error) -> Failure {
+    let remedy = if error.kind() == std::io::ErrorKind::AlreadyExists {
+        "; it is left as it is: move it away, or name another folder with --dir"
+    } else {
+        ""
+    };
+    Failure::input(format!("{}: {error}{remedy}", file.display()))
 }
 
 /// A template's text with the state elsewhere than beside it.
