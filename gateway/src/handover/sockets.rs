@@ -30,10 +30,10 @@ impl Found {
     }
 }
 
-/// Whether a socket that is bound here serves an address that the configuration wants.
+/// Whether a socket that is bound here is the one that the configuration wants. A socket for all addresses of IPv6 is not
+/// the one for all of IPv4, though it may take both: the two can be listeners of different zones.
 fn serves(bound: SocketAddr, wanted: SocketAddr) -> bool {
-    let is_any = bound.ip().is_unspecified() && wanted.ip().is_unspecified() && bound.is_ipv6();
-    bound.port() == wanted.port() && (bound.ip().to_canonical() == wanted.ip().to_canonical() || is_any)
+    bound.port() == wanted.port() && bound.ip().to_canonical() == wanted.ip().to_canonical()
 }
 
 /// The sockets of every listener.
@@ -195,11 +195,12 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_for_all_addresses_of_both_kinds_serves_those_of_one() {
+    fn a_socket_serves_its_own_address_alone() {
         let serves = |bound: &str, wanted: &str| serves(bound.parse().unwrap(), wanted.parse().unwrap());
-        assert!(serves("[::]:443", "0.0.0.0:443") && serves("10.0.0.1:443", "10.0.0.1:443"));
+        assert!(serves("10.0.0.1:443", "10.0.0.1:443") && serves("[::]:443", "[::]:443"));
         assert!(serves("[::ffff:10.0.0.1]:443", "10.0.0.1:443"));
+        assert!(!serves("[::]:443", "0.0.0.0:443"), "another zone may listen on the other kind");
         assert!(!serves("0.0.0.0:443", "[::]:443") && !serves("0.0.0.0:443", "10.0.0.1:443"));
-        assert!(!serves("[::]:443", "0.0.0.0:8443"));
+        assert!(!serves("[::]:443", "[::]:8443"));
     }
 }
