@@ -158,6 +158,8 @@ pub enum Event {
     NodeAlarm,
     /// That is over.
     NodeAlarmOver,
+    /// A later version of the program changed something in the store of which this one knows only the word: the code.
+    UnknownChange,
     /// The log, or its disk, came to 70, 85 or 95 percent, or back below.
     LogCapacity,
     /// The kernel says that its clock is kept at true time again.
@@ -170,7 +172,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 81] = [
+    pub const ALL: [Self; 82] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -248,6 +250,7 @@ impl Event {
         Self::PeerCheckpoint,
         Self::NodeAlarm,
         Self::NodeAlarmOver,
+        Self::UnknownChange,
         Self::LogCapacity,
         Self::ClockSynchronised,
         Self::ClockUnsynchronised,
@@ -335,6 +338,7 @@ impl Event {
             Self::PeerCheckpoint => "peer-checkpoint",
             Self::NodeAlarm => "node-alarm",
             Self::NodeAlarmOver => "node-alarm-over",
+            Self::UnknownChange => "unknown-change",
             Self::LogCapacity => "log-capacity",
             Self::ClockSynchronised => "clock-synchronised",
             Self::ClockUnsynchronised => "clock-unsynchronised",

@@ -326,7 +326,7 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
         Event::DeletionVoid | Event::Restored => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
         Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
-        Event::PeerCheckpoint | Event::NodeAlarmOver => alert(SECURITY_CONFIGURATION),
+        Event::PeerCheckpoint | Event::NodeAlarmOver | Event::UnknownChange => alert(SECURITY_CONFIGURATION),
         Event::NodeAlarm => alert(SECURITY_CONFIGURATION).graded(Grade::Serious),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),
         Event::LogCapacity | Event::ClockUnsynchronised => alert(SECURITY_CONFIGURATION).graded(Grade::Minor),

@@ -51,6 +51,23 @@ pub async fn recorded_here(store: &dyn Store, config: &Config) -> Result<u64, St
     }
 }
 
+/// Whether every node of the configuration recorded as much as this one. One that has kept nothing yet begins where another
+/// has come to.
+async fn is_recorded_everywhere(store: &dyn Store, config: &Config, recorded: u64) -> bool {
+    let Some(nodes) = &config.nodes else { return true };
+    for name in nodes.peers() {
+        let up_to = match store.note(&format!("{RECORDED_UP_TO}:{name}")).await {
+            Ok(Some(text)) => text.parse().unwrap_or(0),
+            Ok(None) => continue,
+            Err(_) => return false,
+        };
+        if up_to < recorded {
+            return false;
+        }
+    }
+    true
+}
+
 /// Keeps how far events were recorded: for this node, and for one that is new.
 async fn keep_recorded(store: &dyn Store, config: &Config, recorded: u64) -> Result<(), StoreProblem> {
     if config.nodes.is_some() {
@@ -97,10 +114,23 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             }
         };
         is_silent = false;
+        let mut is_cut_short = false;
         is_stale |= events.iter().any(|event| may_give(&event.change));
         for event in &events {
-            whose.follow(event, &*store).await;
-            if let Some(note) = note_of(event, &*store, &whose).await {
+            let told = match whose.follow(event, &*store).await {
+                Ok(()) => note_of(event, &*store, &whose).await,
+                Err(problem) => Err(problem),
+            };
+            let note = match told {
+                Ok(note) => note,
+                Err(problem) => {
+                    // Without what the event is about the line would be poorer for ever: it waits for the store.
+                    tracing::error!(%problem, "what changed cannot be recorded until the store is back");
+                    is_cut_short = true;
+                    break;
+                }
+            };
+            if let Some(note) = note {
                 let note = Note { store_event: snapshot.config.nodes.as_ref().map(|_| event.sequence), ..note };
                 while let Err(problem) = recorder.note(note.clone()).await {
                     tracing::error!(%problem, "a change could not be recorded yet");
@@ -109,7 +139,7 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             }
             recorded = event.sequence;
         }
-        if is_stale && events.len() < EVENTS_MAX {
+        if is_stale && !is_cut_short && events.len() < EVENTS_MAX {
             // What was given comes into force once that is recorded; what came meanwhile is recorded first.
             match gate.grants.reload(gate.clock.now(), || is_all_recorded(&*store, recorded)).await {
                 Ok(true) => {
@@ -127,7 +157,11 @@ pub async fn record_events(gate: Arc<Gate>, store: Arc<dyn Store>, from: u64) {
             tell_boundaries(&gate, &*store, &recorder, &mut windows).await;
         }
         if chores.is_time(gate.clock.now()) {
-            chores.run(&*store, gate.clock.now(), events.is_empty()).await;
+            let is_recorded = events.is_empty() && is_recorded_everywhere(&*store, &snapshot.config, recorded).await;
+            chores.run(&*store, gate.clock.now(), is_recorded).await;
+        }
+        if is_cut_short {
+            tokio::time::sleep(WAIT).await;
         }
         if events.is_empty() {
             // Either there is news, or it is time to look all the same.
@@ -148,7 +182,7 @@ async fn tell_boundaries(gate: &Gate, store: &dyn Store, recorder: &Recorder, wi
     let passed = windows.passed(gate, gate.clock.now());
     for one in &passed {
         if let Some(note) = one.to_note() {
-            let note = of_grant(note, &one.id, store, |_| None).await;
+            let Ok(note) = of_grant(note, &one.id, store, |_| None).await else { continue };
             if let Err(problem) = recorder.note(note).await {
                 tracing::error!(%problem, "the beginning or end of an exception could not be recorded yet");
                 continue;
@@ -177,7 +211,9 @@ fn may_give(change: &Change) -> bool {
         | Change::GrantAdmitted(_)
         | Change::GlassBroken(_)
         | Change::PersonEnabled(_)
-        | Change::PersonChanged { .. } => true,
+        | Change::PersonChanged { .. }
+        // Nobody knows.
+        | Change::Unknown(_) => true,
         Change::PersonAdded(_)
         | Change::PersonDisabled(_)
         | Change::CredentialAdded { .. }
@@ -215,34 +251,37 @@ fn may_give(change: &Change) -> bool {
 }
 
 /// What the log says of an event; nothing where the one who did it records more than the event tells.
-async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Option<Note> {
+///
+/// # Errors
+/// The store does not answer: ask again, or the line would lack what the event is about.
+async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Result<Option<Note>, StoreProblem> {
     let note = |kind| Note::new(kind, event.at).actor(event.actor.clone());
-    Some(match &event.change {
-        Change::PersonAdded(id) => of_person(note(Event::PersonAdded), id, store).await,
+    Ok(Some(match &event.change {
+        Change::PersonAdded(id) => of_person(note(Event::PersonAdded), id, store).await?,
         Change::PersonChanged { user, roles } => {
-            let note = of_person(note(Event::PersonChanged), user, store).await;
+            let note = of_person(note(Event::PersonChanged), user, store).await?;
             let (before, after) = roles.clone().map(|changed| (changed.before, changed.after)).unzip();
             Note { roles: after, roles_before: before, ..note }
         }
-        Change::PersonDisabled(id) => of_person(note(Event::PersonDisabled), id, store).await,
-        Change::PersonEnabled(id) => of_person(note(Event::PersonEnabled), id, store).await,
+        Change::PersonDisabled(id) => of_person(note(Event::PersonDisabled), id, store).await?,
+        Change::PersonEnabled(id) => of_person(note(Event::PersonEnabled), id, store).await?,
         Change::CredentialAdded { user, credential } => {
-            of_person(note(Event::KeyAdded).key(digest_of(credential)), user, store).await
+            of_person(note(Event::KeyAdded).key(digest_of(credential)), user, store).await?
         }
         Change::CredentialRenamed { user, credential } => {
-            of_person(note(Event::KeyRenamed).key(digest_of(credential)), user, store).await
+            of_person(note(Event::KeyRenamed).key(digest_of(credential)), user, store).await?
         }
         Change::CredentialRemoved { user, credential } => {
-            of_person(note(Event::KeyRemoved).key(digest_of(credential)), user, store).await
+            of_person(note(Event::KeyRemoved).key(digest_of(credential)), user, store).await?
         }
-        Change::InvitationMade(id) => of_invitation(note(Event::InvitationMade), *id, store).await,
-        Change::InvitationUsed(id) => of_invitation(note(Event::InvitationUsed), *id, store).await,
-        Change::InvitationRevoked(id) => of_invitation(note(Event::InvitationRevoked), *id, store).await,
+        Change::InvitationMade(id) => of_invitation(note(Event::InvitationMade), *id, store).await?,
+        Change::InvitationUsed(id) => of_invitation(note(Event::InvitationUsed), *id, store).await?,
+        Change::InvitationRevoked(id) => of_invitation(note(Event::InvitationRevoked), *id, store).await?,
         Change::DeviceAdded(id) => note(Event::DeviceAdded).device(id),
         Change::DeviceChanged(id) => note(Event::DeviceChanged).device(id),
         Change::DeviceRevoked(id) => note(Event::DeviceRevoked).device(id),
         Change::CertificateAdded(id) => {
-            let device = store.device(id).await.ok().flatten();
+            let device = answered(store.device(id).await)?;
             let mut note = note(Event::CertificateAdded).device(id);
             if let Some(certificate) = device.as_ref().and_then(store::DeviceRecord::last_certificate) {
                 note.certificate = Some(certificate.fingerprint);
@@ -253,7 +292,7 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
         }
         Change::CertificateRevoked(id) => note(Event::CertificateRevoked).device(id),
         // Whoever takes reports of posture records them with their source, changed or not.
-        Change::PostureChanged => return None,
+        Change::PostureChanged => return Ok(None),
         Change::SessionEnded(id) => whose.of_session(note(Event::SessionEnded), *id),
         Change::SessionParked(id) => whose.of_session(note(Event::SessionParked), *id),
         Change::SessionResumed(id) => whose.of_session(note(Event::SessionResumed), *id),
@@ -270,80 +309,100 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Opti
             };
             Note { count: Some(used.count), ..note.reason(&used.question) }
         }
-        Change::GrantRequested(id) => of_grant(note(Event::GrantRequested), id, store, purpose).await,
+        Change::GrantRequested(id) => of_grant(note(Event::GrantRequested), id, store, purpose).await?,
         Change::GrantApproved(id) => {
             // Others may have approved since.
             let is_this = |ruling: &&Ruling| ruling.at == event.at && ruling.by == event.actor;
             of_grant(note(Event::GrantApproved), id, store, |kept| {
                 said(kept.maintenance()?.approvals.iter().find(is_this))
             })
-            .await
+            .await?
         }
         Change::GrantAdmitted(id) => {
             of_grant(note(Event::GrantAdmitted), id, store, |kept| {
                 said(kept.maintenance()?.admitted.as_ref().map(|admitted| &admitted.by))
             })
-            .await
+            .await?
         }
         Change::GrantRefused(id) => {
-            of_grant(note(Event::GrantRefused), id, store, |kept| said(kept.maintenance()?.refused.as_ref())).await
+            of_grant(note(Event::GrantRefused), id, store, |kept| said(kept.maintenance()?.refused.as_ref())).await?
         }
         Change::GrantWithdrawn(id) => {
-            of_grant(note(Event::GrantWithdrawn), id, store, |kept| said(kept.maintenance()?.withdrawn.as_ref())).await
+            of_grant(note(Event::GrantWithdrawn), id, store, |kept| said(kept.maintenance()?.withdrawn.as_ref()))
+                .await?
         }
-        Change::GrantEnded(id) => of_grant(note(Event::GrantEnded), id, store, why_ended).await,
-        Change::GrantReported(id) => of_grant(note(Event::GrantReported), id, store, purpose).await,
+        Change::GrantEnded(id) => of_grant(note(Event::GrantEnded), id, store, why_ended).await?,
+        Change::GrantReported(id) => of_grant(note(Event::GrantReported), id, store, purpose).await?,
         Change::GrantConfirmed(id) => {
-            of_grant(note(Event::GrantConfirmed), id, store, |kept| said(kept.maintenance()?.confirmed.as_ref())).await
+            of_grant(note(Event::GrantConfirmed), id, store, |kept| said(kept.maintenance()?.confirmed.as_ref()))
+                .await?
         }
         Change::GlassBroken(id) => {
-            of_grant(note(Event::GlassBroken), id, store, |kept| kept.glass().map(|glass| glass.words.as_str())).await
+            of_grant(note(Event::GlassBroken), id, store, |kept| kept.glass().map(|glass| glass.words.as_str())).await?
         }
         Change::GlassReviewed(id) => {
             of_grant(note(Event::GlassReviewed), id, store, |kept| {
                 said(kept.glass()?.review.as_ref().map(|review| &review.by))
             })
-            .await
+            .await?
         }
         Change::GrantOverdue { grant, duty } => {
-            of_grant(note(Event::GrantOverdue), grant, store, |_| None).await.code(duty.as_str())
+            of_grant(note(Event::GrantOverdue), grant, store, |_| None).await?.code(duty.as_str())
         }
         Change::InventoryChanged(number) => Note { count: Some(*number), ..note(Event::InventoryChanged) },
-        Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await,
-        Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await,
+        Change::PolicyProposed(number) => of_revision(note(Event::PolicyProposed), *number, store).await?,
+        Change::PolicyApproved(number) => of_revision(note(Event::PolicyApproved), *number, store).await?,
+        Change::Unknown(word) => note(Event::UnknownChange).code(word.clone()),
+    }))
+}
+
+/// What the store says; nothing where what it keeps cannot be read, which asking again does not change.
+fn answered<T>(answer: Result<Option<T>, StoreProblem>) -> Result<Option<T>, StoreProblem> {
+    match answer {
+        Err(problem @ StoreProblem::Unavailable(_)) => Err(problem),
+        Err(
+            problem @ (StoreProblem::Corrupt(_)
+            | StoreProblem::Exists(_)
+            | StoreProblem::NotInForce(_)
+            | StoreProblem::Full),
+        ) => {
+            tracing::error!(%problem, "the log leaves out what the store cannot say");
+            Ok(None)
+        }
+        Ok(said) => Ok(said),
+    }
+}
+
+/// Adds whom it is about, as far as the store knows.
+async fn of_person(note: Note, id: &policy::UserId, store: &dyn Store) -> Result<Note, StoreProblem> {
+    let Some(person) = answered(store.person(id).await)? else { return Ok(note.user(id)) };
+    let note = Note { login: Some(person.login), provider: Some(person.provider), ..note.user(id) };
+    Ok(match person.disabled {
+        Some(disabled) if note.event == Event::PersonDisabled => note.reason(&disabled.why),
+        Some(_) | None => note,
     })
 }
 
-/// Adds whom it is about, as far as the store answers.
-async fn of_person(note: Note, id: &policy::UserId, store: &dyn Store) -> Note {
-    let Ok(Some(person)) = store.person(id).await else { return note.user(id) };
-    let note = Note { login: Some(person.login), provider: Some(person.provider), ..note.user(id) };
-    match person.disabled {
-        Some(disabled) if note.event == Event::PersonDisabled => note.reason(&disabled.why),
-        Some(_) | None => note,
-    }
-}
-
-/// Adds which version of the policy it is about and why it was proposed, as far as the store answers.
-async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Note {
-    let kept = store.revision(number).await.ok().flatten();
+/// Adds which version of the policy it is about and why it was proposed, as far as the store knows.
+async fn of_revision(note: Note, number: u64, store: &dyn Store) -> Result<Note, StoreProblem> {
+    let kept = answered(store.revision(number).await)?;
     let note = Note { count: Some(number), ..note };
-    match kept {
+    Ok(match kept {
         Some(kept) => Note { revision: Some(kept.proposal.revision), ..note }.reason(&kept.proposal.why),
         None => note,
-    }
+    })
 }
 
 /// Adds whose exception it is, for which app, until when, why glass was broken or what its review says, and the words of
-/// whoever did this, as far as the store answers; with the patient that glass was broken for, where that is known.
+/// whoever did this, as far as the store knows; with the patient that glass was broken for, where that is known.
 async fn of_grant(
     note: Note,
     id: &GrantId,
     store: &dyn Store,
     words: impl Fn(&GrantRecord) -> Option<&str> + Send,
-) -> Note {
+) -> Result<Note, StoreProblem> {
     let note = Note { grant: Some(id.clone()), ..note };
-    let Ok(Some(kept)) = store.grant(id).await else { return note };
+    let Some(kept) = answered(store.grant(id).await)? else { return Ok(note) };
     let mut note = Note { app: Some(kept.app.clone()), until: Some(kept.over_at()), ..note };
     if let Some(words) = words(&kept) {
         note = note.reason(words);
@@ -371,12 +430,12 @@ fn said(ruling: Option<&Ruling>) -> Option<&str> {
     ruling.map(|ruling| ruling.words.as_str())
 }
 
-/// Adds who or what is invited to which, why, and how they were proofed, as far as the store answers. A temporary code
+/// Adds who or what is invited to which, why, and how they were proofed, as far as the store knows. A temporary code
 /// is an invitation too, but an event of its own.
-async fn of_invitation(note: Note, id: InvitationId, store: &dyn Store) -> Note {
+async fn of_invitation(note: Note, id: InvitationId, store: &dyn Store) -> Result<Note, StoreProblem> {
     let note = note.invitation(id.to_string());
-    let kept = store.invitations().await.unwrap_or_default();
-    let Some(invitation) = kept.into_iter().find(|one| one.id == id) else { return note };
+    let kept = answered(store.invitations().await.map(Some))?.unwrap_or_default();
+    let Some(invitation) = kept.into_iter().find(|one| one.id == id) else { return Ok(note) };
     let purpose = invitation.invited.purpose();
     let is_code = purpose == Purpose::Temporary;
     let event = if is_code && note.event == Event::InvitationMade {
@@ -394,7 +453,7 @@ async fn of_invitation(note: Note, id: InvitationId, store: &dyn Store) -> Note 
     note.device = invited.device().cloned();
     match invited.user() {
         Some(user) => of_person(note, user, store).await,
-        None => note,
+        None => Ok(note),
     }
 }
 

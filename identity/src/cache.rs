@@ -138,6 +138,15 @@ impl Cache {
         theirs.iter().map(|session| session.id()).collect()
     }
 
+    /// The same for every session that somebody holds.
+    pub(crate) fn outdate_all(&self) -> Vec<SessionId> {
+        let mut ids = self.write_ids();
+        ids.generation = ids.generation.wrapping_add(1);
+        let held: Vec<_> = ids.sessions.values().filter_map(Weak::upgrade).collect();
+        held.iter().for_each(|session| session.mark_stale());
+        held.iter().map(|session| session.id()).collect()
+    }
+
     /// Whether a session is cached whose newest facts are still to be read.
     pub(crate) fn is_outdated(&self, id: SessionId) -> bool {
         self.by_id(id).is_some_and(|session| session.is_stale())

@@ -10,6 +10,7 @@ mod shared;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -51,6 +52,8 @@ pub struct Sessions {
     unknown: UnknownTokens,
     look_ups: Semaphore,
     away: Away,
+    /// Whether another node may have seen people whom the store does not know of.
+    others_are_unheard: AtomicBool,
 }
 
 /// How a session is that somebody holds for long, such as a stream.
@@ -76,7 +79,14 @@ impl Sessions {
             unknown: UnknownTokens::new(),
             look_ups: Semaphore::new(LOOK_UPS_MAX),
             away: Away::default(),
+            others_are_unheard: AtomicBool::new(false),
         }
+    }
+
+    /// Whether some node cannot be heard: what people do there is not in the store, so nobody is ended as idle here unless
+    /// they ask.
+    pub fn note_others_unheard(&self, are_unheard: bool) {
+        self.others_are_unheard.store(are_unheard, Ordering::Relaxed);
     }
 
     /// How long sessions go on while the store does not answer.
@@ -286,11 +296,18 @@ impl Sessions {
         if people.is_empty() { Vec::new() } else { self.cache.outdate_those_of(people) }
     }
 
+    /// The same for every session: what changed is not known. Gives them.
+    pub(crate) fn note_anything_changed(&self) -> Vec<SessionId> {
+        self.cache.outdate_all()
+    }
+
     /// Reads sessions again whose roles or unit changed, for who holds them for long and does not ask with a token. One that
     /// cannot be read is let go of: who has lost a role must not go on with it.
     pub(crate) async fn read_again(&self, ids: &[SessionId]) -> Result<(), StoreProblem> {
         let mut read = Ok(());
-        for (token, session) in self.cache.some_token_of(|session| session.is_stale() && ids.contains(&session.id())) {
+        let asked: HashSet<SessionId> = ids.iter().copied().collect();
+        for (token, session) in self.cache.some_token_of(|session| session.is_stale() && asked.contains(&session.id()))
+        {
             if self.cache.is_outdated(session.id()) && read.is_ok() {
                 read = self.read_token_again(token).await;
             }

@@ -30,6 +30,10 @@ use crate::revisions;
 const BEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// So many times in a row, for a moment may be a handing over to another process.
 const SAME_NAME_TURNS: u32 = 3;
+/// How long after all are heard again it takes until each has written down whom it saw.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
+/// How often another node's configuration is looked for that was not found.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(10);
 /// How many versions of the configuration are looked through for another node's.
 const LOOKED_THROUGH: usize = 50;
 
@@ -85,6 +89,9 @@ pub async fn follow(gate: Arc<Gate>, store: Arc<dyn Store>, shared: Shared) {
         same_name: 0,
         alarms: BTreeSet::new(),
         differences: BTreeMap::new(),
+        compared_at: None,
+        unheard_at: Instant::now(),
+        heeded: BTreeMap::new(),
     };
     loop {
         let begin = Instant::now();
@@ -146,6 +153,12 @@ struct Round {
     alarms: BTreeSet<(NodeName, NodeAlarm)>,
     /// What is different in another node's configuration: its revision, and this node's.
     differences: BTreeMap<(String, String), Vec<Difference>>,
+    /// When one was last looked for.
+    compared_at: Option<Instant>,
+    /// When some node was last not heard, or this one not able to hear; the start counts as that.
+    unheard_at: Instant,
+    /// Of each other node the beat whose numbers were last taken in: its start, and its count.
+    heeded: BTreeMap<NodeName, (i64, u64)>,
 }
 
 impl Round {
@@ -169,7 +182,12 @@ impl Round {
         gate.metrics.nodes_serving.set(i64::try_from(serving).unwrap_or(i64::MAX));
         gate.metrics.node_alarms.set(i64::try_from(self.alarms.len()).unwrap_or(i64::MAX));
         for name in self.sight.nodes().peers() {
-            if let Some(beat) = self.sight.beat(name) {
+            // What was said long ago, or is only read once more, is not what was done within the hour.
+            if let Some(beat) = self.sight.beat(name)
+                && self.sight.state(name, tick) != NodeState::Silent
+                && self.heeded.insert(name.clone(), (beat.started_at, beat.count))
+                    != Some((beat.started_at, beat.count))
+            {
                 gate.counts.heed(name.as_str(), &beat.counts, at);
             }
         }
@@ -180,7 +198,11 @@ impl Round {
                 self.sight.mute(tick);
             }
         }
-        self.compare(config, store).await;
+        if self.sight.is_unheard(config.store.away_max, tick) {
+            self.unheard_at = tick;
+        }
+        gate.sessions.note_others_unheard(tick.saturating_duration_since(self.unheard_at) < SETTLED_AFTER);
+        self.compare(config, store, tick).await;
         gate.nodes.board.show(self.standings(config, tick));
     }
 
@@ -272,6 +294,10 @@ impl Round {
         let own = Own { revision: config.revision.as_str(), shared: &self.shared };
         let mut alarms = self.sight.alarms(own, tick);
         alarms.extend(self.vouching.iter().flat_map(|vouching| vouching.alarms()));
+        if self.vouching.is_none() {
+            // Nobody checks this log, nor does this node check others'.
+            alarms.insert((self.own.clone(), NodeAlarm::Unproved));
+        }
         if self.same_name >= SAME_NAME_TURNS {
             alarms.insert((self.own.clone(), NodeAlarm::SameName));
         }
@@ -335,8 +361,9 @@ impl Round {
         Ok(())
     }
 
-    /// Finds out what is different in the configurations of others, once for each.
-    async fn compare(&mut self, config: &Config, store: &dyn Store) {
+    /// Finds out what is different in the configurations of others, once for each. One that is not kept yet is looked for
+    /// again.
+    async fn compare(&mut self, config: &Arc<Config>, store: &dyn Store, tick: Instant) {
         let own = config.revision.to_string();
         let others: BTreeSet<(String, String)> = self
             .sight
@@ -347,16 +374,26 @@ impl Round {
             .map(|beat| (beat.revision.clone(), own.clone()))
             .collect();
         self.differences.retain(|pair, _| others.contains(pair));
-        for pair in others {
-            if self.differences.contains_key(&pair) {
-                continue;
-            }
-            // The store has the text of every version that came into force anywhere.
-            let Ok(kept) = store.revisions(LOOKED_THROUGH).await else { return };
-            let other = kept.iter().find(|one| one.proposal.revision.as_str() == pair.0);
-            let other = other.and_then(|other| revisions::read_kept(other).ok());
-            let difference = other.map(|other| revisions::difference(config, &other)).unwrap_or_default();
-            self.differences.insert(pair, difference);
+        let wanted: Vec<_> = others.into_iter().filter(|pair| !self.differences.contains_key(pair)).collect();
+        let is_early = |at: Instant| tick.saturating_duration_since(at) < LOOK_AGAIN_AFTER;
+        if wanted.is_empty() || self.compared_at.is_some_and(is_early) {
+            return;
+        }
+        self.compared_at = Some(tick);
+        // The store has the text of every version that came into force anywhere.
+        let Ok(kept) = store.revisions(LOOKED_THROUGH).await else { return };
+        let config = Arc::clone(config);
+        let compared = tokio::task::spawn_blocking(move || -> Vec<_> {
+            let found = |pair: (String, String)| {
+                let other = kept.iter().find(|one| one.proposal.revision.as_str() == pair.0)?;
+                let other = revisions::read_kept(other).ok()?;
+                Some((pair, revisions::difference(&config, &other)))
+            };
+            wanted.into_iter().filter_map(found).collect()
+        });
+        match compared.await {
+            Ok(compared) => self.differences.extend(compared),
+            Err(error) => tracing::error!(%error, "configurations cannot be compared"),
         }
     }
 

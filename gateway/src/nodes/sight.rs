@@ -171,6 +171,20 @@ impl Sight {
         first.unwrap_or(&self.nodes.own)
     }
 
+    /// Whether people may be using a node of which nothing is heard: it, or this one, is cut off, and goes on for `most`.
+    pub fn is_unheard(&self, most: Duration, tick: Instant) -> bool {
+        if self.cut_off_since.is_some() || self.mute_since.is_some() {
+            return true;
+        }
+        let is_recent = |since: Instant| tick.saturating_duration_since(since) <= most;
+        self.nodes.peers().any(|name| match self.state(name, tick) {
+            NodeState::Serving | NodeState::Stopped => false,
+            NodeState::Silent | NodeState::Unknown => {
+                is_recent(self.heard.get(name).map_or(self.begun, |heard| heard.changed))
+            }
+        })
+    }
+
     /// What is wrong, but for the logs.
     pub fn alarms(&self, own: Own<'_>, tick: Instant) -> BTreeSet<(NodeName, NodeAlarm)> {
         let mut alarms = BTreeSet::new();
@@ -221,6 +235,20 @@ mod tests {
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_unix_micros((1_795_000_000 + second) * 1_000_000)
+    }
+
+    #[test]
+    fn people_may_be_at_work_at_a_node_that_is_not_heard_for_as_long_as_it_goes_on() {
+        let mut trial = Trial::new("gw01");
+        let is_unheard = |trial: &Trial, second| trial.sight.is_unheard(SECOND * 100, trial.tick(second));
+        assert!(is_unheard(&trial, 0) && !is_unheard(&trial, 101), "never heard");
+        trial.hear("gw02", beat(1, 1), 1);
+        assert!(!is_unheard(&trial, 10), "it is there");
+        assert!(is_unheard(&trial, 60) && !is_unheard(&trial, 102), "it is silent");
+        trial.sight.cut_off(trial.tick(103));
+        assert!(is_unheard(&trial, 103), "this one hears nobody");
+        trial.hear("gw02", Beat { leaving: true, ..beat(2, 105) }, 105);
+        assert!(!is_unheard(&trial, 200), "it said that it stops");
     }
 
     fn beat(count: u64, second: i64) -> Beat {

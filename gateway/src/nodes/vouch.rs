@@ -57,6 +57,17 @@ struct PeerLog {
     vouches: Option<u64>,
 }
 
+impl PeerLog {
+    /// It gave no proof. A fault that was found stays until a proof is given.
+    fn note_unproved(&mut self, tick: Instant) {
+        let since = *self.unproved_since.get_or_insert(tick);
+        let is_late = tick.saturating_duration_since(since) > UNPROVED_MAX;
+        if is_late && self.fault.is_none() {
+            self.fault = Some(NodeAlarm::Unproved);
+        }
+    }
+}
+
 impl Vouching {
     /// Begins, once the log is open.
     ///
@@ -98,7 +109,13 @@ impl Vouching {
                 }
             }
         }
-        let note = beat.checkpoint.as_deref()?;
+        let Some(note) = beat.checkpoint.as_deref() else {
+            // One that stops, or was never understood, gives none.
+            if beat.count > 0 && !beat.leaving {
+                peer.note_unproved(tick);
+            }
+            return None;
+        };
         let Some(key) = LogKey::parse(&beat.key) else {
             peer.fault = Some(NodeAlarm::NotSigned);
             return None;
@@ -113,9 +130,7 @@ impl Vouching {
                 None
             }
             Ok(PeerStep::Unproved) => {
-                let since = *peer.unproved_since.get_or_insert(tick);
-                let is_late = tick.saturating_duration_since(since) > UNPROVED_MAX;
-                peer.fault = is_late.then_some(NodeAlarm::Unproved);
+                peer.note_unproved(tick);
                 None
             }
             Ok(PeerStep::On(seen)) => {

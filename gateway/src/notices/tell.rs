@@ -63,7 +63,8 @@ pub async fn told(event: &Event, store: &dyn Store) -> Result<Option<Told>, Stor
         | Change::SessionChanged(_)
         | Change::OutageSwitched { .. }
         | Change::LogRead(_)
-        | Change::InventoryChanged(_) => return Ok(None),
+        | Change::InventoryChanged(_)
+        | Change::Unknown(_) => return Ok(None),
     };
     Ok(Some(Told { event: Some(kind), at: event.at, by: by(&event.actor, store).await?, facts, place }))
 }

@@ -23,7 +23,7 @@ impl Chores {
         self.last.is_none_or(|last| at < last || last.after(INTERVAL) <= at)
     }
 
-    /// Looks. Patients are forgotten only where all that happened is recorded.
+    /// Looks. Patients are forgotten only where all that happened is recorded, at every node.
     pub async fn run(&mut self, store: &dyn Store, at: Timestamp, is_all_recorded: bool) {
         self.last = Some(at);
         if let Err(problem) = store.note_overdue_grants(at).await {

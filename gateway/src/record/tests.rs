@@ -29,8 +29,8 @@ impl Shelf {
     async fn notes(&self, whose: &mut Whose) -> Vec<Note> {
         let mut notes = Vec::new();
         for event in self.store.events_after(0, EVENTS_MAX).await.unwrap() {
-            whose.follow(&event, &*self.store).await;
-            notes.extend(note_of(&event, &*self.store, whose).await);
+            whose.follow(&event, &*self.store).await.unwrap();
+            notes.extend(note_of(&event, &*self.store, whose).await.unwrap());
         }
         notes
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use audit::{Event, Note};
 use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
-use store::{Change, Store};
+use store::{Change, Store, StoreProblem};
 
 /// How often all open sessions are looked at when nothing is told of them.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -51,7 +51,7 @@ impl Whose {
         }
         self.looked_at = Some(at);
         self.looks += 1;
-        if self.look_now(store).await {
+        if self.look_now(store).await.is_ok() {
             // What ended since the look before may still be told of; what ended earlier was.
             let looks = self.looks;
             self.sessions.retain(|_, known| known.look + 1 >= looks);
@@ -59,12 +59,25 @@ impl Whose {
     }
 
     /// Looks again where an event is of a session that is not known, unless it is gone.
-    pub async fn follow(&mut self, event: &store::Event, store: &dyn Store) {
+    ///
+    /// # Errors
+    /// The store does not answer: ask again.
+    pub async fn follow(&mut self, event: &store::Event, store: &dyn Store) -> Result<(), StoreProblem> {
         match &event.change {
             Change::SessionParked(id) | Change::SessionResumed(id) | Change::SessionChanged(id)
                 if !self.sessions.contains_key(id) =>
             {
-                self.look_now(store).await;
+                match self.look_now(store).await {
+                    Err(problem @ StoreProblem::Unavailable(_)) => return Err(problem),
+                    // Asking again changes nothing: its id alone is recorded.
+                    Ok(())
+                    | Err(
+                        StoreProblem::Corrupt(_)
+                        | StoreProblem::Exists(_)
+                        | StoreProblem::NotInForce(_)
+                        | StoreProblem::Full,
+                    ) => {}
+                }
             }
             Change::SessionParked(_)
             | Change::SessionResumed(_)
@@ -103,13 +116,14 @@ impl Whose {
             | Change::GlassReviewed(_)
             | Change::GrantOverdue { .. }
             | Change::InventoryChanged(_)
-            | Change::PolicyApproved(_) => {}
+            | Change::PolicyApproved(_)
+            | Change::Unknown(_) => {}
         }
+        Ok(())
     }
 
-    /// False without an answer: the events are recorded all the same.
-    async fn look_now(&mut self, store: &dyn Store) -> bool {
-        let Ok(sessions) = store.sessions().await else { return false };
+    async fn look_now(&mut self, store: &dyn Store) -> Result<(), StoreProblem> {
+        let sessions = store.sessions().await?;
         for (session, person) in sessions.into_iter().take(SESSIONS_MAX) {
             let known = Known {
                 user: session.user,
@@ -124,7 +138,7 @@ impl Whose {
             };
             self.sessions.insert(session.id, known);
         }
-        true
+        Ok(())
     }
 
     /// The sessions that stand locked since the last time, each told once: a lock is nothing that anybody does, so the

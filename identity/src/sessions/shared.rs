@@ -2,6 +2,7 @@
 //! for their person to come back.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use config::{OnSwitch, SessionSpan};
@@ -133,13 +134,15 @@ impl Sessions {
         standing_of(span, seen_at, at) == Standing::Idle
     }
 
-    /// Ends sessions that were parked for too long, or that nobody asked for since they became idle.
+    /// Ends sessions that were parked for too long, or that nobody asked for since they became idle. While a node is not
+    /// heard, that nobody did is not known.
     pub(crate) async fn end_overdue(&self, at: Timestamp) -> Result<(), StoreProblem> {
+        let are_unheard = self.others_are_unheard.load(Ordering::Relaxed);
         for (session, _) in self.store.sessions().await? {
             let span = self.spans.load().of(self.class_of(&session));
             let is_overdue = match session.parked_at {
                 Some(since) => at.since(since) >= span.parked_max,
-                None => self.is_idle(&session, &span, before(at, WRITE_DOWN_SPAN)),
+                None => !are_unheard && self.is_idle(&session, &span, before(at, WRITE_DOWN_SPAN)),
             };
             if is_overdue {
                 self.end(session.id, IDLE_ACTOR, at).await?;

@@ -126,6 +126,9 @@ pub enum Change {
     },
     /// A line of the inventory of remote maintenance was added, changed or removed: its number.
     InventoryChanged(u64),
+    /// Something of which this version of the program knows only the word: a later one beside it told it. Anything may
+    /// have changed by it.
+    Unknown(String),
 }
 
 /// How the log was read or handed over. No patient is named here: that stands in the log alone.

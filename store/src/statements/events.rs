@@ -84,7 +84,8 @@ fn change(row: &Row) -> Result<Change, StoreProblem> {
         "glass-reviewed" => Change::GlassReviewed(grant()?),
         "grant-overdue" => rows::parsed(row, "subject", grant_and_duty)?,
         "inventory-changed" => Change::InventoryChanged(number()?),
-        unknown => return Err(StoreProblem::Corrupt(format!("an event tells of `{unknown}`"))),
+        // A node of a later version tells of it: what comes after must be heard here all the same.
+        unknown => Change::Unknown(unknown.to_owned()),
     })
 }
 
@@ -116,13 +117,20 @@ fn user_and_roles_column(user: &UserId, roles: Option<&RolesChanged>) -> String 
 
 fn provider_and_position(text: &str) -> Option<Change> {
     let (provider, position) = text.split_once(' ')?;
-    let (provider, position) = (ProviderId::parse(provider).ok()?, OutageSwitch::parse(position)?);
-    Some(Change::OutageSwitched { provider, position })
+    let provider = ProviderId::parse(provider).ok()?;
+    Some(match OutageSwitch::parse(position) {
+        Some(position) => Change::OutageSwitched { provider, position },
+        None => Change::Unknown("outage-switched".to_owned()),
+    })
 }
 
 fn grant_and_duty(text: &str) -> Option<Change> {
     let (grant, duty) = text.split_once(' ')?;
-    Some(Change::GrantOverdue { grant: GrantId::parse(grant).ok()?, duty: GrantDuty::parse(duty)? })
+    let grant = GrantId::parse(grant).ok()?;
+    Some(match GrantDuty::parse(duty) {
+        Some(duty) => Change::GrantOverdue { grant, duty },
+        None => Change::Unknown("grant-overdue".to_owned()),
+    })
 }
 
 /// What, how many, and the question.
@@ -133,7 +141,7 @@ fn log_use(text: &str) -> Option<LogUse> {
 }
 
 /// How [`change`] finds a change again: its word and its subject.
-fn columns(change: &Change) -> (&'static str, String) {
+fn columns(change: &Change) -> (&str, String) {
     match change {
         Change::PersonAdded(id) => ("person-added", id.to_string()),
         Change::PersonChanged { user, roles } => ("person-changed", user_and_roles_column(user, roles.as_ref())),
@@ -174,6 +182,7 @@ fn columns(change: &Change) -> (&'static str, String) {
         Change::GlassReviewed(id) => ("glass-reviewed", id.to_string()),
         Change::GrantOverdue { grant, duty } => ("grant-overdue", format!("{grant} {}", duty.as_str())),
         Change::InventoryChanged(number) => ("inventory-changed", number.to_string()),
+        Change::Unknown(word) => (word, String::new()),
         Change::LogRead(LogUse { what, question, count }) => ("log-read", format!("{what} {count} {question}")),
     }
 }

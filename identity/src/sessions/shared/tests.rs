@@ -154,6 +154,19 @@ async fn housekeeping_locks_what_nobody_asks_for_and_ends_what_waits_too_long() 
 }
 
 #[tokio::test]
+async fn nobody_is_ended_as_idle_who_may_be_at_work_at_a_node_that_is_not_heard() {
+    let ward = ward().await;
+    let sato = person(&ward, 1).await;
+    let _hers = ward.sessions.open(by_passkey(&sato, &terminal(), START), START).await.unwrap();
+    ward.sessions.note_others_unheard(true);
+    ward.sessions.end_overdue(START.after(minutes(120))).await.unwrap();
+    assert_eq!(ward.store.sessions().await.unwrap().len(), 1);
+    ward.sessions.note_others_unheard(false);
+    ward.sessions.end_overdue(START.after(minutes(120))).await.unwrap();
+    assert!(ward.store.sessions().await.unwrap().is_empty());
+}
+
+#[tokio::test]
 async fn nobody_takes_up_what_is_not_theirs_not_here_or_too_old() {
     let ward = ward().await;
     let (sato, suzuki) = (person(&ward, 1).await, person(&ward, 2).await);
