@@ -183,7 +183,9 @@ pub fn run(args: &Args) -> Result<(), Failure> {
         args.tell(&config, found.len() as u64, now)?;
         say_stories(&found, &books, &config, args.format)?;
         if total > found.len() as u64 {
-            out::complain(&format!("{total} were found, {} are shown; see --limit", found.len()));
+            // What stands in several logs is known to be the same only as far as it was read.
+            let most = if books.len() > 1 { "at most " } else { "" };
+            out::complain(&format!("{most}{total} were found, {} are shown; see --limit", found.len()));
         }
     }
     for book in &books {
@@ -243,15 +245,15 @@ fn found(books: &[Book], question: &Question, limit: usize, deadline: &Deadline)
         }
         for at in hits {
             let line = book.log.line(at.begin).ok().flatten();
-            let entry = line.and_then(|line| Entry::read(&line));
+            let entry = line.as_deref().and_then(Entry::read);
             // What cannot be read is said where it is shown.
-            timed.push((entry.as_ref().map(|entry| entry.at), Hit { book: number, at }, entry));
+            timed.push((entry.map(|entry| entry.at), Hit { book: number, at }, line));
         }
     }
     timed.sort_by_key(|(at, ..)| *at);
     let mut once = Once::default();
     let before = timed.len();
-    timed.retain(|(.., entry)| entry.as_ref().is_none_or(|entry| once.is_new(entry)));
+    timed.retain(|(_, hit, line)| line.as_ref().is_none_or(|line| once.is_new(hit.book, line)));
     all = all.saturating_sub((before - timed.len()) as u64);
     if question.order == Order::Newest {
         timed.reverse();

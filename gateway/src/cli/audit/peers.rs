@@ -1,12 +1,14 @@
 //! The logs of several nodes, read together: by time, with what stands in more than one of them only once. What happened
-//! in the store is recorded by every node, with the number of the event, by which it is known.
+//! in the store is recorded by every node, with the number of the event; lines that say the same of it are one. Where two
+//! logs differ, both lines stay: none can hide what another one says.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashSet};
+use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::io::Write;
 use std::path::PathBuf;
 
 use audit::{Entry, Keys, LogKey, LogProblem, Reader};
+use aws_lc_rs::digest::{SHA256, digest};
 use policy::Timestamp;
 
 use super::Place;
@@ -57,14 +59,35 @@ pub fn name_of(log: &Reader) -> String {
 /// What stands in several logs, each once.
 #[derive(Debug, Default)]
 pub struct Once {
-    told: HashSet<(u64, String)>,
+    told: HashMap<Digest, u32>,
+    seen: HashMap<(usize, Digest), u32>,
 }
 
+/// Of what a line says, but for its number in its log.
+type Digest = [u8; 16];
+
 impl Once {
-    /// Whether it was not there before.
-    pub fn is_new(&mut self, entry: &Entry) -> bool {
-        entry.store_event.is_none_or(|number| self.told.insert((number, entry.kind.code().to_owned())))
+    /// Whether no other log has said the same. What one log says twice is two lines.
+    pub fn is_new(&mut self, log: usize, line: &[u8]) -> bool {
+        let Some(digest) = digest_of(line) else { return true };
+        let seen = self.seen.entry((log, digest)).or_default();
+        *seen = seen.saturating_add(1);
+        let told = self.told.entry(digest).or_default();
+        let is_new = *seen > *told;
+        *told = (*told).max(*seen);
+        is_new
     }
+}
+
+/// Nothing where it is not of an event of the store.
+fn digest_of(line: &[u8]) -> Option<Digest> {
+    let mut said: BTreeMap<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
+    said.get("sn")?;
+    said.remove("seq");
+    // How it came into the log, not what it says.
+    said.remove("spool");
+    let digest = digest(&SHA256, &serde_json::to_vec(&said).ok()?);
+    digest.as_ref().get(..16)?.try_into().ok()
 }
 
 /// A line of one of several logs.
@@ -97,7 +120,7 @@ pub fn tail(logs: &[Reader], lines: usize) -> Result<Vec<Told>, Failure> {
     }
     told.sort_by_key(|one| one.at);
     let mut once = Once::default();
-    told.retain(|one| Entry::read(&one.text).is_none_or(|entry| once.is_new(&entry)));
+    told.retain(|one| once.is_new(one.log, &one.text));
     Ok(told.split_off(told.len().saturating_sub(lines)))
 }
 
@@ -127,7 +150,7 @@ pub fn merge<E: From<LogProblem>>(
         }
         if let Some(entry) = Entry::read(&text)
             && wanted(log, &entry)
-            && once.is_new(&entry)
+            && once.is_new(log, &text)
         {
             take(&Told { at, log, text })?;
         }
@@ -226,6 +249,19 @@ mod tests {
         let expected =
             ["0 segment", "1 segment", "0 started", "1 started", "0 device-added", "1 recovered", "0 stopped"];
         assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn a_line_that_says_otherwise_hides_none() {
+        let event = |device: &str| format!(r#""ev":"device-revoked","actor":"cli:a","dev":"{device}","sn":501"#);
+        let (true_one, forged) = (event("d1"), event("d2"));
+        let one = Folder::new("hide-1", &[(5, &true_one), (6, &true_one), (6, &true_one)]);
+        let two = Folder::new("hide-2", &[(5, &forged), (6, &true_one)]);
+        let logs: [Reader; 2] = [(&one.0).into(), (&two.0).into()];
+        assert_eq!(tail(&logs, 9).unwrap().len(), 4, "both of the fifth second, and what one log says twice");
+        let mut told = 0;
+        let merged = merge(&logs, |_, _| true, |_| Ok::<(), LogProblem>(told += 1));
+        assert_eq!((merged, told), (Ok(0), 4));
     }
 
     #[test]
