@@ -123,11 +123,16 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let console = console.map(|roles| console::with_deciders(roles, maintenance.as_ref(), break_glass.as_ref()));
     let state_dir = gateway.state_dir.as_deref().unwrap_or(Path::new("/"));
     let devices = root.section("devices").and_then(|table| devices::read(&table, files, state_dir));
-    let sessions = root.section("sessions").and_then(|table| sessions::read(&table));
+    let of_sessions = root.section("sessions");
+    let sessions = of_sessions.as_ref().and_then(sessions::read);
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
 
     let nodes = root.section("nodes").and_then(|table| nodes::read(&table, files));
     let node = nodes.as_ref().and_then(Option::as_ref).map(|nodes| &nodes.own);
+    let sessions = match of_sessions {
+        Some(table) if node.is_some() => sessions.and_then(|spans| sessions::of_nodes(&table, spans)),
+        Some(_) | None => sessions,
+    };
     let around = audit::Around { files, state_dir, login_host: gateway.login_host.as_ref(), node };
     let addresses: Vec<SocketAddr> = listeners.iter().flatten().map(|listener| listener.address).collect();
     let no_upstream = upstream::NoUpstream {

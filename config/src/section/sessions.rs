@@ -79,6 +79,17 @@ fn span(sessions: &Table<'_>, key: &'static str, class: Option<DeviceClass>, gen
     Some(SessionSpan { idle, absolute, shared: shared?, lock: lock?, on_switch: on_switch?, parked_max: parked_max? })
 }
 
+/// Where several nodes serve, each learns of a use at another one up to half a minute late: what is shorter would lock or
+/// end a session in mid-work.
+pub(crate) fn of_nodes(table: &Table<'_>, spans: SessionSpans) -> Option<SessionSpans> {
+    let is_short = |span: &SessionSpan| span.idle < MINUTE || span.lock.is_some_and(|lock| lock < MINUTE);
+    if spans.by_class.values().any(is_short) || is_short(&spans.unknown_device) {
+        let remedy = "make each of them a minute or longer where there are `[nodes]`";
+        return table.wrong("has a `lock` or `idle` of less than a minute", remedy);
+    }
+    Some(spans)
+}
+
 /// `lock = "3m"`, or `"off"`. Shared devices are locked unless told otherwise.
 fn lock(table: &Table<'_>, shared: bool, idle: Duration) -> Option<Option<Duration>> {
     let default = shared.then(|| LOCK_OF_SHARED.min(idle));

@@ -53,6 +53,14 @@ fn a_name_of_a_log_says_where_the_nodes_stands() {
 }
 
 #[test]
+fn a_lock_is_not_shorter_than_nodes_take_to_hear_of_a_use() {
+    let lock = "[sessions.ward-shared]\nlock = \"20s\"";
+    let said = folder("gw01").said(&format!("{}\n{TWO}", short_and(lock)));
+    assert!(said.len() == 1 && said[0].contains("less than a minute"), "{said:?}");
+    assert!(Folder::new().parse(&short_and(lock)).is_ok());
+}
+
+#[test]
 fn what_is_wrong_is_said() {
     let said = |own: &str, text: &str| folder(own).said(&short_and(text));
     let cases = [

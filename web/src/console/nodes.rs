@@ -1,6 +1,8 @@
 //! The machines that serve together: who is there, what they run, how far each vouches for the others' logs, and what is
 //! wrong. As the node that answers sees it.
 
+use store::Difference;
+
 use super::desk::{Desk, Shown};
 use super::view::{Bit, ConsoleContent, Mark, MarkTone, Part, Table, Tile, Words};
 use crate::{Language, NodeStanding, NodeState};
@@ -23,7 +25,7 @@ pub(super) fn nodes(desk: &Desk<'_>) -> Shown {
     };
     let mut parts = vec![Part::Table(table)];
     parts.extend(alarms(desk, &standings));
-    parts.extend(standings.iter().filter_map(|standing| difference(desk, standing)));
+    parts.extend(difference(desk, &standings));
     Ok(desk.show(ConsoleContent {
         title: desk.say("console-nodes-title"),
         lead: Some(desk.say("console-nodes-lead")),
@@ -87,13 +89,20 @@ fn alarms(desk: &Desk<'_>, standings: &[NodeStanding]) -> Option<Part> {
     (!lines.is_empty()).then_some(Part::Words(Words { id: "alarms", heading, tone: MarkTone::Bad, lines, links }))
 }
 
-/// What the configuration of a node says otherwise.
-fn difference(desk: &Desk<'_>, standing: &NodeStanding) -> Option<Part> {
-    let heading = desk.say_with("console-nodes-difference", "name", &standing.name);
-    let told = standing.difference.iter().map(|one| match desk.language() {
-        Language::Japanese => one.ja.clone(),
-        Language::English => one.en.clone(),
-    });
-    let (lines, links): (Vec<String>, Vec<_>) = (told.collect(), Vec::new());
+/// What the configurations of other nodes say otherwise.
+fn difference(desk: &Desk<'_>, standings: &[NodeStanding]) -> Option<Part> {
+    let differing: Vec<_> = standings.iter().filter(|standing| !standing.difference.is_empty()).collect();
+    let names: Vec<_> = differing.iter().map(|standing| standing.name.as_str()).collect();
+    let heading = desk.say_with("console-nodes-difference", "name", &names.join(", "));
+    let line = |name: &str, one: &Difference| {
+        let text = match desk.language() {
+            Language::Japanese => &one.ja,
+            Language::English => &one.en,
+        };
+        if differing.len() > 1 { format!("{name}: {text}") } else { text.clone() }
+    };
+    let lines: Vec<String> =
+        differing.iter().flat_map(|standing| standing.difference.iter().map(|one| line(&standing.name, one))).collect();
+    let links = Vec::new();
     (!lines.is_empty()).then_some(Part::Words(Words { id: "difference", heading, tone: MarkTone::Warn, lines, links }))
 }
