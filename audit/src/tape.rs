@@ -22,6 +22,7 @@ mod queue;
 mod read;
 mod screen;
 mod sign;
+mod thrift;
 #[cfg(test)]
 mod trials;
 

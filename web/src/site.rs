@@ -78,6 +78,8 @@ pub struct Site {
     pub(crate) searches: Arc<Semaphore>,
     /// Which vendor's person may count at this moment what was done in their window.
     pub(crate) vendors_searches: Arc<Semaphore>,
+    /// Who may read or play a recording at this moment, for a page.
+    pub(crate) plays: Arc<Semaphore>,
     /// Sign-ins between the provider's answer and the passkey.
     pub(crate) pending: Arc<PendingSignIns>,
     /// What waits for its browser.
@@ -91,6 +93,9 @@ pub struct Site {
 /// How many pages may search the log at once; more wait.
 const SEARCHES_MAX: usize = 2;
 
+/// How many pages may read or play recordings at once; more wait.
+const PLAYS_MAX: usize = 2;
+
 /// What a page answers, or what went wrong.
 pub(crate) type Answer = Result<Response<Bytes>, Fault>;
 
@@ -100,12 +105,24 @@ impl Site {
     pub fn new(parts: SiteParts) -> Self {
         let searches = Arc::new(Semaphore::new(SEARCHES_MAX));
         let vendors_searches = Arc::new(Semaphore::new(1));
+        let plays = Arc::new(Semaphore::new(PLAYS_MAX));
         let pending = Arc::new(PendingSignIns::new(parts.store.clone()));
         let shelf = Arc::new(Shelf::new(parts.store.clone()));
         let programs = Arc::new(Programs::new(parts.store.clone(), parts.sessions.clone()));
         let players = Arc::new(Players::default());
         let (texts, matrix) = (Arc::new(Texts::new()), Arc::new(OnceLock::new()));
-        Self { parts: Arc::new(parts), texts, matrix, searches, vendors_searches, pending, shelf, programs, players }
+        Self {
+            parts: Arc::new(parts),
+            texts,
+            matrix,
+            searches,
+            vendors_searches,
+            plays,
+            pending,
+            shelf,
+            programs,
+            players,
+        }
     }
 
     /// Answers a request for one of our own pages. `may_open` is asked at once, and only for [`Page::Portal`]:

@@ -63,6 +63,7 @@ impl Commands {
 
     /// Looks at what the person typed.
     pub(crate) fn input(&mut self, at: Duration, bytes: &[u8]) {
+        self.screen.now(at);
         for byte in bytes {
             if self.sequence.is_empty() {
                 self.key(at, *byte);
@@ -127,10 +128,13 @@ impl Commands {
     }
 
     fn enter(&mut self, at: Duration) {
+        if self.pending.len() >= PENDING_MAX {
+            return self.forget_line();
+        }
         self.begin_line();
         let prompt = self.prompt.take().unwrap_or_default();
         let typed = std::mem::take(&mut self.typed);
-        if !self.screen.is_alternate() && self.pending.len() < PENDING_MAX {
+        if !self.screen.is_alternate() {
             self.pending.push_back(Pending { prompt, typed, at });
         }
     }
@@ -138,6 +142,7 @@ impl Commands {
     /// Follows what the target showed, and gives the commands that were sent off.
     pub(crate) fn output(&mut self, at: Duration, bytes: &[u8]) -> Vec<String> {
         let mut found = Vec::new();
+        self.screen.now(at);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             match piece.strip_suffix(b"\n").filter(|_| !self.pending.is_empty()) {
                 Some(line) => {

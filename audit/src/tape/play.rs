@@ -75,13 +75,14 @@ impl Player {
         self.at
     }
 
-    /// Goes on to a moment without showing what was between, and shows the whole screen then.
+    /// Goes on to a moment without showing what was between, and shows the whole screen then; or where it is when
+    /// `is_enough` says so.
     ///
     /// # Errors
     /// [`LogProblem`] where the recording is damaged.
-    pub fn skip(&mut self, to: Duration) -> Result<Frame, LogProblem> {
+    pub fn skip(&mut self, to: Duration, is_enough: impl Fn() -> bool) -> Result<Frame, LogProblem> {
         while let Some((at, event)) = self.recording.next_event()? {
-            if at > to {
+            if at > to || is_enough() {
                 self.recording.put_back((at, event));
                 break;
             }
@@ -105,7 +106,7 @@ impl Player {
             };
             let mut commands = Vec::from_iter(self.take(first, event));
             while let Some((at, event)) = self.recording.next_event()? {
-                if at >= first + FRAME_INTERVAL {
+                if at >= first + FRAME_INTERVAL || begin.elapsed() >= PART_TIME {
                     self.recording.put_back((at, event));
                     break;
                 }
@@ -122,6 +123,7 @@ impl Player {
     /// Follows one thing that happened; gives it where it is a command.
     fn take(&mut self, at: Duration, event: Event) -> Option<String> {
         self.at = at;
+        self.screen.now(at);
         match event {
             Event::Output(text) => self.screen.feed(text.as_bytes()),
             Event::Resize { columns, rows } => self.screen.resize(super::side(columns), super::side(rows)),

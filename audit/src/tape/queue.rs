@@ -95,6 +95,13 @@ impl State {
         taken
     }
 
+    /// Nothing more is taken in; what waits was shown, and is still written.
+    fn fall_behind(&mut self) -> Vec<Waker> {
+        self.problem.get_or_insert(TapeProblem::Behind);
+        std::mem::take(&mut self.wakers)
+    }
+
+    /// Nothing more can be written.
     fn fail(&mut self, problem: TapeProblem) -> Vec<Waker> {
         self.problem.get_or_insert(problem);
         (self.items, self.bytes) = (VecDeque::new(), 0);
@@ -147,7 +154,7 @@ impl Queue {
             if state.is_full() {
                 state.full_since.get_or_insert(now);
             }
-            if state.bytes > WAITING_BYTES_MAX { state.fail(TapeProblem::Behind) } else { Vec::new() }
+            if state.bytes > WAITING_BYTES_MAX { state.fall_behind() } else { Vec::new() }
         };
         self.bell.notify_one();
         wakers.into_iter().for_each(Waker::wake);
@@ -185,13 +192,12 @@ impl Queue {
         let too_long = |since: Option<Instant>, most| {
             since.is_some_and(|since: Instant| now.saturating_duration_since(since) >= most)
         };
-        let is_behind = {
-            let state = self.lock();
-            too_long(state.full_since, FULL_MAX) || too_long(state.waits_since, STUCK_MAX)
+        let wakers = {
+            let mut state = self.lock();
+            let is_behind = too_long(state.full_since, FULL_MAX) || too_long(state.waits_since, STUCK_MAX);
+            if is_behind { state.fall_behind() } else { Vec::new() }
         };
-        if is_behind {
-            self.fail(TapeProblem::Behind);
-        }
+        wakers.into_iter().for_each(Waker::wake);
     }
 
     /// Takes what waits first; waits for something until `until`.
@@ -276,6 +282,9 @@ mod tests {
         assert_eq!(queue.problem(), None);
         queue.watch(Instant::now() + FULL_MAX);
         assert_eq!(queue.problem(), Some(TapeProblem::Behind));
+        queue.output(began, b"shown by nobody");
+        let Taken::Items(items) = queue.take(None) else { panic!("what was shown is still written") };
+        assert_eq!(items.len(), 1);
         assert!(matches!(queue.take(None), Taken::End));
     }
 
@@ -296,7 +305,7 @@ mod tests {
             queue.output(began, &vec![b'x'; 1 << 20]);
         }
         assert_eq!(queue.problem(), Some(TapeProblem::Behind));
-        assert_eq!(queue.lock().bytes, 0);
+        assert!(queue.lock().bytes <= WAITING_BYTES_MAX + (1 << 20) + ITEM_BYTES);
     }
 
     #[tokio::test]

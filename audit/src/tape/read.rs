@@ -213,6 +213,20 @@ impl Recordings {
     }
 }
 
+impl Recordings {
+    /// Whether a recording is, as far as a line of the log goes, what that line vouches for.
+    ///
+    /// # Errors
+    /// [`LogProblem`] where it cannot be read, is damaged before that or no key opens it.
+    pub fn holds(&self, id: RequestId, told: &Stand) -> Result<bool, LogProblem> {
+        let place = file::place(self.reader.directory(), &id.to_string());
+        let Some(mut recording) = self.open(id)? else { return Ok(false) };
+        recording.rewind().map_err(|error| LogProblem::disk(&place.path, &error))?;
+        while recording.raw.at < told.bytes && recording.next_text()?.is_some() {}
+        Ok(recording.stand() == *told)
+    }
+}
+
 impl Recording {
     /// Back to the beginning.
     fn rewind(&mut self) -> std::io::Result<()> {

@@ -3,8 +3,11 @@
 
 use std::num::NonZeroU16;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use vt100::{Cell, Color, Parser};
+
+use crate::tape::thrift::Thrift;
 
 /// A piece of a row in one look.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -52,6 +55,7 @@ impl From<Color> for Colour {
 /// A screen that follows what a target sends.
 pub(crate) struct Screen {
     parser: Parser,
+    thrift: Thrift,
 }
 
 impl std::fmt::Debug for Screen {
@@ -63,12 +67,20 @@ impl std::fmt::Debug for Screen {
 impl Screen {
     pub(crate) fn new(columns: u16, rows: u16) -> Self {
         let side = |side| NonZeroU16::new(side).unwrap_or(NonZeroU16::MIN);
-        Self { parser: Parser::new(side(rows), side(columns), 0) }
+        Self { parser: Parser::new(side(rows), side(columns), 0), thrift: Thrift::default() }
     }
 
-    /// Follows what was sent. A defect in following it must not end the recording: the screen is then empty again.
+    /// Says when what comes now happened. The screen may work so much for each second of that time.
+    pub(crate) fn now(&mut self, at: Duration) {
+        self.thrift.now(at);
+    }
+
+    /// Follows what was sent, but for what would take too much work. A defect in following it must not end the
+    /// recording: the screen is then empty again.
     pub(crate) fn feed(&mut self, bytes: &[u8]) {
-        let fed = catch_unwind(AssertUnwindSafe(|| self.parser.process(bytes)));
+        let (columns, rows) = self.size();
+        let bytes: Vec<u8> = bytes.iter().map(|byte| self.thrift.pass(*byte, columns, rows)).collect();
+        let fed = catch_unwind(AssertUnwindSafe(|| self.parser.process(&bytes)));
         if fed.is_err() {
             self.begin_anew();
         }
@@ -78,14 +90,14 @@ impl Screen {
         let side = |side| NonZeroU16::new(side).unwrap_or(NonZeroU16::MIN);
         let resized = catch_unwind(AssertUnwindSafe(|| self.parser.set_size(side(rows), side(columns))));
         if resized.is_err() {
-            *self = Self::new(columns, rows);
+            self.parser = Parser::new(side(rows), side(columns), 0);
         }
     }
 
     fn begin_anew(&mut self) {
         tracing::warn!("what a terminal was sent could not be followed; its screen is taken as empty");
-        let (columns, rows) = self.size();
-        *self = Self::new(columns, rows);
+        let (rows, columns) = self.parser.screen().size();
+        self.parser = Parser::new(rows, columns, 0);
     }
 
     /// Columns and rows.
@@ -106,7 +118,11 @@ impl Screen {
     }
 
     /// What stands in the line of the cursor, over all rows that it was wrapped to: before the cursor, and in all.
-    pub(crate) fn line(&self) -> (String, String) {
+    /// Nothing where that would take too much work.
+    pub(crate) fn line(&mut self) -> (String, String) {
+        if self.thrift.is_spent() {
+            return (String::new(), String::new());
+        }
         let screen = self.parser.screen();
         let (row, column) = screen.cursor_position();
         let mut first = row;
@@ -121,7 +137,9 @@ impl Screen {
         let above: String = (first..row).map(|row| self.wrapped_text(row, columns)).collect();
         let below: String = (row..last).map(|row| self.wrapped_text(row, columns)).collect();
         let all = format!("{above}{below}{}", self.text(last, columns));
-        (above + &self.text(row, column), all.trim_end().to_owned())
+        let line = (above + &self.text(row, column), all.trim_end().to_owned());
+        self.thrift.spend(u64::from(columns) * (u64::from(last - first) + 1));
+        line
     }
 
     /// Whether the line in a row goes on in the next one: it was wrapped, or a wide letter had no room in its last cell.
@@ -221,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn a_flood_of_what_is_heavy_is_followed_as_far_as_it_is_worth_and_then_again() {
+        for heavy in ["\x1bc", "\x1b[2J", "\x1b[200S", "\x1b[65535b", "\x1b[?1049;1049;1049h\x1b[?1049l"] {
+            let (mut screen, began) = (Screen::new(500, 200), std::time::Instant::now());
+            screen.feed(heavy.repeat(128 * 1024 / heavy.len()).as_bytes());
+            assert!(began.elapsed() < Duration::from_secs(4), "{heavy:?} {:?}", began.elapsed());
+            screen.now(Duration::from_secs(2));
+            screen.feed(b"\x1b[?1049l\x1bc$ id");
+            assert_eq!(screen.line(), ("$ id".to_owned(), "$ id".to_owned()), "{heavy:?}");
+        }
+    }
+
+    #[test]
     fn whatever_is_sent_only_moves_text() {
         let mut screen = Screen::new(40, 5);
         screen.feed(b"\x1b]52;c;cm0gLXJm\x07\x1b]0;title\x07\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\");
@@ -231,7 +261,7 @@ mod tests {
             let noise: Vec<u8> = (0..64_u32)
                 .map(|at| {
                     let mixed = (seed.wrapping_mul(2_654_435_761) ^ at.wrapping_mul(40_503)).rotate_left(at % 31);
-                    b"\x1b[;0123456789ABCDHJKLMPSTXdhlmr?\r\n\x08\t xyz\xe5\xb1\xb1\xff"[mixed as usize % 44]
+                    b"\x1b[;0123456789ABCDHJKLMPSTXbcdhlmr?\r\n\x08\t xyz\xe5\xb1\xb1\xff"[mixed as usize % 46]
                 })
                 .collect();
             screen.feed(&noise);

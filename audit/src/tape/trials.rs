@@ -237,7 +237,7 @@ fn a_player_shows_what_stood_on_the_screen_and_follows_what_is_written() {
     let tape = begin(&log, &access);
     let reader = ward.reader();
     let mut player = Player::new(reader.recordings().open(access.request).unwrap().unwrap());
-    let first = player.skip(Duration::ZERO).unwrap();
+    let first = player.skip(Duration::ZERO, || false).unwrap();
     assert_eq!((first.size, first.rows.len()), (Some((80, 24)), 0));
     tape.output(b"hello\x1b]52;c;cm0gLXJm\x07 \x1b[31mworld");
     let shown = loop {
@@ -256,7 +256,8 @@ fn a_player_shows_what_stood_on_the_screen_and_follows_what_is_written() {
     log.stop();
     let part = player.part().unwrap();
     assert!(part.is_all && part.frames.iter().any(|frame| frame.size == Some((20, 5))));
-    let again = Player::new(reader.recordings().open(access.request).unwrap().unwrap()).skip(Duration::MAX).unwrap();
+    let again =
+        Player::new(reader.recordings().open(access.request).unwrap().unwrap()).skip(Duration::MAX, || false).unwrap();
     assert_eq!(again.size, Some((20, 5)));
     assert_eq!(again.rows.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [0, 1]);
     let (commands, ..) = reader.recordings().open(access.request).unwrap().unwrap().commands(10).unwrap();

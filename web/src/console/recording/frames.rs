@@ -16,6 +16,8 @@ use crate::{Fault, headers};
 const WAIT_MAX: Duration = Duration::from_secs(8);
 /// How often it looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+/// How long going on to a moment may take; then it is played from where that came to.
+const SKIP_MAX: Duration = Duration::from_secs(20);
 
 /// What is given at once.
 #[derive(Serialize)]
@@ -55,16 +57,22 @@ pub(in super::super) async fn frames(desk: &Desk<'_>) -> Shown {
     let (id, is_open) = (told.id, told.state() == State::Open);
     let from = desk.asked("from").and_then(|from| from.parse().ok()).map_or(Duration::ZERO, Duration::from_millis);
     let who = (desk.who.session, id);
+    if !desk.site.players.looks(who) {
+        desk.note_viewing(&told, if is_open { "watch" } else { "play" }).await?;
+    }
+    desk.site.players.looked(who);
     let kept = desk.asked("on").and_then(|_| desk.site.players.take(who, from));
     let goes_on = kept.is_some();
     let (mut player, first) = match kept {
         Some(player) => (player, None),
         None => desk
-            .off_all(move |log| {
+            .off_play(move |log, is_left| {
                 let Some(recording) = recordings(log)?.open(id)? else { return Ok(None) };
                 let mut player = Player::new(recording);
                 // The whole of that millisecond is meant.
-                let first = player.skip(from.saturating_add(Duration::from_micros(999)))?;
+                let begin = Instant::now();
+                let is_enough = || is_left() || begin.elapsed() >= SKIP_MAX;
+                let first = player.skip(from.saturating_add(Duration::from_micros(999)), is_enough)?;
                 Ok(Some((player, Some(first))))
             })
             .await?
@@ -74,7 +82,7 @@ pub(in super::super) async fn frames(desk: &Desk<'_>) -> Shown {
     let mut part;
     loop {
         (player, part) = desk
-            .off_all(move |_| {
+            .off_play(move |_, _| {
                 let part = player.part()?;
                 Ok((player, part))
             })

@@ -9,6 +9,8 @@ mod list;
 mod players;
 mod proof;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use audit::{Command, Event, Note, Recordings, Stand, Story};
@@ -109,11 +111,41 @@ pub(super) async fn one(desk: &Desk<'_>) -> Shown {
     let told = told(desk).await?;
     let is_live = told.state() == State::Open;
     desk.note_viewing(&told, if is_live { "watch" } else { "play" }).await?;
+    desk.site.players.looked((desk.who.session, told.id));
     let (id, most) = (told.id, COMMANDS_MAX + 1);
-    let read = desk.off_all(move |log| read(&recordings(log)?, id, most)).await?;
-    let mut response = desk.show(content(desk, &told, read));
+    let so_far = if told.ended.is_none() { Some(so_far(desk, &told).await?) } else { None };
+    let read = desk.off_play(move |log, _| read(&recordings(log)?, id, most)).await?;
+    let mut response = desk.show(content(desk, &told, read, so_far));
     headers::allow_script(&mut response);
     Ok(response)
+}
+
+/// What the log vouches for of one that has no end, in bytes, and whether that is what lies here.
+async fn so_far(desk: &Desk<'_>, told: &Told) -> Result<(u64, bool), Refused> {
+    let (id, began) = (told.id, vouched(&told.began));
+    desk.off_play(move |log, _| {
+        let question = Question {
+            request: Some(id.to_string()),
+            event: Some(Event::RecordingMarked.code().to_owned()),
+            order: Order::Newest,
+            limit: 1,
+            ..Question::default()
+        };
+        let marked = log.stories(&question)?.records.into_iter().find_map(|one| one.story);
+        let Some(stand) = marked.as_ref().map_or(began, vouched) else { return Ok((0, false)) };
+        let is_so = recordings(log)?.holds(id, &stand).unwrap_or_else(|problem| {
+            tracing::error!(%id, %problem, "a recording cannot be read");
+            false
+        });
+        Ok((stand.bytes, is_so))
+    })
+    .await
+}
+
+/// How far a line of the log says that a recording is.
+fn vouched(story: &Story) -> Option<Stand> {
+    let begin = &story.begin;
+    Some(Stand { bytes: begin.length?, chain: begin.recording.clone()?, text: begin.sha256.clone()? })
 }
 
 /// What was read of a recording.
@@ -131,14 +163,14 @@ fn read(recordings: &Recordings, id: RequestId, most: usize) -> Result<Read, Log
     }
 }
 
-fn content(desk: &Desk<'_>, told: &Told, read: Read) -> ConsoleContent {
+fn content(desk: &Desk<'_>, told: &Told, read: Read, so_far: Option<(u64, bool)>) -> ConsoleContent {
     let begin = &told.began.begin;
     let app = begin.app.as_deref().map(|app| desk.app_words(app)).unwrap_or_default();
     let mut parts = Vec::new();
     match &read {
-        None => parts.push(Part::Words(words(desk, "recording-damaged", MarkTone::Bad, Vec::new()))),
+        None => parts.push(Part::Words(words(desk.say("recording-damaged"), MarkTone::Bad))),
         Some((_, _, stand)) => {
-            parts.extend(proved(desk, told, stand));
+            parts.push(Part::Words(proved(desk, told, stand, so_far)));
         }
     }
     if let Some(record) = &told.grant
@@ -166,18 +198,21 @@ fn content(desk: &Desk<'_>, told: &Told, read: Read) -> ConsoleContent {
 }
 
 /// Whether what is played is what was recorded.
-fn proved(desk: &Desk<'_>, told: &Told, stand: &Stand) -> Option<Part> {
-    let (key, tone) = match told.is_proved(stand) {
-        Some(true) => ("recording-proved", MarkTone::Good),
-        Some(false) => ("recording-not-proved", MarkTone::Bad),
-        None if told.state() == State::Open => return None,
-        None => ("recording-state-broken-off", MarkTone::Warn),
+fn proved(desk: &Desk<'_>, told: &Told, stand: &Stand, so_far: Option<(u64, bool)>) -> Words {
+    let is_so = told.is_proved(stand);
+    let (heading, tone) = match (is_so, so_far) {
+        (Some(true), _) => (desk.say("recording-proved"), MarkTone::Good),
+        (Some(false), _) | (None, None | Some((_, false))) => (desk.say("recording-not-proved"), MarkTone::Bad),
+        (None, Some((bytes, true))) if told.state() == State::Open => {
+            (desk.say_with("recording-open-proof", "bytes", &bytes.to_string()), MarkTone::Good)
+        }
+        (None, Some((_, true))) => (desk.say("recording-state-broken-off"), MarkTone::Warn),
     };
-    Some(Part::Words(words(desk, key, tone, Vec::new())))
+    words(heading, tone)
 }
 
-fn words(desk: &Desk<'_>, key: &str, tone: MarkTone, lines: Vec<String>) -> Words {
-    Words { id: "proof", heading: desk.say(key), tone, lines, links: Vec::new() }
+fn words(heading: String, tone: MarkTone) -> Words {
+    Words { id: "proof", heading, tone, lines: Vec::new(), links: Vec::new() }
 }
 
 fn player(told: &Told, mut commands: Vec<Command>, length: Duration) -> Player {
@@ -229,7 +264,7 @@ pub(super) async fn file(desk: &Desk<'_>) -> Shown {
     let told = told(desk).await?;
     desk.note_viewing(&told, "download").await?;
     let id = told.id;
-    let text = desk.off_all(move |log| Ok(recordings(log)?.text(id, DOWNLOAD_BYTES_MAX)?)).await?;
+    let text = desk.off_play(move |log, _| Ok(recordings(log)?.text(id, DOWNLOAD_BYTES_MAX)?)).await?;
     let Some((text, _)) = text else {
         return Ok(desk.show_unavailable(ConsoleContent {
             title: desk.say("recording-download"),
@@ -255,6 +290,7 @@ async fn told(desk: &Desk<'_>) -> Result<Told, Refused> {
         limit: 1,
         ..Question::default()
     };
+    let open_now = Arc::clone(&desk.site.parts.open_now);
     let found = desk
         .off_all(move |log| {
             let first =
@@ -264,19 +300,30 @@ async fn told(desk: &Desk<'_>) -> Result<Told, Refused> {
                 began = first(Event::RecordingBegan)?;
             }
             let Some(began) = began else { return Ok(None) };
-            let opened = Question { event: Some("open".to_owned()), ..of(Event::RecordingBegan) };
-            let access = log.stories(&opened)?.records.into_iter().find_map(|one| one.story);
-            Ok(Some((began, first(Event::RecordingEnded)?, access)))
+            // An index that stands still says of nothing that it ended: what is open under a window, the gateway itself
+            // knows. Of what is under none, only who may see every recording sees anything.
+            let is_listed = match began.begin.grant.as_deref().and_then(grant_id) {
+                Some(grant) => open_now.under(&grant).iter().any(|one| one.access.request == id),
+                None => {
+                    let opened = Question { event: Some("open".to_owned()), ..of(Event::RecordingBegan) };
+                    let access = log.stories(&opened)?.records.into_iter().find_map(|one| one.story);
+                    access.is_none_or(|access| access.end.is_none())
+                }
+            };
+            let mut ended = first(Event::RecordingEnded)?;
+            if ended.is_none() && !is_listed && log.follows(INDEX_TIMEOUT) {
+                ended = first(Event::RecordingEnded)?;
+            }
+            let is_open = ended.is_none() && is_listed;
+            Ok(Some((began, ended, is_open)))
         })
         .await?;
-    let (began, ended, access) = found.ok_or(Fault::NotFound)?;
+    let (began, ended, is_open) = found.ok_or(Fault::NotFound)?;
     let grant = began.begin.grant.as_deref().and_then(grant_id);
     let grant = match grant {
         Some(grant) => desk.store().grant(&grant).await?,
         None => None,
     };
-    // What is open for a short time is not in the index yet; what a crash cut short was closed at the next start.
-    let is_open = ended.is_none() && access.is_none_or(|access| access.end.is_none());
     let told = Told { id, began, grant, ended, is_open };
     if may_see(desk, &told) { Ok(told) } else { Err(Refused::Right(Reason::ActionNotAllowed)) }
 }
@@ -298,6 +345,15 @@ fn needs_to_know(desk: &Desk<'_>, record: &GrantRecord, is_open: bool) -> bool {
         one.approvals.iter().chain(admitted).any(|ruling| ruling.by == me)
     });
     asked || (desk.is(Duty::Approve) && (decided || is_open))
+}
+
+/// Held by who waits; says so once it is gone.
+struct Waits(Arc<AtomicBool>);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The recordings of the log.
@@ -323,6 +379,30 @@ impl Desk<'_> {
         work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
         self.off_in(Sight::new(self.log().clone(), Reads::Everything), work).await
+    }
+
+    /// Reads or plays recordings, few at once, and beside the searches of the log. `work` is told when nobody waits for it
+    /// any more.
+    async fn off_play<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Sight, &dyn Fn() -> bool) -> Result<T, LogTrouble> + Send + 'static,
+    ) -> Result<T, Refused> {
+        let turn = Arc::clone(&self.site.plays).acquire_owned().await.map_err(|_| Fault::Stopping)?;
+        let (log, waits) = (Sight::new(self.log().clone(), Reads::Everything), Waits(Arc::default()));
+        let is_left = Arc::clone(&waits.0);
+        let done = tokio::task::spawn_blocking(move || {
+            // The place is taken as long as the work goes on, not as long as somebody waits.
+            let _turn = turn;
+            work(&log, &|| is_left.load(Ordering::Relaxed))
+        })
+        .await;
+        match done {
+            Ok(answer) => Ok(answer?),
+            Err(problem) => {
+                tracing::warn!(request = %self.request.request, %problem, "a recording could not be played");
+                Err(Refused::Log(LogTrouble::Failed))
+            }
+        }
     }
 
     /// Records that somebody looks at a recording. Nobody does unrecorded.

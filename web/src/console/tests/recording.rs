@@ -168,6 +168,33 @@ async fn what_a_target_sent_comes_as_letters_and_colours_and_nothing_else() {
         let given = frames(&office, &office.approver, &format!("{place}/frames{bad}")).await;
         assert!(given["frames"].is_array());
     }
+    // Pictures without the page are a look too, and one that goes on is one.
+    let viewings = office.viewings();
+    let told: Vec<_> = viewings.iter().map(|line| line["why"].as_str()).collect();
+    assert_eq!(told, [Some("play")]);
+}
+
+#[tokio::test]
+async fn a_recording_that_broke_off_is_compared_with_what_the_log_knows_of_it() {
+    let office = Office::open().await;
+    office.approve().await;
+    let access = office.connect(1).await;
+    // Nothing is open, and nothing in the log says that it ended.
+    let tape = office.begin(&access).await;
+    office.told_of("recording-began", &access.request).await;
+    let place = format!("/recordings/{}", access.request);
+    let says = |page: &str, key: &str| page.contains(&office.hospital.site.voice(crate::Language::Japanese).say(key));
+    let page = text(&office.approver.get(&office, &place).await);
+    assert!(says(&page, "recording-state-broken-off") && !says(&page, "recording-not-proved"), "{page}");
+    let other = seat(&office.hospital, "o.doi", "土井 央", "approver").await;
+    assert_eq!(other.get(&office, &place).await.status(), StatusCode::FORBIDDEN);
+    let directory = &office.hospital.site.parts.config.audit.directory;
+    let path = directory.join("recordings").join(format!("{}.tape", access.request));
+    let good = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &good[..good.len() - 1]).unwrap();
+    let page = text(&office.approver.get(&office, &place).await);
+    assert!(says(&page, "recording-not-proved"), "{page}");
+    drop(tape);
 }
 
 #[tokio::test]
@@ -176,7 +203,7 @@ async fn who_watches_sees_what_is_written_within_a_second() {
     office.approve().await;
     let access = office.connect(1).await;
     // The access itself is open as long as the terminal is.
-    let open = office.open_connect(access.clone()).await;
+    let open = (office.open_connect(access.clone()).await, office.hospital.site.parts.open_now.enter(&access));
     let tape = office.begin(&access).await;
     office.told_of("recording-began", &access.request).await;
     let place = format!("/recordings/{}", access.request);
