@@ -15,7 +15,7 @@ use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use identity::Session;
 use policy::{Access, Clock};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::spawn_local;
 use tokio::time::timeout;
 use web::{FOLDER, Fault, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, PageRequest};
@@ -120,13 +120,18 @@ async fn begin(begun: &Begun<'_>, route: &AppRoute) -> Result<Carrier, Refused> 
 }
 
 impl Carrier {
-    /// Where a path really leads, where that is in a folder that may be looked into.
+    /// Where a path really leads, where that is in a folder that may be looked into, and no link on the way there:
+    /// rules name folders by their paths.
     async fn resolve(&mut self, terminal: &Terminal, path: &str) -> Result<String, Refused> {
         let folders = terminal.folders.iter().filter(|folder| is_in(path, folder));
         let folder = folders.max_by_key(|folder| folder.len()).ok_or_else(|| Refused::new("not-a-folder-of-yours"))?;
-        let (folder, real) = (self.sftp.real_path(folder).await?, self.sftp.real_path(path).await?);
+        let (real_folder, real) = (self.sftp.real_path(folder).await?, self.sftp.real_path(path).await?);
         // A link may lead anywhere.
-        if is_in(&real, &folder) { Ok(real) } else { Err(Refused::new("not-a-folder-of-yours")) }
+        if is_as_asked((path, &real), (folder, &real_folder)) {
+            Ok(real)
+        } else {
+            Err(Refused::new("not-a-folder-of-yours"))
+        }
     }
 }
 
@@ -250,52 +255,40 @@ impl Begun<'_> {
         }
         let Some(terminal) = route.app.terminal.as_ref() else { return self.fail(Fault::NotFound, End::Refused) };
         let Some(path) = parts.place(PUT_FILE) else { return self.fail(Fault::BadRequest, End::Refused) };
-        let Some(_place) = self.place(session.as_deref()) else { return self.fail(Fault::Overloaded, End::Refused) };
-        let _in_book = self.enter(session);
+        let Some(place) = self.place(session.as_deref()) else { return self.fail(Fault::Overloaded, End::Refused) };
+        let body = std::mem::replace(&mut parts.body, ClientBody::None);
+        let in_book = self.enter(session);
         let announced = parts.page.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
         let made = tokio::select! {
             made = self.make(&route, terminal, &path, announced) => made,
             _why = self.exchange.until_ended() => return self.ended(),
         };
-        let (mut carrier, file, room) = match made {
+        let (carrier, file, room) = match made {
             Ok(made) => made,
             Err(refused) => return self.refused(&parts, refused),
         };
-        let mut fact = self.fact(&path, "upload");
-        let idle = self.snapshot.config.limits.body_idle_timeout;
-        let put = tokio::select! {
-            put = put_in(&mut carrier.sftp, file, &mut parts.body, (terminal.file_bytes_max, idle), &self.exchange, &mut fact) => put,
-            _why = self.exchange.until_ended() => Err(Refused::new("upload-ended")),
+        let putting = Putting {
+            carrier,
+            room,
+            fact: self.fact(&path, "upload"),
+            exchange: Rc::clone(&self.exchange),
+            bytes_max: terminal.file_bytes_max,
+            idle: self.snapshot.config.limits.body_idle_timeout,
         };
-        let named = match put {
-            // On record before it is there under its name.
-            Ok(()) => match fact.tell().await {
-                Ok(()) => rename(&mut carrier.sftp, &room).await,
-                Err(refused) => Err(refused),
-            },
-            Err(refused) => Err(refused),
-        };
-        match named {
-            Ok(()) => {
-                carrier.ssh.close().await;
-                let told = (fact.bytes, fact.sha256());
-                let page = self.snapshot.site.terminal_put(&parts.page, name_of(&path), (told.0, &told.1));
+        let (tell, told) = oneshot::channel();
+        // A task of its own: a stream that is reset drops the request at once, and what was begun must be put away.
+        drop(spawn_local(async move {
+            let put = putting.run(file, body).await;
+            drop((place, in_book));
+            drop(tell.send(put));
+        }));
+        match told.await.unwrap_or_else(|_| Err(Refused::new("upload-ended"))) {
+            Ok((bytes, sha256)) => {
+                let page = self.snapshot.site.terminal_put(&parts.page, name_of(&path), (bytes, &sha256));
                 self.answer(page, parts)
             }
-            Err(refused) => {
-                let put_away = async {
-                    // A channel of its own: in the first one a question may be open.
-                    let Ok(channel) = carrier.ssh.files().await else { return };
-                    let Ok(mut sftp) = Sftp::open(channel).await else { return };
-                    if let Err(problem) = sftp.remove(&room.on_its_way).await {
-                        tracing::warn!(?problem, "what came of a file that was put could not be removed");
-                    }
-                };
-                let _in_time = timeout(PUT_AWAY, put_away).await;
-                // What came of it is gone; that it was tried is on record.
-                let _told = fact.tell_cut().await;
-                if self.exchange.ended().is_some() { self.ended() } else { self.refused(&parts, refused) }
-            }
+            Err(_) if self.exchange.ended().is_some() => self.ended(),
+            Err(refused) => self.refused(&parts, refused),
         }
     }
 
@@ -366,6 +359,53 @@ impl Begun<'_> {
 struct Room {
     named: String,
     on_its_way: String,
+}
+
+/// A file that is being put.
+struct Putting {
+    carrier: Carrier,
+    room: Room,
+    fact: Carrying,
+    exchange: Rc<Exchange>,
+    bytes_max: u64,
+    idle: Duration,
+}
+
+impl Putting {
+    /// Puts it: its size and SHA-256. Where that fails, nothing is left of it and that it was tried is on record.
+    async fn run(mut self, file: Handle, mut body: ClientBody) -> Result<(u64, String), Refused> {
+        match self.put(file, &mut body).await {
+            Ok(()) => {
+                self.carrier.ssh.close().await;
+                Ok((self.fact.bytes, self.fact.sha256()))
+            }
+            Err(refused) => {
+                let _in_time = timeout(PUT_AWAY, self.put_away()).await;
+                let _told = self.fact.tell_cut().await;
+                Err(refused)
+            }
+        }
+    }
+
+    async fn put(&mut self, file: Handle, body: &mut ClientBody) -> Result<(), Refused> {
+        let (sftp, bounds) = (&mut self.carrier.sftp, (self.bytes_max, self.idle));
+        tokio::select! {
+            put = put_in(sftp, file, body, bounds, &self.exchange, &mut self.fact) => put?,
+            _why = self.exchange.until_ended() => return Err(Refused::new("upload-ended")),
+        }
+        // On record before it is there under its name.
+        self.fact.tell().await?;
+        rename(&mut self.carrier.sftp, &self.room).await
+    }
+
+    async fn put_away(&self) {
+        // A channel of its own: in the first one a question may be open.
+        let Ok(channel) = self.carrier.ssh.files().await else { return };
+        let Ok(mut sftp) = Sftp::open(channel).await else { return };
+        if let Err(problem) = sftp.remove(&self.room.on_its_way).await {
+            tracing::warn!(?problem, "what came of a file that was put could not be removed");
+        }
+    }
 }
 
 /// A file on its way: what is on record of it in the end.
@@ -491,6 +531,15 @@ fn is_in(path: &str, folder: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
+/// Whether a path leads to where it says, below where its folder leads.
+fn is_as_asked((path, real): (&str, &str), (folder, real_folder): (&str, &str)) -> bool {
+    let rest = |path: &str, folder: &str| {
+        let rest = path.strip_prefix(folder.trim_end_matches('/'))?;
+        Some(rest.trim_end_matches('/').to_owned()).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    rest(path, folder).is_some_and(|asked| rest(real, real_folder) == Some(asked))
+}
+
 fn name_of(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or_default()
 }
@@ -525,6 +574,22 @@ mod tests {
             ("/srv/a", "/srv/", true),
         ] {
             assert_eq!(is_in(path, folder), expected, "{path} {folder}");
+        }
+    }
+
+    #[test]
+    fn a_path_leads_where_it_says_or_nowhere() {
+        for (path, real, folder, real_folder, expected) in [
+            ("/var/log/a", "/var/log/a", "/var/log", "/var/log", true),
+            ("/var/log/", "/var/log", "/var/log", "/var/log", true),
+            ("/var/log/a/b", "/data/log/a/b", "/var/log", "/data/log", true),
+            ("/srv", "/srv", "/", "/", true),
+            ("/var/log/a/b", "/var/log/c/b", "/var/log", "/var/log", false),
+            ("/var/log/a", "/etc/a", "/var/log", "/var/log", false),
+            ("/var/log/a", "/var/log", "/var/log", "/var/log", false),
+            ("/var/log", "/var/logs", "/var/log", "/var/log", false),
+        ] {
+            assert_eq!(is_as_asked((path, real), (folder, real_folder)), expected, "{path} {real}");
         }
     }
 

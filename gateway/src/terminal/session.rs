@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{End, PatientsIn, Receipt, Tape, TapeHeader};
+use audit::{End, PatientsIn, Receipt, Tape, TapeHeader, TapeProblem};
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -171,7 +171,10 @@ impl Carried {
             Ok(tape) => tape,
             Err(problem) => {
                 tracing::error!(%problem, "a terminal could not be recorded");
-                return Over::unrecorded();
+                return match problem {
+                    TapeProblem::TooMany { .. } => Over::said("too-many", End::Refused),
+                    TapeProblem::Log(_) | TapeProblem::Behind | TapeProblem::TooLong { .. } => Over::unrecorded(),
+                };
             }
         };
         let over = match ssh.shell(self.size).await {
@@ -188,6 +191,9 @@ impl Carried {
             }
             Err(problem) => Over { code: problem.code(), end: End::UpstreamFailed, said: Some(problem.said()) },
         };
+        if tape.problem().is_some() {
+            page.mouth.forget();
+        }
         tape.close();
         ssh.close().await;
         over
@@ -326,6 +332,10 @@ impl Page {
                 Err(problem) => return Over::broke(problem),
             };
             tape.output(&bytes);
+            // What is on no tape is not shown.
+            if tape.problem().is_some() {
+                return Over::unrecorded();
+            }
             exchange.bytes_out.set(exchange.bytes_out.get().saturating_add(bytes.len() as u64));
             self.ahead.set(self.ahead.get() + bytes.len());
             self.mouth.show(&bytes);

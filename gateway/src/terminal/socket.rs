@@ -143,6 +143,8 @@ impl Ear {
 pub struct Mouth {
     waiting: RefCell<VecDeque<Bytes>>,
     waiting_bytes: Cell<usize>,
+    /// Whether some of the first frame that waits was said.
+    is_begun: Cell<bool>,
     rung: Notify,
 }
 
@@ -170,6 +172,13 @@ impl Mouth {
     /// Says goodbye; nothing follows.
     pub fn close(&self, code: u16, reason: &str) {
         self.give(Bytes::from(close_frame(code, reason, None)));
+    }
+
+    /// Says nothing more of what waits, but for the rest of what was begun.
+    pub fn forget(&self) {
+        let mut waiting = self.waiting.borrow_mut();
+        waiting.truncate(usize::from(self.is_begun.get()));
+        self.waiting_bytes.set(waiting.iter().map(Bytes::len).sum());
     }
 
     /// How much waits to be said, in bytes.
@@ -227,6 +236,7 @@ impl Mouth {
             let mut waiting = self.waiting.borrow_mut();
             if let Some(front) = waiting.front_mut() {
                 front.advance(written);
+                self.is_begun.set(!front.is_empty());
                 if front.is_empty() {
                     waiting.pop_front();
                 }
