@@ -88,13 +88,18 @@ impl Gate {
     /// The exception that is in force for an access, as far as it names patients and a ward before it is judged.
     pub fn grant_for(&self, access: &Access, about: Option<&About>, ward: impl FnOnce() -> NamedWard) -> Option<Grant> {
         let who = access.who.as_ref().filter(|who| self.grants.has_any(&who.user))?;
+        let mut ward = ward();
+        // What names nobody and may tell of anybody stays within no patient and no ward.
+        if ward == NamedWard::Nothing && about.is_some_and(|about| about.is_about_anybody) {
+            ward = NamedWard::Unclear;
+        }
         self.grants.find(&Asked {
             person: &who.user,
             app: &access.app,
             method: &access.method,
             path: &access.path,
             patients: about.map_or(&[], |about| &about.patients.ids),
-            ward: &ward(),
+            ward: &ward,
             place_of: &|patient| self.desk.place_of(&access.app, patient, access.at),
             at: access.at,
         })

@@ -55,7 +55,7 @@ pub enum NamedWard {
     Nothing,
     /// This one.
     One(Unit),
-    /// Several, or what is no name of one.
+    /// Several, what is no name of one, or none where it may be about any.
     Unclear,
 }
 

@@ -252,6 +252,7 @@ async fn glass_for_a_ward_opens_that_ward_and_whom_its_list_named() {
         ("/beds?byoto=3F", 200),
         ("/beds?byoto=%EF%BC%93%EF%BC%A6", 200),
         ("/beds?byoto=4F", 403),
+        ("/beds", 403),
         ("/beds?byoto=3F&byoto=4F", 403),
         ("/wards/4F/patients", 403),
         ("/patients/41/chart", 403),

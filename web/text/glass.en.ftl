@@ -3,9 +3,9 @@
 
 # The page of a refusal
 glass-offer-title = Break the glass
-glass-offer-patient = Opens this patient's records and no others.
+glass-offer-patient = Opens this patient's records and no others, and pages about no patient.
 glass-offer-app = No one patient and no ward is named here: opens what is allowed in an emergency in "{ $app }".
-glass-offer-ward = Opens the ward { $ward } and nobody who is not known to be there.
+glass-offer-ward = Opens the ward { $ward } and nobody who is not known to be there, and pages about no patient.
 glass-offer-reason = Kind of reason
 glass-offer-words = What is happening
 glass-offer-button = Break the glass and open

@@ -3,9 +3,9 @@
 
 # 拒否の画面 / the page of a refusal
 glass-offer-title = 緊急アクセスで開く
-glass-offer-patient = この患者さんの記録だけが開きます。
+glass-offer-patient = この患者さんの記録だけが開きます。どの患者さんのものでもない画面も開きます。
 glass-offer-app = 患者さんも病棟も一つに決まらないため、「{ $app }」のうち、緊急時に認められている範囲が開きます。
-glass-offer-ward = { $ward }の患者さんの記録だけが開きます。
+glass-offer-ward = { $ward }の患者さんの記録だけが開きます。どの患者さんのものでもない画面も開きます。
 glass-offer-reason = 理由の区分
 glass-offer-words = 状況
 glass-offer-button = 緊急アクセスで開く

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use identity::NamedWard;
 use patient::{Asked, Found};
-use policy::{Access, AppId, Path, PatientSources, Patients, RouteNumber, Side, Timestamp};
+use policy::{Access, AppId, Method, Path, PatientSources, Patients, RouteNumber, Side, Timestamp};
 
 use crate::gate::Gate;
 use crate::route::{Routed, Target};
@@ -25,6 +25,10 @@ pub struct About {
     pub path: Path,
     /// The ward that it names.
     pub ward: NamedWard,
+    /// Whether it is asked by GET, so that it can carry nothing that its answer would repeat.
+    pub is_get: bool,
+    /// Whether it names nobody, and may be about anybody: a body tells, or a study of which nothing is known.
+    pub is_about_anybody: bool,
     /// The study whose parts are one record, where the route folds.
     folded: Option<Box<str>>,
 }
@@ -34,7 +38,8 @@ impl About {
     pub fn of(gate: &Gate, snapshot: &Snapshot, routed: &Routed, number: Option<RouteNumber>) -> Option<Arc<Self>> {
         let Target::App(route) = &routed.target else { return None };
         let inbound = &routed.inbound;
-        Self::by_route(gate, snapshot, &route.app.id, (&inbound.path, inbound.query.as_deref()), inbound.at, number)
+        let asked = (&inbound.method, &inbound.path, inbound.query.as_deref());
+        Self::by_route(gate, snapshot, &route.app.id, asked, inbound.at, number)
     }
 
     /// The same of a request that is only named.
@@ -45,14 +50,14 @@ impl About {
         query: Option<&str>,
         number: Option<RouteNumber>,
     ) -> Option<Arc<Self>> {
-        Self::by_route(gate, snapshot, &access.app, (&access.path, query), access.at, number)
+        Self::by_route(gate, snapshot, &access.app, (&access.method, &access.path, query), access.at, number)
     }
 
     fn by_route(
         gate: &Gate,
         snapshot: &Snapshot,
         app: &AppId,
-        (path, query): (&Path, Option<&str>),
+        (method, path, query): (&Method, &Path, Option<&str>),
         at: Timestamp,
         number: Option<RouteNumber>,
     ) -> Option<Arc<Self>> {
@@ -76,7 +81,10 @@ impl About {
         };
         let pattern = Arc::clone(told.pattern);
         let ward = super::named_ward(classifier, Some(number), path, query);
-        Some(Arc::new(Self { patients, sources, pattern, app: app.clone(), path: path.clone(), ward, folded }))
+        let is_get = method.as_str() == "GET";
+        let is_about_anybody = patients.ids.is_empty() && (!studies.is_empty() || tells_later(&sources, is_get));
+        let (app, path) = (app.clone(), path.clone());
+        Some(Arc::new(Self { patients, sources, pattern, app, path, ward, is_get, is_about_anybody, folded }))
     }
 
     /// An access by a route with these sources.
@@ -85,7 +93,8 @@ impl About {
         let (app, path) = ("emr".parse().unwrap(), Path::parse("/x").unwrap());
         let patients = Patients::default();
         let (sources, pattern, ward) = (Arc::new(sources), "/x".into(), NamedWard::Nothing);
-        Arc::new(Self { patients, sources, pattern, app, path, ward, folded: None })
+        let (is_get, is_about_anybody) = (true, tells_later(&sources, true));
+        Arc::new(Self { patients, sources, pattern, app, path, ward, is_get, is_about_anybody, folded: None })
     }
 
     /// What the opening line says of it.
@@ -96,5 +105,35 @@ impl About {
     /// Whether something of a body is looked at.
     pub fn looks_at(&self, side: Side) -> bool {
         self.sources.looks_at(side).is_some()
+    }
+}
+
+/// Whether what comes after the head of a request says whom it is about.
+fn tells_later(sources: &PatientSources, is_get: bool) -> bool {
+    let by_request = !is_get && sources.looks_at(Side::Request).is_some();
+    by_request || sources.looks_at(Side::Answer).is_some() || sources.headers().next().is_some()
+}
+
+#[cfg(test)]
+mod tests {
+    use policy::{BodyForm, BodySource, PatientSource};
+
+    use super::*;
+
+    #[test]
+    fn who_is_named_only_later_may_be_anybody() {
+        let body = |side| PatientSource::Body(BodySource { side, form: BodyForm::Fhir, bytes_max: 1 << 16 });
+        let of = |sources: Vec<PatientSource>| PatientSources { sources, ..PatientSources::default() };
+        for (sources, by_get, by_post) in [
+            (vec![], false, false),
+            (vec![PatientSource::Study], false, false),
+            (vec![PatientSource::FhirSearch], false, true),
+            (vec![body(Side::Request)], false, true),
+            (vec![body(Side::Answer)], true, true),
+        ] {
+            let sources = of(sources);
+            assert_eq!(tells_later(&sources, true), by_get, "{sources:?}");
+            assert_eq!(tells_later(&sources, false), by_post, "{sources:?}");
+        }
     }
 }

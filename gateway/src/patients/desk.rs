@@ -218,8 +218,10 @@ impl Shared {
             let mut studies = self.studies();
             told.iter().for_each(|one| studies.learn(&about.app, one, at));
         }
-        // Whoever sends may name anybody; only what an app answers for a ward tells who is there.
-        if let Some(ward) = about.ward.one().filter(|_| succeeded && request.is_none() && !more.ids.is_empty()) {
+        // Whoever sends may name anybody, and an answer may repeat it; only what an app answers for a ward by itself tells
+        // who is there.
+        let teaches = succeeded && about.is_get && request.is_none() && !more.ids.is_empty();
+        if let Some(ward) = about.ward.one().filter(|_| teaches) {
             let mut places = self.places();
             more.ids.iter().for_each(|patient| places.learn(&about.app, patient, ward, at));
         }

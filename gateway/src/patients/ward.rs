@@ -4,7 +4,8 @@ use identity::NamedWard;
 use policy::{Classifier, Path, RouteNumber, Unit};
 use url::form_urlencoded;
 
-/// The ward that a request names. Two that are not one department name none that anything could be limited to.
+/// The ward that a request names. Two that are not one department name none that anything could be limited to; neither does
+/// an address that asks for a ward and is given none, as apps take that for all.
 pub fn named_ward(classifier: &Classifier, route: Option<RouteNumber>, path: &Path, query: Option<&str>) -> NamedWard {
     let Some(route) = route else { return NamedWard::Nothing };
     if let Some(segment) = classifier.ward(route, path) {
@@ -13,7 +14,7 @@ pub fn named_ward(classifier: &Classifier, route: Option<RouteNumber>, path: &Pa
     let Some(field) = classifier.ward_field(route) else { return NamedWard::Nothing };
     let fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let mut named = fields.filter(|(name, _)| name == field).map(|(_, value)| Unit::parse(&value));
-    let Some(first) = named.next() else { return NamedWard::Nothing };
+    let Some(first) = named.next() else { return NamedWard::Unclear };
     if named.all(|other| other == first) { one(first) } else { NamedWard::Unclear }
 }
 
@@ -58,8 +59,8 @@ mod tests {
             ("/list?byoto=3F&byoto=4F", NamedWard::Unclear),
             ("/list?byoto=3F&byoto=", NamedWard::Unclear),
             ("/list?byoto=", NamedWard::Unclear),
-            ("/list?ward=3F", NamedWard::Nothing),
-            ("/list", NamedWard::Nothing),
+            ("/list?ward=3F", NamedWard::Unclear),
+            ("/list", NamedWard::Unclear),
             ("/other/3F?byoto=3F", NamedWard::Nothing),
             ("/nowhere", NamedWard::Nothing),
         ] {
