@@ -260,7 +260,14 @@ mod tests {
         let logs: [Reader; 2] = [(&one.0).into(), (&two.0).into()];
         assert_eq!(tail(&logs, 9).unwrap().len(), 4, "both of the fifth second, and what one log says twice");
         let mut told = 0;
-        let merged = merge(&logs, |_, _| true, |_| Ok::<(), LogProblem>(told += 1));
+        let merged = merge(
+            &logs,
+            |_, _| true,
+            |_| {
+                told += 1;
+                Ok::<(), LogProblem>(())
+            },
+        );
         assert_eq!((merged, told), (Ok(0), 4));
     }
 
