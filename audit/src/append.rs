@@ -41,6 +41,8 @@ pub(crate) struct Appender {
     open: OpenCount,
     /// When the segment was begun.
     began: Instant,
+    /// Whether the segment once had no room: nothing more goes into it, also if something smaller would fit.
+    is_full: bool,
     tail: Tail,
     /// Why nothing can be written any more, where a failure left the file in doubt.
     failed: Option<LogProblem>,
@@ -68,6 +70,7 @@ impl Appender {
             next,
             open,
             began: now.checked_sub(age).unwrap_or(now),
+            is_full: false,
             tail: Tail { first: next, ..Tail::default() },
             failed: None,
             #[cfg(test)]
@@ -106,7 +109,8 @@ impl Appender {
             return Err(problem.clone());
         }
         let room = bundle.room() + HEADER_BYTES;
-        if self.bytes > 0 && self.bytes.saturating_add(room as u64) > self.shape.segment_bytes_max {
+        self.is_full |= self.bytes > 0 && self.bytes.saturating_add(room as u64) > self.shape.segment_bytes_max;
+        if self.is_full {
             self.rotate()?;
         }
         self.tail.make_room(room, self.next);
@@ -177,6 +181,7 @@ impl Appender {
         self.segment = segment;
         self.file = Arc::new(file);
         self.began = Instant::now();
+        self.is_full = false;
         self.bytes = 0;
         Ok(())
     }

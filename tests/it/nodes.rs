@@ -365,7 +365,7 @@ async fn what_happened_in_the_store_stands_in_both_logs_and_is_read_once() {
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap()["line"]["ts"].as_str().unwrap().to_owned())
         .collect();
-    assert!(moments.len() > 10 && moments.first() < moments.last());
+    assert!(moments.len() > 3 && moments.first() < moments.last(), "{told}");
     let found = eventually_in(MINUTE, "the index", async || {
         let words =
             ["audit", "find", "--event", "device-added", "--device", "tablet-1", "--format", "json", "--peer", &two];
