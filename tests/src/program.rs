@@ -37,9 +37,17 @@ impl Run {
     }
 }
 
-/// Where the program lies: beside the folder of the test's own executable.
+/// Names another program file than the one beside the test: one that was built for handing out, say.
+const PROGRAM_VARIABLE: &str = "SEKIMORI_PROGRAM";
+
+/// Where the program lies: beside the folder of the test's own executable, unless [`PROGRAM_VARIABLE`] says otherwise.
 #[must_use]
 pub fn sekimori() -> PathBuf {
+    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
+        let program = PathBuf::from(named);
+        assert!(program.is_absolute() && program.is_file(), "{PROGRAM_VARIABLE} names no file by its whole path");
+        return program;
+    }
     let own = std::env::current_exe().expect("a test knows its own file");
     let folder = own.ancestors().find(|one| one.join("deps").is_dir()).expect("tests lie in target/PROFILE/deps");
     let program = folder.join("sekimori");

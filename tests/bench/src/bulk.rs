@@ -12,10 +12,12 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::task::spawn_local;
 
-use crate::gateway::Gateway;
 use crate::load::{Aim, connect, read};
-use crate::nginx::Proxy;
-use crate::table::median;
+use crate::report::Wanted;
+use crate::stage::Stage;
+
+/// A large body takes long enough to be measured by itself.
+const ROUNDS_MAX: usize = 3;
 
 /// Which way.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,23 +27,24 @@ enum Way {
 }
 
 /// Both ways, against nginx.
-pub async fn run(rounds: usize, megabytes: u64, nginx: &Proxy, gateway: &Gateway) {
-    for (way, megabytes) in [(Way::Down, megabytes), (Way::Up, megabytes / 4)] {
-        let mut ratios = Vec::new();
-        let mut growth = 0;
-        for _ in 0..rounds.min(3) {
+pub async fn run(stage: &mut Stage) {
+    let (gateway, nginx, span) = (&stage.gateway, &stage.nginx, &stage.span);
+    let ways = [(Way::Down, "download", span.megabytes, 1.2), (Way::Up, "upload", span.megabytes / 4, 1.0)];
+    for (way, what, megabytes, wanted) in ways {
+        let (mut ratios, mut growth) = (Vec::new(), Vec::new());
+        for _ in 0..span.rounds.min(ROUNDS_MAX) {
             let theirs = pass(way, &nginx.aim(gateway), megabytes).await;
             let before = tests::resident_bytes(gateway.pid());
             let ours = pass(way, &gateway.aim(), megabytes).await;
-            growth = growth.max(tests::resident_bytes(gateway.pid()).saturating_sub(before));
+            gateway.note_allowed(1);
+            growth.push(tests::resident_bytes(gateway.pid()).saturating_sub(before) as f64 / 1024.0 / 1024.0);
             ratios.push(theirs.as_secs_f64() / ours.as_secs_f64());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        println!(
-            "bulk {way:?}: {megabytes} MiB, {:.2} x nginx bare in MB/s (median); gateway memory grew by at most {} KiB",
-            median(&mut ratios),
-            growth / 1024
-        );
+        let most = growth.iter().copied().fold(0.0, f64::max);
+        let name = format!("{what} of {megabytes} MiB");
+        stage.report.add(format!("{name}: x nginx bare in MB/s"), "x", Wanted::AtLeast(wanted), ratios);
+        stage.report.add(format!("{name}: memory grew at most by"), "MiB", Wanted::AtMost(8.0), vec![most]);
     }
 }
 
@@ -82,7 +85,7 @@ async fn pass(way: Way, aim: &Aim, megabytes: u64) -> Duration {
         Way::Down => (Request::get("/large"), 0),
         Way::Up => (Request::put("/taken/one"), bytes),
     };
-    let request = request.header("host", &aim.host).header("cookie", &aim.cookie).header("accept", "*/*");
+    let request = aim.dress(request).header("host", &aim.host).header("accept", "*/*");
     let request = request.body(Pieces { left, piece: Bytes::from(vec![b'x'; 64 * 1024]) }).unwrap();
     let begin = Instant::now();
     let answer = sender.send_request(request).await.unwrap();

@@ -1,38 +1,89 @@
-//! The gateway as measured: TLS 1.3, session cookie, device certificate, 300 rules, every access recorded (`Written`).
+//! The gateway as measured: TLS 1.3, session cookie, device certificate, 300 rules, every access recorded (`Written`, and
+//! `Synced` where a workload says so). It counts what it answered, and its log must have exactly that.
 
+use std::cell::Cell;
 use std::fmt::Write as _;
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
 use tests::{Device, Hospital, Plan, Session};
 
 use crate::gauge::PROXY_CPU;
 use crate::load::Aim;
 
-/// The host of the app that is asked.
-const HOST: &str = "emr.hospital.test";
+/// The app whose reads are `Written`.
+const WRITTEN: &str = "emr";
+/// The app whose reads are `Synced`.
+const SYNCED: &str = "lab";
+/// The app with a WebSocket.
+const SOCKETS: &str = "ward";
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
 const MORE_RULES: usize = 295;
 
+/// How much one address may ask.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rates {
+    /// As much as it can: the whole load comes from one address.
+    Endless,
+    /// As configured by nobody: the defaults.
+    Usual,
+}
+
 /// The running gateway.
+#[derive(Debug)]
 pub struct Gateway {
     hospital: Hospital,
+    device: Device,
     aim: Aim,
+    synced: Aim,
+    socket: Aim,
+    upstream: SocketAddr,
+    sockets: SocketAddr,
+    allowed: Cell<u64>,
+    refused: Cell<u64>,
+}
+
+/// What a stopped gateway's log has, and what was answered.
+#[derive(Debug)]
+pub struct Counted {
+    /// Requests that were answered by an app.
+    pub allowed: u64,
+    /// Opening lines of accesses to apps.
+    pub opened: u64,
+    /// Requests that were refused for want of a session.
+    pub refused: u64,
+    /// Lines of refusals.
+    pub refusals: u64,
 }
 
 impl Gateway {
     /// Starts it on the proxies' processor with one worker, and signs a nurse in on a device.
-    pub async fn start(upstream: SocketAddr) -> Self {
-        let plan = Plan::with_emr(upstream)
+    pub async fn start(upstream: SocketAddr, sockets: SocketAddr, rates: Rates) -> Self {
+        let mut plan = Plan::with_emr(upstream)
+            .app(SYNCED, upstream, "reads = \"synced\"")
+            .app(SOCKETS, sockets, "")
             .set("gateway", "workers = 1")
-            .set("limits", "requests_per_second_address = 1000000")
-            .set("limits", "requests_per_second_account = 1000000")
             .set("limits", "connections_per_address_max = 100000")
             .set("limits", "connections_max = 100000")
+            .set("limits", "keep_alive_timeout = \"3600s\"")
             .block(&more_rules());
+        for key in ["requests_per_second_address", "requests_per_second_account"] {
+            plan = match (rates, key) {
+                (Rates::Endless, _) => plan.set("limits", &format!("{key} = 1000000")),
+                // The default, which the ordinary hospital of the tests has not.
+                (Rates::Usual, "requests_per_second_address") => {
+                    plan.set("limits", "requests_per_second_address = 1000")
+                }
+                (Rates::Usual, _) => plan.set("limits", "requests_per_second_account = 200"),
+            };
+        }
         let mut hospital = Hospital::build(plan);
         hospital.start();
         let pinned = Command::new("taskset")
@@ -41,25 +92,49 @@ impl Gateway {
             .expect("taskset is installed");
         assert!(pinned.status.success(), "the gateway could not be pinned");
         let device = Device::add(&hospital, "tablet-1", "tablet").await;
-        let session = Session::open(&hospital, "nurse", Some(&device), &["emr"]).await;
+        let session = Session::open(&hospital, "nurse", Some(&device), &[WRITTEN, SYNCED, SOCKETS]).await;
         let tls = ClientConfig::builder()
             .with_root_certificates(hospital.authority().roots())
             .with_client_auth_cert(device.chain(), device.key())
             .expect("the device's certificate can be used");
-        let aim = Aim {
-            address: hospital.address(),
-            host: HOST.to_owned(),
-            tls: Arc::new(tls),
-            cookie: session.cookie("emr"),
+        let (address, tls) = (hospital.address(), Arc::new(tls));
+        let aim = |app: &str| Aim {
+            address,
+            host: format!("{app}.hospital.test"),
+            tls: Arc::clone(&tls),
+            fields: vec![("cookie", session.cookie(app))],
         };
+        let [aim, synced, socket] = [WRITTEN, SYNCED, SOCKETS].map(aim);
+        let (allowed, refused) = (Cell::new(0), Cell::new(0));
         // The ledger's news takes a moment to arrive.
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-        Self { hospital, aim }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Self { hospital, device, aim, synced, socket, upstream, sockets, allowed, refused }
     }
 
     /// Where the load goes.
     pub fn aim(&self) -> Aim {
         self.aim.clone()
+    }
+
+    /// Where every record is on disk before the app is asked.
+    pub fn synced(&self) -> Aim {
+        self.synced.clone()
+    }
+
+    /// Where WebSockets are.
+    pub fn socket(&self) -> Aim {
+        self.socket.clone()
+    }
+
+    /// Its hospital.
+    pub fn hospital(&self) -> &Hospital {
+        &self.hospital
+    }
+
+    /// The session cookie of somebody else on the same device.
+    pub async fn another(&self, login: &str) -> String {
+        let session = Session::open_with(&self.hospital, login, &["nurse"], Some(&self.device), &[WRITTEN]).await;
+        session.cookie(WRITTEN)
     }
 
     /// TLS of a client that shows no certificate.
@@ -72,22 +147,79 @@ impl Gateway {
         self.hospital.pid()
     }
 
+    /// The server behind it.
+    pub fn upstream(&self) -> SocketAddr {
+        self.upstream
+    }
+
+    /// The server with the WebSocket.
+    pub fn sockets(&self) -> SocketAddr {
+        self.sockets
+    }
+
     /// Its server certificate and key.
     pub fn certificate(&self) -> (PathBuf, PathBuf) {
         (self.hospital.folder().join("wild.pem"), self.hospital.folder().join("wild.key"))
     }
 
-    /// Stops it, and counts the accesses to the app that its log has.
-    pub fn stop_and_count(mut self) -> u64 {
+    /// The certificate of the CA that issued the device's.
+    pub fn device_authority(&self) -> PathBuf {
+        let chain = self.device.chain();
+        let last = STANDARD.encode(chain.last().expect("a chain has a certificate"));
+        let text = format!("-----BEGIN CERTIFICATE-----\n{last}\n-----END CERTIFICATE-----\n");
+        self.hospital.folder().write("device-ca.pem", text)
+    }
+
+    /// Notes that so many requests were answered by an app.
+    pub fn note_allowed(&self, count: u64) {
+        self.allowed.set(self.allowed.get() + count);
+    }
+
+    /// Notes that so many were refused for want of a session.
+    pub fn note_refused(&self, count: u64) {
+        self.refused.set(self.refused.get() + count);
+    }
+
+    /// Requests by result, as it counts them itself.
+    pub fn requests(&self, result: &str) -> u64 {
+        let mut text = String::new();
+        let mut stream = TcpStream::connect(self.hospital.operations()).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: operations\r\nconnection: close\r\n\r\n").unwrap();
+        stream.read_to_string(&mut text).unwrap();
+        let name = format!("sekimori_requests_total{{result=\"{result}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(&name));
+        line.and_then(|count| count.trim().parse().ok()).expect("the metrics have every result")
+    }
+
+    /// Stops it, and counts the accesses to apps that its log has.
+    pub fn stop_and_count(mut self) -> Counted {
         let _ = self.hospital.stop();
-        let exported = self.hospital.run(&["audit", "export"]).ok();
-        exported.out.lines().filter(|line| line.contains("\"ev\":\"open\"") && line.contains("\"app\":\"emr\"")).count()
-            as u64
+        let exported = self.hospital.run(&["audit", "export"]).ok().out;
+        let of = |event: &str| {
+            let event = format!("\"ev\":\"{event}\"");
+            let apps = [WRITTEN, SYNCED, SOCKETS].map(|app| format!("\"app\":\"{app}\""));
+            let lines = exported.lines().filter(|line| line.contains(&event));
+            lines.filter(|line| apps.iter().any(|app| line.contains(app))).count() as u64
+        };
+        let (allowed, refused) = (self.allowed.get(), self.refused.get());
+        Counted { allowed, opened: of("open"), refused, refusals: of("refused") }
+    }
+}
+
+impl Counted {
+    /// Fails where an answered request has no line of its own, or a line no request.
+    pub fn hold(&self) {
+        println!(
+            "answered by apps: {}, opening lines in the log: {}; refused for want of a session: {}, lines: {}",
+            self.allowed, self.opened, self.refused, self.refusals
+        );
+        assert_eq!(self.allowed, self.opened, "answered requests and their records differ");
+        assert_eq!(self.refused, self.refusals, "refused requests and their records differ");
     }
 }
 
 /// Rules that could decide about other people, which the index must pass by, and one for uploads.
-fn more_rules() -> String {
+pub fn more_rules() -> String {
     let mut text = "[[rule]]\nid = \"nurses-send\"\nroles = [\"nurse\"]\napps = [\"emr\"]\nactions = [\"write\"]\n\
                     paths = [\"/taken/*\"]\ndevices = \"known\"\n"
         .to_owned();

@@ -29,6 +29,13 @@ pub fn load_average() -> String {
     fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
+/// What the machine says its processors are.
+pub fn processor_model() -> String {
+    let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(String::new, |(_, model)| model.trim().to_owned())
+}
+
 /// CPU time of a process and its children, all threads, by the scheduler's own count.
 pub fn cpu_time(pid: u32) -> Duration {
     children(pid).into_iter().map(cpu_time).sum::<Duration>() + threads(pid, |_| true)

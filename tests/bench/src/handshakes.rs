@@ -10,24 +10,28 @@ use tokio::task::spawn_local;
 use crate::gateway::Gateway;
 use crate::gauge;
 use crate::load::{Aim, connect};
-use crate::nginx::Proxy;
-use crate::table::median;
+use crate::nginx::{self, Kind};
+use crate::report::Wanted;
+use crate::stage::Stage;
 
 /// Clients that shake hands at once.
 const CLIENTS: usize = 16;
 
-/// Against nginx, which asks for a certificate and does not check it.
-pub async fn run(rounds: usize, seconds: u64, nginx: &Proxy, gateway: &Gateway) {
-    for with_certificate in [false, true] {
-        let mut ratios = Vec::new();
-        for _ in 0..rounds {
-            let theirs = shake(&aim(nginx.aim(gateway), with_certificate, gateway), nginx.pid(), seconds).await;
-            let ours = shake(&aim(gateway.aim(), with_certificate, gateway), gateway.pid(), seconds).await;
+/// Against nginx. Where the device shows its certificate, both check who issued it, and the gateway asks its ledger as well.
+pub async fn run(stage: &mut Stage) {
+    let (gateway, nginx, span) = (&stage.gateway, &stage.nginx, &stage.span);
+    let verifying = nginx::proxy(Kind::VerifyClient, gateway);
+    let (mut without, mut with) = (Vec::new(), Vec::new());
+    for _ in 0..span.rounds {
+        for (peer, with_certificate, ratios) in [(nginx, false, &mut without), (&verifying, true, &mut with)] {
+            let theirs = shake(&aim(peer.aim(gateway), with_certificate, gateway), peer.pid(), span.seconds).await;
+            let ours = shake(&aim(gateway.aim(), with_certificate, gateway), gateway.pid(), span.seconds).await;
             ratios.push(ours / theirs);
         }
-        let how = if with_certificate { "with the device's certificate" } else { "without a certificate" };
-        println!("full handshakes {how}: {:.2} x nginx's a CPU second (median)", median(&mut ratios));
     }
+    stage.report.add("full handshakes: x nginx, per CPU second", "x", Wanted::AtLeast(2.0), without);
+    let name = "full handshakes with device certificate: x nginx verifying";
+    stage.report.add(name, "x", Wanted::AtLeast(3.0), with);
 }
 
 fn aim(aim: Aim, with_certificate: bool, gateway: &Gateway) -> Aim {
@@ -37,8 +41,8 @@ fn aim(aim: Aim, with_certificate: bool, gateway: &Gateway) -> Aim {
 }
 
 /// Handshakes for each second of the proxy's CPU.
-async fn shake(aim: &Aim, pid: u32, seconds: u64) -> f64 {
-    let (cpu, end) = (gauge::cpu_time(pid), Instant::now() + Duration::from_secs(seconds));
+async fn shake(aim: &Aim, pid: u32, seconds: f64) -> f64 {
+    let (cpu, end) = (gauge::cpu_time(pid), Instant::now() + Duration::from_secs_f64(seconds));
     let clients: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let aim = aim.clone();

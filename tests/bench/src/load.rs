@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::Request;
+use http::request::Builder;
+use http::{Request, Response};
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
@@ -33,8 +35,20 @@ pub struct Aim {
     pub host: String,
     /// TLS with the device's certificate.
     pub tls: Arc<ClientConfig>,
-    /// The session's cookie.
-    pub cookie: String,
+    /// What shows who asks: the session's cookie, for the gateway.
+    pub fields: Vec<(&'static str, String)>,
+}
+
+impl Aim {
+    /// The same by somebody who shows nothing.
+    pub fn of_nobody(self) -> Self {
+        Self { fields: Vec::new(), ..self }
+    }
+
+    /// Adds what shows who asks.
+    pub fn dress(&self, request: Builder) -> Builder {
+        self.fields.iter().fold(request, |request, (name, value)| request.header(*name, value))
+    }
 }
 
 /// Which HTTP.
@@ -58,14 +72,21 @@ pub struct Load {
     /// Requests at once on each.
     pub streams: usize,
     /// Seconds.
-    pub seconds: u64,
+    pub seconds: f64,
+    /// Which answers are right.
+    pub right: &'static [u16],
 }
+
+/// The answer to whoever may.
+pub const ALLOWED: &[u16] = &[200];
 
 /// What one measurement gave.
 #[derive(Clone, Debug)]
 pub struct Measured {
-    /// Requests answered with 200 and read to the end, warm-up included.
+    /// Requests answered rightly and read to the end, warm-up included.
     pub requests: u64,
+    /// Of these, answered with 429.
+    pub limited: u64,
     /// Of these, in the measured time.
     pub measured: u64,
     /// The measured time.
@@ -100,6 +121,7 @@ impl Measured {
 #[derive(Debug, Default)]
 struct Tally {
     total: Cell<u64>,
+    limited: Cell<u64>,
     measuring: Cell<bool>,
     over: Cell<bool>,
     latencies: std::cell::RefCell<Vec<u32>>,
@@ -114,14 +136,20 @@ impl Load {
             match self.protocol {
                 Protocol::Http1 => {
                     let sender = connect_http1(aim).await;
-                    asking.push(spawn_local(ask_http1(sender, request(aim, self.path, false), Rc::clone(&tally))));
+                    asking.push(spawn_local(ask_http1(
+                        sender,
+                        request(aim, self.path, self.protocol),
+                        self.right,
+                        Rc::clone(&tally),
+                    )));
                 }
                 Protocol::Http2 => {
                     let sender = connect_http2(aim).await;
                     for _ in 0..self.streams {
                         asking.push(spawn_local(ask_http2(
                             sender.clone(),
-                            request(aim, self.path, true),
+                            request(aim, self.path, self.protocol),
+                            self.right,
                             Rc::clone(&tally),
                         )));
                     }
@@ -132,7 +160,7 @@ impl Load {
         let (cpu, index) = (gauge::cpu_time(pid), gauge::index_time(pid));
         let (begin, before) = (Instant::now(), tally.total.get());
         tally.measuring.set(true);
-        tokio::time::sleep(Duration::from_secs(self.seconds)).await;
+        tokio::time::sleep(Duration::from_secs_f64(self.seconds)).await;
         let (cpu, index) = (gauge::cpu_time(pid) - cpu, gauge::index_time(pid).saturating_sub(index));
         let (elapsed, measured) = (begin.elapsed(), tally.total.get() - before);
         tally.over.set(true);
@@ -141,16 +169,30 @@ impl Load {
         }
         let mut latencies = tally.latencies.take();
         latencies.sort_unstable();
-        let at = |part: usize| Duration::from_micros(u64::from(latencies[(latencies.len() - 1) * part / 100]));
-        Measured { requests: tally.total.get(), measured, elapsed, cpu, index, p50: at(50), p99: at(99) }
+        let at = |part: usize| percentile(&latencies, part);
+        let (requests, limited) = (tally.total.get(), tally.limited.get());
+        Measured { requests, limited, measured, elapsed, cpu, index, p50: at(50), p99: at(99) }
     }
 }
 
+/// So many per cent of these microseconds, which are in order, are at most this.
+pub fn percentile(sorted: &[u32], percent: usize) -> Duration {
+    let at = sorted.len().saturating_sub(1) * percent / 100;
+    Duration::from_micros(sorted.get(at).copied().map_or(0, u64::from))
+}
+
 /// A GET of this path.
-pub fn request(aim: &Aim, path: &str, is_http2: bool) -> Request<Empty<Bytes>> {
-    let request = Request::get(if is_http2 { format!("https://{}{path}", aim.host) } else { path.to_owned() });
-    let request = request.header("cookie", &aim.cookie).header("user-agent", "bench").header("accept", "*/*");
-    let request = if is_http2 { request } else { request.header("host", &aim.host) };
+pub fn request(aim: &Aim, path: &str, protocol: Protocol) -> Request<Empty<Bytes>> {
+    let target = match protocol {
+        Protocol::Http1 => path.to_owned(),
+        Protocol::Http2 => format!("https://{}{path}", aim.host),
+    };
+    let request = Request::get(target);
+    let request = aim.dress(request).header("user-agent", "bench").header("accept", "*/*");
+    let request = match protocol {
+        Protocol::Http1 => request.header("host", &aim.host),
+        Protocol::Http2 => request,
+    };
     request.body(Empty::new()).unwrap()
 }
 
@@ -164,7 +206,8 @@ pub async fn connect(aim: &Aim, protocol: &[u8]) -> TlsStream<TcpStream> {
     TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
 }
 
-async fn connect_http1(aim: &Aim) -> http1::SendRequest<Empty<Bytes>> {
+/// A connection for requests, one at a time.
+pub async fn connect_http1(aim: &Aim) -> http1::SendRequest<Empty<Bytes>> {
     let (sender, connection) = http1::handshake(TokioIo::new(connect(aim, b"http/1.1").await)).await.unwrap();
     drop(spawn_local(connection));
     sender
@@ -181,31 +224,46 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for Here {
     }
 }
 
-async fn connect_http2(aim: &Aim) -> http2::SendRequest<Empty<Bytes>> {
+/// A connection for many requests at once.
+pub async fn connect_http2(aim: &Aim) -> http2::SendRequest<Empty<Bytes>> {
     let (sender, connection) = http2::handshake(Here, TokioIo::new(connect(aim, b"h2").await)).await.unwrap();
     drop(spawn_local(connection));
     sender
 }
 
-async fn ask_http1(mut sender: http1::SendRequest<Empty<Bytes>>, request: Request<Empty<Bytes>>, tally: Rc<Tally>) {
+async fn ask_http1(
+    mut sender: http1::SendRequest<Empty<Bytes>>,
+    request: Request<Empty<Bytes>>,
+    right: &'static [u16],
+    tally: Rc<Tally>,
+) {
     while !tally.over.get() {
         let begin = Instant::now();
         sender.ready().await.unwrap();
         let answer = sender.send_request(request.clone()).await.unwrap();
-        assert_eq!(answer.status(), 200, "{answer:?}");
-        read(answer.into_body()).await;
-        count(&tally, begin);
+        settle(answer, right, &tally, begin).await;
     }
 }
 
-async fn ask_http2(mut sender: http2::SendRequest<Empty<Bytes>>, request: Request<Empty<Bytes>>, tally: Rc<Tally>) {
+async fn ask_http2(
+    mut sender: http2::SendRequest<Empty<Bytes>>,
+    request: Request<Empty<Bytes>>,
+    right: &'static [u16],
+    tally: Rc<Tally>,
+) {
     while !tally.over.get() {
         let begin = Instant::now();
         let answer = sender.send_request(request.clone()).await.unwrap();
-        assert_eq!(answer.status(), 200, "{answer:?}");
-        read(answer.into_body()).await;
-        count(&tally, begin);
+        settle(answer, right, &tally, begin).await;
     }
+}
+
+async fn settle(answer: Response<Incoming>, right: &[u16], tally: &Tally, begin: Instant) {
+    let status = answer.status().as_u16();
+    assert!(right.contains(&status), "{answer:?}");
+    read(answer.into_body()).await;
+    tally.limited.set(tally.limited.get() + u64::from(status == 429));
+    count(tally, begin);
 }
 
 fn count(tally: &Tally, begin: Instant) {
@@ -216,7 +274,7 @@ fn count(tally: &Tally, begin: Instant) {
 }
 
 /// Reads a body to its end, and says how long it was.
-pub async fn read(mut body: hyper::body::Incoming) -> u64 {
+pub async fn read(mut body: Incoming) -> u64 {
     let mut bytes = 0;
     while let Some(frame) = body.frame().await {
         bytes += frame.unwrap().data_ref().map_or(0, |data| data.len() as u64);

@@ -1,8 +1,8 @@
-//! The gateway, with every check on, beside nginx with none, in one run: the same upstream, the same load, in turn.
+//! The gateway, with every check on, beside others with less, in one run: the same upstream, the same load, in turn.
 //! Prints ratios, and CPU per request of the whole process tree; absolute figures of two runs mean nothing.
 //!
 //! The proxy under test is pinned to one processor, load and upstream to the other. Bounded in count and time; talks to
-//! loopback only; ends what it started.
+//! loopback only; ends what it started. `docs/performance.md` tells how it is used.
 #![expect(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -11,40 +11,63 @@
     reason = "a benchmark fails loudly, prints its table and dials the proxies"
 )]
 
+mod apache;
 mod bulk;
+mod chart;
 mod connect;
+mod envoy;
 mod gateway;
 mod gauge;
+mod half_load;
 mod handshakes;
-mod idle;
+mod haproxy;
+mod held;
 mod load;
 mod nginx;
+mod peer;
+mod refused;
+mod report;
 mod sign_in;
+mod sockets;
+mod stage;
+mod synced;
 mod table;
+mod token;
+
+use std::path::PathBuf;
 
 use clap::Parser;
 
-use crate::load::{Aim, Load, Protocol};
-use crate::table::{Row, Table};
+use crate::stage::{Span, Stage};
 
-/// The gateway beside nginx.
+/// The gateway beside nginx, and beside HAProxy, Envoy and Apache where they are.
 #[derive(Parser, Debug)]
 struct Args {
     /// Interleaved rounds; the median of their ratios is told.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
     /// Seconds a measurement.
-    #[arg(long, default_value_t = 4)]
-    seconds: u64,
-    /// Only workloads whose name holds this.
+    #[arg(long, default_value_t = 4.0)]
+    seconds: f64,
+    /// Only workloads whose name holds this: `h1 200 B`, `h1 1 KB`, `h1 16 KB`, `h2 200 B`, `h2 16 KB`, `half load`,
+    /// `refused`, `synced`, `WebSocket`, `bulk`, `handshakes`, `held`.
     #[arg(long, default_value = "")]
     only: String,
+    /// Beside bare nginx only peers whose name holds this: `nginx`, `haproxy`, `envoy`, `apache`; `none` for no other.
+    #[arg(long, default_value = "")]
+    peers: String,
     /// Megabytes of the large download.
     #[arg(long, default_value_t = 1024)]
     megabytes: u64,
-    /// Idle connections to hold at each.
+    /// Connections, WebSockets and devices to hold.
     #[arg(long, default_value_t = 5_000)]
-    idle: usize,
+    held: usize,
+    /// One short round of everything, to see that all of it works; its figures mean little.
+    #[arg(long)]
+    short: bool,
+    /// A folder for `figures.json` and `speed.svg`.
+    #[arg(long)]
+    out: Option<PathBuf>,
     /// Only sign-ins by passkey: how many a second, and how long they take.
     #[arg(long)]
     sign_ins: bool,
@@ -53,22 +76,15 @@ struct Args {
     connect: bool,
 }
 
-/// What is asked for, and how.
-struct Workload {
-    name: &'static str,
-    path: &'static str,
-    protocol: Protocol,
-    connections: usize,
-    streams: usize,
+impl Args {
+    fn span(&self) -> Span {
+        let Self { rounds, seconds, megabytes, held, .. } = *self;
+        if self.short {
+            return Span { rounds: 1, seconds: seconds.min(1.0), megabytes: megabytes.min(64), held: held.min(200) };
+        }
+        Span { rounds, seconds, megabytes, held }
+    }
 }
-
-const WORKLOADS: [Workload; 5] = [
-    Workload { name: "h1 200 B", path: "/200", protocol: Protocol::Http1, connections: 64, streams: 1 },
-    Workload { name: "h1 1 KB", path: "/1k", protocol: Protocol::Http1, connections: 64, streams: 1 },
-    Workload { name: "h1 16 KB", path: "/16k", protocol: Protocol::Http1, connections: 64, streams: 1 },
-    Workload { name: "h2 200 B", path: "/200", protocol: Protocol::Http2, connections: 16, streams: 16 },
-    Workload { name: "h2 16 KB", path: "/16k", protocol: Protocol::Http2, connections: 16, streams: 16 },
-];
 
 fn main() {
     let args = Args::parse();
@@ -80,59 +96,38 @@ fn main() {
 }
 
 async fn run(args: &Args) {
+    let span = args.span();
     if args.sign_ins {
-        return sign_in::run(args.seconds).await;
+        return sign_in::run(span.seconds).await;
     }
     if args.connect {
-        return connect::run(args.rounds, args.megabytes.min(256)).await;
+        return connect::run(span.rounds, span.megabytes.min(256)).await;
     }
-    let upstream = nginx::Upstream::start(args.megabytes);
-    let gateway = gateway::Gateway::start(upstream.address()).await;
-    let peers = vec![
-        nginx::Proxy::start(nginx::Kind::Bare, upstream.address(), &gateway),
-        nginx::Proxy::start(nginx::Kind::AccessLog, upstream.address(), &gateway),
-        nginx::Proxy::start(nginx::Kind::AuthRequest, upstream.address(), &gateway),
-    ];
-    println!("load average at the start: {}", gauge::load_average());
-    let mut table = Table::default();
-    let mut counted = 0;
-    for workload in WORKLOADS.iter().filter(|workload| workload.name.contains(&args.only)) {
-        for round in 0..args.rounds {
-            let mut row = Row::new(workload.name, round);
-            for peer in &peers {
-                row.add(peer.name(), measure(args, workload, &peer.aim(&gateway), peer.pid()).await);
-            }
-            let own = measure(args, workload, &gateway.aim(), gateway.pid()).await;
-            counted += own.requests;
-            row.add("sekimori", own);
-            table.add(row);
-        }
-    }
-    table.print();
     let is_wanted = |name: &str| name.contains(&args.only);
+    let mut stage = Stage::set(span, &args.peers).await;
+    table::run(&mut stage, &args.only).await;
+    if is_wanted("half load") {
+        half_load::run(&mut stage).await;
+    }
+    if is_wanted("refused") {
+        refused::run(&mut stage).await;
+    }
+    if is_wanted("synced") {
+        synced::run(&mut stage).await;
+    }
+    if is_wanted("WebSocket") {
+        sockets::run(&mut stage).await;
+    }
     if is_wanted("bulk") {
-        bulk::run(args.rounds, args.megabytes, &peers[0], &gateway).await;
+        bulk::run(&mut stage).await;
     }
     if is_wanted("handshakes") {
-        handshakes::run(args.rounds, args.seconds, &peers[0], &gateway).await;
+        handshakes::run(&mut stage).await;
     }
-    if is_wanted("idle") {
-        idle::run(args.idle, &peers[0], &gateway).await;
+    if is_wanted("held") {
+        held::run(&mut stage).await;
     }
-    println!("load average at the end: {}", gauge::load_average());
-    let recorded = gateway.stop_and_count();
-    drop(peers);
-    println!("requests answered by sekimori: {counted}; opening lines in its log: {recorded}");
-    assert!(recorded >= counted, "an answered request has no record");
-}
-
-async fn measure(args: &Args, workload: &Workload, aim: &Aim, pid: u32) -> load::Measured {
-    let load = Load {
-        path: workload.path,
-        protocol: workload.protocol,
-        connections: workload.connections,
-        streams: workload.streams,
-        seconds: args.seconds,
-    };
-    load.run(aim, pid).await
+    let Stage { gateway, mut report, .. } = stage;
+    gateway.stop_and_count().hold();
+    report.tell(args.out.as_deref());
 }

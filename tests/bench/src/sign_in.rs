@@ -20,7 +20,7 @@ const PEOPLE: usize = 20;
 const AT_ONCE: usize = 16;
 
 /// Measures at the wanted rate, then as fast as it goes.
-pub async fn run(seconds: u64) {
+pub async fn run(seconds: f64) {
     let emr = Upstream::http1();
     let mut hospital = Hospital::build(Plan::with_emr(emr.address()).with_directory());
     hospital.start();
@@ -33,7 +33,7 @@ pub async fn run(seconds: u64) {
         Person::by_key(&hospital.stranger(), &key).enrol(&code, &key, &Manner::default()).await.expect(200);
         keys.push(key);
     }
-    let span = Duration::from_secs(seconds);
+    let span = Duration::from_secs_f64(seconds);
     println!("load average: {}", gauge::load_average());
     paced(&hospital, &keys, span).await;
     flat_out(&hospital, &keys, span).await;
