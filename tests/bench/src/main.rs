@@ -24,6 +24,7 @@ mod haproxy;
 mod held;
 mod load;
 mod nginx;
+mod nodes;
 mod peer;
 mod refused;
 mod report;
@@ -74,6 +75,12 @@ struct Args {
     /// Only a port by `sekimori connect`, beside the port itself and `ssh -L`.
     #[arg(long)]
     connect: bool,
+    /// Only two nodes on one database beside one, each bounded to `--share` of a processor; as root.
+    #[arg(long)]
+    nodes: bool,
+    /// The share of a processor that each node gets, in per cent.
+    #[arg(long, default_value_t = 25)]
+    share: u32,
 }
 
 impl Args {
@@ -102,6 +109,9 @@ async fn run(args: &Args) {
     }
     if args.connect {
         return connect::run(span.rounds, span.megabytes.min(256)).await;
+    }
+    if args.nodes {
+        return nodes::run(span.rounds, span.seconds, args.share).await;
     }
     let is_wanted = |name: &str| name.contains(&args.only);
     let mut stage = Stage::set(span, &args.peers).await;
