@@ -1,6 +1,8 @@
 //! A glance at a line: what a search index keeps of it, read without copying. An [`Entry`](crate::Entry) is the whole
 //! line; the index looks at every line there is, so what it does not keep is not read.
 
+mod quick;
+
 use std::borrow::Cow;
 use std::fmt;
 
@@ -105,7 +107,7 @@ impl<'a> Glance<'a> {
         if line.len() > LINE_BYTES_MAX {
             return None;
         }
-        serde_json::from_slice(line).ok()
+        quick::read(line).or_else(|| serde_json::from_slice(line).ok())
     }
 }
 

@@ -270,7 +270,9 @@ pub(crate) fn whole_number(line: &[u8]) -> Option<u64> {
     let number = text.strip_prefix(BEGINNING)?.split_once(',')?.0;
     let parsed: u64 = number.parse().ok()?;
     let is_whole = text.ends_with('}') && line.iter().all(|byte| *byte >= b' ');
-    (is_whole && parsed.to_string() == number).then_some(parsed)
+    let is_plain =
+        number.bytes().all(|digit| digit.is_ascii_digit()) && (number.len() == 1 || !number.starts_with('0'));
+    (is_whole && is_plain).then_some(parsed)
 }
 
 /// What recovery must know of a line.

@@ -1,15 +1,18 @@
-//! The part of a question that terms answer.
+//! The part of a question that leads to stories: patients, studies and words, of which few stories have the same. The rest
+//! is asked of what many have alike (`sieve.rs`).
 
 use std::path::Path;
 
-use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
+use tantivy::query::{
+    BooleanQuery, EmptyQuery, EnableScoring, Explanation, Occur, Query, Scorer, TermQuery, TermSetQuery, Weight,
+};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Searcher, Term};
+use tantivy::{DocId, Searcher, SegmentReader, TantivyError, Term};
 
-use policy::Unit;
-
+use crate::alike::Party;
 use crate::document::cut;
 use crate::fields::Fields;
+use crate::parties::{Parties, stories_of};
 use crate::words::{self, Wanted};
 use crate::{FindProblem, Question};
 
@@ -18,70 +21,72 @@ const WORDS_MAX: usize = 1_000;
 /// The most words that are asked for at once.
 const WANTED_MAX: usize = 32;
 
-/// The query that all terms of a question make.
+/// The query that these make; none where nothing of the kind is asked.
 pub(crate) fn query(
     question: &Question,
     fields: &Fields,
     searcher: &Searcher,
     dir: &Path,
-) -> Result<Box<dyn Query>, FindProblem> {
-    let address = question.address.and_then(|addresses| addresses.only()).map(|address| address.to_string());
-    let named = [
-        (fields.patient, question.patient.as_deref()),
-        (fields.study, question.study.as_deref()),
-        (fields.who, question.person.as_deref()),
-        (fields.device, question.device.as_deref()),
-        (fields.app, question.app.as_deref()),
-        (fields.action, question.action.as_deref()),
-        (fields.class, question.class.as_deref()),
-        (fields.outcome, question.outcome.map(|outcome| outcome.code())),
-        (fields.reason, question.reason.as_deref()),
-        (fields.rule, question.rule.as_deref()),
-        (fields.grant, question.grant.as_deref()),
-        (fields.role, question.role.as_deref()),
-        (fields.unit, question.unit.as_ref().map(Unit::as_str)),
-        (fields.address, address.as_deref()),
-        (fields.event, question.event.as_deref()),
-        (fields.session, question.session.as_deref()),
-        (fields.revision, question.revision.as_deref()),
-    ];
+) -> Result<Option<Box<dyn Query>>, FindProblem> {
+    let named = [(fields.patient, question.patient.as_deref()), (fields.study, question.study.as_deref())];
     let mut clauses: Vec<Box<dyn Query>> = Vec::new();
     for (field, value) in named {
         clauses.extend(value.map(|value| has(field, cut(value))));
     }
-    if let Some(units) = &question.within {
-        clauses.push(one_of(fields.unit, units));
-    }
     for wanted in words::wanted(question.text.as_deref().unwrap_or_default()).into_iter().take(WANTED_MAX) {
-        clauses.push(match wanted {
-            Wanted::Whole(word) => has(fields.word, &word),
+        let own = match &wanted {
+            Wanted::Whole(word) => has(fields.word, word),
             Wanted::Beginning(start) => {
                 let words =
-                    beginning(searcher, fields.word, &start).map_err(|error| FindProblem::engine(dir, &error))?;
+                    beginning(searcher, fields.word, start).map_err(|error| FindProblem::engine(dir, &error))?;
                 if words.len() > WORDS_MAX {
                     return Err(FindProblem::TooBroad { what: "words", value: format!("{start}*"), max: WORDS_MAX });
                 }
                 any(words)
             }
-        });
+        };
+        let of_party: Box<dyn Query> = Box::new(PartyWord { field: fields.party, wanted });
+        clauses.push(Box::new(BooleanQuery::new(vec![(Occur::Should, own), (Occur::Should, of_party)])));
     }
     if clauses.len() > 1 {
-        return Ok(Box::new(BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect())));
+        let all = BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect());
+        return Ok(Some(Box::new(all)));
     }
-    Ok(clauses.pop().unwrap_or_else(|| Box::new(AllQuery)))
+    Ok(clauses.pop())
 }
 
 fn has(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
 }
 
-fn one_of(field: Field, units: &[Unit]) -> Box<dyn Query> {
-    any(units.iter().map(|unit| Term::from_field_text(field, cut(unit.as_str()))).collect())
-}
-
 /// Any of these; nothing has one of none.
 fn any(terms: Vec<Term>) -> Box<dyn Query> {
     if terms.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(terms)) }
+}
+
+/// The stories whose party has a word.
+#[derive(Clone, Debug)]
+struct PartyWord {
+    field: Field,
+    wanted: Wanted,
+}
+
+impl Query for PartyWord {
+    fn weight(&self, _scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Weight for PartyWord {
+    fn scorer(&self, segment: &SegmentReader, _boost: f32) -> tantivy::Result<Box<dyn Scorer>> {
+        let terms = segment.inverted_index(self.field)?;
+        let parties = Parties::of(&terms, |text| Party::read(text).has(&self.wanted))?;
+        stories_of(&terms, &parties, segment.max_doc())
+    }
+
+    fn explain(&self, _segment: &SegmentReader, _doc: DocId) -> tantivy::Result<Explanation> {
+        Err(TantivyError::InvalidArgument("nobody asks why".to_owned()))
+    }
 }
 
 /// The words of the index that begin so; at most one more than there may be.

@@ -6,6 +6,7 @@
 //! putting them into words (web), and who may ask (policy).
 
 mod address;
+mod alike;
 mod answer;
 mod ask;
 mod calendar;
@@ -18,10 +19,12 @@ mod document;
 mod fields;
 mod follow;
 mod index;
+mod parties;
 mod pen;
 mod problem;
 mod question;
 mod sieve;
+mod story;
 mod tally;
 #[cfg(test)]
 mod trials;

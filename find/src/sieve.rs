@@ -1,18 +1,22 @@
-//! The part of a question that columns answer: moments, hours of work, the request's code, networks. And the way
-//! through all stories of a segment that a question fits.
+//! The part of a question that columns answer: moments, hours of work, the request's code, parties and deeds. And the
+//! way through all stories of a segment that a question fits.
 
 use tantivy::columnar::Column;
 use tantivy::fastfield::AliveBitSet;
-use tantivy::query::Weight;
+use tantivy::query::{Scorer, Weight};
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader, TantivyError};
 
+use crate::alike::{DeedAsked, PartyAsked};
 use crate::calendar::AtWork;
 use crate::document::{code, millis};
-use crate::fields::{ADDRESS, AT, CODE};
-use crate::{Addresses, Deadline, FindProblem, Question};
+use crate::fields::{AT, CODE, DEED, Fields, PARTY};
+use crate::parties::{Parties, stories_of};
+use crate::{Deadline, FindProblem, Question};
 
 /// The clock is looked at after so many blocks.
 const BLOCKS_PER_LOOK: u32 = 64;
+/// Parties that have less than this part of a segment's stories lead to them; else all stories are looked at.
+const FEW_PART: u64 = 8;
 
 /// What a question asks of columns.
 #[derive(Debug)]
@@ -21,11 +25,14 @@ pub(crate) struct Sieve<'a> {
     since: u64,
     until: u64,
     code: Option<u64>,
-    network: Option<Addresses>,
+    fields: Fields,
+    party: Option<PartyAsked>,
+    deed: Option<DeedAsked>,
+    is_led: bool,
 }
 
 impl<'a> Sieve<'a> {
-    pub(crate) fn new(question: &'a Question) -> Result<Self, FindProblem> {
+    pub(crate) fn new(question: &'a Question, fields: Fields) -> Result<Self, FindProblem> {
         let code = match question.request.as_deref().map(str::trim) {
             Some(request) => Some(code(request).ok_or_else(|| FindProblem::Question {
                 what: "request",
@@ -34,10 +41,15 @@ impl<'a> Sieve<'a> {
             })?),
             None => None,
         };
-        // One address is a term.
-        let network = question.address.filter(|addresses| addresses.only().is_none());
         let micros = u64::try_from(question.until.unix_micros()).unwrap_or(0);
-        Ok(Self { question, since: millis(question.since), until: micros.div_ceil(1_000), code, network })
+        let (since, until) = (millis(question.since), micros.div_ceil(1_000));
+        let (party, deed) = (PartyAsked::of(question), DeedAsked::of(question));
+        Ok(Self { question, since, until, code, fields, party, deed, is_led: false })
+    }
+
+    /// Says whether something else of the question leads to few stories.
+    pub(crate) fn is_led(&mut self, is_led: bool) {
+        self.is_led = is_led;
     }
 
     /// Goes through the stories of a segment that fit, block by block.
@@ -48,8 +60,11 @@ impl<'a> Sieve<'a> {
         deadline: &Deadline,
         mut found: impl FnMut(&[DocId]),
     ) -> Result<(), Stopped> {
-        let Some(mut mesh) = self.on(segment)? else { return Ok(()) };
-        let mut docs = weight.scorer(segment, 1.0)?;
+        let Some((mut mesh, leader)) = self.on(segment)? else { return Ok(()) };
+        let mut docs = match leader {
+            Some(leader) => leader,
+            None => weight.scorer(segment, 1.0)?,
+        };
         let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut kept = Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN);
         for number in 0_u32.. {
@@ -70,8 +85,12 @@ impl<'a> Sieve<'a> {
         Ok(())
     }
 
-    /// The sieve for a segment; none where nothing of it can fit.
-    fn on<'s>(&'s self, segment: &'s SegmentReader) -> Result<Option<Mesh<'s>>, TantivyError> {
+    /// The sieve for a segment, and the stories that are to be looked at where the party leads to them; none where
+    /// nothing of the segment can fit.
+    fn on<'s>(
+        &'s self,
+        segment: &'s SegmentReader,
+    ) -> Result<Option<(Mesh<'s>, Option<Box<dyn Scorer>>)>, TantivyError> {
         let columns = segment.fast_fields();
         let at = columns.u64(AT)?;
         if at.max_value() < self.since || at.min_value() >= self.until {
@@ -79,29 +98,53 @@ impl<'a> Sieve<'a> {
         }
         let asks_for_time = at.min_value() < self.since || at.max_value() >= self.until;
         let asks_for_hours = self.question.out_of_hours.is_some();
-        let codes = self.code.map(|code| columns.u64(CODE).map(|column| (column, code))).transpose()?;
-        let addresses = match (self.network, columns.str(ADDRESS)?) {
-            (None, _) => None,
-            (Some(_), None) => return Ok(None),
-            (Some(network), Some(column)) => {
-                let mut fits = Vec::with_capacity(column.num_terms());
-                let mut terms = column.dictionary().stream()?;
-                while terms.advance() {
-                    let address = std::str::from_utf8(terms.key()).ok().and_then(|text| text.parse().ok());
-                    fits.push(address.is_some_and(|address| network.has(address)));
-                }
-                Some((column.ords().clone(), fits))
-            }
-        };
-        Ok(Some(Mesh {
+        let mut mesh = Mesh {
             sieve: self,
             alive: segment.alive_bitset(),
             at: (asks_for_time || asks_for_hours).then_some(at),
             work: AtWork::new(&self.question.calendar),
-            codes,
-            addresses,
+            codes: self.code.map(|code| columns.u64(CODE).map(|column| (column, code))).transpose()?,
+            alike: Vec::new(),
             values: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
+        };
+        if let Some(deed) = &self.deed {
+            match Alike::on(segment, DEED, |text| deed.fits(text))? {
+                Some(deeds) => mesh.alike.push(deeds),
+                None => return Ok(None),
+            }
+        }
+        let Some(party) = &self.party else { return Ok(Some((mesh, None))) };
+        if !self.is_led {
+            let terms = segment.inverted_index(self.fields.party)?;
+            let parties = Parties::of(&terms, |text| party.fits(text))?;
+            if parties.stories.saturating_mul(FEW_PART) <= u64::from(segment.max_doc()) {
+                let leader = stories_of(&terms, &parties, segment.max_doc())?;
+                return Ok(Some((mesh, Some(leader))));
+            }
+        }
+        Ok(Alike::on(segment, PARTY, |text| party.fits(text))?.map(|parties| {
+            mesh.alike.push(parties);
+            (mesh, None)
         }))
+    }
+}
+
+/// Which of the texts of a column fit.
+struct Alike {
+    column: Column<u64>,
+    fits: Vec<bool>,
+}
+
+impl Alike {
+    /// Asks each text of a segment; none where none fits.
+    fn on(segment: &SegmentReader, column: &str, fits: impl Fn(&str) -> bool) -> Result<Option<Self>, TantivyError> {
+        let Some(texts) = segment.fast_fields().str(column)? else { return Ok(None) };
+        let mut all = Vec::with_capacity(texts.num_terms());
+        let mut stream = texts.dictionary().stream()?;
+        while stream.advance() {
+            all.push(std::str::from_utf8(stream.key()).is_ok_and(&fits));
+        }
+        Ok(all.contains(&true).then(|| Self { column: texts.ords().clone(), fits: all }))
     }
 }
 
@@ -112,7 +155,7 @@ struct Mesh<'s> {
     at: Option<Column<u64>>,
     work: AtWork<'s>,
     codes: Option<(Column<u64>, u64)>,
-    addresses: Option<(Column<u64>, Vec<bool>)>,
+    alike: Vec<Alike>,
     values: Vec<Option<u64>>,
 }
 
@@ -132,9 +175,9 @@ impl Mesh<'_> {
         if let Some((codes, wanted)) = &self.codes {
             retain(docs, codes, &mut self.values, |code| code == *wanted);
         }
-        if let Some((addresses, fits)) = &self.addresses {
+        for Alike { column, fits } in &self.alike {
             let fits = |ord: u64| usize::try_from(ord).ok().and_then(|ord| fits.get(ord)).is_some_and(|fits| *fits);
-            retain(docs, addresses, &mut self.values, fits);
+            retain(docs, column, &mut self.values, fits);
         }
     }
 }
