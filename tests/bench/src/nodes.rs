@@ -23,8 +23,9 @@ use crate::load::{ALLOWED, Aim, Load, Measured, Protocol};
 use crate::nginx;
 
 const NODES: &str = "[nodes]\nnames = [\"gw01\", \"gw02\"]\nname_file = \"node\"";
-/// The time within which a share is used up and given again: short, so that nobody waits long for it.
-const PERIOD: Duration = Duration::from_millis(10);
+/// The time within which a share is used up and given again: short, so that nobody waits long for it. The kernel gives no
+/// less than a millisecond of it.
+const PERIOD: Duration = Duration::from_millis(20);
 /// Until both have heard each other.
 const SETTLE: Duration = Duration::from_secs(3);
 const CONNECTIONS: usize = 32;
