@@ -16,7 +16,6 @@ mod bulk;
 mod chart;
 mod connect;
 mod envoy;
-mod fair;
 mod gateway;
 mod gauge;
 mod half_load;
@@ -52,7 +51,7 @@ struct Args {
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// Only workloads whose name holds this: `h1 200 B`, `h1 1 KB`, `h1 16 KB`, `h2 200 B`, `h2 16 KB`, `half load`,
-    /// `refused`, `synced`, `WebSocket`, `bulk`, `handshakes`, `held`, `fair`.
+    /// `refused`, `synced`, `WebSocket`, `bulk`, `handshakes`, `held`.
     #[arg(long, default_value = "")]
     only: String,
     /// Beside bare nginx only peers whose name holds this: `nginx`, `haproxy`, `envoy`, `apache`; `none` for no other.
@@ -134,9 +133,6 @@ async fn run(args: &Args) {
     }
     if is_wanted("handshakes") {
         handshakes::run(&mut stage).await;
-    }
-    if is_wanted("fair") {
-        fair::run(&mut stage).await;
     }
     if is_wanted("held") {
         held::run(&mut stage).await;
