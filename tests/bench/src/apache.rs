@@ -94,7 +94,7 @@ async fn sign_in(peer: &Peer, gateway: &Gateway) -> String {
 async fn ask(aim: &Aim, request: http::request::Builder, body: &str) -> Response<Incoming> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(connect(aim, b"http/1.1").await)).await.unwrap();
     drop(spawn_local(connection));
-    let request = aim.dress(request).header("host", &aim.host);
+    let request = aim.dress(request).header("host", &aim.host).header("accept", "*/*");
     sender.send_request(request.body(Full::new(Bytes::copy_from_slice(body.as_bytes()))).unwrap()).await.unwrap()
 }
 

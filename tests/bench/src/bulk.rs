@@ -34,10 +34,10 @@ pub async fn run(stage: &mut Stage) {
         let (mut ratios, mut growth) = (Vec::new(), Vec::new());
         for _ in 0..span.rounds.min(ROUNDS_MAX) {
             let theirs = pass(way, &nginx.aim(gateway), megabytes).await;
-            let before = tests::resident_bytes(gateway.pid());
+            let before = crate::gauge::own_memory(gateway.pid());
             let ours = pass(way, &gateway.aim(), megabytes).await;
             gateway.note_allowed(1);
-            growth.push(tests::resident_bytes(gateway.pid()).saturating_sub(before) as f64 / 1024.0 / 1024.0);
+            growth.push(crate::gauge::own_memory(gateway.pid()).saturating_sub(before) as f64 / 1024.0 / 1024.0);
             ratios.push(theirs.as_secs_f64() / ours.as_secs_f64());
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -29,11 +29,21 @@ pub fn load_average() -> String {
     fs::read_to_string("/proc/loadavg").unwrap_or_default().split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
-/// What the machine says its processors are.
-pub fn processor_model() -> String {
+/// What the machine says its processors are, one by one.
+pub fn processors() -> Vec<String> {
     let told = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = told.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
-    model.map_or_else(String::new, |(_, model)| model.trim().to_owned())
+    let models = told.lines().filter_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    models.map(|(_, model)| model.trim().to_owned()).collect()
+}
+
+/// Memory of a process that is its own: without the pages of its program that it happens to have touched.
+pub fn own_memory(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let kibibytes = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|line| line.trim().trim_end_matches(" kB").trim().parse::<u64>().ok()).unwrap_or(0)
+    };
+    (kibibytes("RssAnon:") + kibibytes("RssShmem:")) * 1024
 }
 
 /// CPU time of a process and its children, all threads, by the scheduler's own count.

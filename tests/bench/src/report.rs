@@ -66,8 +66,8 @@ impl Report {
     /// A report of this machine; `folder` is where the log is kept.
     pub fn begin(folder: &Path) -> Self {
         let machine = json!({
-            "processors": std::thread::available_parallelism().map_or(0, std::num::NonZero::get),
-            "model": gauge::processor_model(),
+            "processors": gauge::processors().len(),
+            "model": gauge::processors().first(),
             "file_system_of_the_log": file_system(folder),
             "load_average_at_the_start": gauge::load_average(),
         });

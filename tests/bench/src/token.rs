@@ -31,7 +31,7 @@ pub fn by_rsa(claims: &Value) -> (String, Value) {
         number(key.modulus().big_endian_without_leading_zero()),
         number(key.exponent().big_endian_without_leading_zero()),
     );
-    let keys = json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "kid": "1", "n": n, "e": e }] });
+    let keys = json!({ "keys": [{ "kty": "RSA", "alg": "RS256", "use": "sig", "n": n, "e": e }] });
     (format!("{unsigned}.{}", URL_SAFE_NO_PAD.encode(signature)), keys)
 }
 
@@ -43,6 +43,6 @@ pub fn by_secret(claims: &Value, secret: &str) -> String {
 }
 
 fn unsigned(algorithm: &str, claims: &Value) -> String {
-    let head = json!({ "alg": algorithm, "typ": "JWT", "kid": "1" });
+    let head = json!({ "alg": algorithm, "typ": "JWT" });
     [head.to_string(), claims.to_string()].map(|part| URL_SAFE_NO_PAD.encode(part)).join(".")
 }
