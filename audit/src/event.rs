@@ -257,6 +257,50 @@ impl Event {
         Self::ClockStepped,
     ];
 
+    /// Those that tell of an event of the store: where several nodes serve, each records them.
+    pub const OF_THE_STORE: [Self; 40] = [
+        Self::SessionEnded,
+        Self::SessionChanged,
+        Self::SessionParked,
+        Self::SessionResumed,
+        Self::PersonAdded,
+        Self::PersonChanged,
+        Self::PersonDisabled,
+        Self::PersonEnabled,
+        Self::KeyAdded,
+        Self::KeyRenamed,
+        Self::KeyRemoved,
+        Self::InvitationMade,
+        Self::InvitationUsed,
+        Self::InvitationRevoked,
+        Self::TemporaryCodeIssued,
+        Self::TemporaryCodeUsed,
+        Self::DeviceAdded,
+        Self::DeviceChanged,
+        Self::CertificateAdded,
+        Self::CertificateRevoked,
+        Self::DeviceRevoked,
+        Self::OutageBegan,
+        Self::OutageEnded,
+        Self::OutageSwitched,
+        Self::PolicyProposed,
+        Self::PolicyApproved,
+        Self::GrantRequested,
+        Self::GrantApproved,
+        Self::GrantAdmitted,
+        Self::GrantRefused,
+        Self::GrantWithdrawn,
+        Self::GrantEnded,
+        Self::GrantReported,
+        Self::GrantConfirmed,
+        Self::GlassBroken,
+        Self::GlassReviewed,
+        Self::GrantOverdue,
+        Self::InventoryChanged,
+        Self::LogKeyChanged,
+        Self::UnknownChange,
+    ];
+
     /// Its code in the log.
     #[must_use]
     pub fn code(self) -> &'static str {

@@ -127,7 +127,8 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let sessions = of_sessions.as_ref().and_then(sessions::read);
     let limits = root.section("limits").and_then(|table| limits::read(&table, gateway.workers));
 
-    let nodes = root.section("nodes").and_then(|table| nodes::read(&table, files));
+    let forbidden = gateway.forbidden_upstreams.as_deref().unwrap_or_default();
+    let nodes = root.section("nodes").and_then(|table| nodes::read(&table, files, forbidden));
     let node = nodes.as_ref().and_then(Option::as_ref).map(|nodes| &nodes.own);
     let sessions = match of_sessions {
         Some(table) if node.is_some() => sessions.and_then(|spans| sessions::of_nodes(&table, spans)),

@@ -59,7 +59,7 @@ pub use console::{CONSOLE_TABLE, ConsolePage, Duty};
 pub use cookie::{SESSION_COOKIE, is_own_cookie, session_token};
 pub use glass::GlassDoor;
 pub use language::{Language, language, wants_page};
-pub use log_view::LogView;
+pub use log_view::{LogPeers, LogView};
 pub use looked_up::line_of_access;
 pub use nodes::{NodeAlarm, NodeBoard, NodeSaid, NodeStanding, NodeState};
 pub use notices::{By, NoticeEnd, NoticeLate, NoticeResult, NoticeStanding, NoticeText, NoticeWaiting, Told, ToldFact};

@@ -37,7 +37,7 @@ pub use feed::{Feed, FeedBegin, FeedEvents, FeedFormat};
 pub use grant::{BreakGlass, Maintenance};
 pub use limits::Limits;
 pub use listener::{CertificateFiles, ClientCertificates, Listener, TlsProfile};
-pub use node::{NodeName, Nodes};
+pub use node::{NodeChannel, NodeName, Nodes};
 pub use notice::{
     MailAddress, MailEncryption, MailLogin, MailServer, Notice, NoticeEvent, NoticeLanguage, NoticeTo, Webhook,
     WebhookKey,

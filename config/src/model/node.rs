@@ -1,7 +1,12 @@
 //! The nodes of a gateway that is more than one machine.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::CertificateFiles;
 
 /// The longest name of a node.
 const NAME_MAX: usize = 32;
@@ -46,6 +51,21 @@ pub struct Nodes {
     pub names: Vec<NodeName>,
     /// How long a node may say nothing before it counts as gone.
     pub silent_after: Duration,
+    /// How they ask each other for what stands in their logs; nothing where they do not.
+    pub channel: Option<NodeChannel>,
+}
+
+/// The way from node to node, over mutual TLS.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NodeChannel {
+    /// Where this machine is asked.
+    pub listen: SocketAddr,
+    /// Host and port of every other node.
+    pub addresses: BTreeMap<NodeName, (String, u16)>,
+    /// The CA of the nodes' certificates, and no other.
+    pub ca_file: PathBuf,
+    /// The certificate of this machine, which names its node, with its key.
+    pub certificate: CertificateFiles,
 }
 
 impl Nodes {

@@ -60,6 +60,52 @@ fn a_lock_is_not_shorter_than_nodes_take_to_hear_of_a_use() {
     assert!(Folder::new().parse(&short_and(lock)).is_ok());
 }
 
+/// The way between the nodes, with one text of it replaced.
+fn channel(from: &str, to: &str) -> String {
+    let text = "[nodes.channel]\naddresses = { gw01 = \"10.20.0.11:8443\", gw02 = \"gw02.sakura.example:8444\" }\n\
+                ca_file = \"tls/chain.pem\"\ncertificate = \"tls/chain.pem\"\nkey = \"tls/key.pem\"\n";
+    assert!(text.contains(from), "{from}");
+    short_and(&format!("{TWO}\n{}", text.replace(from, to)))
+}
+
+#[test]
+fn nodes_ask_each_other_only_where_the_hospital_says_how() {
+    assert_eq!(folder("gw01").parse(&short_and(TWO)).unwrap().nodes.unwrap().channel, None);
+    let read = folder("gw01").parse(&channel("", "")).unwrap();
+    let way = read.nodes.unwrap().channel.unwrap();
+    assert_eq!(way.listen.to_string(), "10.20.0.11:8443", "its own address");
+    let others: Vec<_> = way.addresses.iter().map(|(name, (host, port))| format!("{name} {host}:{port}")).collect();
+    assert_eq!(others, ["gw02 gw02.sakura.example:8444"]);
+    assert!(read.files.iter().any(|file| file.ends_with("tls/key.pem")));
+    let listen = channel("ca_file", "listen = \"[::]:8444\"\nca_file");
+    let read = folder("gw02").parse(&listen).unwrap();
+    assert_eq!(read.nodes.unwrap().channel.unwrap().listen.to_string(), "[::]:8444");
+    assert_eq!(read.revision, folder("gw01").parse(&listen).unwrap().revision);
+}
+
+#[test]
+fn each_mistake_in_the_way_between_nodes_is_told() {
+    let cases = [
+        ("gw02", "", "", "nodes.channel: does not say where this machine listens; add `listen"),
+        ("gw01", "gw01 = ", "gw03 = ", "nodes.channel.addresses.gw03: `gw03` is not in `names`"),
+        ("gw01", ", gw02 = \"gw02.sakura.example:8444\"", "", "nodes.channel.addresses: lacks `gw02`"),
+        ("gw01", ":8443", "", "`10.20.0.11` is not a host and its port; write host and port"),
+        ("gw01", ":8444", ":0", "`gw02.sakura.example:0` is not a host and its port"),
+        ("gw01", "ca_file = \"tls/chain.pem\"\n", "", "nodes.channel.ca_file: is missing"),
+        ("gw01", "\nkey = \"tls/key.pem\"", "", "nodes.channel.key: is missing"),
+        ("gw01", "\"tls/key.pem\"", "\"tls/chain.pem\"", "is open to other users of this machine"),
+        ("gw01", "ca_file", "ca_files", "nodes.channel.ca_files: is not a key we know; write `ca_file`"),
+    ];
+    for (own, from, to, expected) in cases {
+        let said = folder(own).said(&channel(from, to));
+        assert!(said.len() == 1 && said[0].contains(expected), "{expected}: {said:?}");
+    }
+    let forbidden = "portal_host = \"portal.sakura.example\", forbidden_upstreams = [\"10.20.0.0/16\"]";
+    let text = channel("", "").replace("portal_host = \"portal.sakura.example\"", forbidden);
+    let said = folder("gw02").said(&text);
+    assert!(said.iter().any(|one| one.contains("where `forbidden_upstreams` allows no upstream")), "{said:?}");
+}
+
 #[test]
 fn what_is_wrong_is_said() {
     let said = |own: &str, text: &str| folder(own).said(&short_and(text));
@@ -71,6 +117,7 @@ fn what_is_wrong_is_said() {
         ("gw01", "[nodes]\nnames = [\"gw01\", \"gw01\"]\nname_file = \"node\"", "names `gw01` twice"),
         ("gw01", "[nodes]\nnames = [\"gw01\", \"-\"]\nname_file = \"node\"", "`-` is not a node's name"),
         ("gw01", "[nodes]\nnames = [\"gw01\", \"gw02\"]\nname_file = \"none\"", "`none` does not exist"),
+        ("gw01", "[nodes.channel]\nlisten = \"0.0.0.0:8443\"", "nodes.names: is missing"),
         ("gw01", &format!("{TWO}\nsilent_after = \"1s\""), "nodes.silent_after: `1s` is out of bounds"),
     ];
     for (own, text, expected) in cases {

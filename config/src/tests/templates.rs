@@ -19,6 +19,8 @@ fn with_every_file() -> Folder {
         "tls/device-ca.pem",
         "tls/emr-ca.pem",
         "tls/gateway-client.pem",
+        "tls/nodes-ca.pem",
+        "tls/node.pem",
         "extra.cedar",
         "policy.tests.toml",
         "holidays.txt",
@@ -28,6 +30,7 @@ fn with_every_file() -> Folder {
     }
     for file in [
         "tls/gateway-client.key",
+        "tls/node.key",
         "tls/device-ca.key",
         "secrets/hospital-idp",
         "secrets/device-ca",

@@ -230,7 +230,7 @@ mod tests {
 
     fn nodes(own: &str) -> Nodes {
         let names = ["gw01", "gw02"].map(name).to_vec();
-        Nodes { own: name(own), names, silent_after: SECOND * 15 }
+        Nodes { own: name(own), names, silent_after: SECOND * 15, channel: None }
     }
 
     fn at(second: i64) -> Timestamp {

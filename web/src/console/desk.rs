@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::view::{ConsoleContent, ConsoleView, Flash, Mark, MarkTone, NavItem};
 use super::{Duty, texts};
-use crate::log_view::LogTrouble;
+use crate::log_view::{Heard, LogTrouble};
 use crate::notice::wall_clock;
 use crate::site::{said, store_fault};
 use crate::texts::Voice;
@@ -59,6 +59,8 @@ pub(super) struct Desk<'a> {
     pub(super) who: Arc<Who>,
     pub(super) right: ConsoleRight,
     pub(super) voice: Voice<'a>,
+    /// Whose logs the page is of.
+    pub(super) heard: Heard,
 }
 
 impl<'a> Desk<'a> {
@@ -67,7 +69,7 @@ impl<'a> Desk<'a> {
         let session = request.usable_session().ok_or(Refused::Right(Reason::RoleNotAllowed))?;
         let right = site.config().console.right_of(&session.who).ok_or(Refused::Right(Reason::RoleNotAllowed))?;
         let voice = site.voice(language(&request.headers));
-        Ok(Self { site, request, who: session.who.clone(), right, voice })
+        Ok(Self { site, request, who: session.who.clone(), right, voice, heard: Heard::default() })
     }
 
     /// Whether who asks is what a page demands.
@@ -264,14 +266,28 @@ impl<'a> Desk<'a> {
         });
         let who = format!("{} ({right})", self.who.name);
         let mut page = page;
-        if place_of(self.named(0)) == "log" {
-            let scope = self.scope().map(|units| self.say_with("log-scope", "units", &units));
-            page.marks.extend(scope.map(Mark::warn));
-            let nodes = self.config().nodes.as_ref();
-            page.marks
-                .extend(nodes.map(|nodes| Mark::plain(self.say_with("log-this-node", "name", nodes.own.as_str()))));
-        }
+        let is_log = place_of(self.named(0)) == "log";
+        let scope = self.scope().filter(|_| is_log).map(|units| self.say_with("log-scope", "units", &units));
+        page.marks.extend(scope.map(Mark::warn));
+        page.marks.extend(self.marks_of_nodes(is_log));
         show(status, &ConsoleView { frame: self.site.frame_of(self.request), nav: self.nav(), who, flash, page })
+    }
+
+    /// Whose logs the page is of, where there are several.
+    fn marks_of_nodes(&self, is_log: bool) -> Vec<Mark> {
+        let Some(nodes) = &self.config().nodes else { return Vec::new() };
+        let (heard, own) = (&self.heard, nodes.own.as_str());
+        match () {
+            () if heard.is_together() && nodes.channel.is_some() => {
+                let missing = heard.missing();
+                let all = missing.is_empty().then(|| Mark::plain(self.say("log-all-nodes")));
+                let lacks = |name: &String| Mark::bad(self.say_with("log-node-missing", "name", name));
+                all.into_iter().chain(missing.iter().map(lacks)).collect()
+            }
+            () if heard.is_together() => vec![Mark::warn(self.say_with("log-this-node", "name", own))],
+            () if is_log && !heard.is_of_one() => vec![Mark::plain(self.say_with("log-this-node", "name", own))],
+            () => Vec::new(),
+        }
     }
 
     /// On to a page of the console after a change, which says `done`: one of [`texts::DONE`].

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use audit::{EntryKind, Story};
+use audit::EntryKind;
 use find::{Order, Question};
 use identity::GrantProblem;
 use policy::{GrantId, GrantKind, Reads, Timestamp};
@@ -18,7 +18,7 @@ use super::view::{
 };
 use crate::Fault;
 use crate::glass::glass_reason;
-use crate::log_view::{LogTrouble, Sight};
+use crate::log_view::{LogTrouble, Record, Sight, Turn};
 use crate::seen::patients_of;
 
 /// How many the list shows.
@@ -305,16 +305,18 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
         Some(done) if !done.is_whole => Some("console-log-partly"),
         Some(_) => None,
     };
-    let rows = found.iter().flat_map(|done| &done.stories).map(|story| {
+    let rows = found.iter().flat_map(|done| &done.records).filter_map(|record| {
+        let story = record.story.as_ref()?;
         let begin = &story.begin;
         let patients: Vec<String> = patients_of(story, &desk.site.parts.policy).into_iter().collect();
         let act = [begin.method.as_deref(), begin.action.as_deref()];
-        vec![
-            vec![Bit::Moment(desk.minute(begin.at))],
+        let node = record.node.as_deref().map(Bit::soft);
+        Some(vec![
+            std::iter::once(Bit::Moment(desk.minute(begin.at))).chain(node).collect(),
             vec![Bit::Text(act.into_iter().flatten().collect::<Vec<_>>().join(" "))],
             vec![Bit::Mono(begin.path.clone().unwrap_or_default())],
             vec![Bit::Text(patients.join(", "))],
-        ]
+        ])
     });
     let heads = ["done-at", "done-act", "done-path", "done-patients"];
     Table {
@@ -335,22 +337,22 @@ async fn deeds(desk: &Desk<'_>, record: &GrantRecord) -> Table {
 /// What was done under an exception.
 struct Done {
     /// The accesses that were allowed, the first first.
-    stories: Vec<Story>,
+    records: Vec<Record>,
     /// Whether there are more than are shown.
     is_cut: bool,
-    /// Whether all that the log holds of it was looked at.
+    /// Whether all that the logs of all nodes hold of it was looked at.
     is_whole: bool,
 }
 
 /// Asks the index; nothing where it, or the log, cannot be read.
 async fn look(desk: &Desk<'_>, record: &GrantRecord) -> Option<Done> {
     // All of it, whoever reviews: they see what was done by this one exception.
-    let log = Sight::new(desk.site.parts.log_view.clone(), Reads::Everything);
+    let log = Sight::new(desk.site.parts.log_view.clone(), Reads::Everything).heard_by(&desk.heard);
     let mut question = Question::new(record.begin, record.over_at().after(WRITTEN_WITHIN));
     let grant = Some(record.id.as_str().to_owned());
     (question.grant, question.order, question.limit) = (grant, Order::Oldest, PAGE_MAX);
     let _turn = desk.site.searches.acquire().await.ok()?;
-    match tokio::task::spawn_blocking(move || read_done(&log, question)).await.unwrap_or(Err(LogTrouble::Failed)) {
+    match tokio::task::spawn_blocking(move || read_done(&log, &question)).await.unwrap_or(Err(LogTrouble::Failed)) {
         Ok(done) => Some(done),
         Err(trouble) => {
             warn!(request = %desk.request.request, trouble = trouble.code(), "the log could not be read for a review");
@@ -360,18 +362,20 @@ async fn look(desk: &Desk<'_>, record: &GrantRecord) -> Option<Done> {
 }
 
 /// Blocks.
-fn read_done(log: &Sight, mut question: Question) -> Result<Done, LogTrouble> {
+fn read_done(log: &Sight, question: &Question) -> Result<Done, LogTrouble> {
     let deadline = Instant::now() + READ_TIMEOUT;
-    let mut done = Done { stories: Vec::new(), is_cut: false, is_whole: log.follows(INDEX_TIMEOUT) };
+    let mut done = Done { records: Vec::new(), is_cut: false, is_whole: log.follows(INDEX_TIMEOUT) };
+    let mut turn = Turn::default();
     loop {
-        let found = log.stories(&question)?;
-        done.is_whole &= found.records.iter().all(|record| record.story.is_some());
-        let opened = found.records.into_iter().filter_map(|record| record.story);
-        done.stories.extend(opened.filter(|story| story.begin.kind == EntryKind::Open));
-        done.is_cut = done.stories.len() > DEEDS_MAX || (done.stories.len() == DEEDS_MAX && found.next.is_some());
-        done.stories.truncate(DEEDS_MAX);
+        let found = log.stories_from(question, &turn)?;
+        done.is_whole &= log.missing().is_empty() && found.records.iter().all(|record| record.story.is_some());
+        let is_opened =
+            |record: &Record| record.story.as_ref().is_some_and(|story| story.begin.kind == EntryKind::Open);
+        done.records.extend(found.records.into_iter().filter(is_opened));
+        done.is_cut = done.records.len() > DEEDS_MAX || (done.records.len() == DEEDS_MAX && found.next.is_some());
+        done.records.truncate(DEEDS_MAX);
         match found.next {
-            Some(next) if !done.is_cut && Instant::now() < deadline => question.after = Some(next),
+            Some(next) if !done.is_cut && Instant::now() < deadline => turn = next,
             Some(_) => {
                 done.is_whole &= done.is_cut;
                 return Ok(done);

@@ -20,7 +20,7 @@ pub(super) fn nodes(desk: &Desk<'_>) -> Shown {
         heads: heads.map(|head| desk.say(&format!("console-nodes-{head}"))).into(),
         rows: standings.iter().map(|standing| row(desk, standing)).collect(),
         empty: desk.say("console-nodes-none"),
-        note: (!standings.is_empty()).then(|| desk.say("console-nodes-note")),
+        note: (!standings.is_empty()).then(|| desk.say(note(desk))),
         pages: Vec::new(),
     };
     let mut parts = vec![Part::Table(table)];
@@ -32,6 +32,12 @@ pub(super) fn nodes(desk: &Desk<'_>) -> Shown {
         parts,
         ..ConsoleContent::default()
     }))
+}
+
+/// Whose logs the pages of the log show.
+fn note(desk: &Desk<'_>) -> &'static str {
+    let is_together = desk.config().nodes.as_ref().is_some_and(|nodes| nodes.channel.is_some());
+    if is_together { "console-nodes-note-together" } else { "console-nodes-note" }
 }
 
 /// What is wrong with nodes, for the first page; nothing where all is well.

@@ -1,23 +1,34 @@
 //! What the auditor's view stands on: the index, the log itself, and work that takes long. There is one for the program,
 //! whatever configuration is in force. Deliberately not here: how it is shown (the console).
 
+mod answer;
 mod jobs;
+mod others;
 mod parcel;
 mod record;
 mod seal;
 mod sight;
+#[cfg(test)]
+mod sight_tests;
+mod together;
+mod wire;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use audit::{Entry, EntryKind, LogProblem, Reader, Recordings};
-use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Place, Question};
+use find::{Answer, Bar, By, Deadline, FindProblem, FoundAt, Index, Question};
 use policy::UserId;
 
 pub(crate) use jobs::{Busy, Job, JobState, Jobs};
+pub(crate) use others::Heard;
+pub use others::LogPeers;
+use others::Others;
 pub(crate) use parcel::{Exported, Packing, Parcel, STORIES_MAX};
 pub(crate) use record::{Damage, Line, Record};
 use seal::Seal;
 pub(crate) use sight::Sight;
+pub(crate) use together::Turn;
 
 /// How many draws are remembered that ended. Of exports no more are kept than may be under way: their files are large.
 const DRAWS_KEPT_MAX: usize = 100;
@@ -30,6 +41,8 @@ const FOLLOWS_PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct LogView {
     book: Option<(Index, Reader)>,
+    /// The nodes that serve together, where there are several.
+    others: Option<Others>,
     seal: Option<Seal>,
     /// Drawing samples; each makes a review of this number.
     pub(crate) draws: Jobs<u64>,
@@ -50,12 +63,15 @@ pub(crate) enum LogTrouble {
     Question,
     /// Index or log could not be read.
     Failed,
+    /// The node whose log it is did not answer.
+    Away,
 }
 
 impl LogTrouble {
     /// All of them.
     #[cfg(test)]
-    pub(crate) const ALL: [Self; 5] = [Self::NoIndex, Self::TooLong, Self::TooBroad, Self::Question, Self::Failed];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::NoIndex, Self::TooLong, Self::TooBroad, Self::Question, Self::Failed, Self::Away];
 
     /// Its word, for what is said of it.
     pub(crate) fn code(self) -> &'static str {
@@ -65,6 +81,7 @@ impl LogTrouble {
             Self::TooBroad => "too-broad",
             Self::Question => "question",
             Self::Failed => "failed",
+            Self::Away => "away",
         }
     }
 }
@@ -105,18 +122,35 @@ pub(crate) struct Standing {
 
 /// A page of stories.
 #[derive(Debug, Default)]
-pub(crate) struct Stories {
+pub(crate) struct Stories<Next = Turn> {
     pub(crate) records: Vec<Record>,
     /// How many there are on all pages.
     pub(crate) total: u64,
-    pub(crate) next: Option<Place>,
+    /// Where the next page begins.
+    pub(crate) next: Option<Next>,
 }
 
 impl LogView {
     /// With an index and the log that it follows; without them every page says that there is no index.
     #[must_use]
     pub fn new(book: Option<(Index, Reader)>) -> Self {
-        Self { book, seal: Seal::new(), draws: Jobs::new(DRAWS_KEPT_MAX), exports: Jobs::new(0) }
+        Self { book, others: None, seal: Seal::new(), draws: Jobs::new(DRAWS_KEPT_MAX), exports: Jobs::new(0) }
+    }
+
+    /// The same of one of several nodes: all of them in the order that every node knows, which one this is, and the way to
+    /// the others, where there is one.
+    #[must_use]
+    pub fn among(self, nodes: Vec<Arc<str>>, own: &str, way: Option<Arc<dyn LogPeers>>) -> Self {
+        Self { others: Others::new(nodes, own, way), ..self }
+    }
+
+    fn others(&self) -> Option<&Others> {
+        self.others.as_ref()
+    }
+
+    /// Which of several nodes this is.
+    fn node(&self) -> Option<Arc<str>> {
+        Some(Arc::clone(self.others()?.own().1))
     }
 
     /// The recordings of terminals that belong to the log.
@@ -166,7 +200,7 @@ impl LogView {
     }
 
     /// The stories that a question asks for. Blocks.
-    fn stories(&self, question: &Question) -> Result<Stories, LogTrouble> {
+    fn stories(&self, question: &Question) -> Result<Stories<find::Place>, LogTrouble> {
         let answer = self.find(question)?;
         let mut records = Vec::new();
         for found in &answer.seqs {

@@ -1,6 +1,7 @@
 //! Records as far as they can be read: what is damaged is named in its place, and the rest is shown.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use audit::{Entry, Story};
 
@@ -9,6 +10,8 @@ use audit::{Entry, Story};
 pub(crate) struct Record {
     /// The number of its first line that is known.
     pub(crate) seq: u64,
+    /// Whose log it is of, where there are several nodes.
+    pub(crate) node: Option<Arc<str>>,
     /// What it tells; nothing where its first line is damaged.
     pub(crate) story: Option<Story>,
     /// What of it is damaged.
@@ -38,12 +41,12 @@ pub(crate) enum Line {
 impl Record {
     /// One that can be read.
     pub(super) fn whole(begin: Entry, end: Option<Entry>) -> Self {
-        Self { seq: begin.seq, story: Some(Story { begin, end }), damage: None }
+        Self { seq: begin.seq, node: None, story: Some(Story { begin, end }), damage: None }
     }
 
     /// One of which nothing can be read.
     pub(super) fn damaged(damage: Damage) -> Self {
-        Self { seq: damage.seq, story: None, damage: Some(damage) }
+        Self { seq: damage.seq, node: None, story: None, damage: Some(damage) }
     }
 }
 

@@ -259,7 +259,13 @@ impl Teller<'_> {
             vec![Part::Words(Words { id: "work", heading, tone, lines: vec![self.say(key)], links: Vec::new() })]
         };
         let Some(work) = work else { return words("maintenance-work-not-read", MarkTone::Warn) };
-        let Some((first, last)) = work.span() else { return words("maintenance-work-none", MarkTone::Plain) };
+        let missing = work.missing.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+        let lacks = (!missing.is_empty()).then(|| self.voice.say_with("maintenance-work-missing", "names", &missing));
+        let Some((first, last)) = work.span() else {
+            let Some(lacks) = lacks else { return words("maintenance-work-none", MarkTone::Plain) };
+            let (heading, lines) = (self.say("maintenance-work"), vec![self.say("maintenance-work-none-found"), lacks]);
+            return vec![Part::Words(Words { id: "work", heading, tone: MarkTone::Warn, lines, links: Vec::new() })];
+        };
         let bytes = [("in", grouped(work.bytes_in)), ("out", grouped(work.bytes_out))];
         let bytes: Vec<(&str, &str)> = bytes.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let mut rows = vec![
@@ -283,6 +289,12 @@ impl Teller<'_> {
             let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
             rows.push(("lines", Bit::Text(self.voice.say_all("maintenance-work-lines-of", &lines))));
         }
+        for (node, (first, last)) in &work.logs {
+            let lines = [("node", node.clone()), ("first", first.to_string()), ("last", last.to_string())];
+            let lines: Vec<(&str, &str)> = lines.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            rows.push(("lines", Bit::Text(self.voice.say_all("maintenance-work-lines-in", &lines))));
+        }
+        rows.extend(lacks.map(|lacks| ("unread", Bit::Mark(Mark::bad(lacks)))));
         let rows = rows.into_iter().map(|(key, bit)| (self.say(&format!("maintenance-work-{key}")), vec![bit]));
         let facts = Facts { id: "work", heading: self.say("maintenance-work"), rows: rows.collect() };
         let heads = ["app", "request", "class", "outcome", "count"];

@@ -11,7 +11,7 @@ use policy::{AppId, GrantId, Method, Path, Policy, Timestamp};
 use serde::{Deserialize, Serialize};
 use store::GRANT_TEXT_CHARS_MAX;
 
-use crate::log_view::{LogTrouble, Sight};
+use crate::log_view::{LogTrouble, Record, Sight, Turn};
 
 /// How long the index may take to read what the log holds.
 const INDEX_TIMEOUT: Duration = Duration::from_secs(2);
@@ -54,6 +54,10 @@ pub(crate) struct Work {
     pub(crate) may_be_more: bool,
     /// Number of the first and last line of the log.
     pub(crate) lines: Option<(u64, u64)>,
+    /// The same of each node's log, where there are several nodes.
+    pub(crate) logs: BTreeMap<String, (u64, u64)>,
+    /// The nodes whose logs were not looked at.
+    pub(crate) missing: BTreeSet<String>,
     /// Whether all of it was looked at.
     pub(crate) is_whole: bool,
     /// What was asked for, most frequent first.
@@ -89,20 +93,21 @@ impl Work {
         let deadline = Instant::now() + READ_TIMEOUT;
         let is_followed = log.follows(INDEX_TIMEOUT);
         tally.work.may_be_more = !is_followed;
+        let mut turn = Turn::default();
         loop {
-            let found = log.stories(&question)?;
+            let found = log.stories_from(&question, &turn)?;
             looked_at += found.records.len();
-            for record in &found.records {
-                match &record.story {
-                    Some(story) => tally.add(story, policy),
-                    // Nobody knows what stood there.
-                    None => tally.work.may_be_more = true,
-                }
-            }
+            found.records.iter().for_each(|record| tally.take(record, policy));
+            let is_cut = looked_at >= RECORDS_MAX || Instant::now() >= deadline;
             match found.next {
-                None => return Ok(tally.done(is_followed)),
-                Some(_) if looked_at >= RECORDS_MAX || Instant::now() >= deadline => return Ok(tally.done(false)),
-                Some(next) => question.after = Some(next),
+                Some(next) if !is_cut => turn = next,
+                next => {
+                    // What another node's log holds may be about anybody, too.
+                    tally.work.missing = log.missing();
+                    let is_whole = tally.work.missing.is_empty() && is_followed && next.is_none();
+                    tally.work.may_be_more |= !tally.work.missing.is_empty();
+                    return Ok(tally.done(is_whole));
+                }
             }
         }
     }
@@ -153,23 +158,34 @@ struct Tally {
 }
 
 impl Tally {
-    fn lines(&mut self, seq: u64) {
-        let (first, last) = self.work.lines.unwrap_or((seq, seq));
-        self.work.lines = Some((first.min(seq), last.max(seq)));
+    fn take(&mut self, record: &Record, policy: &Policy) {
+        match &record.story {
+            Some(story) => self.add(story, record.node.as_deref(), policy),
+            // Nobody knows what stood there.
+            None => self.work.may_be_more = true,
+        }
     }
 
-    fn add(&mut self, story: &Story, policy: &Policy) {
+    fn lines(&mut self, seq: u64, node: Option<&str>) {
+        let lines = match node {
+            Some(node) => self.work.logs.entry(node.to_owned()).or_insert((seq, seq)),
+            None => self.work.lines.get_or_insert((seq, seq)),
+        };
+        *lines = (lines.0.min(seq), lines.1.max(seq));
+    }
+
+    fn add(&mut self, story: &Story, node: Option<&str>, policy: &Policy) {
         let begin = &story.begin;
         let is_refused = match begin.kind {
             EntryKind::Open => false,
             EntryKind::Refused => true,
             EntryKind::Fact(event @ (Event::CommandEntered | Event::FileCarried)) => {
-                return self.in_terminal(event, story);
+                return self.in_terminal(event, story, node);
             }
             // What the store tells of the grant itself is no work.
             EntryKind::Close | EntryKind::Segment | EntryKind::Fact(_) | EntryKind::Unknown(_) => return,
         };
-        self.lines(begin.seq);
+        self.lines(begin.seq, node);
         let work = &mut self.work;
         let end = story.end.as_ref();
         let times = end.and_then(|end| end.count).unwrap_or(1).max(1);
@@ -197,11 +213,15 @@ impl Tally {
     }
 
     /// What was done in a terminal beside the access that it is.
-    fn in_terminal(&mut self, event: Event, story: &Story) {
-        self.lines(story.begin.seq);
+    fn in_terminal(&mut self, event: Event, story: &Story, node: Option<&str>) {
+        self.lines(story.begin.seq, node);
         let work = &mut self.work;
-        let count = if event == Event::CommandEntered { &mut work.commands } else { &mut work.files };
-        *count = count.saturating_add(1);
+        match (event, story.begin.why.as_deref()) {
+            (Event::CommandEntered, _) => work.commands = work.commands.saturating_add(1),
+            // It was told as carried just before, and is not there.
+            (_, Some("upload-undone")) => work.files = work.files.saturating_sub(1),
+            (_, _) => work.files = work.files.saturating_add(1),
+        }
         self.patients_of(story);
     }
 
@@ -303,7 +323,7 @@ mod tests {
         let policy = crate::testing::policy();
         let mut tally = Tally::default();
         for story in stories {
-            tally.add(story, &policy);
+            tally.add(story, None, &policy);
         }
         tally.done(true)
     }
@@ -339,7 +359,9 @@ mod tests {
         let work = tallied(&[
             fact(r#""ev":"recording-began","id":"x""#),
             fact(r#""ev":"command-entered","id":"x","cmd":"cat 4711.txt","pt":["4711"]"#),
-            fact(r#""ev":"file-carried","id":"x","file":"/log/4711","sha":"00","n":3"#),
+            fact(r#""ev":"file-carried","id":"x","file":"/log/4711","why":"download","sha":"00","n":3"#),
+            fact(r#""ev":"file-carried","id":"y","file":"/log/2","why":"upload","sha":"00","n":3"#),
+            fact(r#""ev":"file-carried","id":"y","file":"/log/2","why":"upload-undone","sha":"00","n":3"#),
         ]);
         assert_eq!((work.commands, work.files, work.patients, work.allowed), (1, 1, 1, 0));
         assert!(!work.text().contains("4711"));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use audit::{Entry, LogProblem, Reader, Story, StoryOutcome};
+use audit::{Entry, LogProblem, Once, Reader, Story, StoryOutcome};
 use config::Config;
 use evidence::{Source, csv};
 use find::{Addresses, Bar, By, Calendar, Deadline, FindProblem, FoundAt, Index, Order, Question};
@@ -15,7 +15,7 @@ use store::LogUse;
 
 use super::Place;
 use super::patient::as_in_the_log;
-use super::peers::{self, Once, Peers};
+use super::peers::{self, Peers};
 use crate::cli::{actor, block_on, open_store, out, span, table};
 use crate::failure::Failure;
 use crate::{clock, finding};

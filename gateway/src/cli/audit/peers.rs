@@ -3,12 +3,11 @@
 //! logs differ, both lines stay: none can hide what another one says.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 use std::io::Write;
 use std::path::PathBuf;
 
-use audit::{Entry, Keys, LogKey, LogProblem, Reader};
-use aws_lc_rs::digest::{SHA256, digest};
+use audit::{Entry, Keys, LogKey, LogProblem, Once, Reader};
 use policy::Timestamp;
 
 use super::Place;
@@ -54,40 +53,6 @@ pub fn name_of(log: &Reader) -> String {
     let key = std::fs::read_to_string(log.directory().join("verifier-key")).ok();
     let origin = key.and_then(|text| LogKey::parse(&text).map(|key| key.origin().to_owned()));
     origin.unwrap_or_else(|| log.directory().display().to_string())
-}
-
-/// What stands in several logs, each once.
-#[derive(Debug, Default)]
-pub struct Once {
-    told: HashMap<Digest, u32>,
-    seen: HashMap<(usize, Digest), u32>,
-}
-
-/// Of what a line says, but for its number in its log.
-type Digest = [u8; 16];
-
-impl Once {
-    /// Whether no other log has said the same. What one log says twice is two lines.
-    pub fn is_new(&mut self, log: usize, line: &[u8]) -> bool {
-        let Some(digest) = digest_of(line) else { return true };
-        let seen = self.seen.entry((log, digest)).or_default();
-        *seen = seen.saturating_add(1);
-        let told = self.told.entry(digest).or_default();
-        let is_new = *seen > *told;
-        *told = (*told).max(*seen);
-        is_new
-    }
-}
-
-/// Nothing where it is not of an event of the store.
-fn digest_of(line: &[u8]) -> Option<Digest> {
-    let mut said: BTreeMap<String, serde_json::Value> = serde_json::from_slice(line).ok()?;
-    said.get("sn")?;
-    said.remove("seq");
-    // How it came into the log, not what it says.
-    said.remove("spool");
-    let digest = digest(&SHA256, &serde_json::to_vec(&said).ok()?);
-    digest.as_ref().get(..16)?.try_into().ok()
 }
 
 /// A line of one of several logs.

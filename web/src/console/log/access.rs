@@ -20,13 +20,8 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
     let named = desk.named(2);
     // One spelling of a number, one page.
     let seq: u64 = named.parse().ok().filter(|seq: &u64| seq.to_string() == named).ok_or(Fault::NotFound)?;
-    let found = desk
-        .off(move |log| {
-            let Some(record) = log.records_of(&[seq])?.into_iter().flatten().next() else { return Ok(None) };
-            let lines = log.lines_of(&record, seq)?;
-            Ok(Some((record, lines)))
-        })
-        .await?;
+    let node = desk.asked("node");
+    let found = desk.off(move |log| log.record_at(node.as_deref(), seq)).await?;
     let (record, lines) = found.ok_or(Fault::NotFound)?;
     desk.note_look_at("record", record.story.as_ref()).await?;
     let names = desk.names_in(std::slice::from_ref(&record)).await?;
@@ -38,6 +33,10 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
         text: text.collect::<Vec<_>>().join("\n"),
     };
     let damaged = record.damage.as_ref().map(|damage| Part::Words(damaged(desk, damage)));
+    let node = record.node.as_deref();
+    // What else of it there is, is on the machine of its log.
+    let own = desk.config().nodes.as_ref().map(|nodes| nodes.own.as_str());
+    let is_here = node.is_none() || node == own;
     let Some(story) = record.story else {
         return Ok(desk.show(ConsoleContent {
             title: desk.say_with("log-damaged", "number", &record.seq.to_string()),
@@ -55,11 +54,14 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
         lead: Some(desk.second(&story.begin)),
         up: Some(Go::new(desk.say("console-records"), "/log")),
         marks: marks.collect(),
-        actions: ways_on(desk, &story),
+        actions: ways_on(desk, &story)
+            .into_iter()
+            .chain(ways_here(desk, &story).into_iter().filter(|_| is_here))
+            .collect(),
         parts: damaged
             .into_iter()
             .chain([
-                Part::Facts(facts(desk, "what", what(desk, &story))),
+                Part::Facts(facts(desk, "what", what(desk, &story, node))),
                 Part::Facts(facts(desk, "who", who(desk, &story.begin, &names))),
                 Part::Facts(facts(desk, "from", from(desk, &story.begin))),
                 Part::Facts(facts(desk, "why", why(desk, &story.begin))),
@@ -98,7 +100,7 @@ fn mono(value: Option<&str>) -> Option<Vec<Bit>> {
 }
 
 /// What was done, to what, of which patients.
-fn what(desk: &Desk<'_>, story: &Story) -> Vec<Row> {
+fn what(desk: &Desk<'_>, story: &Story, node: Option<&str>) -> Vec<Row> {
     let begin = &story.begin;
     let patients: Vec<Bit> = story.patients().map(|patient| desk.patient_link(patient)).collect();
     let more = story.patients_count().saturating_sub(patients.len() as u64);
@@ -129,6 +131,7 @@ fn what(desk: &Desk<'_>, story: &Story) -> Vec<Row> {
         ("console-count", begin.count.map(|count| vec![Bit::Text(grouped(count))])),
         ("log-field-request", mono(begin.request.as_deref())),
         ("log-seq", Some(vec![Bit::Mono(begin.seq.to_string())])),
+        ("log-of-node", text(node)),
     ]
 }
 
@@ -258,7 +261,13 @@ fn ways_on(desk: &Desk<'_>, story: &Story) -> Vec<Go> {
     if let Some(session) = &begin.session {
         ways.push(Go::new(desk.say("log-way-session"), that_day().with("session", session).address(desk, "/log")));
     }
-    ways.extend(super::super::recording::of_story(desk, story));
+    ways
+}
+
+/// What else of it is kept on the machine whose log it is of.
+fn ways_here(desk: &Desk<'_>, story: &Story) -> Vec<Go> {
+    let begin = &story.begin;
+    let mut ways: Vec<Go> = super::super::recording::of_story(desk, story).into_iter().collect();
     let is_judged = matches!(begin.kind, EntryKind::Open | EntryKind::Refused);
     if let Some(request) = begin.request.as_deref().filter(|_| is_judged && desk.is(Duty::Inspect)) {
         let query = url::form_urlencoded::byte_serialize(request.as_bytes()).collect::<String>();

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use audit::StoryOutcome;
-use find::{Addresses, Calendar, Order, Place, Question};
+use find::{Addresses, Calendar, Order, Question};
 use policy::{Timestamp, Unit, UserId};
 use store::{PeopleFilter, Person};
 use url::form_urlencoded::{self, Serializer};
@@ -12,6 +12,7 @@ use url::form_urlencoded::{self, Serializer};
 use super::super::desk::{Desk, Refused};
 use super::super::posted::{Posted, ago};
 use super::period::{self, DAY, Period};
+use crate::log_view::Turn;
 
 /// Every field but the patient, in the order in which pages show them.
 pub(super) const FIELDS: [&str; 22] = [
@@ -43,7 +44,7 @@ pub(super) struct Asked {
     pub(super) patient: Option<String>,
     /// Whether something was stated that cannot be read, or does not open any more.
     pub(super) is_lost: bool,
-    pub(super) after: Option<Place>,
+    pub(super) after: Option<Turn>,
 }
 
 /// What becomes of it.
@@ -71,7 +72,7 @@ impl Asked {
                 None => asked.is_lost = true,
             }
         }
-        asked.after = desk.asked(AFTER).and_then(|after| Place::parse(&after));
+        asked.after = crate::query::field(query, AFTER).and_then(|after| Turn::parse(&after));
         asked
     }
 
@@ -136,8 +137,13 @@ impl Asked {
         Self { patient: Some(patient.to_owned()), after: None, ..self.clone() }
     }
 
+    /// Where its page begins.
+    pub(super) fn turn(&self) -> Turn {
+        self.after.clone().unwrap_or_default()
+    }
+
     /// The page of it that begins at a place.
-    pub(super) fn beginning_at(&self, after: Option<Place>) -> Self {
+    pub(super) fn beginning_at(&self, after: Option<Turn>) -> Self {
         Self { after, ..self.clone() }
     }
 
@@ -170,7 +176,7 @@ impl Asked {
             let text = text.or_else(|| (self.is_lost && name == PATIENT).then(String::new));
             query.extend_pairs(text.map(|text| (sealed, text)));
         }
-        query.extend_pairs(self.after.map(|after| (AFTER, after.to_string())));
+        query.extend_pairs(self.after.as_ref().map(|after| (AFTER, after.to_string())));
         let query = query.finish();
         if query.is_empty() { place.to_owned() } else { format!("{place}?{query}") }
     }
@@ -238,7 +244,6 @@ impl Asked {
         let mut question = Question::new(since, until);
         question.calendar = calendar(desk);
         question.limit = PAGE_MAX;
-        question.after = self.after;
         question.order = Order::Newest;
         question.patient.clone_from(&self.patient);
         (question.device, question.app, question.action) = (text("device"), text("app"), text("action"));

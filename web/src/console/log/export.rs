@@ -45,7 +45,7 @@ pub(super) fn form(desk: &Desk<'_>, asked: &Asked) -> Form {
     Form {
         id: "export",
         heading: desk.say("log-export"),
-        lead: Some(desk.say_with("log-export-what", "count", &grouped(STORIES_MAX as u64))),
+        lead: Some(lead(desk)),
         action: PLACE.to_owned(),
         with_file: false,
         fields,
@@ -53,6 +53,14 @@ pub(super) fn form(desk: &Desk<'_>, asked: &Asked) -> Form {
         back: None,
         folded: true,
     }
+}
+
+/// What the file is; of several nodes' logs it is of one.
+fn lead(desk: &Desk<'_>) -> String {
+    let what = desk.say_with("log-export-what", "count", &grouped(STORIES_MAX as u64));
+    let own =
+        desk.config().nodes.as_ref().map(|nodes| desk.say_with("log-export-this-node", "name", nodes.own.as_str()));
+    [Some(what), own].into_iter().flatten().collect::<Vec<_>>().join(" ")
 }
 
 /// Begins to make a file.
@@ -116,7 +124,7 @@ async fn start(
         Err(busy) => return Ok(Err(busy)),
     };
     let (of, whose, kept) = (Arc::downgrade(desk.log()), desk.who.user.clone(), job.clone());
-    let making = make(desk.sight(), desk.site.parts.recorder.clone(), note, packing, question, job.clone());
+    let making = make(desk.sight().alone(), desk.site.parts.recorder.clone(), note, packing, question, job.clone());
     let work = async move {
         job.end(match making.await {
             Ok(Some(made)) if !job.is_cancelled() => JobState::Made(made),

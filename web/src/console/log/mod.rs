@@ -48,7 +48,7 @@ impl<'a> Desk<'a> {
 
     /// The log as far as who asks may see it.
     pub(super) fn sight(&self) -> Sight {
-        Sight::new(self.log().clone(), self.config().console.reads(&self.who))
+        Sight::new(self.log().clone(), self.config().console.reads(&self.who)).heard_by(&self.heard)
     }
 
     /// The departments to which who asks is kept, as people read them; none where it is the whole log.

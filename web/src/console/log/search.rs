@@ -41,7 +41,8 @@ pub(in super::super) async fn search(desk: &Desk<'_>) -> Shown {
         }
         Asking::Question(_) if asked.is_lost => parts.push(Part::Words(lost(desk))),
         Asking::Question(question) => {
-            let found = desk.off(move |log| log.stories(&question)).await?;
+            let turn = asked.turn();
+            let found = desk.off(move |log| log.stories_from(&question, &turn)).await?;
             desk.note_look("search", found.total, asked.patient.as_deref()).await?;
             parts.push(Part::Table(table(desk, &asked, &found).await?));
             parts.extend((found.total > 0).then(|| Part::Form(export::form(desk, &asked))));
@@ -73,10 +74,14 @@ async fn table(desk: &Desk<'_>, asked: &Asked, found: &Stories) -> Result<Table,
     let names = desk.names_in(&found.records).await?;
     let heading = desk.say_with("log-found", "count", &grouped(found.total));
     let mut table = desk.records_table("found", heading, &found.records, &names);
-    let first =
-        asked.after.map(|_| Go::new(desk.say("console-first-page"), asked.beginning_at(None).address(desk, "/log")));
-    let next =
-        found.next.map(|next| Go::new(desk.say("console-older"), asked.beginning_at(Some(next)).address(desk, "/log")));
+    let first = asked
+        .after
+        .as_ref()
+        .map(|_| Go::new(desk.say("console-first-page"), asked.beginning_at(None).address(desk, "/log")));
+    let next = found
+        .next
+        .clone()
+        .map(|next| Go::new(desk.say("console-older"), asked.beginning_at(Some(next)).address(desk, "/log")));
     table.pages = pages(first, next);
     if asked.is_plain() || found.records.is_empty() {
         return Ok(table);

@@ -13,6 +13,12 @@ use crate::log_view::{Damage, Record};
 /// How many patients of one record a table names.
 const PATIENTS_SHOWN: usize = 4;
 
+/// Where a record is shown, whichever node shows it.
+pub(super) fn record_place(node: Option<&str>, seq: u64) -> String {
+    let node = node.map(|node| format!("?node={node}")).unwrap_or_default();
+    format!("/log/records/{seq}{node}")
+}
+
 /// The names of people, by id.
 pub(super) type Names = BTreeMap<String, String>;
 
@@ -50,18 +56,20 @@ impl Desk<'_> {
     /// A record as a row of five cells.
     pub(super) fn record_row(&self, record: &Record, names: &Names) -> Vec<Vec<Bit>> {
         let damage = record.damage.as_ref().map(|damage| self.damage_bits(damage)).unwrap_or_default();
+        let place = record_place(record.node.as_deref(), record.seq);
+        let node = record.node.as_deref().map(Bit::soft);
         let Some(story) = &record.story else {
-            let place = Bit::link(record.seq.to_string(), format!("/log/records/{}", record.seq));
-            return vec![vec![place], vec![], damage, vec![], vec![]];
+            let place = Bit::link(record.seq.to_string(), place);
+            return vec![std::iter::once(place).chain(node).collect(), vec![], damage, vec![], vec![]];
         };
         let begin = &story.begin;
-        let when = Bit::link(self.second(begin), format!("/log/records/{}", begin.seq));
+        let when = Bit::link(self.second(begin), place);
         let from = [
             begin.device.as_ref().map(|device| self.device_link(device)),
             begin.address.map(|ip| Bit::soft(ip.to_string())),
         ];
         vec![
-            vec![when],
+            std::iter::once(when).chain(node).collect(),
             self.who_bits(begin, names),
             self.what_bits(story, names).into_iter().chain(damage).collect(),
             from.into_iter().flatten().collect(),

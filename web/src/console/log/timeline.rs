@@ -12,7 +12,7 @@ use super::asked::{Asking, PAGE_MAX, SEALED};
 use super::charts::{columns_by_day, columns_by_hour, rows_by};
 use super::period::{DAY, Period};
 use crate::chart::{Chart, grouped};
-use crate::log_view::{LogTrouble, Sight, Stories};
+use crate::log_view::{LogTrouble, Sight, Stories, Turn};
 
 /// How many days stand beside each other.
 const DAYS: u32 = 28;
@@ -42,8 +42,9 @@ pub(in super::super) async fn timeline(desk: &Desk<'_>) -> Shown {
     let day = day_of(desk, &asked);
     let around = Period { since: ago(day.until, DAY * DAYS), until: day.until };
     let beside = beside(&asked);
-    let question = Question { order: Order::Oldest, after: asked.after, limit: PAGE_MAX, ..*question };
-    let seen = desk.off(move |log| look(log, &question, around, day, beside)).await?;
+    let question = Question { order: Order::Oldest, limit: PAGE_MAX, ..*question };
+    let turn = asked.turn();
+    let seen = desk.off(move |log| look(log, &question, &turn, around, day, beside)).await?;
     desk.note_look("timeline", seen.stories.total, asked.patient.as_deref()).await?;
 
     let names = desk.names_in(&seen.stories.records).await?;
@@ -52,9 +53,10 @@ pub(in super::super) async fn timeline(desk: &Desk<'_>) -> Shown {
     let heading = desk.voice.say_all("log-on-day", &[("day", &today), ("count", &grouped(seen.stories.total))]);
     let mut table = desk.records_table("found", heading, &seen.stories.records, &names);
     table.pages = pages(
-        asked.after.map(|_| Go::new(desk.say("console-first-page"), on_day.address(desk, "/log/timeline"))),
+        asked.after.as_ref().map(|_| Go::new(desk.say("console-first-page"), on_day.address(desk, "/log/timeline"))),
         seen.stories
             .next
+            .clone()
             .map(|next| Go::new(desk.say("log-later"), on_day.beginning_at(Some(next)).address(desk, "/log/timeline"))),
     );
     let charts: Vec<Chart> =
@@ -94,15 +96,22 @@ fn beside(asked: &Asked) -> Vec<By> {
     }
 }
 
-fn look(log: &Sight, question: &Question, around: Period, day: Period, beside: Vec<By>) -> Result<Seen, LogTrouble> {
-    let of = |period: Period| Question { since: period.since, until: period.until, after: None, ..question.clone() };
+fn look(
+    log: &Sight,
+    question: &Question,
+    turn: &Turn,
+    around: Period,
+    day: Period,
+    beside: Vec<By>,
+) -> Result<Seen, LogTrouble> {
+    let of = |period: Period| Question { since: period.since, until: period.until, ..question.clone() };
     let days = log.count(&of(around), By::Day, DAYS as usize)?;
     let hours = log.count(&of(day), By::Hour, 25)?;
     let mut counted = Vec::new();
     for by in beside {
         counted.push((by, log.count(&of(day), by, TOP)?));
     }
-    let stories = log.stories(&Question { after: question.after, ..of(day) })?;
+    let stories = log.stories_from(&of(day), turn)?;
     Ok(Seen { days, hours, beside: counted, stories })
 }
 

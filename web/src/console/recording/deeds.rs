@@ -3,6 +3,7 @@
 
 use audit::{Event, Story};
 use find::{Order, Question};
+use policy::RequestId;
 use store::GrantRecord;
 
 use super::super::Duty;
@@ -36,7 +37,7 @@ pub(in super::super) async fn deeds(
     };
     let (commands, files) = (of(Event::CommandEntered), of(Event::FileCarried));
     let ask = move |log: &Sight| Ok((log.stories(&commands)?, log.stories(&files)?));
-    let (commands, files) = if sees_all { desk.off_all(ask).await? } else { desk.off(ask).await? };
+    let (commands, files) = if sees_all { desk.off_in(desk.whole_of_all(), ask).await? } else { desk.off(ask).await? };
     desk.note_look("maintenance", commands.total + files.total, None).await?;
     let commands = List { id: "commands", heads: &["when", "command", "app"], found: commands, row: command };
     let files = List { id: "files", heads: &["when", "file", "way", "size", "app"], found: files, row: file };
@@ -70,7 +71,13 @@ impl List {
 fn command(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {
     let begin = &story.begin;
     let text = Bit::Mono(begin.command.clone().unwrap_or_default());
-    let watch = begin.request.as_ref().map(|id| Bit::link(desk.say("recording-watch"), format!("/recordings/{id}")));
+    // Of another node it is there.
+    let is_here = |id: &str| {
+        let has = |id| desk.whole().recordings().is_some_and(|recordings| recordings.has(id));
+        desk.config().nodes.is_none() || RequestId::parse(id).is_some_and(has)
+    };
+    let id = begin.request.as_deref().filter(|id| is_here(id));
+    let watch = id.map(|id| Bit::link(desk.say("recording-watch"), format!("/recordings/{id}")));
     vec![when(desk, story), [Some(text), watch].into_iter().flatten().collect(), place(desk, story)]
 }
 

@@ -41,13 +41,20 @@ pub(in super::super) async fn of_grant(desk: &Desk<'_>, record: &GrantRecord) ->
         desk.site.parts.open_now.under(&record.id).iter().map(|one| one.access.request.to_string()).collect();
     let rows = stories(began).filter_map(|story| row(desk, record, &story, &ended, &open)).collect();
     let heads = ["when", "who", "app", "length", "state"];
+    let own = desk.config().nodes.as_ref().map(|nodes| desk.say_with("log-this-node", "name", nodes.own.as_str()));
     Ok(Some(Table {
         id: "recordings",
         heading: desk.say("recordings"),
         heads: heads.map(|head| desk.say(&format!("recording-{head}"))).into(),
         rows,
         empty: desk.say("recordings-none"),
-        note: Some(desk.say(if is_cut { "recordings-cut" } else { "recordings-note" })),
+        note: Some(
+            [Some(desk.say(if is_cut { "recordings-cut" } else { "recordings-note" })), own]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" "),
+        ),
         pages: Vec::new(),
     }))
 }

@@ -373,12 +373,23 @@ fn millis(length: Duration) -> u64 {
 }
 
 impl Desk<'_> {
+    /// The whole log of this node, where its recordings are, for who may see what is asked for whatever else of it they may
+    /// see.
+    fn whole(&self) -> Sight {
+        self.whole_of_all().alone()
+    }
+
+    /// The whole logs of all nodes, likewise.
+    fn whole_of_all(&self) -> Sight {
+        Sight::new(self.log().clone(), Reads::Everything).heard_by(&self.heard)
+    }
+
     /// Asks the whole log, for who may see what is asked for whatever else of it they may see.
     async fn off_all<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Sight) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
-        self.off_in(Sight::new(self.log().clone(), Reads::Everything), work).await
+        self.off_in(self.whole(), work).await
     }
 
     /// Reads or plays recordings, few at once, and beside the searches of the log. `work` is told when nobody waits for it
@@ -388,7 +399,7 @@ impl Desk<'_> {
         work: impl FnOnce(&Sight, &dyn Fn() -> bool) -> Result<T, LogTrouble> + Send + 'static,
     ) -> Result<T, Refused> {
         let turn = Arc::clone(&self.site.plays).acquire_owned().await.map_err(|_| Fault::Stopping)?;
-        let (log, waits) = (Sight::new(self.log().clone(), Reads::Everything), Waits(Arc::default()));
+        let (log, waits) = (self.whole(), Waits(Arc::default()));
         let is_left = Arc::clone(&waits.0);
         let done = tokio::task::spawn_blocking(move || {
             // The place is taken as long as the work goes on, not as long as somebody waits.

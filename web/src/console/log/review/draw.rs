@@ -15,6 +15,8 @@ use crate::log_view::{Job, Line, LogTrouble, Sight};
 const TRIES_PER_LINE: u64 = 200;
 /// What departments begin with, where rules are kept.
 const WITHIN: &str = "within=";
+/// What the node begins with whose log a sample is of.
+const NODE: &str = "node=";
 /// Our own pages, where no patient is.
 const OWN: [&str; 3] = ["login", "portal", "console"];
 /// How many apps are counted at most.
@@ -79,12 +81,13 @@ pub(super) struct Drawn {
 
 impl Drawn {
     /// The rules as they are kept: `random:30:5412 late:20:87`, and after them the departments that the sample was kept to,
-    /// where it was: `within=3F,ER`, each written as in an address.
-    pub(super) fn written(&self, within: Option<&[Unit]>) -> String {
+    /// where it was: `within=3F,ER`, each written as in an address; and the node whose log it is of: `node=gw01`.
+    pub(super) fn written(&self, within: Option<&[Unit]>, node: Option<&str>) -> String {
         let one = |(rule, wanted, all): &(Rule, u32, u64)| format!("{}:{wanted}:{all}", rule.as_str());
         let encoded = |unit: &Unit| byte_serialize(unit.as_str().as_bytes()).collect::<String>();
         let within = within.map(|units| format!("{WITHIN}{}", units.iter().map(encoded).collect::<Vec<_>>().join(",")));
-        self.tally.iter().map(one).chain(within).collect::<Vec<_>>().join(" ")
+        let node = node.map(|node| format!("{NODE}{node}"));
+        self.tally.iter().map(one).chain(within).chain(node).collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -104,6 +107,11 @@ pub(super) fn within_of(written: &str) -> Option<Vec<Unit>> {
     // A name and nothing else reads as a form with one field.
     let decoded = |unit: &str| form_urlencoded::parse(unit.as_bytes()).next().map(|(name, _)| name.into_owned());
     Some(units.split(',').filter_map(|unit| Unit::parse(&decoded(unit)?)).collect())
+}
+
+/// The node whose log a review is of, read back; none where there was one machine.
+pub(super) fn node_of(written: &str) -> Option<&str> {
+    written.split(' ').find_map(|part| part.strip_prefix(NODE))
 }
 
 /// Draws a sample; nothing where the job was stopped. Blocks.
@@ -367,11 +375,11 @@ mod tests {
     #[test]
     fn rules_are_kept_and_read_back() {
         let drawn = Drawn { items: Vec::new(), tally: vec![(Rule::Random, 30, 5_412), (Rule::Export, 10, 0)] };
-        assert_eq!(drawn.written(None), "random:30:5412 export:10:0");
-        assert_eq!(rules_of(&drawn.written(None)), drawn.tally);
-        assert_eq!(within_of(&drawn.written(None)), None, "of the whole log");
+        assert_eq!(drawn.written(None, None), "random:30:5412 export:10:0");
+        assert_eq!(rules_of(&drawn.written(None, None)), drawn.tally);
+        assert_eq!(within_of(&drawn.written(None, None)), None, "of the whole log");
         let units = ["本院/3F 東", "a=b&c:d,e", "random:1:1"].map(|name| Unit::parse(name).unwrap());
-        let written = drawn.written(Some(&units));
+        let written = drawn.written(Some(&units), Some("gw01"));
         assert_eq!((rules_of(&written), within_of(&written)), (drawn.tally.clone(), Some(units.to_vec())));
         assert_eq!(rules_of("random:x:1 nonsense random:1"), []);
     }

@@ -6,6 +6,8 @@ use store::{Judgment, Review, ReviewFinding, ReviewItem};
 use super::super::super::desk::{Desk, Refused, Shown};
 use super::super::super::posted::Posted;
 use super::super::super::view::{Choice, ConsoleContent, Field, Form, Go, Part, Submit, Table};
+use super::super::story::record_place;
+use super::draw::node_of;
 use super::one::{COMMENT_CHARS_MAX, named};
 use crate::Fault;
 use crate::chart::grouped;
@@ -26,7 +28,7 @@ pub(in super::super::super) async fn ask(desk: &Desk<'_>) -> Shown {
 }
 
 async fn page(desk: &Desk<'_>, review: &Review, items: &[ReviewItem], seq: u64) -> Result<ConsoleContent, Refused> {
-    let records: Vec<Record> = desk.records_of(vec![seq]).await?.into_iter().flatten().collect();
+    let records: Vec<Record> = desk.records_of(review, vec![seq]).await?.into_iter().flatten().collect();
     let story = records.iter().find_map(|record| record.story.as_ref());
     desk.note_look_at("review-record", story).await?;
     let names = desk.names_in(&records).await?;
@@ -47,7 +49,7 @@ async fn page(desk: &Desk<'_>, review: &Review, items: &[ReviewItem], seq: u64) 
         title: desk.say("log-judge-title"),
         lead: Some(desk.voice.say_all("log-judge-lead", &[("done", &done), ("all", &all)])),
         up: Some(Go::new(desk.say_with("log-review-number", "number", &number), format!("/log/reviews/{number}"))),
-        actions: vec![Go::new(desk.say("log-in-full"), format!("/log/records/{seq}"))],
+        actions: vec![Go::new(desk.say("log-in-full"), record_place(node_of(&review.rules), seq))],
         parts,
         ..ConsoleContent::default()
     })
@@ -93,7 +95,7 @@ pub(in super::super::super) async fn judge(desk: &Desk<'_>) -> Shown {
         let page = page(desk, &review, &items, seq).await?;
         return Ok(desk.show_problem(desk.say("log-wrong-comment"), page));
     }
-    let records: Vec<Record> = desk.records_of(vec![seq]).await?.into_iter().flatten().collect();
+    let records: Vec<Record> = desk.records_of(&review, vec![seq]).await?.into_iter().flatten().collect();
     if is_own(desk, &records) {
         let page = page(desk, &review, &items, seq).await?;
         return Ok(desk.show_problem(desk.say("log-judge-own"), page));

@@ -246,7 +246,9 @@ fn seed() -> Result<u64, Fault> {
 
 /// Draws beside the page, and waits a moment for what is quick.
 async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
-    let log = desk.sight();
+    // Lines are drawn by their number, so of one log.
+    let log = desk.sight().alone();
+    let node = desk.config().nodes.as_ref().map(|nodes| nodes.own.to_string());
     let job = desk.log().draws.begin(&desk.who.user)?;
     let (store, recorder) = (desk.site.parts.store.clone(), desk.site.parts.recorder.clone());
     let mut note = desk.placed(Note::new(Event::ReviewOpened, desk.at()).who(&desk.who));
@@ -271,7 +273,7 @@ async fn start(desk: &Desk<'_>, draw: Draw) -> Result<(), Busy> {
             Ok(Ok(_)) => return job.end(JobState::Cancelled),
             Ok(Err(_)) | Err(_) => return job.end(JobState::Failed),
         };
-        let rules = drawn.written(log.within());
+        let rules = drawn.written(log.within(), node.as_deref());
         (note.source, note.count) = (Some(rules.clone()), Some(drawn.items.len() as u64));
         (review.rules, review.items) = (rules, drawn.items);
         if let Err(problem) = recorder.note(note).await {

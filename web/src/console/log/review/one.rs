@@ -7,7 +7,7 @@ use super::super::super::desk::{Desk, Refused, Shown};
 use super::super::super::posted::Posted;
 use super::super::super::view::{Bit, ConsoleContent, Facts, Field, Form, Go, Mark, Part, Submit, Table};
 use super::super::story::Names;
-use super::draw::{rules_of, within_of};
+use super::draw::{node_of, rules_of, within_of};
 use super::{days, found, state};
 use crate::Fault;
 use crate::chart::grouped;
@@ -31,7 +31,7 @@ pub(in super::super::super) async fn one(desk: &Desk<'_>) -> Shown {
 
 async fn page(desk: &Desk<'_>, review: &Review) -> Result<ConsoleContent, Refused> {
     let items = desk.store().review_items(review.number).await?;
-    let records = desk.records_of(items.iter().map(|item| item.seq).collect()).await?;
+    let records = desk.records_of(review, items.iter().map(|item| item.seq).collect()).await?;
     desk.note_look("review", items.len() as u64, None).await?;
     let known: Vec<Record> = records.iter().flatten().cloned().collect();
     let names = desk.names_in(&known).await?;
@@ -68,9 +68,10 @@ async fn page(desk: &Desk<'_>, review: &Review) -> Result<ConsoleContent, Refuse
 }
 
 impl Desk<'_> {
-    /// The records that begin with these lines, each where the log still has it.
-    pub(super) async fn records_of(&self, seqs: Vec<u64>) -> Result<Vec<Option<Record>>, Refused> {
-        self.off(move |log| log.records_of(&seqs)).await
+    /// The records that begin with these lines of the log that a review is of, each where that still has it.
+    pub(super) async fn records_of(&self, review: &Review, seqs: Vec<u64>) -> Result<Vec<Option<Record>>, Refused> {
+        let node = node_of(&review.rules).map(str::to_owned);
+        self.off(move |log| log.records_at(node.as_deref(), &seqs)).await
     }
 
     /// What was found of a line.
@@ -130,6 +131,7 @@ async fn facts(desk: &Desk<'_>, review: &Review) -> Result<Facts, Refused> {
     ];
     let within = within_of(&review.rules).map(|units| vec![Bit::Text(super::super::said(&units))]);
     rows.extend(within.map(|within| ("log-review-within", within)));
+    rows.extend(node_of(&review.rules).map(|node| ("log-of-node", vec![Bit::text(node)])));
     if let Some(signature) = &review.signature {
         let by = desk.actor_name(&signature.by).await?;
         let comment = Bit::Soft(signature.comment.clone());
