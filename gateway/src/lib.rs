@@ -59,6 +59,8 @@ mod shadow;
 mod shield;
 mod slots;
 mod snapshot;
+#[doc(hidden)]
+pub mod steps;
 mod switch;
 mod telemetry;
 mod terminal;

@@ -135,3 +135,20 @@ fn cached_assertion(bencher: divan::Bencher<'_, '_>) {
     bencher.bench_local(|| ask(&next.next().expect("a cycle has no end").0));
     std::fs::remove_dir_all(&folder).expect("the folder goes");
 }
+
+/// One that was given out before and is too old now: as each person pays it twice a minute for each app.
+#[divan::bench(sample_size = 100)]
+fn new_assertion(bencher: divan::Bencher<'_, '_>) {
+    let (world, app) = (world(), AppId::parse("emr").expect("a name"));
+    let device = Arc::new(world.device.clone());
+    let folder = std::env::temp_dir().join(format!("sekimori-bench-new-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("a folder");
+    let assertions = Assertions::open_or_create(&folder, "https://login.example.jp").expect("a key");
+    let (session, _) = world.opened.first().expect("a session is open");
+    let mut at = NOW;
+    bencher.bench_local(|| {
+        at = at.after(Duration::from_secs(60));
+        assertions.for_app(&app, "https://emr.example.jp", &session.who, Some(&device), at)
+    });
+    std::fs::remove_dir_all(&folder).expect("the folder goes");
+}

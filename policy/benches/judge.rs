@@ -59,6 +59,11 @@ fn classified(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| classifier.classify(black_box(&method), black_box(&path)).patient.is_some());
 }
 
+#[divan::bench]
+fn path_parsed() -> bool {
+    Path::parse(black_box("/fhir/Patient/00012345/Observation")).is_ok()
+}
+
 #[divan::bench(args = SIZES)]
 fn load(bencher: Bencher<'_, '_>, rules: usize) {
     let source = source(rules);

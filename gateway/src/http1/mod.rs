@@ -29,7 +29,7 @@ pub use arrival::Arrival;
 pub use date::{Dates, LINE_BYTES};
 pub use framing::Framing;
 pub use line::{Freed, Line};
-pub use request::Bounds;
+pub use request::{Bounds, take};
 use request::Head;
 
 use crate::client_body::ClientBody;
