@@ -448,6 +448,9 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     ended
 }
 
+/// The number of the process that a container ends with.
+const FIRST_PROCESS: u32 = 1;
+
 /// How it is to end.
 enum Finish {
     Stop,
@@ -470,13 +473,18 @@ async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &G
         tracing::warn!("the demo hands over to nobody");
         return None;
     };
-    tracing::info!("another process is to take over");
     let failed = |reason: String| {
         gate.metrics.handovers_failed.inc();
         alarms::raise(gate, Alarm::HandoverFailed, true);
         tracing::error!(reason, "nobody takes over; this process goes on");
         None
     };
+    if std::process::id() == FIRST_PROCESS {
+        // The kernel ends everything in a container with its first process: the next one would go with this one.
+        let reason = "this is process 1 of a container, which ends with it; replace the container instead";
+        return failed(reason.to_owned());
+    }
+    tracing::info!("another process is to take over");
     let successor = match Successor::start(program, sockets) {
         Ok(successor) => successor,
         Err(error) => return failed(format!("the program could not be started: {error}")),

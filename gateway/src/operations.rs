@@ -23,7 +23,7 @@ const CONNECTIONS_MAX: usize = 16;
 /// The whole life of a connection.
 const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Serves `/healthz`, `/readyz`, `/readyz/strict` and `/metrics` until the program ends.
+/// Serves `/healthz`, `/readyz`, `/readyz/strict`, `/readyz/balancer` and `/metrics` until the program ends.
 pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
@@ -61,6 +61,7 @@ fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
         ("GET", "/healthz" | "/health/live") => text(StatusCode::OK, "live\n".to_owned()),
         ("GET", "/readyz" | "/health/ready") => readiness(&Lack::of(gate), Asked::ToServe),
         ("GET", "/readyz/strict") => readiness(&Lack::of(gate), Asked::ToServeWell),
+        ("GET", "/readyz/balancer") => readiness(&Lack::of(gate), Asked::ToStay),
         ("GET", "/metrics") => {
             refresh(gate);
             let mut response = text(StatusCode::OK, gate.metrics.text());
@@ -68,7 +69,10 @@ fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
             response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
             response
         }
-        _ => text(StatusCode::NOT_FOUND, "not found: try /healthz, /readyz, /readyz/strict or /metrics\n".to_owned()),
+        _ => text(
+            StatusCode::NOT_FOUND,
+            "not found: try /healthz, /readyz, /readyz/strict, /readyz/balancer or /metrics\n".to_owned(),
+        ),
     }
 }
 
@@ -79,6 +83,9 @@ enum Asked {
     ToServe,
     /// Whether nothing is missing: a balancer sends people elsewhere first.
     ToServeWell,
+    /// Whether those who are there may stay, if nobody new is to come: HAProxy takes 404 for that (`disable-on-404`), and
+    /// everything else that is not 200 for a fault, at which it cuts what is open.
+    ToStay,
 }
 
 /// What is missing. Each ends readiness, but the last: who is signed in goes on while the store is away.
@@ -109,12 +116,17 @@ fn readiness(lack: &Lack, asked: Asked) -> Response<Full<Bytes>> {
     missing.extend(lack.stopping.then(|| "stopping".to_owned()));
     missing.extend(lack.log.as_ref().map(|reason| format!("not ready: log: {reason}")));
     missing.extend(lack.certificates.then(|| "not ready: certificates: all have expired".to_owned()));
-    let is_ready = missing.is_empty() && (asked == Asked::ToServe || !lack.store);
+    let only_stops = lack.stopping && missing.len() == 1;
+    let status = match asked {
+        Asked::ToStay if only_stops => StatusCode::NOT_FOUND,
+        Asked::ToServe | Asked::ToStay if missing.is_empty() => StatusCode::OK,
+        Asked::ToServeWell if missing.is_empty() && !lack.store => StatusCode::OK,
+        Asked::ToServe | Asked::ToServeWell | Asked::ToStay => StatusCode::SERVICE_UNAVAILABLE,
+    };
     missing.extend(lack.store.then(|| "degraded: store: it does not answer".to_owned()));
     if missing.is_empty() {
         missing.push("ready".to_owned());
     }
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     text(status, missing.join("\n") + "\n")
 }
 
@@ -176,6 +188,21 @@ mod tests {
             Lack { certificates: true, ..Lack::default() },
         ] {
             assert_eq!(said(&lack, Asked::ToServe).await.0, 503, "{lack:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_balancer_hears_by_404_that_it_stops_and_by_503_that_something_is_wrong() {
+        let stops = Lack { stopping: true, ..Lack::default() };
+        assert_eq!(said(&Lack::default(), Asked::ToStay).await.0, 200);
+        assert_eq!(said(&stops, Asked::ToStay).await, (404, "stopping\n".to_owned()));
+        assert_eq!(said(&Lack { store: true, ..stops }, Asked::ToStay).await.0, 404);
+        for lack in [
+            Lack { log: Some("full".to_owned()), ..Lack::default() },
+            Lack { certificates: true, ..Lack::default() },
+            Lack { stopping: true, log: Some("full".to_owned()), ..Lack::default() },
+        ] {
+            assert_eq!(said(&lack, Asked::ToStay).await.0, 503, "{lack:?}");
         }
     }
 
