@@ -144,8 +144,11 @@ async fn a_resolver_that_does_not_answer_costs_the_apps_behind_names_and_no_othe
         .app_at("labs", &["http://labs.hospital.internal:80".to_owned()], "")
         .set("limits", "connect_timeout = \"1s\"");
     let mut hospital = Hospital::build_in(plan, |_| Surroundings::with_mounts());
-    // It takes questions and never answers, where this user may open such a port; else there is none at all.
-    let _silent = UdpSocket::bind("127.0.0.99:53");
+    // It takes questions and never answers, where this user may open such a port; else it refuses them.
+    let silent = UdpSocket::bind("127.0.0.99:53");
+    if let Err(error) = &silent {
+        eprintln!("a resolver that refuses is tried instead of one that is silent: {error}");
+    }
     hospital.folder().write("resolv.conf", "nameserver 127.0.0.99\noptions timeout:5 attempts:2\n");
     let own = hospital.folder().join("resolv.conf");
     hospital.surroundings().put_over(&own, std::path::Path::new("/etc/resolv.conf"));
@@ -164,6 +167,10 @@ async fn a_resolver_that_does_not_answer_costs_the_apps_behind_names_and_no_othe
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     for asked in asking {
         asked.await.unwrap().expect_problem(502, "app-unreachable");
+    }
+    if let Ok(silent) = silent {
+        silent.set_nonblocking(true).unwrap();
+        assert!(silent.recv(&mut [0; 512]).is_ok(), "it was asked, and is what was waited for");
     }
     let records = hospital.records();
     assert_eq!(records.closing(records.opened("/0").only()).unwrap()["end"], "upstream-failed");

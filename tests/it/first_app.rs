@@ -1,6 +1,7 @@
 //! The page that leads from an empty machine to a first protected app: its commands are typed as they stand, in both
 //! languages, but for what only the machine's own administrator may do.
 
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
@@ -15,11 +16,12 @@ fn commands(page: &str) -> Vec<String> {
     blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// A machine in a folder: its `/etc/sekimori` and `/var/lib/sekimori`, its own port and its own app.
+/// A machine in a folder: its `/etc/sekimori` and `/var/lib/sekimori`, its own ports and its own app.
 struct Machine {
     folder: Folder,
     app: Upstream,
     port: u16,
+    operations: u16,
     serving: Option<Child>,
 }
 
@@ -33,12 +35,15 @@ impl Drop for Machine {
 }
 
 impl Machine {
-    fn new(port: u16) -> Self {
+    fn new() -> Self {
+        // Other tests have the usual ports. Both are held until both are known, so that they differ.
+        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let [port, operations] = free.each_ref().map(|socket| socket.local_addr().unwrap().port());
         let folder = Folder::new();
         for name in ["etc", "var"] {
             std::fs::create_dir(folder.join(name)).unwrap();
         }
-        Self { folder, app: Upstream::http1(), port, serving: None }
+        Self { folder, app: Upstream::http1(), port, operations, serving: None }
     }
 
     fn here(&self, line: &str) -> String {
@@ -47,7 +52,7 @@ impl Machine {
             .replace("|http://192.168.10.20:8080|'", &format!("|http://{}|'", self.app.address()))
             .replace("/etc/sekimori", &place("etc"))
             .replace("/var/lib/sekimori", &place("var"))
-            .replace("127.0.0.1:9464", &format!("127.0.0.1:{}", self.port + 1))
+            .replace("127.0.0.1:9464", &format!("127.0.0.1:{}", self.operations))
     }
 
     fn bash(&self, line: &str, at: &Path) -> Output {
@@ -88,10 +93,9 @@ impl Machine {
     }
 
     async fn start(&mut self) {
-        // Other tests have the usual ports.
         let file = self.folder.join("etc/sekimori.toml");
         let text = std::fs::read_to_string(&file).unwrap().replace("0.0.0.0:443", &format!("127.0.0.1:{}", self.port));
-        let text = format!("{text}\n[operations]\naddress = \"127.0.0.1:{}\"\n", self.port + 1);
+        let text = format!("{text}\n[operations]\naddress = \"127.0.0.1:{}\"\n", self.operations);
         std::fs::write(&file, text).unwrap();
         let log = std::fs::File::create(self.folder.join("gateway.log")).unwrap();
         let serving = Command::new(sekimori())
@@ -121,9 +125,9 @@ impl Machine {
     }
 }
 
-async fn leads_to_a_protected_app(page: &str, port: u16) {
+async fn leads_to_a_protected_app(page: &str) {
     let begin = Instant::now();
-    let mut machine = Machine::new(port);
+    let mut machine = Machine::new();
     let said = machine.follow(page).await;
     let after =
         |words: &str| &said.iter().find(|(line, _)| line.contains(words)).unwrap_or_else(|| panic!("{words}")).1;
@@ -138,11 +142,11 @@ async fn leads_to_a_protected_app(page: &str, port: u16) {
 
 #[tokio::test]
 async fn the_page_leads_from_an_empty_machine_to_a_protected_app() {
-    leads_to_a_protected_app("first-app.md", 31_443).await;
+    leads_to_a_protected_app("first-app.md").await;
 }
 
 #[tokio::test]
 async fn the_japanese_page_leads_there_by_the_same_commands() {
     assert_eq!(commands("first-app.ja.md"), commands("first-app.md"));
-    leads_to_a_protected_app("first-app.ja.md", 31_543).await;
+    leads_to_a_protected_app("first-app.ja.md").await;
 }

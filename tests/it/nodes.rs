@@ -1,12 +1,10 @@
 //! Two machines that serve as one, behind HAProxy: any of them answers anybody, one may die, and neither can hide what
 //! became of its log. Their store is a real PostgreSQL server.
 
-use std::fs::File;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
@@ -15,126 +13,23 @@ use hyper_util::rt::TokioIo;
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::{
-    Ask, Caller, Database, Device, Folder, Frame, Hospital, Http1, Manner, Person, Plan, Session, Surroundings,
-    Upstream, WebSocket, eventually, eventually_in, within,
+    Ask, Caller, Device, Frame, Hospital, Http1, Manner, Person, Session, WebSocket, eventually, eventually_in, within,
 };
 
+use crate::haproxy::Balancer;
+use crate::pair::{MINUTE, Pair};
 use crate::stream::handshake;
 
-const NODES: &str = "[nodes]\nnames = [\"gw01\", \"gw02\"]\nname_file = \"node\"\nsilent_after = \"5s\"";
 const CLIENTS: usize = 8;
 /// How often a revocation is tried.
 const TRIES: usize = 200;
 const AT_ONCE: usize = 10;
 const ONE_SECOND: Duration = Duration::from_secs(1);
-const MINUTE: Duration = Duration::from_secs(60);
-
-/// Two nodes with the app `emr`, a terminal of the ledger, and a doctor who has signed in on it.
-struct Pair {
-    database: Database,
-    one: Hospital,
-    two: Hospital,
-    terminal: Device,
-    doctor: Session,
-    _emr: Upstream,
-}
-
-impl Pair {
-    async fn open() -> Self {
-        Self::open_with(|plan| plan).await
-    }
-
-    /// With something else in the configuration of the second.
-    async fn open_with(change: impl FnOnce(Plan) -> Plan) -> Self {
-        let (emr, mut database) = (Upstream::http1(), Database::build());
-        let plan = database.in_plan(Plan::with_emr(emr.address()).with_console().block(NODES));
-        let mut one = Hospital::build_in(plan.clone(), |folder| {
-            folder.write("node", "gw01\n");
-            Surroundings::default()
-        });
-        database.start_for(&one);
-        let terminal = Device::add(&one, "ward-pc-1", "fixed").await;
-        let doctor = Session::open(&one, "doctor", Some(&terminal), &["emr"]).await;
-        one.start();
-        let mut two = one.twin(change(plan), |folder| {
-            folder.write("node", "gw02\n");
-        });
-        two.start();
-        Self { database, one, two, terminal, doctor, _emr: emr }
-    }
-
-    fn audit_of(hospital: &Hospital) -> String {
-        hospital.folder().join("state/audit").display().to_string()
-    }
-
-    /// Waits until each has written the other's checkpoint into its log.
-    async fn vouch(&self) {
-        for (node, other) in [(&self.one, "gw02"), (&self.two, "gw01")] {
-            let what = format!("a checkpoint of {other}");
-            eventually_in(MINUTE, &what, async || {
-                let seen = node.records().with("ev", "peer-checkpoint").with("src", other);
-                (!seen.is_empty()).then_some(())
-            })
-            .await;
-        }
-    }
-}
-
-/// HAProxy in front of both, which hands connections on as they are, one after the other.
-struct Balancer {
-    child: Child,
-    address: SocketAddr,
-    _folder: Folder,
-}
-
-impl Balancer {
-    fn before(pair: &Pair) -> Self {
-        let address = SocketAddr::new(pair.one.address().ip(), 8444);
-        let server = |name: &str, node: &Hospital| {
-            let port = node.operations().port();
-            format!("  server {name} {} check port {port}\n", node.address())
-        };
-        let text = format!(
-            "global\n  maxconn 1000\ndefaults\n  mode tcp\n  timeout connect 2s\n  timeout client 60s\n  \
-             timeout server 60s\n  timeout check 2s\n  retries 3\n  option redispatch 1\n\
-             frontend people\n  bind {address}\n  default_backend nodes\n\
-             backend nodes\n  balance roundrobin\n  option httpchk GET /health/ready\n  http-check expect status 200\n  \
-             default-server inter 300ms fall 2 rise 1 on-marked-down shutdown-sessions\n{}{}",
-            server("gw01", &pair.one),
-            server("gw02", &pair.two),
-        );
-        let folder = Folder::new();
-        let file = folder.write("haproxy.cfg", text);
-        let log = File::create(folder.join("log")).unwrap();
-        let child = Command::new("haproxy")
-            .arg("-db")
-            .arg("-f")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .spawn()
-            .expect("haproxy starts (Debian: haproxy)");
-        let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
-            assert!(begin.elapsed() < Duration::from_secs(10), "haproxy does not listen");
-            std::thread::sleep(Duration::from_millis(10));
-        }
-        Self { child, address, _folder: folder }
-    }
-}
-
-impl Drop for Balancer {
-    fn drop(&mut self) {
-        drop(self.child.kill());
-        drop(self.child.wait());
-    }
-}
 
 #[tokio::test]
 async fn a_sign_in_begun_on_one_node_is_finished_on_the_other() {
     let pair = Pair::open().await;
-    let balancer = Balancer::before(&pair);
+    let balancer = Balancer::in_turns(&pair);
     let caller = pair.one.caller(&pair.terminal).at(balancer.address);
     let (key, code) = (pair.one.key(), pair.one.add_person("sato", "佐藤 恵子", "doctor"));
     let mut person = Person::by_key(&caller, &key);
@@ -161,28 +56,36 @@ async fn a_sign_in_begun_on_one_node_is_finished_on_the_other() {
     assert_eq!(keys(&pair.one).await, keys(&pair.two).await, "apps check what either node signs");
 }
 
-/// Asks again and again, each time on a connection of its own, until told to stop; gives how often it was answered, and
-/// how long after the beginning each failure was.
-async fn ask_all_the_time(
+/// A client that asks again and again, each time on a connection of its own, until told to stop.
+struct Client {
     caller: Caller,
     doctor: Session,
     begin: Instant,
     stop: Arc<AtomicBool>,
-) -> (usize, Vec<Duration>) {
-    let (mut answered, mut failed) = (0, Vec::new());
-    while !stop.load(Ordering::Relaxed) {
-        let asked = async {
-            let stream = caller.connect("emr", &[b"http/1.1"]).await.ok()?;
-            let response = Http1::on(stream).await.send(Ask::get("emr", "/a").signed_in(&doctor)).await.ok()?;
-            let is_good = response.status() == 200;
-            response.into_body().collect().await.ok().filter(|_| is_good)
-        };
-        match tokio::time::timeout(Duration::from_secs(10), asked).await {
-            Ok(Some(_)) => answered += 1,
-            Ok(None) | Err(_) => failed.push(begin.elapsed()),
+    answered: Arc<AtomicUsize>,
+}
+
+impl Client {
+    /// How long after the beginning each failure was.
+    async fn work(self) -> Vec<Duration> {
+        let mut failed = Vec::new();
+        while !self.stop.load(Ordering::Relaxed) {
+            let asked = async {
+                let stream = self.caller.connect("emr", &[b"http/1.1"]).await.ok()?;
+                let ask = Ask::get("emr", "/a").signed_in(&self.doctor);
+                let response = Http1::on(stream).await.send(ask).await.ok()?;
+                let is_good = response.status() == 200;
+                response.into_body().collect().await.ok().filter(|_| is_good)
+            };
+            match tokio::time::timeout(ONE_SECOND * 30, asked).await {
+                Ok(Some(_)) => {
+                    self.answered.fetch_add(1, Ordering::Relaxed);
+                }
+                Ok(None) | Err(_) => failed.push(self.begin.elapsed()),
+            }
         }
+        failed
     }
-    (answered, failed)
 }
 
 #[tokio::test]
@@ -191,23 +94,39 @@ async fn when_a_node_is_killed_only_what_was_under_way_on_it_fails_and_sessions_
     let balancer = Balancer::before(&pair);
     let caller = pair.one.caller(&pair.terminal).at(balancer.address);
     let (begin, stop) = (Instant::now(), Arc::new(AtomicBool::new(false)));
-    let ask = || tokio::spawn(ask_all_the_time(caller.clone(), pair.doctor.clone(), begin, Arc::clone(&stop)));
-    let clients: Vec<_> = (0..CLIENTS).map(|_| ask()).collect();
-    tokio::time::sleep(ONE_SECOND * 2).await;
+    let answered: Vec<Arc<AtomicUsize>> = (0..CLIENTS).map(|_| Arc::default()).collect();
+    let clients: Vec<_> = (2..)
+        .zip(&answered)
+        .map(|(number, answered)| {
+            // Each from an address of its own: the balancer keeps an address at one node.
+            let caller = caller.from(IpAddr::V4(Ipv4Addr::new(127, 0, 0, number)));
+            let (doctor, stop, answered) = (pair.doctor.clone(), Arc::clone(&stop), Arc::clone(answered));
+            tokio::spawn(Client { caller, doctor, begin, stop, answered }.work())
+        })
+        .collect();
+    let all_are_answered = async || {
+        let before: Vec<usize> = answered.iter().map(|one| one.load(Ordering::Relaxed)).collect();
+        eventually_in(MINUTE, "everybody is answered", async || {
+            let mut both = answered.iter().zip(&before);
+            both.all(|(now, before)| now.load(Ordering::Relaxed) > before + 10).then_some(())
+        })
+        .await;
+    };
+    all_are_answered().await;
+    assert!(balancer.sees("gw01").connections > 0 && balancer.sees("gw02").connections > 0, "both have clients");
+    let killing = begin.elapsed();
     pair.two.kill();
-    let killed = begin.elapsed();
-    tokio::time::sleep(ONE_SECOND * 4).await;
+    all_are_answered().await;
     stop.store(true, Ordering::Relaxed);
-    let (mut answered, mut failed) = (0, Vec::new());
+    let mut failed = Vec::new();
     for client in clients {
-        let (good, bad) = client.await.unwrap();
-        answered += good;
-        failed.extend(bad);
+        let of_one = client.await.unwrap();
+        assert!(of_one.len() <= 1, "more failed than was under way: {of_one:?}");
+        failed.extend(of_one);
     }
-    eprintln!("{answered} answered, {} failed, killed at {killed:?}: {failed:?}", failed.len());
-    assert!(answered > 100, "{answered}");
-    assert!(failed.len() <= CLIENTS, "more failed than were under way: {failed:?}");
-    assert!(failed.iter().all(|at| *at + Duration::from_millis(100) >= killed && *at < killed + ONE_SECOND * 3));
+    let count: usize = answered.iter().map(|one| one.load(Ordering::Relaxed)).sum();
+    eprintln!("{count} answered, {} failed, killed after {killing:?}: {failed:?}", failed.len());
+    assert!(failed.iter().all(|at| *at >= killing), "{failed:?}");
 
     // The one that is left knows everybody who was signed in, and the other comes back and finds its log in order.
     caller.ask(Ask::get("emr", "/after").signed_in(&pair.doctor)).await.expect(200);

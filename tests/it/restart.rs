@@ -1,149 +1,32 @@
 //! The gateway is replaced while people work: no connection is refused, no request fails, no record is missing, and a
 //! replacement that cannot serve changes nothing.
 
-use std::collections::HashSet;
 use std::net::TcpListener;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use rustix::process::Signal;
-use serde_json::Value;
-use tests::{Answer, Ask, Caller, Frame, Session, WebSocket, eventually, eventually_in, within};
+use rustix::process::{Pid, Signal, kill_process};
+use tests::{
+    Answer, Device, Frame, Hospital, Plan, Session, Surroundings, Upstream, WebSocket, eventually, eventually_in,
+};
 
+use crate::crowd::{Crowd, Kind, WAIT_MAX, is_whole};
 use crate::operations::operations;
 use crate::stream::handshake;
 use crate::ward::Ward;
 
 const HANDOVERS: usize = 20;
-/// How long a new connection may wait for its answer while it is handed over. The page says a second or two; machines that
-/// do much else are slower.
-const WAIT_MAX: Duration = Duration::from_secs(20);
-
-/// What one client went through.
-#[derive(Default)]
-struct Told {
-    /// Paths that were answered.
-    answered: Vec<String>,
-    /// Requests that were sent once more, on a new connection, because the old one had closed before they were heard.
-    again: usize,
-    /// The longest wait for an answer.
-    longest: Duration,
-}
-
-/// Works as a browser does: on a connection until it closes, then on another. What was sent on a connection that turns out
-/// to be closed is sent again, once; anything else that goes wrong is a failed request.
-async fn work(caller: Caller, session: Session, sent: Arc<AtomicUsize>, stop: Arc<AtomicBool>, kind: Kind) -> Told {
-    let mut told = Told::default();
-    let mut line = kind.connect(&caller).await;
-    let mut is_fresh = true;
-    while !stop.load(Ordering::Relaxed) {
-        let number = sent.fetch_add(1, Ordering::Relaxed);
-        let path = format!("/request/{number}");
-        let method = if number.is_multiple_of(10) { "POST" } else { "GET" };
-        let begun = Instant::now();
-        loop {
-            match line.ask(Ask::new(method, "emr", &path).signed_in(&session)).await {
-                Ok(answer) => {
-                    answer.expect(200);
-                    break;
-                }
-                Err(error) => {
-                    assert!(!is_fresh, "{path} failed on a connection of its own: {error}");
-                    told.again += 1;
-                    line = kind.connect(&caller).await;
-                    is_fresh = true;
-                }
-            }
-        }
-        told.longest = told.longest.max(begun.elapsed());
-        told.answered.push(path);
-        is_fresh = false;
-        if kind == Kind::Fresh || line.is_closed() {
-            line = kind.connect(&caller).await;
-            is_fresh = true;
-        }
-    }
-    told
-}
-
-/// How a client connects.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Kind {
-    /// HTTP/1.1, one connection for as long as it lasts.
-    Kept,
-    /// HTTP/1.1, a connection for each request.
-    Fresh,
-    /// HTTP/2.
-    Http2,
-}
-
-enum Line {
-    Http1(tests::Http1),
-    Http2(tests::Http2, usize),
-}
-
-impl Kind {
-    async fn connect(self, caller: &Caller) -> Line {
-        match self {
-            Self::Kept | Self::Fresh => Line::Http1(caller.http1("emr").await),
-            Self::Http2 => Line::Http2(caller.http2("emr").await, 0),
-        }
-    }
-}
-
-impl Line {
-    async fn ask(&mut self, ask: Ask) -> Result<Answer, String> {
-        let response = match self {
-            Self::Http1(line) => line.send(ask).await,
-            Self::Http2(line, asked) => {
-                *asked += 1;
-                line.send(ask).await
-            }
-        };
-        let response = response.map_err(|error| format!("{error:?}"))?;
-        within(WAIT_MAX, "a body", Answer::read(response)).await.map_err(|error| format!("{error:?}"))
-    }
-
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Http1(line) => line.is_closed(),
-            // Told by the next request.
-            Self::Http2(..) => false,
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn twenty_handovers_under_load_fail_no_request_and_lose_no_record() {
     let mut ward = Ward::open().await;
-    let (sent, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let kinds = [Kind::Kept, Kind::Kept, Kind::Kept, Kind::Fresh, Kind::Fresh, Kind::Http2];
-    let clients: Vec<_> = kinds
-        .into_iter()
-        .map(|kind| {
-            let work = work(ward.caller.clone(), ward.doctor.clone(), Arc::clone(&sent), Arc::clone(&stop), kind);
-            tokio::spawn(work)
-        })
-        .collect();
+    let crowd = Crowd::begin(kinds.map(|kind| (ward.caller.clone(), kind)), &ward.doctor);
     for _ in 0..HANDOVERS {
-        let before = sent.load(Ordering::Relaxed);
-        eventually_in(Duration::from_secs(60), "the clients work", async || {
-            assert!(clients.iter().all(|client| !client.is_finished()), "a client has ended");
-            (sent.load(Ordering::Relaxed) > before + 50).then_some(())
-        })
-        .await;
+        crowd.goes_on().await;
         tokio::task::block_in_place(|| ward.hospital.hand_over());
     }
-    stop.store(true, Ordering::Relaxed);
-    let mut all = Told::default();
-    for client in clients {
-        let told = client.await.unwrap();
-        all.again += told.again;
-        all.longest = all.longest.max(told.longest);
-        all.answered.extend(told.answered);
-    }
+    let all = crowd.stop().await;
     assert!(ward.hospital.stop().success());
     eprintln!(
         "{} requests answered over {HANDOVERS} handovers, {} sent again, none failed; the longest wait was {:?}",
@@ -152,28 +35,10 @@ async fn twenty_handovers_under_load_fail_no_request_and_lose_no_record() {
         all.longest
     );
     assert!(all.longest < WAIT_MAX, "{:?}", all.longest);
-    is_whole(&ward, &all.answered);
+    is_whole(&[&ward.hospital], &all.answered);
     let records = ward.hospital.records();
     assert_eq!(records.with("ev", "started").len(), HANDOVERS + 1);
     assert_eq!(records.with("ev", "stopped").len(), HANDOVERS + 1);
-    assert_eq!(records.with("ev", "recovered").len(), 0, "each let go of a log in good order");
-}
-
-/// Every answered request has its one record, every record its end, and the log is as it was signed.
-fn is_whole(ward: &Ward, answered: &[String]) {
-    let verified = ward.hospital.run(&["audit", "verify", "--format", "json"]).ok().json();
-    let records = ward.hospital.records();
-    assert_eq!(verified["lines"], records.len());
-    let openings = records.with("ev", "open");
-    let opened: Vec<&str> = openings.all().iter().filter_map(|one| one["path"].as_str()).collect();
-    let paths: HashSet<&str> = opened.iter().copied().collect();
-    assert_eq!(opened.len(), paths.len(), "nothing is recorded twice");
-    let lost: Vec<&String> = answered.iter().filter(|path| !paths.contains(path.as_str())).collect();
-    assert!(lost.is_empty(), "{} answered requests have no record: {lost:?}", lost.len());
-    let ends: Vec<Value> = records.with("ev", "close").all().iter().map(|one| one["end"].clone()).collect();
-    assert_eq!(ends.len(), opened.len());
-    let odd: Vec<&Value> = ends.iter().filter(|end| *end != "served" && *end != "client-gone").collect();
-    assert!(odd.is_empty(), "accesses ended otherwise than served: {odd:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -246,7 +111,30 @@ async fn a_next_process_that_cannot_begin_changes_nothing() {
     tokio::task::block_in_place(|| ward.hospital.hand_over());
     ward.caller.ask(ward.get("/after")).await.expect(200);
     assert!(ward.hospital.stop().success());
-    is_whole(&ward, &["/still".to_owned(), "/after".to_owned()]);
+    is_whole(&[&ward.hospital], &["/still".to_owned(), "/after".to_owned()]);
+}
+
+#[tokio::test]
+async fn the_first_process_of_a_container_hands_over_to_nobody_and_goes_on() {
+    let emr = Upstream::http1();
+    let mut hospital = Hospital::build_in(Plan::with_emr(emr.address()), |_| Surroundings::as_process_one());
+    let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
+    let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
+    hospital.start();
+    let children = format!("/proc/{0}/task/{0}/children", hospital.pid());
+    let gateway = std::fs::read_to_string(children).unwrap().trim().parse().ok().and_then(Pid::from_raw).unwrap();
+    kill_process(gateway, Signal::USR2).unwrap();
+    eventually("it says why not", async || {
+        let told = hospital.log_text();
+        (told.contains("nobody takes over") && told.contains("process 1")).then_some(())
+    })
+    .await;
+    hospital.caller(&terminal).ask(tests::Ask::get("emr", "/still").signed_in(&doctor)).await.expect(200);
+    let metrics = operations(&hospital, "/metrics").await.text();
+    assert!(metrics.contains("sekimori_alarm{alarm=\"handover-failed\"} 1"), "{metrics}");
+    kill_process(gateway, Signal::TERM).unwrap();
+    assert!(hospital.wait().success());
+    is_whole(&[&hospital], &["/still".to_owned()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -276,23 +164,26 @@ async fn where_the_next_process_fails_after_its_turn_the_one_before_begins_again
     tokio::task::block_in_place(|| ward.hospital.hand_over());
     ward.caller.ask(ward.get("/after")).await.expect(200);
     assert!(ward.hospital.stop().success());
-    is_whole(&ward, &["/again".to_owned(), "/after".to_owned()]);
+    is_whole(&[&ward.hospital], &["/again".to_owned(), "/after".to_owned()]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn told_to_stop_it_says_so_to_balancers_first_and_serves_who_still_comes() {
-    let mut ward = Ward::open_with(|plan| plan.set("limits", "balancer_notice = \"4s\"")).await;
+    let mut ward = Ward::open_with(|plan| plan.set("limits", "balancer_notice = \"300s\"")).await;
     ward.hospital.signal(Signal::TERM);
     eventually("readiness says no", async || {
         (operations(&ward.hospital, "/health/ready").await.status == 503).then_some(())
     })
     .await;
+    // To one that asks as HAProxy does it says that it is no failure: what is open there may end in order.
+    assert_eq!(operations(&ward.hospital, "/readyz/balancer").await.status, 404);
     for number in 0..5 {
         ward.caller.ask(ward.get(&format!("/late/{number}"))).await.expect(200);
     }
-    assert!(ward.hospital.wait().success());
+    // Said once more, it waits no longer.
+    assert!(ward.hospital.stop().success());
     let answered: Vec<String> = (0..5).map(|number| format!("/late/{number}")).collect();
-    is_whole(&ward, &answered);
+    is_whole(&[&ward.hospital], &answered);
 }
 
 #[tokio::test(flavor = "multi_thread")]

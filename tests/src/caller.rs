@@ -1,7 +1,7 @@
 //! A device in front of the gateway: TLS with or without a device certificate, HTTP/1.1 and HTTP/2, and bare bytes.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub struct Caller {
     address: SocketAddr,
+    /// Its own address, where that matters.
+    from: Option<IpAddr>,
     tls: Arc<ClientConfig>,
 }
 
@@ -54,13 +56,19 @@ impl Caller {
             Some(device) => builder.with_client_auth_cert(device.chain(), device.key())?,
             None => builder.with_no_client_auth(),
         };
-        Ok(Self { address, tls: Arc::new(tls) })
+        Ok(Self { address, from: None, tls: Arc::new(tls) })
     }
 
     /// The same device at another address of the gateway.
     #[must_use]
     pub fn at(&self, address: SocketAddr) -> Self {
         Self { address, ..self.clone() }
+    }
+
+    /// The same device with this address of its own.
+    #[must_use]
+    pub fn from(&self, own: IpAddr) -> Self {
+        Self { from: Some(own), ..self.clone() }
     }
 
     /// A TLS connection that names `host` and offers these protocols.
@@ -83,11 +91,18 @@ impl Caller {
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut tls = ClientConfig::clone(&self.tls);
         tls.alpn_protocols = protocols.iter().map(|one| one.to_vec()).collect();
-        let mut stream = TcpStream::connect(self.address).await?;
+        let mut stream = self.reach().await?;
         stream.set_nodelay(true)?;
         stream.write_all(first).await?;
         let name = ServerName::try_from(host_name(host)).expect("a test's host is a name");
         TlsConnector::from(Arc::new(tls)).connect(name, stream).await
+    }
+
+    async fn reach(&self) -> std::io::Result<TcpStream> {
+        let Some(own) = self.from else { return TcpStream::connect(self.address).await };
+        let socket = if own.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        socket.bind(SocketAddr::new(own, 0))?;
+        socket.connect(self.address).await
     }
 
     /// An HTTP/1.1 connection.

@@ -3,7 +3,9 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -20,6 +22,8 @@ use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records
 
 /// The port people use. Each hospital has a loopback address of its own, so all have the same port.
 pub const PORT: u16 = 8443;
+/// The port of the listener for a balancer.
+const BALANCED_PORT: u16 = 8444;
 const OPERATIONS_PORT: u16 = 9464;
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
@@ -162,6 +166,11 @@ impl Hospital {
             .block(&listener)
             .block("[[certificate]]\ncertificate = \"wild.pem\"\nkey = \"wild.key\"")
             .block("[[certificate]]\ncertificate = \"annex.pem\"\nkey = \"annex.key\"");
+        let balanced = format!(
+            "[[listener]]\nname = \"balanced\"\naddress = \"{ip}:{BALANCED_PORT}\"\nzone = \"ward\"\n\
+             client_certificates = \"optional\"\nproxy_protocol_from = [\"127.0.0.1\"]"
+        );
+        let plan = if plan.is_balanced() { plan.block(&balanced) } else { plan };
         let surroundings = surroundings(&folder);
         let hospital = Self { folder, authority, ip, plan, surroundings, gateway: None };
         hospital.write_settings();
@@ -206,6 +215,12 @@ impl Hospital {
     #[must_use]
     pub fn operations(&self) -> SocketAddr {
         SocketAddr::new(IpAddr::V4(self.ip), OPERATIONS_PORT)
+    }
+
+    /// The address that a balancer connects to, where the plan has one before it.
+    #[must_use]
+    pub fn balanced(&self) -> SocketAddr {
+        SocketAddr::new(IpAddr::V4(self.ip), BALANCED_PORT)
     }
 
     /// An address such as a person types it.
@@ -313,6 +328,26 @@ impl Hospital {
         self.plan = plan;
         self.write_settings();
         self.signal(Signal::HUP);
+    }
+
+    /// Puts this program into the place of its own, as a package does while the gateway runs: from then on that file is
+    /// started.
+    pub fn install(&mut self, program: &Path) {
+        let (new, own) = (self.folder.join("sekimori.new"), self.folder.join("sekimori"));
+        if std::fs::hard_link(program, &new).is_err() {
+            // The folder is on another disk.
+            std::fs::copy(program, &new).expect("a program can be copied");
+        }
+        std::fs::rename(&new, &own).expect("a program can be put in its place");
+        self.surroundings.take_program(own);
+    }
+
+    /// Whether the gateway runs the program that lies at its place now, and not one that lay there before.
+    #[must_use]
+    pub fn runs_what_is_installed(&self) -> bool {
+        let file = |path: &Path| std::fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+        let running = file(Path::new(&format!("/proc/{}/exe", self.pid())));
+        running.is_some() && running == file(&self.folder.join("sekimori"))
     }
 
     /// Asks the gateway to stop and waits until it has.

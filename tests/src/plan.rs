@@ -60,13 +60,15 @@ pub struct Plan {
     sections: BTreeMap<&'static str, Vec<String>>,
     blocks: Vec<String>,
     rules: String,
+    is_balanced: bool,
 }
 
 impl Plan {
     /// The ordinary hospital, without an app.
     #[must_use]
     pub fn new() -> Self {
-        let plan = Self { sections: BTreeMap::new(), blocks: Vec::new(), rules: ORDINARY.to_owned() };
+        let plan =
+            Self { sections: BTreeMap::new(), blocks: Vec::new(), rules: ORDINARY.to_owned(), is_balanced: false };
         plan.set("facility", "name = \"試験病院\"")
             .set("gateway", "state_dir = \"state\"")
             .set("gateway", &format!("public_port = {PORT}"))
@@ -133,6 +135,16 @@ impl Plan {
             .set("console", "administrators = [\"administrator\"]")
             .set("console", "help_desk = [\"help-desk\"]")
             .set("console", "auditors = [\"auditor\"]")
+    }
+
+    /// With a second listener, for a balancer of this machine that tells whom it connects for.
+    #[must_use]
+    pub fn behind_a_balancer(self) -> Self {
+        Self { is_balanced: true, ..self }
+    }
+
+    pub(crate) fn is_balanced(&self) -> bool {
+        self.is_balanced
     }
 
     /// Adds whole tables.

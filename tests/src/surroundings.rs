@@ -1,5 +1,6 @@
-//! What is around the program: mounts that nobody else sees, and a clock of its own. So a disk can be filled to the last
-//! byte, a folder made read-only and the time set back, without touching the machine that the tests run on.
+//! What is around the program: mounts that nobody else sees, a clock of its own, the first place among the processes of a
+//! container, another file to be started from. So a disk can be filled to the last byte, a folder made read-only and the time
+//! set back, without touching the machine that the tests run on.
 //!
 //! Mounts need a namespace: as root one of mounts alone, as anybody else one of a user of its own as well. Where a machine
 //! forbids both, the tests that need one fail and say what to allow; none is skipped.
@@ -12,6 +13,9 @@ use crate::sekimori;
 
 /// The ways to a namespace of one's own, the plainer first.
 const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--mount"]];
+/// The ways to be the first process of a namespace, as in a container; whoever started it takes it along when ended.
+const FIRST: [&[&str]; 2] =
+    [&["--pid", "--fork", "--kill-child"], &["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]];
 /// By which the program is told another time (Debian's libfaketime).
 const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 const FAKE_TIME_ARM: &str = "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -22,6 +26,10 @@ pub struct Surroundings {
     mounts: Option<Mounts>,
     /// The file that says how far off the clock is.
     clock: Option<PathBuf>,
+    /// How it is made the first process of a namespace.
+    first: Option<&'static [&'static str]>,
+    /// The program's file, where it is a copy of its own.
+    program: Option<PathBuf>,
 }
 
 /// A namespace of mounts; ends with this value.
@@ -35,15 +43,32 @@ impl Surroundings {
     /// With mounts of its own.
     #[must_use]
     pub fn with_mounts() -> Self {
-        Self { mounts: Some(Mounts::new()), clock: None }
+        Self { mounts: Some(Mounts::new()), ..Self::default() }
     }
 
     /// With a clock of its own, set by this file; it is right at first.
     #[must_use]
     pub fn with_clock(file: &Path) -> Self {
-        let surroundings = Self { mounts: None, clock: Some(file.to_owned()) };
+        let surroundings = Self { clock: Some(file.to_owned()), ..Self::default() };
         surroundings.set_clock(0);
         surroundings
+    }
+
+    /// In which it is process 1, as it is in a container. The process that is started is its parent.
+    #[must_use]
+    pub fn as_process_one() -> Self {
+        let way = FIRST.into_iter().find(|way| {
+            let tried =
+                Command::new("unshare").args(*way).arg("true").stdin(Stdio::null()).stderr(Stdio::null()).status();
+            tried.expect("util-linux is installed").success()
+        });
+        let way = way.expect("processes of one's own: run as root, or allow user namespaces to everybody");
+        Self { first: Some(way), ..Self::default() }
+    }
+
+    /// Has another file started from now on.
+    pub(crate) fn take_program(&mut self, file: PathBuf) {
+        self.program = Some(file);
     }
 
     /// Sets the clock of the program, running or not: so many seconds off from now on.
@@ -57,7 +82,7 @@ impl Surroundings {
 
     /// The program, to be run in a folder.
     pub(crate) fn program(&self, folder: &Path) -> Command {
-        let mut command = self.command(folder, &sekimori());
+        let mut command = self.command(folder, &self.program.clone().unwrap_or_else(sekimori));
         if let Some(clock) = &self.clock {
             let library = [FAKE_TIME, FAKE_TIME_ARM].into_iter().find(|one| Path::new(one).is_file());
             command
@@ -72,7 +97,14 @@ impl Surroundings {
     /// A command of the system, in a folder as it is seen from here.
     fn command(&self, folder: &Path, program: &Path) -> Command {
         let Some(mounts) = &self.mounts else {
-            let mut command = Command::new(program);
+            let mut command = match self.first {
+                None => Command::new(program),
+                Some(way) => {
+                    let mut first = Command::new("unshare");
+                    first.args(way).arg("--").arg(program);
+                    first
+                }
+            };
             command.current_dir(folder);
             return command;
         };
