@@ -52,7 +52,7 @@ use crate::revisions::{self, Standing, Start};
 use crate::shadow::Shadow;
 use crate::slots::Slots;
 use crate::snapshot::{Snapshot, UpstreamIds};
-use crate::telemetry::{self, Collector, Traces};
+use crate::telemetry::{self, Collector, Diagnostics, LogTeller, Traces};
 use crate::tunnel::Tunnels;
 use crate::upstream::dial::Dialer;
 use crate::worker::Worker;
@@ -132,7 +132,7 @@ pub fn device_ca_dir(state_dir: &Path) -> PathBuf {
 ///
 /// # Errors
 /// [`Failure`] where it cannot start; nothing is bound then.
-pub fn serve(source: Source, on_ready: impl Fn(&Config)) -> Result<(), Failure> {
+pub fn serve(source: Source, diagnostics: &Diagnostics, on_ready: impl Fn(&Config)) -> Result<(), Failure> {
     let program = Program::own().map_err(|error| Failure::unavailable(format!("where am I? {error}")))?;
     let (found, turn) = handover::entered()?;
     // Looked at before reading, so that what is written meanwhile is noticed later.
@@ -152,7 +152,7 @@ pub fn serve(source: Source, on_ready: impl Fn(&Config)) -> Result<(), Failure> 
     runtime.block_on(async {
         let mut begin = Begin { stamps, config, fallen_back, serves_again: false, store: None, found, turn };
         loop {
-            match run(&source, begin, &program, &on_ready).await? {
+            match run(&source, begin, (&program, diagnostics), &on_ready).await? {
                 Ended::Over => return Ok(()),
                 // Whoever should have taken over did not come: this one goes on.
                 Ended::Again(again) => begin = *again,
@@ -209,7 +209,12 @@ fn install_crypto() {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
 }
 
-async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl Fn(&Config)) -> Result<Ended, Failure> {
+async fn run(
+    source: &Source,
+    begin: Begin,
+    (program, diagnostics): (&Program, &Diagnostics),
+    on_ready: &impl Fn(&Config),
+) -> Result<Ended, Failure> {
     let Begin { stamps, config, fallen_back, serves_again, store, found, turn } = begin;
     let clock = clock::real();
     let mut signals = Signals::listen()?;
@@ -347,6 +352,8 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
     // Not with the rest of the control plane: balancers and monitors are answered until the next process is let in.
     let answering = operations.map(|listener| tokio::spawn(operations::serve(Arc::clone(&gate), listener)));
     let feeds = Feeds::start(&gate);
+    // Neither this: what is said to the very end is told.
+    let log_teller = LogTeller::start(&gate, diagnostics);
     let reloader = Reloader { source: source.clone(), gate: Arc::clone(&gate), parts };
     control.spawn(reload::watch_files(reloader, stamps, signals.hang_up));
     // Neither this: systemd is told until this process ends, or another is the service's.
@@ -444,6 +451,7 @@ async fn run(source: &Source, begin: Begin, program: &Program, on_ready: &impl F
         (Finish::HandOver(_) | Finish::Stop, _) => Ok(Ended::Over),
         (Finish::Fault, _) => Err(Failure::fault("a part of the gateway ended; see above")),
     };
+    log_teller.stop().await;
     watched.abort();
     ended
 }

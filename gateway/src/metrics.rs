@@ -152,6 +152,10 @@ pub struct Metrics {
     pub traces_sent: Counter,
     /// Traces that were dropped: nobody took them.
     pub traces_dropped: Counter,
+    /// Records of the diagnostic log that the collector took.
+    pub logs_sent: Counter,
+    /// Those that were dropped: nobody took them.
+    pub logs_dropped: Counter,
     /// What is counted of feeds.
     pub feeds: FeedCounts,
     /// What is counted of notices.
@@ -186,6 +190,8 @@ impl Metrics {
         let crl_fetches_failed = counter("crl_fetches_failed", "Revocation lists that could not be fetched");
         let traces_sent = counter("traces_sent", "Traces of requests that the collector took");
         let traces_dropped = counter("traces_dropped", "Traces of requests that nobody took");
+        let logs_sent = counter("logs_sent", "Records of the diagnostic log that the collector took");
+        let logs_dropped = counter("logs_dropped", "Records of the diagnostic log that nobody took");
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
         let help = "Accesses that the shadow policy answers otherwise: from the answer given, to its own";
         registry.register("shadow_differences", help, shadow_differences.clone());
@@ -261,6 +267,8 @@ impl Metrics {
             store_alarm: gauge("store_alarm", "Whether the store does not answer"),
             traces_sent,
             traces_dropped,
+            logs_sent,
+            logs_dropped,
             feeds,
             notices,
             shadow_differences,

@@ -226,7 +226,8 @@ impl Outage {
             (None, None) | (Some(_), Some(_)) => false,
         };
         if did {
-            tracing::warn!(%provider, actor, outage = changed.now.is_some(), "an outage began or ended");
+            // Not who: that stands in the access log.
+            tracing::warn!(%provider, outage = changed.now.is_some(), "an outage began or ended");
         }
         self.reload().await
     }

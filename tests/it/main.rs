@@ -31,6 +31,7 @@ mod crowd;
 mod damage;
 mod dashboards;
 mod deadline;
+mod diagnostics;
 mod est;
 mod fault;
 mod faults;

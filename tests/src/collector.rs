@@ -1,5 +1,6 @@
-//! A collector of traces, in this process on a thread of its own. It is a fake: it takes `POST /v1/traces` as OTLP over
-//! HTTP in JSON has it and holds every span against the protocol's own rules; Debian has no collector.
+//! A collector of traces and logs, in this process on a thread of its own. It is a fake: it takes `POST /v1/traces` and
+//! `POST /v1/logs` as OTLP over HTTP in JSON has them, holds everything against the protocol's own rules, and can be out of
+//! order. [`Rotel`](crate::Rotel) is a real one.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -28,6 +29,7 @@ pub struct Collector {
 #[derive(Debug, Default)]
 struct Kept {
     spans: Mutex<Vec<Value>>,
+    records: Mutex<Vec<Value>>,
     bytes: Mutex<Vec<u8>>,
     answer: AtomicU16,
 }
@@ -60,6 +62,12 @@ impl Collector {
         self.kept.spans.lock().expect("nobody failed here").clone()
     }
 
+    /// The records of logs it took, in order.
+    #[must_use]
+    pub fn records(&self) -> Vec<Value> {
+        self.kept.records.lock().expect("nobody failed here").clone()
+    }
+
     /// Every byte it was sent.
     #[must_use]
     pub fn text(&self) -> String {
@@ -79,17 +87,22 @@ async fn take(listener: TcpListener, kept: Arc<Kept>) {
         let service = service_fn(move |request: http::Request<Incoming>| {
             let kept = Arc::clone(&kept);
             async move {
+                let path = request.uri().path().to_owned();
                 let right = request.method() == "POST"
-                    && request.uri().path() == "/v1/traces"
                     && request.headers().get("content-type").is_some_and(|kind| kind == "application/json");
                 let body = request.into_body().collect().await.map(|all| all.to_bytes()).unwrap_or_default();
                 let status = kept.answer.load(Ordering::Relaxed);
                 let mut response = Response::new(full("{}"));
                 *response.status_mut() = http::StatusCode::from_u16(status).expect("a status");
-                match spans(&body) {
-                    Some(spans) if right && status == 200 => {
+                let (told, keeps) = match path.as_str() {
+                    "/v1/traces" => (read(&body, SPANS), &kept.spans),
+                    "/v1/logs" => (read(&body, RECORDS), &kept.records),
+                    _ => (None, &kept.spans),
+                };
+                match told {
+                    Some(told) if right && status == 200 => {
                         kept.bytes.lock().expect("nobody failed here").extend_from_slice(&body);
-                        kept.spans.lock().expect("nobody failed here").extend(spans);
+                        keeps.lock().expect("nobody failed here").extend(told);
                     }
                     Some(_) if right => {}
                     Some(_) | None => *response.status_mut() = http::StatusCode::BAD_REQUEST,
@@ -101,28 +114,41 @@ async fn take(listener: TcpListener, kept: Arc<Kept>) {
     }
 }
 
-/// The spans of a request, each as the protocol has them; `None` where one is not.
-fn spans(body: &[u8]) -> Option<Vec<Value>> {
+/// How the things of one kind lie in a request, and what each must be.
+type Shape = ([&'static str; 3], fn(&Value) -> Option<()>);
+const SPANS: Shape = (["resourceSpans", "scopeSpans", "spans"], is_a_span);
+const RECORDS: Shape = (["resourceLogs", "scopeLogs", "logRecords"], is_a_record);
+
+/// What a request tells, each as the protocol has it; `None` where one is not.
+fn read(body: &[u8], ([resources, scopes, things], is_right): Shape) -> Option<Vec<Value>> {
     let told: Value = serde_json::from_slice(body).ok()?;
     let mut all = Vec::new();
-    for resource in told["resourceSpans"].as_array()? {
+    for resource in told[resources].as_array()? {
         resource["resource"]["attributes"].as_array()?;
-        for scope in resource["scopeSpans"].as_array()? {
-            for span in scope["spans"].as_array()? {
-                is_a_span(span)?;
-                all.push(span.clone());
+        for scope in resource[scopes].as_array()? {
+            scope["scope"]["name"].as_str()?;
+            for thing in scope[things].as_array()? {
+                is_right(thing)?;
+                all.push(thing.clone());
             }
         }
     }
     Some(all)
 }
 
+fn is_a_record(record: &Value) -> Option<()> {
+    let time = |key: &str| record[key].as_str()?.parse::<u64>().ok();
+    if record.get("traceId").is_some() {
+        is_hex(record, "traceId", 32)?;
+    }
+    record["body"]["stringValue"].as_str()?;
+    record["attributes"].as_array()?;
+    let is_told_in_order = time("timeUnixNano")? <= time("observedTimeUnixNano")?;
+    (is_told_in_order && (1..=24).contains(&record["severityNumber"].as_u64()?)).then_some(())
+}
+
 fn is_a_span(span: &Value) -> Option<()> {
-    let hex = |key: &str, digits: usize| {
-        let text = span[key].as_str()?;
-        let right = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-        (right && text.bytes().any(|byte| byte != b'0')).then_some(())
-    };
+    let hex = |key: &str, digits: usize| is_hex(span, key, digits);
     let time = |key: &str| span[key].as_str()?.parse::<u64>().ok();
     hex("traceId", 32)?;
     hex("spanId", 16)?;
@@ -131,4 +157,11 @@ fn is_a_span(span: &Value) -> Option<()> {
     }
     let named = span["name"].as_str().is_some_and(|name| !name.is_empty()) && (1..=5).contains(&span["kind"].as_u64()?);
     (named && time("startTimeUnixNano")? <= time("endTimeUnixNano")?).then_some(())
+}
+
+/// An identifier: so many digits, not all of them zero.
+fn is_hex(thing: &Value, key: &str, digits: usize) -> Option<()> {
+    let text = thing[key].as_str()?;
+    let right = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (right && text.bytes().any(|byte| byte != b'0')).then_some(())
 }

@@ -48,6 +48,6 @@ pub use provider::{Outage, Provider, SecondFactor};
 pub use rule_set::RuleSet;
 pub use session::{OnSwitch, SessionSpan, SessionSpans};
 pub use store::{Database, DatabasePlace, StoreKind, StoreSettings};
-pub use telemetry::Telemetry;
+pub use telemetry::{Severity, Telemetry};
 pub use terminal::{FileTransfer, HostKey, SshCredential, Terminal, TerminalPatient};
 pub use upstream::{HostHeader, Scheme, Upstream, UpstreamProtocol, UpstreamTls};

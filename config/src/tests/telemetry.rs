@@ -1,8 +1,8 @@
-//! Where traces of requests go.
+//! Where traces of requests and the diagnostic log go.
 
 use super::golden::said_about;
 use super::{Folder, short_and};
-use crate::Scheme;
+use crate::{Scheme, Severity};
 
 #[test]
 fn nothing_is_traced_unless_the_hospital_says_where_to() {
@@ -18,6 +18,15 @@ fn nothing_is_traced_unless_the_hospital_says_where_to() {
     let text = "[telemetry]\notlp = \"https://otel.sakura.example\"";
     let told = folder.parse(&short_and(text)).unwrap().telemetry.unwrap();
     assert_eq!((told.collector.port, told.one_in.get(), told.goes_on), (443, 100, false));
+    assert_eq!(told.logs, None, "the diagnostic log stays here unless the hospital says otherwise");
+}
+
+#[test]
+fn the_diagnostic_log_is_told_from_the_severity_that_the_hospital_names() {
+    for (word, severity) in [("error", Severity::Error), ("warn", Severity::Warning), ("info", Severity::Info)] {
+        let text = format!("[telemetry]\notlp = \"https://otel.sakura.example\"\nlogs = \"{word}\"");
+        assert_eq!(Folder::new().parse(&short_and(&text)).unwrap().telemetry.unwrap().logs, Some(severity));
+    }
 }
 
 #[test]
@@ -28,6 +37,8 @@ fn each_mistake_in_telemetry_is_told_in_words_one_can_act_on() {
         ("[telemetry]\notlp = \"https://otel.sakura.example/v1/traces\"", "more than scheme, host and port"),
         ("[telemetry]\notlp = \"https://otel.sakura.example\"\none_in = 0", "one_in"),
         ("[telemetry]\notlp = \"https://otel.sakura.example\"\nlogs = true", "logs"),
+        ("[telemetry]\notlp = \"https://otel.sakura.example\"\nlogs = \"debug\"", "`debug` is not one of"),
+        ("[telemetry]\notlp = \"https://otel.sakura.example\"\nlogs = \"warning\"", "`warning` is not one of"),
         ("[telemetry]\notlp = \"https://otel.sakura.example\"\nca_file = \"tls/none.pem\"", "ca_file"),
     ] {
         let said = said_about(&short_and(text));

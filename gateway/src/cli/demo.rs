@@ -44,7 +44,7 @@ pub struct Args {
 
 /// Opens the hospital and serves until told to stop.
 pub fn run(args: &Args) -> Result<(), Failure> {
-    log::start("warn")?;
+    let diagnostics = log::start("warn")?;
     let ports = ports(args.port)?;
     let folder = make_folder(args.dir.as_deref())?;
     let config = furnish(&folder, &ports)?;
@@ -53,7 +53,7 @@ pub fn run(args: &Args) -> Result<(), Failure> {
     let source = Source::Text { text: hospital::config_text(&ports), base: folder.clone() };
     let tongue = Tongue::of_locale(&std::env::var("LC_ALL").or_else(|_| std::env::var("LANG")).unwrap_or_default());
     let program = std::env::current_exe().map_or_else(|_| "sekimori".to_owned(), |path| path.display().to_string());
-    assembly::serve(source, |_| {
+    assembly::serve(source, &diagnostics, |_| {
         out::say(&hospital::banner(&ports, &folder, &program, &invitation.code.expose(), tongue))
     })
 }

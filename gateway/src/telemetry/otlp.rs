@@ -1,9 +1,14 @@
-//! Traces in the words of OTLP 1 in JSON (opentelemetry-proto, `ExportTraceServiceRequest`): identifiers in hex, times as
-//! text, enumerations as numbers.
+//! Traces and records of the diagnostic log in the words of OTLP 1 in JSON (opentelemetry-proto,
+//! `ExportTraceServiceRequest`, `ExportLogsServiceRequest`): identifiers in hex, times and whole numbers as text,
+//! enumerations as numbers.
 
+use std::collections::BTreeSet;
+
+use config::{Config, Severity};
 use policy::Timestamp;
 use serde_json::{Value, json};
 
+use super::diagnostics::{Record, Said};
 use super::trace::{Done, Facts, Finished, StepName};
 
 /// `SPAN_KIND_INTERNAL`, `_SERVER`, `_CLIENT`.
@@ -15,20 +20,80 @@ const ERROR: u8 = 2;
 /// The first status that is a failure of ours or an app's.
 const FAILURE: u16 = 500;
 
+/// Which gateway tells: the host where people sign in, and the node where several serve it.
+pub fn instance(config: &Config) -> String {
+    match &config.nodes {
+        Some(nodes) => format!("{}/{}", config.login_host, nodes.own),
+        None => config.login_host.to_string(),
+    }
+}
+
 /// What the collector is sent: these traces of this gateway.
-pub fn request(node: &str, traces: &[Finished]) -> Value {
-    let resource = json!([
-        text("service.name", "sekimori"),
-        text("service.version", env!("CARGO_PKG_VERSION")),
-        text("service.instance.id", node),
-    ]);
+pub fn traces(instance: &str, traces: &[Finished]) -> Value {
     json!({ "resourceSpans": [{
-        "resource": { "attributes": resource },
+        "resource": resource(instance),
         "scopeSpans": [{
             "scope": { "name": "sekimori" },
             "spans": traces.iter().flat_map(spans).collect::<Vec<_>>(),
         }],
     }] })
+}
+
+/// What the collector is sent: these records of this gateway's diagnostic log, those of one part of it together. Where a
+/// request's trace may have a client's name, no record is given one.
+pub fn logs(instance: &str, records: &[Record], goes_on: bool) -> Value {
+    let parts: BTreeSet<&str> = records.iter().map(|record| record.part).collect();
+    let of = |part| records.iter().filter(move |record| record.part == part).map(|one| log_record(one, goes_on));
+    let scopes = parts.into_iter().map(|part| {
+        json!({
+            "scope": { "name": part },
+            "logRecords": of(part).collect::<Vec<_>>(),
+        })
+    });
+    json!({ "resourceLogs": [{
+        "resource": resource(instance),
+        "scopeLogs": scopes.collect::<Vec<_>>(),
+    }] })
+}
+
+fn resource(instance: &str) -> Value {
+    json!({ "attributes": [
+        text("service.name", "sekimori"),
+        text("service.version", env!("CARGO_PKG_VERSION")),
+        text("service.instance.id", instance),
+    ] })
+}
+
+fn log_record(record: &Record, goes_on: bool) -> Value {
+    let (number, name) = match record.severity {
+        Severity::Error => (17, "ERROR"),
+        Severity::Warning => (13, "WARN"),
+        Severity::Info => (9, "INFO"),
+    };
+    let attributes: Vec<Value> = record.fields.iter().map(|(key, said)| attribute(key, said)).collect();
+    let mut told = json!({
+        "timeUnixNano": nanoseconds(record.at),
+        "observedTimeUnixNano": nanoseconds(record.at),
+        "severityNumber": number,
+        "severityText": name,
+        "body": { "stringValue": record.message },
+        "attributes": attributes,
+    });
+    if let (Some(fields), Some(request), false) = (told.as_object_mut(), record.request, goes_on) {
+        let digits: String = request.to_string().chars().filter(|digit| *digit != '-').collect();
+        fields.insert("traceId".to_owned(), digits.into());
+    }
+    told
+}
+
+fn attribute(key: &str, said: &Said) -> Value {
+    let value = match said {
+        Said::Text(text) => json!({ "stringValue": text }),
+        Said::Whole(number) => json!({ "intValue": number.to_string() }),
+        Said::Fraction(number) => json!({ "doubleValue": number }),
+        Said::Whether(answer) => json!({ "boolValue": answer }),
+    };
+    json!({ "key": key, "value": value })
 }
 
 fn spans(trace: &Finished) -> Vec<Value> {
@@ -131,7 +196,7 @@ mod tests {
                 step(StepName::Upstream, b"00f067aa0ba902b9", Some("10.0.0.5:443")),
             ],
         };
-        let told = request("gw01", &[trace]);
+        let told = traces("gw01", &[trace]);
         let spans = &told["resourceSpans"][0]["scopeSpans"][0]["spans"];
         assert_eq!(spans[0]["name"], "GET /charts/{patient}");
         assert_eq!((&spans[0]["kind"], &spans[0]["status"]["code"]), (&json!(2), &json!(2)));
@@ -141,5 +206,50 @@ mod tests {
         assert_eq!(spans[1]["endTimeUnixNano"], "3000000000", "never before it began");
         assert_eq!((&spans[2]["kind"], &spans[2]["name"]), (&json!(3), &json!("upstream")));
         assert_eq!(spans[2]["attributes"][0]["value"]["stringValue"], "10.0.0.5:443");
+    }
+    #[test]
+    fn records_of_the_log_are_written_as_the_protocol_has_them() {
+        let at = Timestamp::from_unix_micros(1_700_000_000_000_000);
+        let id = policy::RequestId::new(at, 5);
+        let record = |severity, part, request| Record {
+            at,
+            severity,
+            part,
+            message: "upstream does not answer".to_owned(),
+            fields: vec![
+                ("app", Said::Text("emr".to_owned())),
+                ("count", Said::Whole(3)),
+                ("load", Said::Fraction(0.5)),
+                ("first", Said::Whether(true)),
+            ],
+            request,
+        };
+        let records = [
+            record(Severity::Error, "gateway::upstream", Some(id)),
+            record(Severity::Warning, "audit::keeper", None),
+            record(Severity::Info, "gateway::upstream", None),
+        ];
+        let told = logs("gw01", &records, false);
+        let scopes = told["resourceLogs"][0]["scopeLogs"].as_array().unwrap();
+        assert_eq!((scopes.len(), &scopes[0]["scope"]["name"]), (2, &json!("audit::keeper")));
+        let of_upstream = scopes[1]["logRecords"].as_array().unwrap();
+        assert_eq!((&of_upstream[0]["severityNumber"], &of_upstream[1]["severityNumber"]), (&json!(17), &json!(9)));
+        assert_eq!(of_upstream[0]["traceId"], id.to_string().replace('-', ""), "as in the access log");
+        assert!(of_upstream[1].get("traceId").is_none());
+        assert_eq!(of_upstream[0]["timeUnixNano"], "1700000000000000000");
+        assert_eq!(of_upstream[0]["body"]["stringValue"], "upstream does not answer");
+        let values: Vec<&Value> =
+            of_upstream[0]["attributes"].as_array().unwrap().iter().map(|one| &one["value"]).collect();
+        assert_eq!(
+            values,
+            [
+                &json!({ "stringValue": "emr" }),
+                &json!({ "intValue": "3" }),
+                &json!({ "doubleValue": 0.5 }),
+                &json!({ "boolValue": true })
+            ]
+        );
+        let told = logs("gw01", &records, true);
+        assert!(!told.to_string().contains("traceId"), "the request's trace may have a client's name");
     }
 }

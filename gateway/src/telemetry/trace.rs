@@ -291,7 +291,7 @@ mod tests {
 
     fn telemetry(one_in: u64, goes_on: bool) -> Telemetry {
         let collector = Upstream { scheme: Scheme::Http, host: "127.0.0.1".to_owned(), port: 4318 };
-        Telemetry { collector, ca_file: None, one_in: NonZeroU64::new(one_in).unwrap(), goes_on }
+        Telemetry { collector, ca_file: None, one_in: NonZeroU64::new(one_in).unwrap(), goes_on, logs: None }
     }
 
     fn traces() -> (Arc<Traces>, mpsc::Receiver<Finished>, Counter) {
