@@ -7,9 +7,7 @@ use std::sync::Arc;
 
 use config::Config;
 use policy::{AppId, Timestamp, UserId};
-use store::{
-    MAINTENANCE_LINES_MAX, MaintenanceLine, MaintenanceWrite, PEOPLE_READ_MAX, PeopleFilter, Store, StoreProblem,
-};
+use store::{Lapsed, MAINTENANCE_LINES_MAX, MaintenanceLine, MaintenanceWrite, Person, Store, StoreProblem};
 
 use crate::ImportProblem;
 use crate::csv::{BEGIN, Cell, Column, CsvFault, CsvProblem, Row, Table, shown, write_row};
@@ -32,6 +30,8 @@ const TEXT_CHARS_MAX: usize = 200;
 const PEOPLE_MAX: usize = 200;
 /// The most problems that are told at once.
 const PROBLEMS_MAX: usize = 100;
+/// How often is begun anew where somebody else changes the inventory meanwhile.
+const TRIES: usize = 3;
 
 /// The inventory, as tables read and write it.
 #[derive(Clone)]
@@ -76,16 +76,13 @@ impl Inventory {
         let mut out = BEGIN.to_owned();
         write_row(&mut out, COLUMNS.iter().map(|column| column.name));
         let lines = self.store.maintenance_lines().await?;
-        let named: BTreeSet<UserId> = lines.iter().flat_map(|line| line.people.iter().cloned()).collect();
-        let mut logins = BTreeMap::new();
-        for id in named {
-            if let Some(person) = self.store.person(&id).await? {
-                logins.insert(id, person.login);
-            }
-        }
+        let ids: BTreeSet<&str> = lines.iter().flat_map(|line| line.people.iter().map(UserId::as_str)).collect();
+        let named = self.called(ids.into_iter().map(str::to_owned).collect()).await?;
+        let logins: BTreeSet<String> = named.people.iter().map(|person| person.login.clone()).collect();
+        let all = self.called(logins).await?;
         for line in &lines {
             let app = line.app.as_ref().map(AppId::as_str).unwrap_or_default();
-            let people: Vec<&str> = line.people.iter().filter_map(|id| logins.get(id)).map(String::as_str).collect();
+            let people: Vec<&str> = line.people.iter().filter_map(|id| Some(all.word(named.of_id(id)?))).collect();
             let (people, last_used) = (people.join(" "), last_used(line));
             let MaintenanceLine { vendor, contract, target, path, owner, note, .. } = line;
             write_row(&mut out, [vendor, contract, target, app, path, owner, &people, &last_used, note]);
@@ -107,15 +104,27 @@ impl Inventory {
     /// # Errors
     /// [`ImportProblem`]; nothing was changed.
     pub async fn read_csv(&self, text: &str, actor: &str, at: Timestamp) -> Result<InventoryPlan, ImportProblem> {
-        let (plan, writes) = self.plan(text, at).await?;
-        if !writes.is_empty() {
-            self.store.write_maintenance(writes, at, actor.to_owned()).await?;
+        let mut tries = 1..;
+        loop {
+            let (plan, writes) = self.plan(text, at).await?;
+            if plan.added.is_empty() && plan.changed.is_empty() {
+                return Ok(plan);
+            }
+            match self.store.write_maintenance(writes, at, actor.to_owned()).await {
+                Ok(_) => return Ok(plan),
+                Err(StoreProblem::NotInForce(Lapsed::Line)) if tries.next().is_some_and(|tried| tried < TRIES) => {}
+                Err(problem) => return Err(problem.into()),
+            }
         }
-        Ok(plan)
     }
 
     async fn plan(&self, text: &str, at: Timestamp) -> Result<(InventoryPlan, Vec<MaintenanceWrite>), ImportProblem> {
         let table = Table::read(text, &COLUMNS).map_err(ImportProblem::Lines)?;
+        if let Some(row) = table.rows.get(MAINTENANCE_LINES_MAX) {
+            // Each row is another line, so they cannot all fit. Nothing more is asked for them.
+            let fault = CsvFault::TooManyRows { most: MAINTENANCE_LINES_MAX };
+            return Err(ImportProblem::Lines(vec![CsvProblem { line: row.line, column: 1, fault }]));
+        }
         let kept = self.store.maintenance_lines().await?;
         let mut there: BTreeMap<Key, Vec<&MaintenanceLine>> = BTreeMap::new();
         for line in &kept {
@@ -123,7 +132,9 @@ impl Inventory {
         }
         let people = self.people(&table).await?;
         let mut named = BTreeSet::new();
-        let (mut plan, mut writes, mut problems) = (InventoryPlan::default(), Vec::new(), Vec::new());
+        let (mut plan, mut problems) = (InventoryPlan::default(), Vec::new());
+        // What is asked for rests on what was read.
+        let mut writes = vec![MaintenanceWrite::StillIs(kept.clone())];
         for row in &table.rows {
             let asked = Asked { table: &table, row, apps: &self.apps, people: &people, there: &there, at };
             match asked.write(&mut named) {
@@ -133,7 +144,7 @@ impl Inventory {
                         MaintenanceWrite::Replace(line) => {
                             plan.changed.push((line.vendor.clone(), line.target.clone()));
                         }
-                        MaintenanceWrite::Remove(_) => {}
+                        MaintenanceWrite::Remove(_) | MaintenanceWrite::StillIs(_) => {}
                     }
                     writes.push(write);
                 }
@@ -150,22 +161,52 @@ impl Inventory {
         if problems.is_empty() { Ok((plan, writes)) } else { Err(ImportProblem::Lines(problems)) }
     }
 
-    /// Whom each login that the table names means; nobody where nobody or more than one has it.
-    async fn people(&self, table: &Table) -> Result<BTreeMap<String, Option<UserId>>, StoreProblem> {
+    /// Whom the table may mean.
+    async fn people(&self, table: &Table) -> Result<Called, StoreProblem> {
         let cells = table.rows.iter().filter_map(|row| table.cell(row, "people"));
-        let named: BTreeSet<String> = cells.flat_map(|cell| logins(cell.text).map(ToOwned::to_owned)).collect();
-        let mut people = BTreeMap::new();
-        for login in named {
-            let filter = PeopleFilter { text: Some(login.clone()), ..PeopleFilter::default() };
-            let found = self.store.people(filter, None, PEOPLE_READ_MAX).await?;
-            let mut fits = found.into_iter().filter(|person| person.login == login);
-            let person = match (fits.next(), fits.next()) {
-                (Some(person), None) => Some(person.id),
-                (Some(_) | None, _) => None,
-            };
-            people.insert(login, person);
+        let names = cells.flat_map(|cell| logins(cell.text).take(PEOPLE_MAX + 1));
+        self.called(names.filter(|name| !name.contains(char::is_control)).map(str::to_owned).collect()).await
+    }
+
+    async fn called(&self, names: BTreeSet<String>) -> Result<Called, StoreProblem> {
+        let people = match names.is_empty() {
+            true => Vec::new(),
+            false => self.store.people_called(names.into_iter().collect()).await?,
+        };
+        Ok(Called { people })
+    }
+}
+
+/// People, by what a table calls them.
+struct Called {
+    people: Vec<Person>,
+}
+
+impl Called {
+    fn of_id(&self, id: &UserId) -> Option<&Person> {
+        self.people.iter().find(|person| person.id == *id)
+    }
+
+    /// Whom a word means: who has this login; where several have, the one who is on the line already; or whose id it is.
+    fn meant(&self, word: &str, on_line: &[UserId]) -> Option<&Person> {
+        let mut having = self.people.iter().filter(|person| person.login == word);
+        match (having.next(), having.next()) {
+            (Some(one), None) => Some(one),
+            (Some(_), Some(_)) => {
+                let is_meant = |person: &&Person| person.login == word && on_line.contains(&person.id);
+                let mut there = self.people.iter().filter(is_meant);
+                there.next().filter(|_| there.next().is_none())
+            }
+            (None, _) => self.people.iter().find(|person| person.id.as_str() == word),
         }
-        Ok(people)
+    }
+
+    /// The word that means somebody wherever it is read: their login, or their id where that is not theirs alone.
+    fn word<'a>(&self, person: &'a Person) -> &'a str {
+        let is_one_word = logins(&person.login).eq([person.login.as_str()]);
+        let mut having = self.people.iter().filter(|other| other.login == person.login);
+        let is_theirs = is_one_word && having.next().is_some() && having.next().is_none();
+        if is_theirs { &person.login } else { person.id.as_str() }
     }
 }
 
@@ -184,7 +225,7 @@ struct Asked<'a> {
     table: &'a Table,
     row: &'a Row,
     apps: &'a BTreeSet<AppId>,
-    people: &'a BTreeMap<String, Option<UserId>>,
+    people: &'a Called,
     there: &'a BTreeMap<Key, Vec<&'a MaintenanceLine>>,
     at: Timestamp,
 }
@@ -216,7 +257,7 @@ impl<'a> Asked<'a> {
             app,
             path: text("path", |line| &line.path)?,
             owner: text("owner", |line| &line.owner)?,
-            people: self.people()?.or_else(|| known.map(|known| known.people.clone())).unwrap_or_default(),
+            people: self.people(known)?.or_else(|| known.map(|known| known.people.clone())).unwrap_or_default(),
             note: text("note", |line| &line.note)?,
             changed_at: self.at,
         };
@@ -258,15 +299,16 @@ impl<'a> Asked<'a> {
         known.map(Some).ok_or_else(|| cell.problem(fault()))
     }
 
-    fn people(&self) -> Result<Option<Vec<UserId>>, CsvProblem> {
+    fn people(&self, known: Option<&MaintenanceLine>) -> Result<Option<Vec<UserId>>, CsvProblem> {
         let Some(cell) = self.cell("people") else { return Ok(None) };
+        if logins(cell.text).nth(PEOPLE_MAX).is_some() {
+            return Err(cell.problem(CsvFault::Text { most: TEXT_CHARS_MAX }));
+        }
+        let on_line = known.map(|known| known.people.as_slice()).unwrap_or_default();
         let mut people: Vec<UserId> = Vec::new();
         for login in logins(cell.text) {
-            match self.people.get(login).cloned().flatten() {
-                Some(person) if people.len() >= PEOPLE_MAX && !people.contains(&person) => {
-                    return Err(cell.problem(CsvFault::Text { most: TEXT_CHARS_MAX }));
-                }
-                Some(person) if !people.contains(&person) => people.push(person),
+            match self.people.meant(login, on_line) {
+                Some(person) if !people.contains(&person.id) => people.push(person.id.clone()),
                 Some(_) => {}
                 None => return Err(cell.problem(CsvFault::Nobody { login: shown(login) })),
             }
@@ -367,5 +409,43 @@ mod tests {
         let line = ward.store.maintenance_lines().await.unwrap().remove(0);
         ward.store.write_maintenance(vec![MaintenanceWrite::Add(line)], START, "cli:test".to_owned()).await.unwrap();
         assert_eq!(problems(&inventory, "vendor,target\na,b\n").await, [(2, 1, "line-twice")]);
+    }
+
+    #[tokio::test]
+    async fn a_login_that_two_have_goes_out_as_an_id_and_comes_in_as_whoever_was_on_the_line() {
+        let ward = Ward::open().await;
+        let inventory = inventory(&ward).await;
+        inventory.read_csv("vendor,target,people\na,b,n.sato\n", "cli:test", START).await.unwrap();
+        let other = Person {
+            id: UserId::parse("u-other-sato").unwrap(),
+            provider: "other".parse().unwrap(),
+            subject: "sub-other".to_owned(),
+            ..nurse()
+        };
+        ward.store.remember_person(other.clone()).await.unwrap();
+        let out = inventory.write_csv(|_| String::new()).await.unwrap();
+        assert!(out.contains(nurse().id.as_str()) && !out.contains("n.sato"), "{out}");
+        let same = InventoryPlan { unchanged: 1, ..InventoryPlan::default() };
+        assert_eq!(inventory.read_csv(&out, "cli:test", START).await.unwrap(), same);
+        let by_login = "vendor,target,people\na,b,n.sato\n";
+        assert_eq!(inventory.read_csv(by_login, "cli:test", START).await.unwrap(), same, "who is on the line is meant");
+        assert_eq!(problems(&inventory, "vendor,target,people\na,c,n.sato\n").await, [(2, 3, "nobody")]);
+        let by_id = format!("vendor,target,people\na,c,{}\n", other.id);
+        inventory.read_csv(&by_id, "cli:test", START).await.unwrap();
+        let lines = ward.store.maintenance_lines().await.unwrap();
+        assert_eq!(lines[1].people, [other.id]);
+        assert_eq!(problems(&inventory, "vendor,target,people\na,d,\u{7}\n").await, [(2, 3, "nobody")]);
+    }
+
+    #[tokio::test]
+    async fn two_tables_at_once_add_a_line_once() {
+        let ward = Ward::open().await;
+        let inventory = inventory(&ward).await;
+        let table: String = (0..20).map(|number| format!("v,t{number}\n")).collect();
+        let table = format!("vendor,target\n{table}");
+        let take = || inventory.read_csv(&table, "cli:test", START);
+        let (one, other, third) = tokio::join!(take(), take(), take());
+        let added: usize = [one, other, third].into_iter().map(|taken| taken.unwrap().added.len()).sum();
+        assert_eq!((added, ward.store.maintenance_lines().await.unwrap().len()), (20, 20));
     }
 }

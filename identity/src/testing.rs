@@ -111,6 +111,9 @@ impl Store for Counting {
     fn person_by_login<'a>(&'a self, provider: &'a ProviderId, login: &'a str) -> Answer<'a, Option<Person>> {
         self.or_fail(self.inner.person_by_login(provider, login))
     }
+    fn people_called(&self, names: Vec<String>) -> Answer<'_, Vec<Person>> {
+        self.or_fail(self.inner.people_called(names))
+    }
     fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>> {
         self.or_fail(self.inner.people(filter, after, most))
     }

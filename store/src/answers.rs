@@ -40,6 +40,10 @@ impl<S: Relational> Store for S {
         self.read(move |c| people::by_login(c, &provider, &login))
     }
 
+    fn people_called(&self, names: Vec<String>) -> Answer<'_, Vec<Person>> {
+        self.read(move |c| people::called(c, &names))
+    }
+
     fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>> {
         self.read(move |c| people::list(c, &filter, after.as_ref(), most))
     }

@@ -418,8 +418,15 @@ pub(super) async fn the_inventory_is_written_all_or_none(store: &dyn Store) {
     assert_eq!(ours().await.len(), 2, "all or none");
     let changed = MaintenanceLine { number: last, app: None, ..line("部門C") };
     good(write(vec![MaintenanceWrite::Remove(first), MaintenanceWrite::Replace(changed.clone())]).await);
-    assert_eq!(ours().await, vec![changed]);
-    let told = [first, last, first, last].map(Change::InventoryChanged);
+    assert_eq!(ours().await, vec![changed.clone()]);
+    let before = good(store.maintenance_lines().await);
+    let still = |lines: &[MaintenanceLine]| MaintenanceWrite::StillIs(lines.to_vec());
+    let late = write(vec![still(&before[1..]), MaintenanceWrite::Add(line("部門D"))]).await;
+    assert_not_in_force(late, Lapsed::Line);
+    assert_eq!(good(store.maintenance_lines().await), before, "it was read by somebody who is late");
+    let again = good(write(vec![still(&before), MaintenanceWrite::Replace(changed.clone())]).await);
+    assert_eq!(again, [last]);
+    let told = [first, last, first, last, last].map(Change::InventoryChanged);
     assert_eq!(changes_after(store, sequence).await, told);
 
     assert!(good(store.set_vendor(&vendor.id, Some(words("台帳システムズ")), second(9), words("x")).await));

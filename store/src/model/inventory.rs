@@ -40,4 +40,6 @@ pub enum MaintenanceWrite {
     Replace(MaintenanceLine),
     /// Remove the line with this number.
     Remove(u64),
+    /// Do the others only where the inventory still is this, as [`Store::maintenance_lines`](crate::Store) gave it.
+    StillIs(Vec<MaintenanceLine>),
 }

@@ -41,7 +41,7 @@ pub enum Lapsed {
     SignIn,
     /// The temporary code is out of time or was revoked.
     Code,
-    /// The line of the inventory was removed.
+    /// The line of the inventory was removed, or the inventory was changed.
     Line,
 }
 
@@ -55,7 +55,7 @@ impl fmt::Display for Lapsed {
             Self::Session => "the session is over, or shows too little",
             Self::SignIn => "the sessions of the person were ended meanwhile",
             Self::Code => "the temporary code is out of time or was revoked",
-            Self::Line => "the line is unknown or was removed",
+            Self::Line => "the line is unknown or was removed, or the inventory was changed meanwhile",
         })
     }
 }

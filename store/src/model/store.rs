@@ -34,6 +34,8 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// People by login, then id: those after `after`, at most `most` and never more than
     /// [`PEOPLE_READ_MAX`](crate::PEOPLE_READ_MAX).
     fn people(&self, filter: PeopleFilter, after: Option<UserId>, most: usize) -> Answer<'_, Vec<Person>>;
+    /// Everybody whose login or id is one of these, letter by letter.
+    fn people_called(&self, names: Vec<String>) -> Answer<'_, Vec<Person>>;
     /// Adds a person at [`Person::added_at`] and tells. [`StoreProblem::Exists`](crate::StoreProblem::Exists) if id,
     /// subject or login is taken at that provider, by a disabled person too.
     fn add_person(&self, person: Person, actor: String) -> Answer<'_, ()>;
@@ -393,7 +395,7 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// The inventory of remote maintenance, by vendor and target.
     fn maintenance_lines(&self) -> Answer<'_, Vec<MaintenanceLine>>;
     /// Does all of these or none, tells of each, and says the number of each line. `NotInForce` if a line to replace or
-    /// remove is not there, `Full` past [`MAINTENANCE_LINES_MAX`](crate::MAINTENANCE_LINES_MAX).
+    /// remove is not there or the inventory is another than it should still be, `Full` past [`MAINTENANCE_LINES_MAX`](crate::MAINTENANCE_LINES_MAX).
     fn write_maintenance(&self, writes: Vec<MaintenanceWrite>, at: Timestamp, actor: String) -> Answer<'_, Vec<u64>>;
     /// Which people come from which vendor, by vendor.
     fn vendors(&self) -> Answer<'_, Vec<(UserId, String)>>;

@@ -21,6 +21,12 @@ pub(crate) fn write_all(
     let mut numbers = Vec::with_capacity(writes.len());
     for write in writes {
         let number = match write {
+            MaintenanceWrite::StillIs(expected) => {
+                if lines(c)? != expected {
+                    return Err(StoreProblem::NotInForce(Lapsed::Line));
+                }
+                continue;
+            }
             MaintenanceWrite::Add(line) => {
                 let columns = "vendor, contract, target, app, path, owner, people, note, changed_at";
                 let places = columns.replace(", ", ", :");

@@ -116,6 +116,16 @@ pub(crate) fn by_login(c: &Connection, provider: &ProviderId, login: &str) -> Re
     only(rows::all(statement, [login, provider.as_str()], read)?)
 }
 
+/// Everybody whose login or id is one of these.
+pub(crate) fn called(c: &Connection, names: &[String]) -> Result<Vec<Person>, StoreProblem> {
+    let named = c.members("cast(?1 as text)");
+    let statement = c.prepare_cached(&format!(
+        "select {COLUMNS} from people p where p.login in (select n.value from {named} n)
+             or p.id in (select n.value from {named} n)"
+    ))?;
+    rows::all(statement, [serde_json::Value::from(names).to_string()], read)
+}
+
 /// Two people under one name are nobody: a guess could be the wrong one.
 fn only(mut people: Vec<Person>) -> Result<Option<Person>, StoreProblem> {
     Ok(if people.len() == 1 { people.pop() } else { None })
