@@ -17,6 +17,8 @@ const OF_ITSELF: &str = "store:";
 const MOVED: &str = "store:moved";
 /// The note of a store into which something is being moved.
 const UNFINISHED: &str = "store:unfinished";
+/// The notes of a store that is not in use, the one that tells most first.
+pub(crate) const MARKS: [&str; 2] = [MOVED, UNFINISHED];
 
 /// A store that nobody else has open.
 #[derive(Debug)]
@@ -100,16 +102,16 @@ pub async fn sums(of: &Alone) -> Result<Vec<TableSum>, StoreProblem> {
 
 /// That the store is in use: it was not moved elsewhere, and nothing is being moved into it.
 pub(crate) fn look_for_marks(c: &Connection) -> Result<(), StoreProblem> {
-    if let Some(to_where) = notes::note(c, MOVED)? {
-        return Err(StoreProblem::Unavailable(format!("it was moved to {to_where}; name that one in [store]")));
-    }
-    match notes::note(c, UNFINISHED)? {
-        Some(_) => {
-            let reason = "a move into it did not come to its end; make an empty one and move again";
-            Err(StoreProblem::Unavailable(reason.to_owned()))
-        }
-        None => Ok(()),
-    }
+    MARKS.into_iter().try_for_each(|mark| notes::note(c, mark)?.map_or(Ok(()), |value| Err(marked(mark, &value))))
+}
+
+/// Why a store with one of [`MARKS`] is not in use.
+pub(crate) fn marked(mark: &str, value: &str) -> StoreProblem {
+    StoreProblem::Unavailable(if mark == MOVED {
+        format!("it was moved to {value}; name that one in [store]")
+    } else {
+        "a move into it did not come to its end; make an empty one and move again".to_owned()
+    })
 }
 
 fn forget(c: &Connection, note: &'static str) -> Result<(), StoreProblem> {

@@ -15,6 +15,30 @@ pub(crate) fn all<T>(
     statement.rows(parameters)?.iter().map(record).collect()
 }
 
+/// Reads the rows of an answer, but for those that cannot be read: a later version may write words that this one does not
+/// know, and what it writes of one must not keep this one from all the others. Only for lists where what is left out gives
+/// nobody anything.
+pub(crate) fn readable<T>(
+    mut statement: Statement<'_>,
+    parameters: impl Params,
+    record: impl Fn(&Row) -> Result<T, StoreProblem>,
+) -> Result<Vec<T>, StoreProblem> {
+    let rows = statement.rows(parameters)?;
+    let (mut found, mut left_out) = (Vec::with_capacity(rows.len()), None);
+    for row in &rows {
+        match record(row) {
+            Ok(one) => found.push(one),
+            Err(problem @ StoreProblem::Corrupt(_)) => left_out = Some(problem),
+            Err(problem) => return Err(problem),
+        }
+    }
+    if let Some(problem) = left_out {
+        let rows = rows.len() - found.len();
+        tracing::error!(%problem, rows, "rows of the store are left out; nobody has anything by them");
+    }
+    Ok(found)
+}
+
 /// Reads the only row of an answer.
 pub(crate) fn one<T>(
     statement: Statement<'_>,

@@ -10,6 +10,7 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 
 use super::{Connector, PostgresLogin, problem};
 use crate::StoreProblem;
+use crate::moving::{MARKS, marked};
 use crate::relational::Company;
 
 /// How long connecting and logging in may take.
@@ -124,9 +125,28 @@ impl Way {
             return refuse("the database is a standby, which takes no changes; name the primary".to_owned());
         }
         match (is_locked, self.company) {
-            (true, Company::Others | Company::Nobody) => Ok(()),
+            (true, Company::Others) => still_in_use(client).await,
+            (true, Company::Nobody) => Ok(()),
             (false, Company::Others) => refuse("the store is being moved elsewhere".to_owned()),
             (false, Company::Nobody) => refuse("another program works with it; stop every gateway first".to_owned()),
         }
     }
+}
+
+/// That the store was not moved elsewhere while this connection was cut: whoever had it open would go on writing into what
+/// nobody reads any more.
+async fn still_in_use(client: &Client) -> Result<(), StoreProblem> {
+    let unread = |_| StoreProblem::Corrupt("the database does not say whether the store is in use".to_owned());
+    let there = client.query_one("select to_regclass('notes') is not null", &[]).await.map_err(problem)?;
+    if !there.try_get::<_, bool>(0).map_err(unread)? {
+        // No store was ever made in it.
+        return Ok(());
+    }
+    for mark in MARKS {
+        let found = client.query_opt("select value from notes where key = $1", &[&mark]).await.map_err(problem)?;
+        if let Some(row) = found {
+            return Err(marked(mark, &row.try_get::<_, String>(0).map_err(unread)?));
+        }
+    }
+    Ok(())
 }

@@ -45,21 +45,26 @@ fn read_certificate(row: &Row) -> Result<Option<CertificateRecord>, StoreProblem
     }))
 }
 
-/// Puts the rows of one device together again.
+/// Reads the rows of one device or none, and puts them together again.
 fn gather(statement: Statement<'_>, parameters: impl Params) -> Result<Vec<DeviceRecord>, StoreProblem> {
+    Ok(put_together(rows::all(statement, parameters, read)?))
+}
+
+/// Puts the rows of each device together again.
+fn put_together(rows: Vec<DeviceRecord>) -> Vec<DeviceRecord> {
     let mut devices: Vec<DeviceRecord> = Vec::new();
-    for row in rows::all(statement, parameters, read)? {
+    for row in rows {
         match devices.last_mut() {
             Some(device) if device.id == row.id => device.certificates.extend(row.certificates),
             Some(_) | None => devices.push(row),
         }
     }
-    Ok(devices)
+    devices
 }
 
 pub(crate) fn list(c: &Connection) -> Result<Vec<DeviceRecord>, StoreProblem> {
     let statement = c.prepare_cached(&format!("{WITH_CERTIFICATES} order by d.id, k.issued_at, k.fingerprint"))?;
-    gather(statement, ())
+    Ok(put_together(rows::readable(statement, (), read)?))
 }
 
 pub(crate) fn device(c: &Connection, id: &DeviceId) -> Result<Option<DeviceRecord>, StoreProblem> {

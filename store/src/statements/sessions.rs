@@ -200,7 +200,7 @@ fn select(c: &Connection, condition: &str, values: Vec<Value>) -> Result<Vec<(Se
          order by s.opened_at desc, s.id",
         people::COLUMNS
     ))?;
-    rows::all(statement, values, read_with_person)
+    rows::readable(statement, values, read_with_person)
 }
 
 pub(crate) fn to_check(
@@ -216,7 +216,7 @@ pub(crate) fn to_check(
         people::COLUMNS
     ))?;
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    rows::all(statement, params![provider.as_str(), checked_before.unix_micros(), most], read_with_person)
+    rows::readable(statement, params![provider.as_str(), checked_before.unix_micros(), most], read_with_person)
 }
 
 pub(crate) fn claim_check(c: &Connection, id: SessionId, read: Timestamp, at: Timestamp) -> Result<bool, StoreProblem> {

@@ -267,3 +267,24 @@ async fn a_store_that_is_in_use_or_holds_something_takes_no_part_in_a_move() {
     drop((from, into));
     drop(Sqlite::open(&file).expect("it goes on being the store"));
 }
+
+#[tokio::test]
+async fn a_node_that_was_cut_off_while_the_store_was_moved_writes_no_more_into_the_old_one() {
+    let server = Server::start();
+    let node = server.open().unwrap();
+    node.set_note("before", "kept".to_owned()).await.unwrap();
+    // What a move leaves, made while the node has no connection.
+    assert!(server.psql("insert into notes (key, value) values ('store:moved', 'the other machine')").0);
+    server.cut_all();
+    in_time("a write is refused", async || {
+        let refused = node.set_note("after", "lost".to_owned()).await.err()?;
+        refused.to_string().contains("moved to the other machine").then_some(())
+    })
+    .await;
+    in_time("a question is refused", async || {
+        let refused = node.note("before").await.err()?;
+        refused.to_string().contains("moved to the other machine").then_some(())
+    })
+    .await;
+    assert_eq!(server.psql("select count(*) from notes where key = 'after'").1, "0");
+}

@@ -81,7 +81,29 @@ async fn damage_anywhere_is_told_and_opens_nothing() {
     damage(&store, "invitations", "purpose", "'device'").await;
     assert!(store.invitations().await.is_err(), "an invitation of a device without a device");
     damage(&store, "device_certificates", "issuer", "'anyone'").await;
-    assert!(matches!(store.devices().await, Err(StoreProblem::Corrupt(_))));
+    let terminal = device("d-damaged", 1);
+    assert!(matches!(store.device(&terminal.id).await, Err(StoreProblem::Corrupt(_))));
+}
+
+#[tokio::test]
+async fn what_a_later_version_writes_of_one_keeps_this_one_from_no_other() {
+    let store = one_of_each().await;
+    let (nurse, terminal) = (person("u-other"), device("d-other", 2));
+    store.remember_person(nurse.clone()).await.unwrap();
+    store.add_device(terminal.clone(), "x".to_owned()).await.unwrap();
+    let host = policy::Host::parse("login.example").unwrap();
+    let opening = NewSession::new(session(8, &nurse, Some(&terminal.id)), token(8), host, Others::Keep);
+    store.open_session(opening, "x".to_owned()).await.unwrap();
+    for (table, column) in [("devices", "class"), ("sessions", "assurance")] {
+        let sql =
+            format!("update {table} set {column} = 'later' where id in (select id from {table} order by id limit 1)");
+        store.write(move |c| Ok(c.sqlite().execute(&sql, [])?)).await.unwrap();
+    }
+    let devices: Vec<_> = store.devices().await.unwrap().into_iter().map(|device| device.id).collect();
+    assert_eq!(devices, [terminal.id], "the other is in no ledger, so it opens nothing");
+    let sessions: Vec<_> = store.sessions().await.unwrap().into_iter().map(|(session, _)| session.id).collect();
+    assert_eq!(sessions, [SessionId::new(8)]);
+    assert!(store.session_by_token(token(7)).await.is_err(), "nor does the other's session");
 }
 
 async fn damage(store: &Sqlite, table: &'static str, column: &'static str, value: &'static str) {
