@@ -76,6 +76,7 @@ fn read_of(
 ) -> Result<(), LogProblem> {
     let mark = Finder::new("\"peer-checkpoint\"");
     let mut missing: BTreeMap<String, (u64, Finding)> = BTreeMap::new();
+    let mut others: BTreeMap<String, Another> = BTreeMap::new();
     let mut lines = reader.from(reader.first()?);
     while let Some(line) = lines.next()? {
         if mark.find(line.text).is_none() {
@@ -92,6 +93,10 @@ fn read_of(
         };
         let origin = note.split('\n').next().unwrap_or_default().to_owned();
         match known.get(&origin) {
+            // Where a log is another one than was seen, so it is from there on.
+            Some(_) if others.get(&origin).is_some_and(|another| another.size <= size_of(&note)) => {
+                others.entry(origin).and_modify(|another| another.says_so(entry.seq));
+            }
             Some(one) => match compare(one, &note) {
                 Ok(Some(size)) => {
                     crossed.checkpoints += 1;
@@ -99,13 +104,14 @@ fn read_of(
                     *vouched = size.max(*vouched);
                 }
                 Ok(None) => crossed.passed_over += 1,
-                Err(what) => findings.push(Finding {
-                    what: format!("{what}: line {} of {} says so", entry.seq, reader.directory().display()),
-                    ..Finding::in_file(one.reader.directory(), "")
-                }),
+                Err(what) => {
+                    let another = others.entry(origin).or_default();
+                    (another.size, another.what) = (size_of(&note), what);
+                    another.says_so(entry.seq);
+                }
             },
             None => {
-                let size = note.split('\n').nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
+                let size = size_of(&note);
                 let what = format!("line {} saw {size} lines of the log `{origin}`, which is not here", entry.seq);
                 let newest = missing.entry(origin).or_insert_with(|| (0, place()));
                 if size >= newest.0 {
@@ -115,7 +121,46 @@ fn read_of(
         }
     }
     findings.extend(missing.into_values().map(|(_, finding)| finding));
+    for (origin, another) in others {
+        let Some(one) = known.get(&origin) else { continue };
+        let what = another.told(reader);
+        findings.push(Finding { what, ..Finding::in_file(one.reader.directory(), "") });
+    }
     Ok(())
+}
+
+/// What a log says of one that is another than it saw: each of its checkpoints says the same, so the first is told.
+#[derive(Debug, Default)]
+struct Another {
+    /// The fewest lines from which on it is another.
+    size: u64,
+    what: String,
+    /// The first and the last line that says so, and how many do.
+    lines: Option<(u64, u64)>,
+    count: u64,
+}
+
+impl Another {
+    fn says_so(&mut self, line: u64) {
+        self.lines = Some((self.lines.map_or(line, |(first, _)| first), line));
+        self.count = self.count.saturating_add(1);
+    }
+
+    fn told(&self, reader: &Reader) -> String {
+        let (what, directory) = (&self.what, reader.directory().display());
+        match self.lines {
+            Some((first, last)) if self.count > 1 => {
+                format!("{what}: {} lines of {directory} say so, from {first} to {last}", self.count)
+            }
+            Some((line, _)) => format!("{what}: line {line} of {directory} says so"),
+            None => what.clone(),
+        }
+    }
+}
+
+/// How many lines a checkpoint is over, as it says.
+fn size_of(note: &str) -> u64 {
+    note.split('\n').nth(1).and_then(|size| size.parse().ok()).unwrap_or(0)
 }
 
 /// Compares a log with a checkpoint that another node saw of it: its size; nothing where those lines are deleted.
@@ -222,6 +267,26 @@ mod tests {
         assert!(crate::verify(one.directory(), None).is_ok(), "by itself it is in order");
         let said = check(&[&one, &two]).unwrap_err();
         assert!(said.len() == 1 && said[0].contains("lines were seen of it, but"), "{said:?}");
+    }
+
+    #[tokio::test]
+    async fn a_log_that_was_written_anew_is_told_once_however_often_it_was_seen() {
+        let (mut one, two) = two().await;
+        for _ in 0..3 {
+            let log = one.open();
+            write(&mut one, &log, 2).await;
+            log.stop();
+            let seen = newest_checkpoint(one.directory()).unwrap().unwrap();
+            let other = two.open();
+            let note = Note::new(Event::PeerCheckpoint, crate::testing::clock().now());
+            other.recorder().note(Note { checkpoint: Some(seen), ..note }).await.unwrap();
+            other.stop();
+        }
+        assert_eq!(check(&[&one, &two]).unwrap().checkpoints, 4);
+        rewrite(&mut one, 60).await;
+        let said = check(&[&one, &two]).unwrap_err();
+        assert!(said.len() == 1 && said[0].contains("lines are not those that were seen"), "{said:?}");
+        assert!(said[0].contains(": 4 lines of ") && said[0].contains("say so, from "), "{said:?}");
     }
 
     #[tokio::test]
