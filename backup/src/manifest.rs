@@ -49,6 +49,9 @@ pub struct Manifest {
     pub log: String,
     /// The store, below the root.
     pub store: String,
+    /// When the store was dumped, in UTC, where it is a database's own dump.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dumped_at: Option<String>,
     /// The key ring of the log, below the root, where it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring: Option<String>,

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
+use policy::Timestamp;
+
 use crate::BackupProblem;
 
 /// How deep folders are looked into.
@@ -27,6 +29,8 @@ pub struct Sources {
     pub store: PathBuf,
     /// The version of the store's tables.
     pub store_schema: u32,
+    /// When the store was dumped, where it is a database's own dump.
+    pub dumped_at: Option<Timestamp>,
     /// The institution: its name, and its code where it has one.
     pub facility: (String, Option<String>),
     /// The key ring of the log, where it is encrypted.
@@ -182,6 +186,7 @@ mod tests {
             log: path("/srv/clinic/state/audit"),
             store: path("/srv/clinic/state/store.sqlite"),
             store_schema: 6,
+            dumped_at: None,
             facility: ("関守病院".to_owned(), None),
             ring: None,
         };

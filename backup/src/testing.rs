@@ -125,6 +125,7 @@ impl Node {
             log: self.path("node/state/audit"),
             store,
             store_schema: SCHEMA,
+            dumped_at: None,
             facility: ("関守病院".to_owned(), None),
             ring: None,
         }

@@ -19,6 +19,8 @@ use crate::failure::Failure;
 use crate::finding::index_dir;
 use crate::reload;
 
+mod dump;
+
 /// Where the store keeps which backup was verified last.
 const VERIFIED: &str = "backup-verified";
 /// The view of the store that a backup is made from, while it is made. It ends as what is being written does, so no
@@ -44,6 +46,8 @@ pub struct Snapshot {
     name: PathBuf,
     /// The version of its tables.
     schema: u32,
+    /// When the dump was made, where it is one.
+    dumped_at: Option<Timestamp>,
     /// Whether it is to be removed afterwards.
     is_ours: bool,
     /// Keeps others from writing another view over it.
@@ -54,21 +58,22 @@ impl Snapshot {
     /// Takes a view of the store while others write to it. A database gives its own: `dump` is the file of `pg_dump`.
     ///
     /// # Errors
-    /// [`Failure`] where the store cannot be read, the view not be written, a dump is needed and not named, or another
-    /// backup of this node does not end.
-    pub fn take(config: &Config, dump: Option<&Path>) -> Result<Self, Failure> {
+    /// [`Failure`] where the store cannot be read, the view not be written, a dump is needed and not named or is not of
+    /// now, or another backup of this node does not end.
+    pub fn take(config: &Config, dump: Option<&Path>, at: Timestamp) -> Result<Self, Failure> {
         let turn = turn(&config.state_dir)?;
         match (&config.store.kind, dump) {
             (StoreKind::Sqlite, None) => {
                 let (path, name) = (config.state_dir.join(SNAPSHOT), store_file(&config.state_dir));
                 let schema = store::snapshot(&name, &path);
                 let schema = schema.map_err(|problem| Failure::unavailable(problem.to_string()))?;
-                Ok(Self { path, name, schema, is_ours: true, _turn: turn })
+                Ok(Self { path, name, schema, dumped_at: None, is_ours: true, _turn: turn })
             }
             (StoreKind::Postgres(_), Some(dump)) => Ok(Self {
                 path: dump.to_owned(),
                 name: config.state_dir.join(DUMP),
                 schema: store::SCHEMA_VERSION,
+                dumped_at: Some(dump::look_at(dump, at)?),
                 is_ours: false,
                 _turn: turn,
             }),
@@ -144,6 +149,7 @@ pub fn sources(config_file: &Path, config: &Config, snapshot: &Snapshot) -> Resu
         log: absolute(&config.audit.directory)?,
         facility: (config.facility.name.clone(), config.facility.code.clone()),
         store_schema: snapshot.schema,
+        dumped_at: snapshot.dumped_at,
         store,
         ring,
     })

@@ -224,3 +224,41 @@ async fn a_store_is_moved_into_a_database_and_out_again_and_everybody_goes_on() 
     hospital.start();
     assert_eq!(status(&hospital).await, 200, "signed in before, and still");
 }
+
+#[tokio::test]
+async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
+    let mut house = House::open().await;
+    let folder = house.hospital.folder().path().to_owned();
+    let out = run(&folder, &["audit", "key", "escrow", "--out", "safe/recovery", "--elsewhere"]).ok().out;
+    let key = out.trim().trim_start_matches("recovery_key = ").to_owned();
+    let plan = house.hospital.plan().clone().set("backup", &format!("recovery_keys = [{key}]"));
+    house.hospital.reload(plan);
+    let back_up = |dump: &str| house.hospital.run(&["backup", "--to", "backups", "--format", "json", "--dump", dump]);
+    let file = |name: &str| folder.join(name);
+
+    house.database.dump(&file("store.dump"));
+    let whole = std::fs::read(file("store.dump")).unwrap();
+    let made = back_up("store.dump").ok().json();
+    assert!(made["dumped_at"].as_str().unwrap().starts_with("20"), "{made}");
+
+    let yesterday = std::time::SystemTime::now() - Duration::from_secs(86_400);
+    std::fs::write(file("old.dump"), &whole).unwrap();
+    std::fs::File::options().write(true).open(file("old.dump")).unwrap().set_modified(yesterday).unwrap();
+    std::fs::write(file("cut.dump"), &whole[..whole.len() * 3 / 4]).unwrap();
+    std::fs::write(file("plain.dump"), "-- PostgreSQL database dump\n").unwrap();
+    for (dump, code, said) in [
+        ("old.dump", 1, "do not belong together"),
+        ("cut.dump", 1, "cannot be read to its end"),
+        ("plain.dump", 64, "no dump in the database's own form"),
+        ("nowhere.dump", 69, "nowhere.dump"),
+    ] {
+        let refused = back_up(dump);
+        assert_eq!(refused.code, Some(code), "{dump}: {}", refused.err);
+        assert!(refused.err.contains(said), "{dump}: {}", refused.err);
+    }
+    let list = run(&folder, &["backup", "list", "--from", "backups", "--format", "json"]).ok().out;
+    assert_eq!(list.lines().count(), 1, "{list}");
+    let words = ["restore", "--from", "backups", "--into", "again", "--recovery-key", "safe/recovery"];
+    let restored = run(&folder, &words).ok().out;
+    assert!(restored.contains("pg_restore") && restored.contains("it is the store of 20"), "{restored}");
+}

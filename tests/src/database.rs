@@ -1,7 +1,7 @@
 //! A real PostgreSQL server for the gateway's store: with a password and TLS, stopped and started as a test wants.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -114,6 +114,21 @@ impl Database {
             .stdin(Stdio::null());
         let said = output(psql);
         (said.status.success(), String::from_utf8_lossy(&said.stdout).trim().to_owned())
+    }
+
+    /// Writes its own dump into a file.
+    ///
+    /// # Panics
+    /// Where that fails.
+    pub fn dump(&self, file: &Path) {
+        let mut dump = Command::new("pg_dump");
+        dump.args(["--format=custom", "-U", "sekimori", "-d", "postgres", "-h", &self.address.ip().to_string()])
+            .args(["-p", &self.address.port().to_string(), "--file"])
+            .arg(file)
+            .env("PGPASSWORD", PASSWORD)
+            .stdin(Stdio::null());
+        let said = output(dump);
+        assert!(said.status.success(), "pg_dump: {}", String::from_utf8_lossy(&said.stderr));
     }
 
     /// Cuts every connection of the store.

@@ -135,7 +135,7 @@ fn write(args: &Args) -> Result<(), Failure> {
         told.map_err(|problem| Failure::unavailable(problem.to_string()))
     })?;
     // The store before the log: no record is missing of what it holds.
-    let snapshot = Snapshot::take(&config, args.dump.as_deref())?;
+    let snapshot = Snapshot::take(&config, args.dump.as_deref(), at)?;
     let sources = sources(args.config.path(), &config, &snapshot)?;
     let order = Order {
         place: &place,
@@ -180,6 +180,7 @@ fn described(manifest: &Manifest) -> serde_json::Value {
         "at": manifest.at,
         "program": manifest.program,
         "store_schema": manifest.store_schema,
+        "dumped_at": manifest.dumped_at,
         "origin": manifest.origin,
         "lines": manifest.lines,
         "files": manifest.files,
@@ -246,6 +247,14 @@ fn note_verified(config: &Path, place: &Place, key: &LogKey, checked: &Checked) 
     let config = config::read(config).map_err(|problems| Failure::input(problems.to_string()))?;
     if config.audit.origin != key.origin() {
         return Err(Failure::no(format!("this backup is of `{}`, not of `{}`", key.origin(), config.audit.origin)));
+    }
+    // Whoever can write into the folder can put another key beside the backups; the node has its own.
+    let own = LogSigner::open(&config.state_dir, &config.audit.origin);
+    if own.map_err(|problem| Failure::unavailable(problem.to_string()))?.key() != *key {
+        let what = format!(
+            "the key `{key}` is not the key of the log of this node; somebody may have written these backups anew"
+        );
+        return Err(Failure::no(what));
     }
     let folder = std::path::absolute(place.folder()).unwrap_or_else(|_| place.folder().to_owned());
     let verified = VerifiedBackup {

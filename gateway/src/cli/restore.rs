@@ -67,6 +67,9 @@ fn said(manifest: &Manifest, newest: u64, into: &Path) -> String {
     if backups::is_dump(manifest) {
         let dump = into.join(&manifest.store);
         said.push_str(&format!("read the store into its database: pg_restore --dbname=DATABASE {}\n", dump.display()));
+        if let Some(at) = &manifest.dumped_at {
+            said.push_str(&format!("it is the store of {at}\n"));
+        }
     }
     said.push_str(&format!(
         "revoke again what was revoked since {}: people, devices, sessions are as they were then\n\
