@@ -10,6 +10,7 @@ use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
 
 use policy::{Authorized, Beyond, Caps, Challenge, Permit, Reason, RuleId, Timestamp, UserId, Verdict};
+use serde::{Deserialize, Serialize};
 
 use crate::limit::network_of;
 use elsewhere::Elsewhere;
@@ -55,8 +56,21 @@ struct Count {
     /// When the operator was last told.
     alarmed_at: Option<i64>,
     used_at: i64,
+    /// What was done since this count began.
+    ever: Ever,
     /// The bounds of requests and patients that it was last held to.
     bounds: (Option<NonZeroU32>, Option<NonZeroU32>),
+}
+
+/// What somebody did since they are counted, however long that is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Ever {
+    /// The second at which it began.
+    pub since: i64,
+    /// How many requests.
+    pub requests: u64,
+    /// How many patients that were not counted within the hour before.
+    pub patients: u64,
 }
 
 /// Requests by spans of time, as a ring.
@@ -214,6 +228,7 @@ impl Count {
             reached_at: None,
             alarmed_at: None,
             used_at: now,
+            ever: Ever { since: now, ..Ever::default() },
             bounds: (None, None),
         }
     }
@@ -246,8 +261,12 @@ impl Count {
             }
         };
         if requests_left && patients_left {
-            self.requests.add(now);
-            self.patients.extend(patient.map(|patient| (patient, now)));
+            self.add(now);
+            if let Some(patient) = patient
+                && self.patients.insert(patient, now).is_none()
+            {
+                self.ever.patients = self.ever.patients.saturating_add(1);
+            }
             return Said::Within;
         }
         match caps.beyond {
@@ -261,10 +280,15 @@ impl Count {
                 if is_news {
                     self.alarmed_at = Some(now);
                 }
-                self.requests.add(now);
+                self.add(now);
                 Said::Alarm { is_news }
             }
         }
+    }
+
+    fn add(&mut self, now: i64) {
+        self.requests.add(now);
+        self.ever.requests = self.ever.requests.saturating_add(1);
     }
 }
 

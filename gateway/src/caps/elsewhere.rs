@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 
 use policy::{Timestamp, UserId};
 
-use super::{COUNTED_MAX, Count, Counts, HOUR, Key, Subject};
+use super::{COUNTED_MAX, Count, Counts, Ever, HOUR, Key, Subject};
 use crate::nodes::Counted;
 
 /// Into how many parts the share of one node in a bound is cut; whoever did less than one is not told of.
@@ -28,27 +28,54 @@ pub(super) struct Elsewhere {
 struct Part {
     requests: u64,
     patients: u64,
-    /// What of it was done before the person proved themselves again.
-    forgiven: (u64, u64),
+    ever: Option<Ever>,
+    /// What had been told when the person last proved themselves again.
+    forgiven: Option<Forgiven>,
     /// When it was last told.
     at: i64,
+}
+
+/// What was done before a person proved themselves again.
+#[derive(Clone, Copy, Debug)]
+struct Forgiven {
+    requests: u64,
+    patients: u64,
+    ever: Option<Ever>,
+}
+
+impl Part {
+    /// What counts of it: what was done within the hour, but for what was done before the proof.
+    fn counted(&self) -> (u64, u64) {
+        let Some(before) = self.forgiven else { return (self.requests, self.patients) };
+        match (before.ever, self.ever) {
+            // What was done within the hour may slide out of it; what was done since the proof only grows.
+            (Some(then), Some(now)) if then.since == now.since => (
+                self.requests.min(now.requests.saturating_sub(then.requests)),
+                self.patients.min(now.patients.saturating_sub(then.patients)),
+            ),
+            // It is counted anew there since: all of it came after.
+            (Some(_), Some(_)) => (self.requests, self.patients),
+            (None, _) | (_, None) => {
+                (self.requests.saturating_sub(before.requests), self.patients.saturating_sub(before.patients))
+            }
+        }
+    }
 }
 
 impl Elsewhere {
     /// Requests and patients, as far as they are told of and count.
     pub(super) fn within_an_hour(&self, now: i64) -> (u64, u64) {
         let counted = self.nodes.values().filter(|part| part.at > now - HOUR);
-        counted.fold((0, 0), |(requests, patients), part| {
-            (
-                requests + part.requests.saturating_sub(part.forgiven.0),
-                patients + part.patients.saturating_sub(part.forgiven.1),
-            )
-        })
+        counted
+            .map(Part::counted)
+            .fold((0, 0), |sum: (u64, u64), part| (sum.0.saturating_add(part.0), sum.1.saturating_add(part.1)))
     }
 
     /// What was told until now counts no more.
     pub(super) fn forgive(&mut self) {
-        self.nodes.values_mut().for_each(|part| part.forgiven = (part.requests, part.patients));
+        for part in self.nodes.values_mut() {
+            part.forgiven = Some(Forgiven { requests: part.requests, patients: part.patients, ever: part.ever });
+        }
     }
 
     /// Forgets what was last told before; whether anything is left.
@@ -69,7 +96,8 @@ impl Counts {
                 let (requests, patients) = count.within_an_hour(now);
                 let share = share(requests, count.bounds.0).max(share(patients, count.bounds.1));
                 let is_told = share.saturating_mul(PARTS).saturating_mul(nodes as u64) > WHOLE;
-                let counted = || Counted { rule: key.rule.to_string(), who: key.who.word(), requests, patients };
+                let ever = Some(count.ever);
+                let counted = || Counted { rule: key.rule.to_string(), who: key.who.word(), requests, patients, ever };
                 is_told.then(|| (share, counted()))
             });
             told.extend(near);
@@ -107,7 +135,10 @@ impl Counts {
 impl Elsewhere {
     fn note(&mut self, node: &str, one: &Counted, now: i64) {
         let part = self.nodes.entry(node.to_owned()).or_default();
-        (part.requests, part.patients, part.at) = (one.requests, one.patients, now);
+        (part.requests, part.patients, part.ever, part.at) = (one.requests, one.patients, one.ever, now);
+        if let Some(before) = &mut part.forgiven {
+            (before.requests, before.patients) = (before.requests.min(one.requests), before.patients.min(one.patients));
+        }
     }
 }
 
@@ -153,7 +184,7 @@ impl Key {
 mod tests {
     use policy::{Beyond, Caps};
 
-    use super::super::{SHARDS, Said};
+    use super::super::{SHARDS, SPAN, Said};
     use super::*;
 
     const CAPS: Caps = Caps { requests: NonZeroU32::new(40), patients: NonZeroU32::new(8), beyond: Beyond::Deny };
@@ -205,7 +236,8 @@ mod tests {
         assert_eq!(counts.tell(2, second(2)), [], "an eighth of the bound");
         ask(&counts, &requests, 1, 3);
         let told = counts.tell(2, second(4));
-        let expected = Counted { rule: "r".into(), who: "person u-1".into(), requests: 6, patients: 0 };
+        let ever = Some(Ever { since: 1, requests: 6, patients: 0 });
+        let expected = Counted { rule: "r".into(), who: "person u-1".into(), requests: 6, patients: 0, ever };
         assert_eq!(told, [expected]);
         assert_eq!(counts.tell(2, second(3 * HOUR)), []);
     }
@@ -236,16 +268,44 @@ mod tests {
     }
 
     #[test]
+    fn what_was_forgiven_once_forgives_nothing_that_comes_after() {
+        let (one, two) = (Counts::default(), Counts::default());
+        let caps = Caps { patients: None, beyond: Beyond::StepUp, ..CAPS };
+        let at_two = |at, proven| two.count_one(&caps, key("u-1"), None, Some(second(proven)), second(at));
+        ask(&one, &caps, 40, 1);
+        exchange(&one, &two, 2);
+        assert_eq!([at_two(3, 0), at_two(6, 5)], [Said::StepUp, Said::Within]);
+        // The forty of the first hour slide out of it there, and forty others come in.
+        let later = HOUR + 2 * SPAN;
+        assert_eq!(ask(&one, &caps, 40, later), 40);
+        exchange(&one, &two, later + 1);
+        assert_eq!(at_two(later + 2, 5), Said::StepUp);
+        // A node of an earlier version tells only what slides: what was forgiven falls with it.
+        let told = |requests| [Counted { ever: None, requests, ..two_of_them() }];
+        let two = Counts::default();
+        let at_two = |at, proven| two.count_one(&caps, key("u-1"), None, Some(second(proven)), second(at));
+        two.heed("one", &told(40), second(2));
+        assert_eq!([at_two(3, 0), at_two(6, 5)], [Said::StepUp, Said::Within]);
+        two.heed("one", &told(0), second(7));
+        two.heed("one", &told(40), second(8));
+        assert_eq!(at_two(9, 5), Said::StepUp);
+    }
+
+    fn two_of_them() -> Counted {
+        Counted { rule: "r".into(), who: "person u-1".into(), requests: 2, patients: 0, ever: None }
+    }
+
+    #[test]
     fn what_others_tell_is_bounded_and_nonsense_is_nothing() {
         let counts = Counts::default();
-        let one =
-            |number: usize| Counted { rule: "r".into(), who: format!("person u-{number}"), requests: 9, patients: 0 };
+        let told = |who: String| Counted { rule: "r".into(), who, requests: 9, patients: 0, ever: None };
+        let one = |number: usize| told(format!("person u-{number}"));
         let many: Vec<Counted> = (0..100 * COUNTED_MAX).map(one).collect();
         counts.heed("two", &many, second(1));
         let held: usize = counts.shards.iter().map(|shard| shard.lock().unwrap().elsewhere.len()).sum();
         assert!(held <= TOLD_MAX.min(SHARDS * COUNTED_MAX), "{held}");
         let nonsense = ["", "u-1", "person ", "network ward", "device d-1"];
-        let nonsense = nonsense.map(|who| Counted { rule: "r".into(), who: who.into(), requests: 9, patients: 0 });
+        let nonsense = nonsense.map(|who| told(who.to_owned()));
         counts.heed("two", &nonsense, second(2));
         assert!(counts.shards.iter().all(|shard| shard.lock().unwrap().elsewhere.is_empty()), "and replaces the rest");
     }

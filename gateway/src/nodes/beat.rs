@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::caps::Ever;
+
 /// The form that is written. A form that a later version cannot read gets another number.
 const FORM: u32 = 1;
 /// The longest beat that is read, in bytes: sixteen proofs and a thousand counts are a quarter of that.
@@ -74,6 +76,9 @@ pub struct Counted {
     pub requests: u64,
     /// How many different patients.
     pub patients: u64,
+    /// The same since the counting began; an earlier version does not tell it.
+    #[serde(default)]
+    pub ever: Option<Ever>,
 }
 
 impl Proof {
