@@ -56,6 +56,32 @@ impl<'b> Files<'b> {
         Some(path)
     }
 
+    /// A program that the gateway runs: nobody but its owner may change it.
+    pub(crate) fn program(&self, value: &Value<'_>) -> Option<PathBuf> {
+        let path = self.path(value)?;
+        let file = self.open(value, &path)?;
+        let mode = match file.metadata() {
+            Ok(about) => about.permissions().mode() & 0o777,
+            Err(error) => {
+                return value
+                    .wrong(format!("`{}` cannot be read: {error}", path.display()), "see whether its disk is well");
+            }
+        };
+        if mode & 0o111 == 0 {
+            return value.wrong(
+                format!("`{}` is not a program (mode {mode:03o})", path.display()),
+                format!("`chmod 755 {}`", path.display()),
+            );
+        }
+        if mode & 0o022 != 0 {
+            return value.wrong(
+                format!("`{}` may be changed by other users of this machine (mode {mode:03o})", path.display()),
+                format!("`chmod 755 {}`, and let it belong to root", path.display()),
+            );
+        }
+        Some(path)
+    }
+
     /// The secret in a file, without the line break at its end.
     pub(crate) fn secret(&self, value: &Value<'_>) -> Option<Secret> {
         let path = self.path(value)?;

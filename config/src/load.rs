@@ -6,16 +6,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest::{Context, SHA256};
-use policy::{CedarFile, PolicySource, Revision, UtcOffset};
+use policy::{CedarFile, Host, PolicySource, Revision, UtcOffset};
 use toml::de::DeTable;
 
 use crate::declared::Declared;
 use crate::files::{Files, TEXT_BYTES_MAX, open_file, read_text};
 use crate::section::hours::ReadHolidays;
 use crate::section::{
-    app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed, gateway,
-    limits, listener, maintenance, nodes, notice, operations, outage, passkeys, patients, policy as cedar, posture,
-    provider, roles, rule, rule_set, sessions, statements, store, telemetry, upstream,
+    acme, app, audit, backup, break_glass, certificate, class, console, devices, directory, expect, facility, feed,
+    gateway, limits, listener, maintenance, nodes, notice, operations, outage, passkeys, patients, policy as cedar,
+    posture, provider, roles, rule, rule_set, sessions, statements, store, telemetry, upstream,
 };
 use crate::walk::{Report, Seen, Table};
 use crate::{Config, Passkeys, Problem, Problems, SourceText};
@@ -107,7 +107,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
     let facility = root.section("facility").and_then(|table| facility::read(&table));
     let gateway = root.section("gateway").map(|table| gateway::read(&table, files)).unwrap_or_default();
     let listeners = listener::read(&root);
-    let certificates = certificate::read(&root, files);
+    let certificates = certificate::read(&root, files, document.contains_key("acme"));
     let providers = provider::read(&root, files, &declared);
     let roles = root.section("roles").and_then(|table| roles::read(&table));
     let classes = root.section("classes").and_then(|table| class::read(&table));
@@ -167,6 +167,12 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         patients: patients.as_ref().unwrap_or(&no_ids),
     };
     let apps = app::read(&root, &around);
+    let own_hosts = [gateway.login_host.as_ref(), gateway.portal_host.as_ref(), console_host.flatten()];
+    let of_apps = apps.iter().flatten().map(|app| &app.host);
+    let hosts: Vec<Host> = own_hosts.into_iter().flatten().chain(of_apps).cloned().collect();
+    let listening = listeners.as_deref().unwrap_or_default();
+    let of_acme = acme::Around { files, state_dir, hosts: &hosts, listeners: listening };
+    let acme = root.optional("acme", |value| acme::read(&value.table()?, &of_acme));
     let no_passkeys = Passkeys::default();
     let around =
         rule::Around { declared: &declared, passkeys: passkeys.as_ref().map_or(&no_passkeys, |read| &read.passkeys) };
@@ -229,6 +235,7 @@ pub(crate) fn sections(text: &str, document: &DeTable<'_>, files: &Files<'_>, re
         nodes: nodes?,
         listeners: listeners?,
         certificates: certificates?,
+        acme: acme?,
         login_host: gateway.login_host?,
         portal_host: gateway.portal_host?,
         console_host: gateway.console_host?,

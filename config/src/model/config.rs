@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use policy::{ConsoleRoles, Host, InfoClass, Policy, PolicySource, Revision, RoleId, UtcOffset};
 
 use crate::{
-    App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener,
+    Acme, App, Audit, Backup, BreakGlass, CertificateFiles, DeviceTrust, Directory, Facility, Feed, Limits, Listener,
     MailServer, Maintenance, Names, Nodes, Notice, Operations, Outage, Passkeys, PolicyTest, PostureSource, Provider,
     RuleSet, SessionSpans, Statement, StoreSettings, Telemetry,
 };
@@ -30,8 +30,11 @@ pub struct Config {
     pub nodes: Option<Nodes>,
     /// Where connections are accepted; never empty.
     pub listeners: Vec<Listener>,
-    /// Server certificates; never empty. Which names they serve is read from the certificates.
+    /// Server certificates in files; never empty where none are ordered. Which names they serve is read from the
+    /// certificates.
     pub certificates: Vec<CertificateFiles>,
+    /// Server certificates that the gateway orders by itself.
+    pub acme: Option<Acme>,
     /// The host of the sign-in pages.
     pub login_host: Host,
     /// The host of the portal.

@@ -1,6 +1,7 @@
 //! What a valid configuration is, after reading: every value parsed, every default filled in, every file named in it
 //! that holds a secret or a policy read. Nothing here can be wrong any more. A file an idea.
 
+mod acme;
 mod app;
 mod audit;
 mod backup;
@@ -25,6 +26,7 @@ mod telemetry;
 mod terminal;
 mod upstream;
 
+pub use acme::{Acme, AcmeName, AcmeProof, ExternalAccount};
 pub use app::{App, AppKind, IdentityField, OnLogFailure, TcpProtocol};
 pub use audit::{Audit, AuditEncryption};
 pub use backup::Backup;

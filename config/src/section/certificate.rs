@@ -4,7 +4,11 @@ use crate::CertificateFiles;
 use crate::files::Files;
 use crate::walk::{Seen, Table};
 
-pub(crate) fn read(root: &Table<'_>, files: &Files<'_>) -> Option<Vec<CertificateFiles>> {
+/// None are needed where the gateway orders them itself.
+pub(crate) fn read(root: &Table<'_>, files: &Files<'_>, are_ordered: bool) -> Option<Vec<CertificateFiles>> {
+    if are_ordered && root.value("certificate").is_none() {
+        return Some(Vec::new());
+    }
     let example = "`[[certificate]]` with `certificate = \"tls/chain.pem\"` and `key = \"tls/key.pem\"`";
     let tables = root.needed("certificate", example, |value| {
         let tables = value.tables()?;

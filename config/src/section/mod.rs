@@ -1,6 +1,7 @@
 //! One file for each section of `sekimori.toml`: its keys, their bounds and their defaults.
 //! Each asks for all of its keys before it gives up on any, so that every problem is found.
 
+pub(crate) mod acme;
 pub(crate) mod app;
 pub(crate) mod app_route;
 pub(crate) mod audit;

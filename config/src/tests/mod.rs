@@ -1,5 +1,6 @@
 //! What a whole configuration means, and what is said about one that is wrong.
 
+mod acme;
 mod between;
 mod exceptions;
 mod expect;

@@ -41,6 +41,8 @@ fn with_every_file() -> Folder {
     }
     folder.file("secrets/pacs-shell-key", "-----BEGIN PRIVATE KEY-----", 0o600);
     folder.file("node", "gw01\n", 0o644);
+    folder.file("hooks/acme-dns", "#!/bin/sh\n", 0o755);
+    folder.file("secrets/acme-account", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY", 0o600);
     folder.file("secrets/mdm", "0123456789abcdef0123456789abcdef", 0o600);
     folder.file("secrets/webhook", "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", 0o600);
     let listed = "[{\"aaguid\": \"cb69481e-8ff7-4039-93ec-0a2729a154a8\", \"name\": \"YubiKey 5\", \"allowed\": true}]";
