@@ -346,6 +346,7 @@ async fn run(
     control.spawn(notices::follow(Arc::clone(&gate), Arc::clone(&store)));
     let shared = nodes::Shared::of(&gate.assertions, &parts.device_ca);
     control.spawn(nodes::follow(Arc::clone(&gate), Arc::clone(&store), shared));
+    control.spawn(nodes::answer(Arc::clone(&config), Arc::clone(&finding.view)));
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));

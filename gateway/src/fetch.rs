@@ -18,7 +18,7 @@ use policy::ProviderId;
 use rustls::pki_types::ServerName;
 use tokio_rustls::TlsConnector;
 
-use crate::upstream::dial::{Dialer, TlsTo};
+use crate::upstream::dial::{Dialer, Stream, TlsTo};
 
 /// From the first byte to the last of one answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -81,11 +81,22 @@ pub(crate) async fn exchange(
     };
     let stream =
         dialer.stream(bare_host, port, tls.as_ref()).await.map_err(|problem| unreachable(problem.to_string()))?;
+    let authority = uri.authority().map_or(host, http::uri::Authority::as_str);
+    over(stream, authority, request, bytes_max).await
+}
+
+/// One request and its answer on a connection that is there.
+pub(crate) async fn over(
+    stream: Box<dyn Stream>,
+    authority: &str,
+    request: Request<Vec<u8>>,
+    bytes_max: usize,
+) -> Result<Response<Vec<u8>>, FetchProblem> {
+    let unreachable = |reason: String| FetchProblem::Unreachable(reason);
     let (mut sender, connection) =
         http1::handshake(TokioIo::new(stream)).await.map_err(|error| unreachable(error.to_string()))?;
     let driven = tokio::spawn(connection);
-    let authority = uri.authority().map_or(host, http::uri::Authority::as_str);
-    let path = uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
+    let path = request.uri().path_and_query().map_or("/", http::uri::PathAndQuery::as_str).to_owned();
     let host_value = HeaderValue::from_str(authority).map_err(|error| unreachable(error.to_string()))?;
     let (mut parts, body) = request.into_parts();
     parts.headers.insert(HOST, host_value);

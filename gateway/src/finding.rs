@@ -12,6 +12,8 @@ use find::{FindProblem, Follower, Index};
 use tracing::error;
 use web::LogView;
 
+use crate::nodes::Channel;
+
 /// The index that follows the log; it stops following when this is dropped.
 #[derive(Debug)]
 pub struct Finding {
@@ -34,15 +36,23 @@ impl Finding {
     pub fn start(config: &Config) -> Self {
         match Self::open(config) {
             Ok((index, reader, follower)) => Self {
-                view: Arc::new(LogView::new(Some((index.clone(), reader)))),
+                view: Arc::new(Self::view(config, Some((index.clone(), reader)))),
                 index: Some(index),
                 _follower: Some(follower),
             },
             Err(problem) => {
                 error!(%problem, "nothing can be found in the log: its index cannot be used");
-                Self { view: Arc::new(LogView::new(None)), index: None, _follower: None }
+                Self { view: Arc::new(Self::view(config, None)), index: None, _follower: None }
             }
         }
+    }
+
+    /// The log beside those of the other nodes, where there are others.
+    fn view(config: &Config, book: Option<(Index, Reader)>) -> LogView {
+        let view = LogView::new(book);
+        let Some(nodes) = &config.nodes else { return view };
+        let names = nodes.names.iter().map(|name| name.as_str().into()).collect();
+        view.among(names, nodes.own.as_str(), Channel::of(config).map(|way| way as _))
     }
 
     fn open(config: &Config) -> Result<(Index, Reader, Follower), FindProblem> {

@@ -5,6 +5,7 @@ mod devices;
 mod feeds;
 mod index;
 mod log;
+mod nodes;
 mod people;
 mod running;
 
@@ -99,6 +100,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     let at = clock::now();
     let mut findings = Vec::new();
     look_at_certificates(config, at, &mut findings);
+    nodes::look(config, at, &mut findings);
     look_at_disk(config, &mut findings);
     log::look(config, &mut findings);
     index::look(config, &mut findings);

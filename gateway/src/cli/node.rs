@@ -1,6 +1,12 @@
 //! `sekimori node`: the machines that serve together, as the store knows them. Works on a machine whose gateway is down.
 
-use config::{Config, NodeName, Nodes};
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use certs::NodeCa;
+use config::{CertificateFiles, Config, NodeName, Nodes};
 use policy::Timestamp;
 use serde_json::json;
 use web::{NodeSaid, NodeState};
@@ -25,6 +31,19 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t)]
         format: Format,
     },
+    /// Makes a CA and by it a certificate for each node, with which they ask each other (`[nodes.channel]`). The CA's key is
+    /// kept nowhere: to renew them, make all of them again.
+    Certificates {
+        /// All nodes.
+        #[arg(required = true, num_args = 2.., value_name = "NODE", value_parser = NodeName::parse)]
+        nodes: Vec<NodeName>,
+        /// The folder to make: `nodes-ca.pem`, and a folder a node with its `node.pem` and `node.key`.
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+        /// How many days they are good for.
+        #[arg(long, default_value_t = 1_095, value_parser = clap::value_parser!(u64).range(1..=3_650))]
+        days: u64,
+    },
 }
 
 /// One node, as the store knows it.
@@ -38,7 +57,31 @@ struct Known {
 pub fn run(command: &Command) -> Result<(), Failure> {
     match command {
         Command::List { config, format } => list(config, *format),
+        Command::Certificates { nodes, out, days } => certificates(nodes, out, *days),
     }
+}
+
+fn certificates(nodes: &[NodeName], folder: &Path, days: u64) -> Result<(), Failure> {
+    let unusable = |problem: certs::CertProblem| Failure::unavailable(problem.to_string());
+    let unwritable =
+        |path: &Path, error: std::io::Error| Failure::input(format!("`{}` cannot be made: {error}", path.display()));
+    // What stands there already may be in use.
+    fs::create_dir(folder).map_err(|error| unwritable(folder, error))?;
+    let ca = NodeCa::create("Sekimori", clock::now(), Duration::from_secs(days * 86_400)).map_err(unusable)?;
+    let file = folder.join("nodes-ca.pem");
+    fs::write(&file, ca.certificate_pem()).map_err(|error| unwritable(&file, error))?;
+    for node in nodes {
+        let own = folder.join(node.as_str());
+        fs::DirBuilder::new().mode(0o700).create(&own).map_err(|error| unwritable(&own, error))?;
+        let pair = CertificateFiles { certificate: own.join("node.pem"), key: own.join("node.key") };
+        ca.issue(node.as_str()).and_then(|issued| issued.save(&pair)).map_err(unusable)?;
+    }
+    out::say(&format!(
+        "made `{}`; each node gets `nodes-ca.pem`, and `node.pem` and `node.key` of its own folder, by `scp`, mode 0600; \
+         then remove it here",
+        folder.display()
+    ));
+    Ok(())
 }
 
 fn list(config: &ConfigArg, format: Format) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! the console. Deliberately not here: sessions, people, exceptions: those are in the store, and any node serves any request.
 
 mod beat;
+mod channel;
 mod sight;
 mod vouch;
 
@@ -20,6 +21,7 @@ use store::{Difference, Store, StoreProblem};
 use web::{NodeAlarm, NodeBoard, NodeSaid, NodeStanding, NodeState};
 
 pub use beat::{Beat, Counted};
+pub use channel::{Channel, answer};
 use sight::{Own, Sight};
 use vouch::Vouching;
 
