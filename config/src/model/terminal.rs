@@ -7,7 +7,7 @@ use policy::IdPattern;
 use crate::Secret;
 
 /// How the gateway itself signs in at the server, and what people may do there from a browser.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Terminal {
     /// The name it signs in by.
     pub user: String,

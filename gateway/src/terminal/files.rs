@@ -22,14 +22,15 @@ use web::{FOLDER, Fault, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, Page
 
 use super::sftp::{About, Handle, PIECE_BYTES, Sftp, SftpProblem};
 use super::ssh::{FileChannel, Ssh};
-use super::{Begun, NoSsh, outcome, sign_in};
+use super::{Begun, CHANGED, NoSsh, outcome, sign_in, until_changed};
 use crate::body::{FileBody, Record, ResponseBody, UpstreamBody};
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
 use crate::exchange::Exchange;
+use crate::gate::Gate;
 use crate::inbound::Inbound;
 use crate::pages::recorded;
-use crate::snapshot::AppRoute;
+use crate::snapshot::{AppRoute, Snapshot};
 use crate::vitals::OpenExchange;
 
 /// How many files of a folder are listed.
@@ -200,11 +201,11 @@ impl Begun<'_> {
             Err(refused) => return self.refused(&parts, refused),
         };
         let (pieces, body) = mpsc::channel(PIECES_WAIT);
-        let fact = self.fact(&path, "download");
-        // It ends with the file, or when nobody takes the pieces.
+        let (fact, settings) = (self.fact(&path, "download"), self.settings(&route));
+        // It ends with the file, or when nobody takes the pieces, or they may not be had any more.
         drop(spawn_local(async move {
             let _place = place;
-            take_out(carrier, file, bytes, pieces, fact).await;
+            take_out(carrier, (file, bytes), pieces, fact, settings).await;
         }));
         self.exchange.request_done.set(true);
         let record = Record {
@@ -271,6 +272,7 @@ impl Begun<'_> {
             carrier,
             room,
             fact: self.fact(&path, "upload"),
+            settings: self.settings(&route),
             exchange: Rc::clone(&self.exchange),
             bytes_max: terminal.file_bytes_max,
             idle: self.snapshot.config.limits.body_idle_timeout,
@@ -322,6 +324,11 @@ impl Begun<'_> {
         Ok((carrier, file, room))
     }
 
+    fn settings(&self, route: &Arc<AppRoute>) -> Settings {
+        let (gate, snapshot) = (Arc::clone(&self.worker.gate), Arc::clone(self.snapshot));
+        Settings { gate, snapshot, route: Arc::clone(route) }
+    }
+
     fn fact(&self, path: &str, code: &'static str) -> Carrying {
         let access = self.receipt.permit().access();
         Carrying {
@@ -330,6 +337,7 @@ impl Begun<'_> {
             access: access.clone(),
             path: path.to_owned(),
             code,
+            is_told: false,
             bytes: 0,
             digest: Context::new(&SHA256),
         }
@@ -361,11 +369,26 @@ struct Room {
     on_its_way: String,
 }
 
+/// What a file was begun to be carried by.
+struct Settings {
+    gate: Arc<Gate>,
+    snapshot: Arc<Snapshot>,
+    route: Arc<AppRoute>,
+}
+
+impl Settings {
+    /// Waits until the app's settings are others.
+    async fn until_changed(&self) {
+        until_changed(&self.gate, &self.snapshot, &self.route.app.id).await;
+    }
+}
+
 /// A file that is being put.
 struct Putting {
     carrier: Carrier,
     room: Room,
     fact: Carrying,
+    settings: Settings,
     exchange: Rc<Exchange>,
     bytes_max: u64,
     idle: Duration,
@@ -381,7 +404,7 @@ impl Putting {
             }
             Err(refused) => {
                 let _in_time = timeout(PUT_AWAY, self.put_away()).await;
-                let _told = self.fact.tell_cut().await;
+                let _told = self.fact.tell_failed().await;
                 Err(refused)
             }
         }
@@ -392,6 +415,7 @@ impl Putting {
         tokio::select! {
             put = put_in(sftp, file, body, bounds, &self.exchange, &mut self.fact) => put?,
             _why = self.exchange.until_ended() => return Err(Refused::new("upload-ended")),
+            () = self.settings.until_changed() => return Err(Refused::new(CHANGED)),
         }
         // On record before it is there under its name.
         self.fact.tell().await?;
@@ -415,6 +439,8 @@ struct Carrying {
     access: Access,
     path: String,
     code: &'static str,
+    /// Whether it is on record as carried whole.
+    is_told: bool,
     bytes: u64,
     digest: Context,
 }
@@ -430,13 +456,16 @@ impl Carrying {
     }
 
     /// Records that it was carried.
-    async fn tell(&self) -> Result<(), Refused> {
-        self.tell_as(self.code.to_owned()).await
+    async fn tell(&mut self) -> Result<(), Refused> {
+        self.tell_as(self.code.to_owned()).await?;
+        self.is_told = true;
+        Ok(())
     }
 
-    /// Records that it broke off, and what was carried until then.
-    async fn tell_cut(&self) -> Result<(), Refused> {
-        self.tell_as(format!("{}-cut", self.code)).await
+    /// Records that it broke off, and what was carried until then; or that what came whole was not kept.
+    async fn tell_failed(&self) -> Result<(), Refused> {
+        let how = if self.is_told { "undone" } else { "cut" };
+        self.tell_as(format!("{}-{how}", self.code)).await
     }
 
     async fn tell_as(&self, code: String) -> Result<(), Refused> {
@@ -460,8 +489,15 @@ impl Carrying {
 }
 
 /// Reads a file to its end and gives it on, the last piece only once it is on record.
-async fn take_out(mut carrier: Carrier, file: Handle, bytes: u64, pieces: mpsc::Sender<Bytes>, mut fact: Carrying) {
+async fn take_out(
+    mut carrier: Carrier,
+    (file, bytes): (Handle, u64),
+    pieces: mpsc::Sender<Bytes>,
+    mut fact: Carrying,
+    settings: Settings,
+) {
     let mut last = None;
+    let mut changed = std::pin::pin!(settings.until_changed());
     let is_whole = loop {
         let left = bytes.saturating_sub(fact.bytes);
         if left == 0 {
@@ -470,17 +506,22 @@ async fn take_out(mut carrier: Carrier, file: Handle, bytes: u64, pieces: mpsc::
         let read = tokio::select! {
             read = carrier.sftp.read(&file, fact.bytes) => read,
             () = pieces.closed() => break false,
+            () = changed.as_mut() => break false,
         };
         let Ok(Some(mut piece)) = read else { break false };
         piece.truncate(usize::try_from(left).unwrap_or(usize::MAX));
         fact.see(&piece);
-        if let Some(before) = last.replace(piece)
-            && pieces.send(before).await.is_err()
-        {
-            break false;
+        if let Some(before) = last.replace(piece) {
+            let sent = tokio::select! {
+                sent = pieces.send(before) => sent,
+                () = changed.as_mut() => break false,
+            };
+            if sent.is_err() {
+                break false;
+            }
         }
     };
-    let told = if is_whole { fact.tell().await } else { fact.tell_cut().await };
+    let told = if is_whole { fact.tell().await } else { fact.tell_failed().await };
     if let (true, Ok(()), Some(last)) = (is_whole, told, last) {
         // A client that is gone is on record by the access.
         let _taken = pieces.send(last).await;

@@ -3,6 +3,7 @@
 //! server is dialed and when it ends, judged again while it is open; what it shows goes onto a tape first.
 
 mod files;
+mod replies;
 mod session;
 mod sftp;
 mod socket;
@@ -10,18 +11,21 @@ mod ssh;
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use audit::{End, Outcome, Receipt};
 use config::Terminal;
 use http::header::{HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
 use http::{HeaderValue, Response, StatusCode};
 use identity::Session;
+use policy::AppId;
 use tokio::task::spawn_local;
+use tokio::time::sleep;
 use web::{Fault, TerminalPage};
 
 use crate::body::ResponseBody;
 use crate::exchange::{Ended, Exchange, InBook};
+use crate::gate::Gate;
 use crate::inbound::{Inbound, Switch};
 use crate::pages::failed;
 use crate::refuse::{Asked, Refuser};
@@ -32,6 +36,11 @@ use crate::upstream::websocket::client_answer;
 use crate::worker::Worker;
 use session::Carried;
 use ssh::{Size, Ssh, SshProblem};
+
+/// How often is looked whether another configuration is in force.
+const CHANGE_INTERVAL: Duration = Duration::from_millis(250);
+/// What is told where that ended something.
+const CHANGED: &str = "settings-changed";
 
 /// Answers an admitted request for a terminal or its files.
 pub async fn answer(
@@ -137,6 +146,24 @@ impl Begun<'_> {
         let response = refuse.ended(reason, self.receipt.permit(), self.asked);
         self.receipt.close(outcome(&self.exchange, Some(response.status()), End::Revoked(reason), None));
         response
+    }
+}
+
+/// Waits until a configuration is in force by which an app's terminal is another one than in this, or is none any more.
+async fn until_changed(gate: &Gate, snapshot: &Arc<Snapshot>, app: &AppId) {
+    let of = |snapshot: &Snapshot| {
+        snapshot.config.apps.iter().find(|one| one.id == *app).and_then(|one| one.terminal.clone())
+    };
+    let (mut last, before) = (Arc::clone(snapshot), of(snapshot));
+    loop {
+        let now = gate.snapshot.load_full();
+        if !Arc::ptr_eq(&now, &last) {
+            if of(&now) != before {
+                return;
+            }
+            last = now;
+        }
+        sleep(CHANGE_INTERVAL).await;
     }
 }
 

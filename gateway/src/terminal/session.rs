@@ -18,7 +18,7 @@ use web::Language;
 
 use super::socket::{Ear, Heard, MESSAGE_BYTES_MAX, Mouth};
 use super::ssh::{ShellInput, ShellOutput, Size, SshProblem};
-use super::{outcome, sign_in};
+use super::{CHANGED, outcome, replies, sign_in, until_changed};
 use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::gate::Gate;
@@ -104,8 +104,13 @@ impl Over {
         }
     }
 
-    fn unrecorded() -> Self {
-        Self::said("recording-failed", End::Refused)
+    fn unrecorded(problem: &TapeProblem) -> Self {
+        let code = match problem {
+            TapeProblem::TooMany { .. } => "too-many",
+            TapeProblem::TooLong { .. } => "recording-too-long",
+            TapeProblem::Log(_) | TapeProblem::Behind => "recording-failed",
+        };
+        Self::said(code, End::Refused)
     }
 
     fn broke(_: SshProblem) -> Self {
@@ -155,6 +160,7 @@ impl Carried {
             _gone = page.mouth.speak(writes) => Over::new("left", End::ClientGone),
             () = page.beat() => Over::new("left", End::ClientGone),
             why = self.exchange.until_ended() => Over::ended(why),
+            () = until_changed(&self.gate, &self.snapshot, &self.route.app.id) => Over::said(CHANGED, End::Refused),
         }
     }
 
@@ -171,10 +177,7 @@ impl Carried {
             Ok(tape) => tape,
             Err(problem) => {
                 tracing::error!(%problem, "a terminal could not be recorded");
-                return match problem {
-                    TapeProblem::TooMany { .. } => Over::said("too-many", End::Refused),
-                    TapeProblem::Log(_) | TapeProblem::Behind | TapeProblem::TooLong { .. } => Over::unrecorded(),
-                };
+                return Over::unrecorded(&problem);
             }
         };
         let over = match ssh.shell(self.size).await {
@@ -185,7 +188,7 @@ impl Carried {
                     over = page.type_in(&input, &tape) => over,
                     problem = tape.failed() => {
                         tracing::error!(%problem, "a terminal is recorded no more");
-                        Over::unrecorded()
+                        Over::unrecorded(&problem)
                     }
                 }
             }
@@ -264,7 +267,9 @@ impl Page {
         let asked = match (message.first(), message.get(1..)) {
             (Some(&TYPED), Some(bytes @ [_, ..])) => {
                 exchange.bytes_in.set(exchange.bytes_in.get().saturating_add(bytes.len() as u64));
-                exchange.client_acted.set(true);
+                if replies::is_by_a_person(bytes) {
+                    exchange.client_acted.set(true);
+                }
                 self.typed_bytes.set(self.typed_bytes.get() + bytes.len() + TYPED_EACH);
                 Typed::Bytes(message.slice(1..))
             }
@@ -333,8 +338,8 @@ impl Page {
             };
             tape.output(&bytes);
             // What is on no tape is not shown.
-            if tape.problem().is_some() {
-                return Over::unrecorded();
+            if let Some(problem) = tape.problem() {
+                return Over::unrecorded(&problem);
             }
             exchange.bytes_out.set(exchange.bytes_out.get().saturating_add(bytes.len() as u64));
             self.ahead.set(self.ahead.get() + bytes.len());

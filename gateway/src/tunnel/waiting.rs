@@ -11,7 +11,7 @@ use aws_lc_rs::rand;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use identity::Session;
-use policy::{Access, AppId, Device, DeviceId, From, RequestId, SessionId};
+use policy::{Access, AppId, Device, DeviceId, From, RequestId, SessionId, UserId};
 use tokio::sync::{mpsc, oneshot};
 
 use super::Line;
@@ -35,6 +35,7 @@ struct Entry {
 /// Whose a tunnel is.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Holder {
+    person: Option<UserId>,
     session: Option<SessionId>,
     device: Option<DeviceId>,
     address: IpAddr,
@@ -44,6 +45,7 @@ impl Holder {
     /// Whose the tunnel of this access is.
     pub fn of(access: &Access, session: Option<&Session>) -> Self {
         Self {
+            person: session.map(|session| session.who.user.clone()),
             session: session.map(Session::id),
             device: access.device.as_ref().map(|device| device.id.clone()),
             address: access.from.address,
@@ -55,9 +57,11 @@ impl Holder {
         (self.session, &self.device) == (other.session, &other.device)
     }
 
-    /// Whether both are one as far as tunnels are counted: by session, else by device, else by address.
+    /// Whether both are one as far as tunnels are counted: by person, else by device, else by address.
     fn is_one(&self, other: &Self) -> bool {
-        self.may_go_on(other) && (self.session.is_some() || self.device.is_some() || self.address == other.address)
+        self.person == other.person
+            && (self.person.is_some()
+                || self.device == other.device && (self.device.is_some() || self.address == other.address))
     }
 }
 
@@ -151,6 +155,7 @@ mod tests {
 
     fn holder(session: Option<u64>, device: Option<&str>, address: &str) -> Holder {
         Holder {
+            person: session.map(|number| UserId::parse(&format!("u-{number}")).unwrap()),
             session: session.map(SessionId::new),
             device: device.map(|id| DeviceId::parse(id).unwrap()),
             address: address.parse().unwrap(),
@@ -195,6 +200,19 @@ mod tests {
             assert!(tunnels.open(id(count), app("pacs"), one.clone()).is_none(), "{one:?}");
             assert!(tunnels.open(id(count), app("shell"), other).is_some(), "{one:?}");
         }
+    }
+
+    #[test]
+    fn somebody_who_signs_in_again_has_no_more_of_them() {
+        let tunnels = Tunnels::default();
+        let of = |session: u64, device| Holder {
+            session: Some(SessionId::new(session)),
+            ..holder(Some(1), Some(device), "10.0.0.1")
+        };
+        let count = u32::try_from(OF_ONE_MAX).unwrap();
+        let open = |number: u32| tunnels.open(id(number), app("shell"), of(u64::from(number % 4), "laptop"));
+        let _all: Vec<_> = (0..count).map(|number| open(number).unwrap()).collect();
+        assert!(tunnels.open(id(count), app("shell"), of(9, "another")).is_none());
     }
 
     #[test]

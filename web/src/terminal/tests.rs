@@ -37,6 +37,8 @@ async fn every_end_has_words_in_both_languages() {
         "shell-refused",
         "no-files",
         "recording-failed",
+        "recording-too-long",
+        "settings-changed",
         "too-many",
         "protocol",
         "stopping",

@@ -14,6 +14,14 @@ use crate::chart::grouped;
 use crate::log_view::{Sight, Stories};
 use crate::maintenance::Work;
 
+/// How a file went, as the log has it, and the text of that.
+const WAYS: [(&str, &str); 5] = [
+    ("download", "recording-deeds-download"),
+    ("download-cut", "recording-deeds-download-cut"),
+    ("upload", "recording-deeds-upload"),
+    ("upload-cut", "recording-deeds-upload-cut"),
+    ("upload-undone", "recording-deeds-upload-undone"),
+];
 /// How many of each a page lists.
 const LISTED_MAX: usize = 500;
 
@@ -83,10 +91,10 @@ fn command(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {
 
 fn file(desk: &Desk<'_>, story: &Story) -> Vec<Vec<Bit>> {
     let begin = &story.begin;
-    let way = match begin.why.as_deref() {
-        Some("download") => desk.say("recording-deeds-download"),
-        Some("upload") => desk.say("recording-deeds-upload"),
-        other => other.unwrap_or_default().to_owned(),
+    let why = begin.why.as_deref().unwrap_or_default();
+    let way = match WAYS.iter().find(|(word, _)| *word == why) {
+        Some((_, text)) => desk.say(text),
+        None => why.to_owned(),
     };
     let size = begin.count.map(|bytes| Bit::Text(format!("{} B", grouped(bytes))));
     let hash = begin.sha256.clone().map(Bit::Mono);

@@ -70,8 +70,7 @@ fn row(
     let id = begin.request.as_deref()?;
     let end = ended.get(id);
     let state = match end {
-        Some(end) if end.begin.why.as_deref() == Some("closed") => State::Ended("closed"),
-        Some(_) => State::Ended("failed"),
+        Some(end) => State::ended(end),
         None if open.contains(id) => State::Open,
         None => State::BrokenOff,
     };

@@ -68,12 +68,8 @@ enum State {
 
 impl Told {
     fn state(&self) -> State {
-        let words = ["closed", "failed", "behind", "too-long"];
         match &self.ended {
-            Some(ended) => {
-                let why = ended.begin.why.as_deref().unwrap_or_default();
-                State::Ended(words.into_iter().find(|word| *word == why).unwrap_or("failed"))
-            }
+            Some(ended) => State::ended(ended),
             None if self.is_open => State::Open,
             None => State::BrokenOff,
         }
@@ -88,6 +84,13 @@ impl Told {
 }
 
 impl State {
+    /// How the line of the log says that it ended.
+    fn ended(line: &Story) -> Self {
+        let words = ["closed", "failed", "behind", "too-long"];
+        let why = line.begin.why.as_deref().unwrap_or_default();
+        Self::Ended(words.into_iter().find(|word| *word == why).unwrap_or("failed"))
+    }
+
     fn word(self) -> &'static str {
         match self {
             Self::Open => "open",
