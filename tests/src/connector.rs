@@ -1,14 +1,17 @@
 //! `sekimori connect`, run as a person runs it, a line that can be cut, and servers for it to reach.
 
+use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener as StdListener, TcpStream as StdStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -128,6 +131,50 @@ fn pem(kind: &str, der: &[u8]) -> String {
 pub struct BadLine {
     address: SocketAddr,
     cuts: watch::Sender<u32>,
+    meter: Arc<Meter>,
+}
+
+/// After how many bytes a line is cut.
+#[derive(Debug, Default)]
+struct Meter {
+    /// How many bytes are left until each cut, the next one first.
+    until: Mutex<VecDeque<u64>>,
+    /// Whether nobody gets through.
+    is_shut: AtomicBool,
+}
+
+impl Meter {
+    /// Bytes have passed; whether the line is to be cut.
+    fn passed(&self, bytes: usize) -> bool {
+        let mut until = self.until.lock().expect("nobody panics while counting");
+        let Some(left) = until.front_mut() else { return false };
+        *left = left.saturating_sub(bytes as u64);
+        let is_over = *left == 0;
+        if is_over {
+            until.pop_front();
+        }
+        is_over
+    }
+}
+
+/// Carries one direction; the line is cut when so many bytes have passed as it is to be cut after.
+async fn carry_metered(
+    from: &mut (impl AsyncRead + Unpin),
+    to: &mut (impl AsyncWrite + Unpin),
+    meter: &Meter,
+    cuts: &watch::Sender<u32>,
+) -> std::io::Result<()> {
+    let mut piece = vec![0; 16 * 1024];
+    loop {
+        let length = from.read(&mut piece).await?;
+        if length == 0 {
+            return to.shutdown().await;
+        }
+        to.write_all(piece.get(..length).unwrap_or_default()).await?;
+        if meter.passed(length) {
+            cuts.send_modify(|count| *count += 1);
+        }
+    }
 }
 
 impl BadLine {
@@ -136,14 +183,25 @@ impl BadLine {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("loopback has a free port");
         let address = listener.local_addr().expect("a bound socket has an address");
         let cuts = watch::Sender::new(0);
-        let heard = cuts.clone();
+        let (heard, meter) = (cuts.clone(), Arc::new(Meter::default()));
+        let counts = Arc::clone(&meter);
         tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let mut cut = heard.subscribe();
+                if counts.is_shut.load(Ordering::SeqCst) {
+                    continue;
+                }
+                let (mut cut, cuts, meter) = (heard.subscribe(), heard.clone(), Arc::clone(&counts));
                 tokio::spawn(async move {
                     let Ok(far) = TcpStream::connect(gateway).await else { return };
                     let (mut near, mut far) = (near, far);
-                    let through = tokio::io::copy_bidirectional(&mut near, &mut far);
+                    let through = async {
+                        let ((mut near_reads, mut near_writes), (mut far_reads, mut far_writes)) =
+                            (near.split(), far.split());
+                        tokio::try_join!(
+                            carry_metered(&mut near_reads, &mut far_writes, &meter, &cuts),
+                            carry_metered(&mut far_reads, &mut near_writes, &meter, &cuts),
+                        )
+                    };
                     tokio::select! {
                         _ = through => {}
                         _ = cut.changed() => {
@@ -154,13 +212,32 @@ impl BadLine {
                 });
             }
         });
-        Self { address, cuts }
+        Self { address, cuts, meter }
     }
 
     /// Where it begins.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Cuts whatever goes over it each time so many bytes have passed, both ways together.
+    ///
+    /// # Panics
+    /// Where counting them did.
+    pub fn cut_after(&self, bytes: &[u64]) {
+        *self.meter.until.lock().expect("nobody panics while counting") = bytes.iter().copied().collect();
+    }
+
+    /// Cuts whatever goes over it, and lets nothing through until it is opened.
+    pub fn shut(&self) {
+        self.meter.is_shut.store(true, Ordering::SeqCst);
+        self.cut();
+    }
+
+    /// Lets something through again.
+    pub fn open(&self) {
+        self.meter.is_shut.store(false, Ordering::SeqCst);
     }
 
     /// Cuts whatever goes over it now.

@@ -21,6 +21,8 @@ use crate::tunnel::channel::{Channel, LineEnd};
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(3));
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(400);
+/// How long the local program may take what the other side said that is gone.
+const REST: Duration = Duration::from_secs(10);
 /// What the other side is told when this one ends.
 const CLOSED: &str = "closed";
 
@@ -110,10 +112,25 @@ impl Local {
                 let mut over = std::pin::pin!(channel.over(line));
                 tokio::select! {
                     end = over.as_mut() => end,
-                    _broke = carried.as_mut() => return leave(channel, over).await,
-                    _told = ended.changed() => return leave(channel, over).await,
+                    _broke = carried.as_mut() => {
+                        // What the program said before is sent first.
+                        channel.leave_with_rest(CLOSED);
+                        return leave(over).await;
+                    }
+                    _told = ended.changed() => {
+                        channel.leave(CLOSED);
+                        return leave(over).await;
+                    }
                 }
             };
+            if let LineEnd::Goodbye(_) = end {
+                tokio::select! {
+                    () = channel.handed_on() => {}
+                    _broke = carried.as_mut() => {}
+                    _told = ended.changed() => {}
+                    () = sleep(REST) => {}
+                }
+            }
             match end {
                 LineEnd::Done | LineEnd::Left => return End::Closed,
                 LineEnd::Goodbye(code) if code == CLOSED => return End::Closed,
@@ -159,8 +176,7 @@ impl Local {
 }
 
 /// Says goodbye over the line, in time. However that goes, the tunnel is over on this side.
-async fn leave(channel: &Channel, over: std::pin::Pin<&mut impl Future<Output = LineEnd>>) -> End {
-    channel.leave(CLOSED);
+async fn leave(over: std::pin::Pin<&mut impl Future<Output = LineEnd>>) -> End {
     // What does not take it is gone anyway.
     let _in_time = timeout(GOODBYE, over).await;
     End::Closed

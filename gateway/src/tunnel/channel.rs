@@ -47,13 +47,21 @@ pub enum LineEnd {
 pub struct Channel {
     outbox: RefCell<Outbox>,
     inbox: RefCell<Inbox>,
-    leaving: Cell<Option<&'static str>>,
+    leaving: Cell<Option<Leaving>>,
     /// Rings when there is something for the line.
     for_line: Notify,
     /// Rings when there is something for the plain side.
     for_plain: Notify,
     /// Rings when there is room for more of the plain side.
     has_room: Notify,
+}
+
+/// How this side leaves.
+#[derive(Clone, Copy, Debug)]
+struct Leaving {
+    code: &'static str,
+    /// Whether what the plain side said is sent first.
+    with_rest: bool,
 }
 
 impl Channel {
@@ -83,8 +91,21 @@ impl Channel {
 
     /// Says goodbye as soon as the line takes it.
     pub fn leave(&self, code: &'static str) {
-        self.leaving.set(Some(code));
+        self.leaving.set(Some(Leaving { code, with_rest: false }));
         self.for_line.notify_one();
+    }
+
+    /// The same, once the line has taken all that the plain side said: whichever line that is.
+    pub fn leave_with_rest(&self, code: &'static str) {
+        self.leaving.set(Some(Leaving { code, with_rest: true }));
+        self.for_line.notify_one();
+    }
+
+    /// Waits until the plain side has all that came. Only where no line is there any more, and it is carried.
+    pub async fn handed_on(&self) {
+        while !self.inbox.borrow().is_handed_on() {
+            self.for_line.notified().await;
+        }
     }
 
     /// Whether both directions came to their end.
@@ -98,14 +119,18 @@ impl Channel {
         &self,
         plain: impl AsyncRead + AsyncWrite,
         sees: impl FnMut(&[u8]),
-        gave: impl FnMut(usize),
+        mut gave: impl FnMut(usize),
     ) -> io::Error {
         let (mut reads, mut writes) = tokio::io::split(plain);
-        let both = async { tokio::try_join!(self.hand_on(&mut writes, sees), self.fetch(&mut reads, gave)) };
+        let both = async { tokio::try_join!(self.hand_on(&mut writes, sees), self.fetch(&mut reads, &mut gave)) };
         match both.await {
             // Both directions are over: what is left is the line's business.
             Ok(((), ())) => match std::future::pending::<Infallible>().await {},
-            Err(error) => error,
+            Err(error) => {
+                // Whoever takes no more may have said why before.
+                let _in_time = timeout(GOODBYE, self.fetch(&mut reads, &mut gave)).await;
+                error
+            }
         }
     }
 
@@ -222,13 +247,16 @@ impl Channel {
         let mut batch = Vec::new();
         loop {
             batch.clear();
-            if let Some(code) = self.leaving.get() {
+            let leaving = self.leaving.get();
+            if leaving.is_none_or(|leaving| leaving.with_rest) {
+                self.gather(&mut batch);
+            }
+            if let Some(Leaving { code, .. }) = leaving.filter(|_| batch.is_empty()) {
                 Frame::Goodbye(code.to_owned()).write(&mut batch);
                 line.write_all(&batch).await?;
                 line.shutdown().await?;
                 return Ok(LineEnd::Left);
             }
-            self.gather(&mut batch);
             if batch.is_empty() {
                 if self.outbox.borrow().is_done() && self.inbox.borrow().is_told() {
                     line.shutdown().await?;

@@ -55,6 +55,10 @@ pub const GO_ON_WITHIN: Duration = Duration::from_secs(60);
 pub const TUNNEL: HeaderName = HeaderName::from_static("sekimori-tunnel");
 /// Up to where whoever says so has the other side's bytes, where another line goes on.
 pub const RECEIVED: HeaderName = HeaderName::from_static("sekimori-received");
+/// What the client is told where the target broke off.
+const BROKE: &str = "target-broke";
+/// How long the target may take what a client said that is gone.
+const REST: Duration = Duration::from_secs(10);
 /// How long saying goodbye may take.
 const GOODBYE: Duration = Duration::from_millis(400);
 /// How long the worker of a tunnel and the worker of its line may take to find each other.
@@ -304,25 +308,47 @@ impl Tunnel {
                 line = first.opened() => Next::Line(line),
                 why = exchange.until_ended() => Next::End(goodbye(why).1),
             };
+            let mut is_broken = false;
             loop {
                 next = match next {
                     Next::End(end) => break end,
                     Next::Line(Some(line)) => {
                         let mut over = std::pin::pin!(channel.over(line.io));
-                        tokio::select! {
-                            end = over.as_mut() => Next::after(end),
-                            go_on = place.lines.recv() => meet(&channel, &exchange, &in_book, go_on).await,
-                            why = exchange.until_ended() => leave(&channel, over, goodbye(why)).await,
-                            _broke = carried.as_mut() => {
-                                leave(&channel, over, ("target-broke", End::UpstreamFailed)).await
+                        loop {
+                            tokio::select! {
+                                end = over.as_mut() => break match end {
+                                    LineEnd::Left if is_broken => Next::End(End::UpstreamFailed),
+                                    LineEnd::Goodbye(_) if !is_broken => tokio::select! {
+                                        () = channel.handed_on() => Next::after(end),
+                                        why = exchange.until_ended() => Next::End(goodbye(why).1),
+                                        _broke = carried.as_mut() => Next::after(end),
+                                        () = tokio::time::sleep(REST) => Next::after(end),
+                                    },
+                                    LineEnd::Done | LineEnd::Cut | LineEnd::Goodbye(_) | LineEnd::Left | LineEnd::Garbled => {
+                                        Next::after(end)
+                                    }
+                                },
+                                go_on = place.lines.recv() => break meet(&channel, &exchange, &in_book, go_on).await,
+                                why = exchange.until_ended() => break leave(&channel, over, goodbye(why)).await,
+                                // What it said before is sent first, over this line or the next.
+                                _broke = carried.as_mut(), if !is_broken => {
+                                    is_broken = true;
+                                    channel.leave_with_rest(BROKE);
+                                }
                             }
                         }
                     }
                     Next::Line(None) => tokio::select! {
                         go_on = place.lines.recv() => meet(&channel, &exchange, &in_book, go_on).await,
                         why = exchange.until_ended() => Next::End(goodbye(why).1),
-                        _broke = carried.as_mut() => Next::End(End::UpstreamFailed),
-                        () = tokio::time::sleep(GO_ON_WITHIN) => Next::End(End::ClientGone),
+                        _broke = carried.as_mut(), if !is_broken => {
+                            is_broken = true;
+                            channel.leave_with_rest(BROKE);
+                            Next::Line(None)
+                        }
+                        () = tokio::time::sleep(GO_ON_WITHIN) => {
+                            Next::End(if is_broken { End::UpstreamFailed } else { End::ClientGone })
+                        }
                     },
                 };
             }

@@ -201,7 +201,12 @@ impl Inbox {
         self.is_ended && self.handed_on == self.accepted
     }
 
-    /// The same, and the other side knows.
+    /// Whether everything that came was handed on.
+    pub fn is_handed_on(&self) -> bool {
+        self.handed_on == self.accepted
+    }
+
+    /// Whether everything was handed on, the end with it, and the other side knows.
     pub fn is_told(&self) -> bool {
         self.is_done() && self.told == self.accepted
     }

@@ -47,6 +47,40 @@ async fn both_directions_and_both_ends_pass() {
 }
 
 #[tokio::test]
+async fn what_was_said_last_is_handed_on_before_the_goodbye_ends_it() {
+    let pair = pair();
+    let (mut user, local) = duplex(1024);
+    let said = bytes(300_000);
+    pair.server.outbox.borrow_mut().push(&said);
+    pair.server.leave_with_rest("target-broke");
+    let read = async {
+        let mut got = vec![0; said.len()];
+        user.read_exact(&mut got).await.unwrap();
+        got
+    };
+    let ends = async {
+        let ends = over(&pair, duplex(4096)).await;
+        pair.client.handed_on().await;
+        ends
+    };
+    let (ends, got) = tokio::select! {
+        both = async { tokio::join!(ends, read) } => both,
+        _ = pair.client.carry(local, |_| {}, |_| {}) => panic!("the client's side broke"),
+    };
+    assert_eq!(ends, (LineEnd::Goodbye("target-broke".to_owned()), LineEnd::Left));
+    assert!(got == said);
+    let pair = self::pair();
+    pair.server.outbox.borrow_mut().push(&said);
+    pair.server.leave("forbidden");
+    let ends = over(&pair, duplex(4096)).await;
+    assert_eq!(
+        (ends.0, pair.client.accepted()),
+        (LineEnd::Goodbye("forbidden".to_owned()), 0),
+        "whoever is put out gets no more"
+    );
+}
+
+#[tokio::test]
 async fn what_was_on_its_way_when_the_line_was_cut_comes_over_the_next() {
     let pair = pair();
     let (mut user, local) = duplex(64 * 1024);
