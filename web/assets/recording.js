@@ -15,6 +15,8 @@
   const AHEAD = 60;
   const PAUSE_MS = 1500;
   const STEP_MS = 10000;
+  // How long is waited after something could not be loaded.
+  const AGAIN_MS = 3000;
   const SPEEDS = Array.from(way("speed").options, (option) => option.value);
   // Colours that stand out from the ground of the screen.
   const NAMED = [
@@ -34,6 +36,7 @@
   let loading = null;
   let turn = 0;
   let ticked = null;
+  let heldUntil = 0;
 
   const colour = (value, isGround) => {
     if (typeof value === "string") return value;
@@ -165,9 +168,13 @@
     } catch {
       if (mine !== turn) return;
       trouble.textContent = trouble.dataset.trouble;
-      isAll = true;
-      isOver = true;
-      play(false);
+      if (!isLive || isOver) {
+        isAll = true;
+        isOver = true;
+        play(false);
+      }
+      // Whoever looks on is shown what goes on as soon as it can be had again.
+      heldUntil = performance.now() + AGAIN_MS;
     } finally {
       if (mine === turn) loading = null;
     }
@@ -176,7 +183,7 @@
   const follows = () => isLive && way("live")?.checked && !isOver;
 
   const wanted = () => {
-    if (loading || waiting.length >= AHEAD || (isAll && isOver)) return;
+    if (loading || waiting.length >= AHEAD || (isAll && isOver) || performance.now() < heldUntil) return;
     if (isAll && !isLive) return;
     loading = load(next, true);
   };
@@ -185,6 +192,7 @@
     turn += 1;
     [waiting, isAll, isOver] = [[], false, false];
     at = Math.max(0, Math.min(to, length));
+    next = at;
     loading = load(at, false);
     await loading;
     if (waiting.length) show(waiting.shift());
