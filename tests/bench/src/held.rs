@@ -46,8 +46,8 @@ pub async fn run(stage: &mut Stage) {
         let gateway = stage.fresh(Rates::Endless).await;
         let nginx = nginx::proxy(Kind::Bare, &gateway);
         let aim = if held == Held::Socket { gateway.socket() } else { gateway.aim() };
-        let theirs = hold(held, &nginx.aim_like(&aim), nginx.pids(), count).await;
-        let ours = hold(held, &aim, vec![gateway.pid()], count).await;
+        let theirs = hold(held, &nginx.aim_like(&aim), || nginx.pids(), count).await;
+        let ours = hold(held, &aim, || vec![gateway.pid()], count).await;
         gateway.note_allowed((FIRST + count) as u64);
         gateway.stop_and_count().hold();
         stage.report.add(format!("{what}, {count}: sekimori"), "KiB", wanted, vec![ours]);
@@ -66,13 +66,13 @@ fn memory(pids: &[u32]) -> f64 {
 }
 
 /// By how many KiB the processes grow for each.
-async fn hold(held: Held, aim: &Aim, pids: Vec<u32>, count: usize) -> f64 {
-    let mut before = memory(&pids);
+async fn hold(held: Held, aim: &Aim, pids: impl Fn() -> Vec<u32>, count: usize) -> f64 {
+    let mut before = 0.0;
     let (mut one_at_a_time, mut many, mut open) = (Vec::new(), Vec::new(), Vec::new());
     for number in 0..FIRST + count {
         if number == FIRST {
             tokio::time::sleep(SETTLE).await;
-            before = memory(&pids);
+            before = memory(&pids());
         }
         match held {
             Held::Http1 => {
@@ -96,7 +96,7 @@ async fn hold(held: Held, aim: &Aim, pids: Vec<u32>, count: usize) -> f64 {
         }
     }
     tokio::time::sleep(SETTLE).await;
-    (memory(&pids) - before) / count as f64
+    (memory(&pids()) - before) / count as f64
 }
 
 async fn ask(sender: &mut SendRequest<Empty<Bytes>>, aim: &Aim) {
