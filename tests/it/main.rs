@@ -21,6 +21,7 @@ mod bulk;
 mod caps;
 mod certificate;
 mod change;
+mod chart;
 mod check;
 mod connect;
 mod console;
