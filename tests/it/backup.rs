@@ -1,6 +1,6 @@
 //! Backups: taken while the gateway works, put back on a bare folder, and every way in which one is not believed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,6 +12,10 @@ use tests::{Run, eventually, run, sekimori};
 
 use crate::crash::ask_until_the_end;
 use crate::ward::Ward;
+
+/// How many backups are killed: so many, and more where each was too fast to be cut short.
+const KILLS_MIN: usize = 12;
+const KILLS_MAX: usize = 60;
 
 /// A ward with a recovery key, whose secret half lies in `safe`.
 async fn ward() -> Ward {
@@ -321,6 +325,20 @@ async fn no_restore_hides_that_records_are_missing() {
         run(&folder, &words)
     };
     held("newer").ok();
+    // As the page has it: the checkpoint of a backup, out of the list of them. The list itself is none, and that is no
+    // word about the log.
+    let list = ["backup", "list", "--from", "backups", "--key", &paper, "--format", "json"];
+    let list = run(&folder, &list).ok().out;
+    let newest: Value = serde_json::from_str(list.lines().last().unwrap()).unwrap();
+    let audit =
+        |file: &str| run(&folder, &["audit", "verify", "--dir", "newer", "--key", &paper, "--checkpoint", file]);
+    fs::write(folder.join("of-backup"), format!("{}\n", newest["checkpoint"].as_str().unwrap())).unwrap();
+    audit("of-backup").ok();
+    for (text, word) in [(list.as_str(), "is JSON"), ("sekimori.example/log\n12\nroot\n", "holds no checkpoint")] {
+        fs::write(folder.join("none"), text).unwrap();
+        let said = audit("none");
+        assert!(said.code == Some(64) && said.err.contains(word), "{:?} {}", said.code, said.err);
+    }
     run(&folder, &["audit", "verify", "--dir", "node/state/audit", "--key", &paper]).ok();
     let short = held("node/state/audit");
     assert!(short.code == Some(1) && short.out.contains("are missing"), "{} {}", short.out, short.err);
@@ -367,37 +385,73 @@ async fn a_log_in_another_folder_is_gone_on_with_and_says_that_it_is_another() {
     assert!(fact.contains("\"why\":\"moved\"") && fact.contains("state/audit"), "{fact}");
 }
 
+/// Where a backup is when it is killed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Moment {
+    /// It writes its packs.
+    Packing,
+    /// Its manifest has its name.
+    Kept,
+}
+
+/// The names of a folder that end so.
+fn named(folder: &Path, end: &str) -> BTreeSet<PathBuf> {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    entries.filter(|path| path.extension().is_some_and(|extension| extension == end)).collect()
+}
+
+/// Begins a backup and kills it at that moment; gives whether there is one more then.
+fn kill_at(moment: Moment, folder: &Path) -> bool {
+    let (packs, kept) = (folder.join("backups/packs"), folder.join("backups/backups"));
+    let (marks, before) = (named(&packs, "unfinished"), named(&kept, "backup"));
+    let mut child = std::process::Command::new(sekimori())
+        .args(["backup", "--to", "backups", "--config", "sekimori.toml"])
+        .current_dir(folder)
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let is_there = || match moment {
+        Moment::Packing => !named(&packs, "unfinished").is_subset(&marks),
+        Moment::Kept => named(&kept, "backup") != before,
+    };
+    while !is_there() && child.try_wait().unwrap().is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().ok();
+    child.wait().unwrap();
+    named(&kept, "backup") != before
+}
+
 #[tokio::test]
 async fn killed_at_any_moment_a_backup_is_whole_or_none() {
     let ward = ward().await;
     let folder = ward.hospital.folder().path().to_owned();
     let load = Load::begin(&ward);
     load.reach(500).await;
-    let mut finished = 0;
-    for kill in 0..12_u64 {
-        let mut child = std::process::Command::new(sekimori())
-            .args(["backup", "--to", "backups", "--config", "sekimori.toml"])
-            .current_dir(&folder)
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .spawn()
-            .unwrap();
-        tokio::time::sleep(Duration::from_millis(15 + kill * 40)).await;
-        child.kill().ok();
-        child.wait().unwrap();
-        let there = fs::read_dir(folder.join("backups/backups")).map_or(0, |entries| {
-            entries.flatten().filter(|entry| entry.path().extension().is_some_and(|end| end == "backup")).count()
-        });
-        if there > 0 {
+    let (mut cut_short, mut finished) = (0, 0);
+    for turn in 0..KILLS_MAX {
+        let moment = if turn % 2 == 0 { Moment::Packing } else { Moment::Kept };
+        let place = folder.clone();
+        let is_one_more = tokio::task::spawn_blocking(move || kill_at(moment, &place)).await.unwrap();
+        assert!(is_one_more || moment == Moment::Packing, "its manifest had its name, or it ended by itself");
+        if is_one_more {
+            finished += 1;
+        } else {
+            cut_short += 1;
+        }
+        if finished > 0 {
             verify(&ward, &["--recovery-key", "safe/recovery"]).ok();
         }
-        finished = there;
+        if turn >= KILLS_MIN && cut_short > 1 {
+            break;
+        }
     }
+    assert!(cut_short > 0 && finished > 0, "{cut_short} were cut short, {finished} were not");
     back_up(&ward);
     load.end().await;
     verify(&ward, &["--recovery-key", "safe/recovery"]).ok();
     assert!(!folder.join("state/backup-store.sqlite.new").exists(), "no view of the store stays");
-    eprintln!("{finished} of 12 had ended before they were killed");
 }
 
 #[tokio::test]

@@ -291,13 +291,24 @@ fn with_proof(
 }
 
 /// Reads a checkpoint that was kept.
+///
+/// # Errors
+/// A file that cannot be read, or holds none: that one is of another log is not said of what is none at all.
 pub fn read_checkpoint(file: &Path) -> Result<String, Failure> {
     let in_words = |error: std::io::Error| Failure::input(format!("{}: {error}", file.display()));
     if std::fs::metadata(file).map_err(in_words)?.len() > CHECKPOINT_BYTES_MAX {
         return Err(Failure::input(format!("{}: is too long for a checkpoint", file.display())));
     }
-    let note = std::fs::read_to_string(file).map_err(in_words)?;
-    Ok(format!("{}\n", note.replace("\r\n", "\n").trim_end()))
+    let note = std::fs::read_to_string(file).map_err(in_words)?.replace("\r\n", "\n");
+    if note.trim_start().starts_with('{') {
+        let remedy = "take one of a list of backups by `jq -r 'select(.number == 7).checkpoint'`";
+        return Err(Failure::input(format!("{}: is JSON, not a checkpoint; {remedy}", file.display())));
+    }
+    if !note.contains("\n\n— ") {
+        let form = "that is three lines, an empty one, and signatures";
+        return Err(Failure::input(format!("{}: holds no checkpoint; {form}", file.display())));
+    }
+    Ok(format!("{}\n", note.trim_end()))
 }
 
 /// Writes to standard output, or to a file that is there whole or not at all.
