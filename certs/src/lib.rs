@@ -4,6 +4,7 @@
 //! sockets (gateway), which device may do what (policy), and which devices the institution has revoked (the ledger in
 //! store, asked on every request by identity, because TLS resumption does not verify a certificate again).
 
+mod acme;
 mod asn1;
 mod certificate;
 mod crl;
@@ -32,6 +33,7 @@ mod signing;
 mod testing;
 mod upstream;
 
+pub use acme::{ACME_PROTOCOL, ServerRequest, server_request};
 pub use certificate::DeviceCertificate;
 pub use crl::{Crl, CrlProblem};
 pub use der::fingerprint;
@@ -46,7 +48,7 @@ pub use refusal::Refusal;
 pub use request::{DeviceRequest, REQUEST_BYTES_MAX, RequestProblem};
 pub use roots::{CrlState, DeviceRoots};
 pub use sealed::{SealProblem, read_sealed_key};
-pub use server::ServerCertificates;
+pub use server::{Life, ServerCertificates};
 pub use server_ca::{IssuedServer, ServerCa};
 pub use shown::Shown;
 pub use upstream::upstream_config;

@@ -12,7 +12,7 @@ use rustls::server::{NoServerSessionStorage, ProducesTickets};
 use rustls::version::{TLS12, TLS13};
 
 use crate::provider::provider;
-use crate::{CertProblem, DeviceRoots, ServerCertificates};
+use crate::{ACME_PROTOCOL, CertProblem, DeviceRoots, ServerCertificates};
 
 /// Builds the TLS of a listener. It follows later reloads of certificates and roots. Build it once for a listener and
 /// share it among threads: another one knows nothing of this one's tickets.
@@ -38,7 +38,7 @@ pub fn server_config(
         .map_err(failed)?
         .with_client_cert_verifier(Arc::clone(&roots).verifier(listener.client_certificates))
         .with_cert_resolver(certificates);
-    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    tls.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec(), ACME_PROTOCOL.to_vec()];
     tls.session_storage = Arc::new(NoServerSessionStorage {});
     tls.ticketer = Arc::new(Tickets { inner: tickets, roots });
     tls.max_early_data_size = 0;

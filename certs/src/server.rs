@@ -2,10 +2,11 @@
 //!
 //! A name is served by the certificates that hold it, else by those that hold the wildcard one label above. A client
 //! that asks for no name or for an unknown one gets no certificate and the handshake ends: nothing is told of what is
-//! behind. The set is replaced whole, or not at all.
+//! behind. The set is replaced whole, or not at all. While certificates are ordered from a CA, that CA is shown others.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use config::CertificateFiles;
@@ -15,12 +16,34 @@ use rustls::sign::CertifiedKey;
 
 use crate::der::{Facts, ServedName, day};
 use crate::provider::provider;
-use crate::{CertProblem, files, fingerprint};
+use crate::{CertProblem, acme, files, fingerprint};
 
 /// The server certificates in force.
 #[derive(Debug)]
 pub struct ServerCertificates {
     set: ArcSwap<Set>,
+    /// What is shown to a CA that looks whether a name is the gateway's.
+    proofs: ArcSwap<HashMap<Host, Arc<CertifiedKey>>>,
+}
+
+/// From when to when a certificate counts.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// Its file.
+    pub file: String,
+    /// Its beginning.
+    pub starts_at: Timestamp,
+    /// Its end.
+    pub ends_at: Timestamp,
+}
+
+impl Life {
+    /// Whether less is left of it than this, or than a sixth of it where that is shorter: of a certificate for six days
+    /// nobody can want fourteen.
+    #[must_use]
+    pub fn is_short(&self, at: Timestamp, warning: Duration) -> bool {
+        self.ends_at.since(at) < warning.min(self.ends_at.since(self.starts_at) / 6)
+    }
 }
 
 impl ServerCertificates {
@@ -30,7 +53,7 @@ impl ServerCertificates {
     /// Every file that cannot be used, with what to do about it: unreadable, without names, expired or not yet valid,
     /// not for servers, key of another certificate.
     pub fn load(files: &[CertificateFiles], at: Timestamp) -> Result<Arc<Self>, Vec<CertProblem>> {
-        Ok(Arc::new(Self { set: ArcSwap::from_pointee(Set::load(files, at)?) }))
+        Ok(Arc::new(Self { set: ArcSwap::from_pointee(Set::load(files, at)?), proofs: ArcSwap::default() }))
     }
 
     /// Loads them again, for handshakes from now on.
@@ -58,13 +81,38 @@ impl ServerCertificates {
     /// The certificate file and the end of each certificate, in the order of the configuration.
     #[must_use]
     pub fn expiries(&self) -> Vec<(String, Timestamp)> {
-        self.set.load().all.iter().map(|served| (served.file.clone(), served.ends_at)).collect()
+        self.lives().into_iter().map(|life| (life.file, life.ends_at)).collect()
+    }
+
+    /// From when to when each certificate counts, in the order of the configuration.
+    #[must_use]
+    pub fn lives(&self) -> Vec<Life> {
+        let life = |served: &Arc<Served>| Life {
+            file: served.file.clone(),
+            starts_at: served.starts_at,
+            ends_at: served.ends_at,
+        };
+        self.set.load().all.iter().map(life).collect()
+    }
+
+    /// Shows these hosts to be the gateway's to a CA that looks, each by the digest it expects; whatever was shown
+    /// before is not any more.
+    ///
+    /// # Errors
+    /// [`CertProblem`] if a proof cannot be made; what was shown before is shown on.
+    pub fn show_proofs(&self, digests: &[(Host, [u8; 32])]) -> Result<(), CertProblem> {
+        let made = |(host, digest): &(Host, [u8; 32])| Ok((host.clone(), acme::proof(host, digest)?));
+        self.proofs.store(Arc::new(digests.iter().map(made).collect::<Result<_, _>>()?));
+        Ok(())
     }
 }
 
 impl ResolvesServerCert for ServerCertificates {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let host = Host::parse(hello.server_name()?).ok()?;
+        if acme::is_asked(&hello) {
+            return self.proofs.load().get(&host).map(Arc::clone);
+        }
         let set = self.set.load();
         let usable = |served: &&Arc<Served>| served.key.key.choose_scheme(hello.signature_schemes()).is_some();
         set.serving(&host).iter().find(usable).map(|served| Arc::clone(&served.key))
@@ -82,6 +130,7 @@ struct Set {
 struct Served {
     file: String,
     fingerprint: Fingerprint,
+    starts_at: Timestamp,
     ends_at: Timestamp,
     names: Vec<ServedName>,
     key: Arc<CertifiedKey>,
@@ -147,6 +196,7 @@ impl Served {
         Ok(Self {
             file: file.display().to_string(),
             fingerprint,
+            starts_at: facts.starts_at,
             ends_at: facts.ends_at,
             names: facts.names,
             key: Arc::new(certified_key(pair, chain)?),

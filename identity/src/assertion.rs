@@ -15,6 +15,7 @@ use foldhash::HashMap;
 use http::HeaderValue;
 use policy::{AppId, Device, SessionId, SignInMethod, Timestamp, Who};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 pub use key::KeyProblem;
 use key::SigningKey;
@@ -95,6 +96,12 @@ impl Assertions {
         let jwks = serde_json::json!({ "keys": [key.public_jwk()] }).to_string();
         let shards = (0..SHARDS).map(|_| RwLock::default()).collect();
         Ok(Self { issuer: issuer.to_owned(), key, header: URL_SAFE_NO_PAD.encode(header), jwks, shards })
+    }
+
+    /// A key for another purpose that every node with this signing key can make, and nobody else.
+    #[must_use]
+    pub fn key_for(&self, purpose: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        self.key.key_for(purpose)
     }
 
     /// The assertion of who asks, for one app, as the value of a header field. `audience` is the app's origin.

@@ -122,3 +122,88 @@ fn every_problem_is_told_at_once() {
     let problems = ServerCertificates::load(&[folder.pair("one"), folder.pair("two")], NOW).unwrap_err();
     assert_eq!(problems.len(), 2);
 }
+
+#[test]
+fn a_ca_that_looks_is_shown_the_proof_of_that_name_and_nobody_else_is() {
+    let hospital = Hospital::new();
+    let server = hospital.listener(config::ClientCertificates::Optional, config::TlsProfile::High);
+    let digest = [7; 32];
+    let browser = hospital.browser(None);
+    let mut ca = hospital.browser(None);
+    ca.alpn_protocols = vec![crate::ACME_PROTOCOL.to_vec()];
+    ca.dangerous().set_certificate_verifier(Arc::new(AnyCertificate));
+    ca.resumption = rustls::client::Resumption::disabled();
+    assert!(handshake(&ca, &server, "emr.hosp.example").is_err(), "nothing is shown before anything was ordered");
+    hospital.certificates.show_proofs(&[(host("emr.hosp.example"), digest)]).unwrap();
+    let (looking, _) = handshake(&ca, &server, "emr.hosp.example").unwrap();
+    let shown = looking.peer_certificates().unwrap()[0].clone();
+    let (_, proof) = x509_parser::parse_x509_certificate(&shown).unwrap();
+    let identifier = proof.iter_extensions().find(|one| one.oid.to_id_string() == "1.3.6.1.5.5.7.1.31").unwrap();
+    assert!(identifier.critical && identifier.value.ends_with(&digest));
+    assert!(handshake(&ca, &server, "pacs.hosp.example").is_err(), "of another name nothing");
+    let (reading, _) = handshake(&browser, &server, "emr.hosp.example").unwrap();
+    assert_ne!(reading.peer_certificates().unwrap()[0], shown, "people are shown what they always are");
+    let mut both = ca.clone();
+    both.alpn_protocols.push(b"h2".to_vec());
+    let (either, _) = handshake(&both, &server, "emr.hosp.example").unwrap();
+    assert_ne!(either.peer_certificates().unwrap()[0], shown, "who also speaks otherwise is no CA that looks");
+    hospital.certificates.show_proofs(&[]).unwrap();
+    assert!(handshake(&ca, &server, "emr.hosp.example").is_err());
+}
+
+#[test]
+fn a_request_holds_every_name_and_is_signed_by_its_key() {
+    let names = ["emr.hosp.example", "*.hosp.example"].map(|name| config::AcmeName::parse(name).unwrap());
+    let made = crate::server_request(&names).unwrap();
+    assert!(!format!("{made:?}").contains("PRIVATE"));
+    let text = crate::testing::run("openssl", &["req", "-inform", "der", "-noout", "-text", "-verify"], &made.request);
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("DNS:emr.hosp.example, DNS:*.hosp.example"), "{text}");
+}
+
+#[test]
+fn what_is_short_depends_on_how_long_a_certificate_lives() {
+    let life = |days: u32| Life { file: String::new(), starts_at: NOW, ends_at: NOW.after(DAY * days) };
+    let warning = DAY * 14;
+    assert!(!life(397).is_short(NOW.after(DAY * 382), warning) && life(397).is_short(NOW.after(DAY * 384), warning));
+    assert!(!life(6).is_short(NOW.after(DAY * 4), warning) && life(6).is_short(NOW.after(DAY * 6), warning));
+}
+
+/// A CA that looks believes nobody: it reads what it is shown.
+#[derive(Debug)]
+struct AnyCertificate;
+
+impl rustls::client::danger::ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &[rustls::pki_types::CertificateDer<'_>],
+        _: &rustls::pki_types::ServerName<'_>,
+        _: &[u8],
+        _: rustls::pki_types::UnixTime,
+    ) -> Result<rustls::client::danger::ServerCertVerified, rustls::Error> {
+        Ok(rustls::client::danger::ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _: &[u8],
+        _: &rustls::pki_types::CertificateDer<'_>,
+        _: &rustls::DigitallySignedStruct,
+    ) -> Result<rustls::client::danger::HandshakeSignatureValid, rustls::Error> {
+        Ok(rustls::client::danger::HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
+        provider().signature_verification_algorithms.supported_schemes()
+    }
+}

@@ -6,6 +6,7 @@ use std::io::{ErrorKind, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use aws_lc_rs::hkdf;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair, Signature};
 use base64::Engine;
@@ -15,6 +16,7 @@ use zeroize::Zeroizing;
 use crate::secret::{random_name, sha256};
 
 const FILE: &str = "assertion-key.pem";
+const SEED_SALT: &[u8] = b"sekimori keys that nodes share v1";
 const BEGIN: &str = "-----BEGIN PRIVATE KEY-----";
 const END: &str = "-----END PRIVATE KEY-----";
 
@@ -35,6 +37,8 @@ pub(super) struct SigningKey {
     id: String,
     x: String,
     y: String,
+    /// What keys for other purposes are made from.
+    seed: hkdf::Prk,
 }
 
 impl SigningKey {
@@ -70,7 +74,14 @@ impl SigningKey {
         let (x, y) = coordinates(&pair)?;
         // RFC 7638: the required members in alphabetical order, without spaces.
         let thumbprint = sha256(&[r#"{"crv":"P-256","kty":"EC","x":""#, &x, r#"","y":""#, &y, r#""}"#]);
-        Some(Self { pair, id: URL_SAFE_NO_PAD.encode(thumbprint), x, y })
+        let seed = hkdf::Salt::new(hkdf::HKDF_SHA256, SEED_SALT).extract(&der);
+        Some(Self { pair, id: URL_SAFE_NO_PAD.encode(thumbprint), x, y, seed })
+    }
+
+    pub(super) fn key_for(&self, purpose: &[u8]) -> Option<Zeroizing<[u8; 32]>> {
+        let mut key = Zeroizing::new([0; 32]);
+        self.seed.expand(&[purpose], hkdf::HKDF_SHA256).ok()?.fill(key.as_mut()).ok()?;
+        Some(key)
     }
 
     pub(super) fn id(&self) -> &str {
