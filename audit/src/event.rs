@@ -158,6 +158,8 @@ pub enum Event {
     NodeAlarm,
     /// That is over.
     NodeAlarmOver,
+    /// A server certificate came that the gateway ordered, and is shown from now on.
+    CertificateOrdered,
     /// A later version of the program changed something in the store of which this one knows only the word: the code.
     UnknownChange,
     /// The log, or its disk, came to 70, 85 or 95 percent, or back below.
@@ -172,7 +174,7 @@ pub enum Event {
 
 impl Event {
     /// All of them.
-    pub const ALL: [Self; 82] = [
+    pub const ALL: [Self; 83] = [
         Self::SignedIn,
         Self::SignInFailed,
         Self::SteppedUp,
@@ -250,6 +252,7 @@ impl Event {
         Self::PeerCheckpoint,
         Self::NodeAlarm,
         Self::NodeAlarmOver,
+        Self::CertificateOrdered,
         Self::UnknownChange,
         Self::LogCapacity,
         Self::ClockSynchronised,
@@ -382,6 +385,7 @@ impl Event {
             Self::PeerCheckpoint => "peer-checkpoint",
             Self::NodeAlarm => "node-alarm",
             Self::NodeAlarmOver => "node-alarm-over",
+            Self::CertificateOrdered => "certificate-ordered",
             Self::UnknownChange => "unknown-change",
             Self::LogCapacity => "log-capacity",
             Self::ClockSynchronised => "clock-synchronised",

@@ -325,7 +325,7 @@ fn fact(event: Event, begin: &Entry) -> Meaning {
         Event::CommandEntered | Event::FileCarried => alert(RESTRICTED_FUNCTION),
         Event::SegmentDeleted => alert(OBJECT_ATTRIBUTES),
         Event::DeletionVoid | Event::Restored => alert(OBJECT_ATTRIBUTES).graded(Grade::Serious),
-        Event::LogKeyChanged => alert(SECURITY_CONFIGURATION),
+        Event::LogKeyChanged | Event::CertificateOrdered => alert(SECURITY_CONFIGURATION),
         Event::PeerCheckpoint | Event::NodeAlarmOver | Event::UnknownChange => alert(SECURITY_CONFIGURATION),
         Event::NodeAlarm => alert(SECURITY_CONFIGURATION).graded(Grade::Serious),
         Event::ClockSynchronised | Event::ClockStepped => alert(SECURITY_CONFIGURATION),

@@ -53,12 +53,12 @@ pub fn raise(gate: &Gate, alarm: Alarm, is_raised: bool) {
 }
 
 /// What can be seen from here. The others are raised where they come about.
-fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 11] {
+fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 12] {
     let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
     let at = gate.clock.now();
     let used = resources::look();
     metrics.note_resources(&used);
-    let certificate_ends = gate.certificates.expiries().iter().any(|(_, ends_at)| ends_at.since(at) < CERTIFICATE_ENDS);
+    let certificate_ends = gate.certificates.lives().iter().any(|life| life.is_short(at, CERTIFICATE_ENDS));
     let upstream_down = snapshot.routes.apps().flat_map(|route| &route.servers).any(|server| !server.answers.yes());
     let index_behind = gate.index.as_ref().is_none_or(|index| index.trouble().is_some());
     [
@@ -68,6 +68,7 @@ fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 11] {
         (Alarm::ClockUnsynchronised, log.clock.state == ClockState::Unsynchronised),
         (Alarm::ConfigRefused, metrics.config_alarm.get() != 0),
         (Alarm::CertificateEnds, certificate_ends),
+        (Alarm::CertificateNotOrdered, metrics.acme_failing.get() != 0),
         (Alarm::UpstreamDown, upstream_down),
         (Alarm::DescriptorsShort, paused_lately || is_short(used.descriptors, used.descriptors_max)),
         (Alarm::MemoryShort, is_short(used.memory_bytes, used.memory_bytes_max)),

@@ -26,6 +26,7 @@ use tokio::task::{JoinSet, spawn_local};
 use tokio_rustls::TlsAcceptor;
 use web::Alarm;
 
+use crate::acme;
 use crate::alarms;
 use crate::caps::Counts;
 use crate::clock::RequestIds;
@@ -235,7 +236,7 @@ async fn run(
     let device_ca = DeviceCa::open(&device_ca_dir(&config.state_dir), &config.devices, &config.facility.name, at)
         .map_err(|problem| Failure::unavailable(problem.to_string()))?;
     let device_ca = Arc::new(device_ca);
-    let certificates = ServerCertificates::load(&config.certificates, at).map_err(list)?;
+    let certificates = ServerCertificates::load(&acme::in_use(&config, at), at).map_err(list)?;
     uncovered_hosts(&config, &certificates)?;
     let roots = DeviceRoots::load(&device_ca, &config.devices, at).map_err(list)?;
     let metrics = Metrics::new();
@@ -350,6 +351,7 @@ async fn run(
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
+    control.spawn(acme::follow(Arc::clone(&gate), Arc::clone(&store)));
     // Not with the rest of the control plane: balancers and monitors are answered until the next process is let in.
     let answering = operations.map(|listener| tokio::spawn(operations::serve(Arc::clone(&gate), listener)));
     let feeds = Feeds::start(&gate);
@@ -571,6 +573,7 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let lists =
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
     let receivers = Receivers::build(&config)?;
+    acme::check(&config).map_err(|problem| vec![problem])?;
     let senders = Senders::build(&config)?;
     let collector = Collector::build(&config)?;
     Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists, collector })
@@ -587,11 +590,14 @@ fn passkeys(config: &Config, parts: &Parts) -> Result<Passkeys, Vec<String>> {
     made.map_err(|problem| vec![problem.to_string()])
 }
 
-/// Every host must be served by a certificate: else its handshakes would fail for no visible reason.
+/// Every host must be served by a certificate, or one be ordered for it: else its handshakes would fail for no visible
+/// reason.
 pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Result<(), Failure> {
     let own = [Some(&config.login_host), Some(&config.portal_host), config.console_host.as_ref()];
     let hosts = own.into_iter().flatten().chain(config.apps.iter().map(|app| &app.host));
-    let uncovered: Vec<&str> = hosts.filter(|host| !certificates.covers(host)).map(policy::Host::as_str).collect();
+    let is_ordered = |host: &policy::Host| config.acme.as_ref().is_some_and(|acme| acme.covers(host));
+    let uncovered = hosts.filter(|host| !certificates.covers(host) && !is_ordered(host));
+    let uncovered: Vec<&str> = uncovered.map(policy::Host::as_str).collect();
     if uncovered.is_empty() {
         return Ok(());
     }

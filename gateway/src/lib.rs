@@ -3,6 +3,7 @@
 //! The request's way stands in one function, [`serve::serve`]; start there. Deliberately not here: who may do what
 //! (policy), who is asking (identity), what is kept of it (audit), what people see (web).
 
+mod acme;
 mod alarms;
 mod assembly;
 mod backups;

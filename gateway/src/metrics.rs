@@ -132,6 +132,12 @@ pub struct Metrics {
     pub certificate_seconds_left: Gauge<i64>,
     /// Identity providers that are taken as out.
     pub providers_out: Gauge,
+    /// Server certificates that were ordered and came.
+    pub acme_orders: Counter,
+    /// Orders of server certificates that failed.
+    pub acme_orders_failed: Counter,
+    /// Whether the last order of a server certificate failed, 0 or 1; shown as an alarm.
+    pub acme_failing: Gauge,
     /// Seconds until the first revocation list is too old to be believed.
     pub crl_seconds_left: Gauge<i64>,
     /// Revocation lists that could not be fetched.
@@ -190,6 +196,8 @@ impl Metrics {
         let crl_fetches_failed = counter("crl_fetches_failed", "Revocation lists that could not be fetched");
         let traces_sent = counter("traces_sent", "Traces of requests that the collector took");
         let traces_dropped = counter("traces_dropped", "Traces of requests that nobody took");
+        let acme_orders = counter("acme_orders", "Server certificates that were ordered and came");
+        let acme_orders_failed = counter("acme_orders_failed", "Orders of server certificates that failed");
         let logs_sent = counter("logs_sent", "Records of the diagnostic log that the collector took");
         let logs_dropped = counter("logs_dropped", "Records of the diagnostic log that nobody took");
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
@@ -259,6 +267,9 @@ impl Metrics {
             providers_out: gauge("providers_out", "Identity providers that are taken as out"),
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
             crl_fetches_failed,
+            acme_orders,
+            acme_orders_failed,
+            acme_failing: Gauge::default(),
             crl_places_failing: gauge(
                 "crl_places_failing",
                 "Places of revocation lists whose last answer was of no use",

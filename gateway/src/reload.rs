@@ -15,6 +15,7 @@ use store::{PolicyRevision, StoreProblem};
 use tokio::signal::unix::Signal;
 use web::Alarm;
 
+use crate::acme;
 use crate::alarms;
 use crate::assembly::{self, Parts, Source};
 use crate::denials::Rise;
@@ -198,11 +199,11 @@ impl Reloader {
         let in_words =
             |problems: Vec<certs::CertProblem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         // A trial load first: nothing is swapped until all of it is known to be good.
-        let trial = ServerCertificates::load(&config.certificates, at).map_err(in_words)?;
+        let trial = ServerCertificates::load(&acme::in_use(config, at), at).map_err(in_words)?;
         assembly::uncovered_hosts(config, &trial).map_err(|failure| failure.to_string())?;
         DeviceRoots::load(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
         self.gate.roots.reload(&self.parts.device_ca, &config.devices, at).map_err(in_words)?;
-        self.gate.certificates.reload(&config.certificates, at).map_err(in_words)?;
+        self.gate.certificates.reload(&acme::in_use(config, at), at).map_err(in_words)?;
         self.gate.sessions.set_spans(config.sessions.clone());
         self.gate.sessions.set_away_max(config.store.away_max);
         self.gate.grants.hold_to(config);

@@ -66,6 +66,10 @@ pub async fn handshake(
         address,
         zone: zone.clone(),
         origin: config.origin(&server_name),
+    if tls.alpn_protocol() == Some(certs::ACME_PROTOCOL) {
+        // A CA that looked whether the name is ours; it has seen what it came for (RFC 8737 section 3).
+        return None;
+    }
         server_name,
         certificate,
         shown,

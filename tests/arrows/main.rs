@@ -30,13 +30,14 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates of others that only some of ours may name, and those that may. Tests may name anything.
-const FENCES: [(&str, &[&str]); 23] = [
+const FENCES: [(&str, &[&str]); 24] = [
     ("hyper", &["gateway"]),
     ("hyper-util", &["gateway"]),
     ("governor", &["gateway"]),
     ("tokio-rustls", &["gateway"]),
     ("socket2", &["gateway"]),
     ("russh", &["gateway"]),
+    ("instant-acme", &["gateway"]),
     ("clap", &["gateway", "prove"]),
     ("rustls", &["certs", "gateway", "audit"]),
     ("zstd", &["audit"]),

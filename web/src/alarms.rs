@@ -20,6 +20,8 @@ pub enum Alarm {
     LastGoodConfig,
     /// A server certificate ends soon, or has ended.
     CertificateEnds,
+    /// A server certificate that is due could not be ordered.
+    CertificateNotOrdered,
     /// A server of an app does not answer.
     UpstreamDown,
     /// There are hardly any descriptors left.
@@ -36,7 +38,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::StoreAway,
         Self::LogUnwritable,
         Self::LogNearlyFull,
@@ -44,6 +46,7 @@ impl Alarm {
         Self::ConfigRefused,
         Self::LastGoodConfig,
         Self::CertificateEnds,
+        Self::CertificateNotOrdered,
         Self::UpstreamDown,
         Self::DescriptorsShort,
         Self::MemoryShort,
@@ -63,6 +66,7 @@ impl Alarm {
             Self::ConfigRefused => "config-refused",
             Self::LastGoodConfig => "last-good-config",
             Self::CertificateEnds => "certificate-ends",
+            Self::CertificateNotOrdered => "certificate-not-ordered",
             Self::UpstreamDown => "upstream-down",
             Self::DescriptorsShort => "descriptors-short",
             Self::MemoryShort => "memory-short",

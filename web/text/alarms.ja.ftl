@@ -8,6 +8,7 @@ alarm-clock-unsynchronised = この機械の時計が正しい時刻に合わせ
 alarm-config-refused = 変更された設定は受け入れられず、前の設定のまま動いています。理由は `sekimori check` で分かります。
 alarm-last-good-config = 設定ファイルを読めないため、最後に正しかった設定で起動しました。理由は `sekimori check` で分かります。
 alarm-certificate-ends = サーバー証明書の期限が14日以内に切れるか、すでに切れています。新しいものに置き換えてください。再起動は要りません。
+alarm-certificate-not-ordered = 新しいサーバー証明書を認証局から取得できませんでした。今の証明書を使い続けています。理由と次に試す時刻は `sekimori doctor` で分かります。
 alarm-upstream-down = アプリのサーバーが応答しません。どれかは `sekimori doctor` で分かります。
 alarm-descriptors-short = 開けるファイルと接続の数がほぼ上限で、新しい接続を待たせています。サービスの `LimitNOFILE` を増やしてください。
 alarm-memory-short = 使えるメモリがほとんど残っていません。サービスの `MemoryMax` を増やすか、`connections_max` を減らしてください。

@@ -510,6 +510,7 @@ console-event-clock-unsynchronised = Clock not synchronised
 console-event-peer-checkpoint = Checked another node's log
 console-event-node-alarm = Something wrong with the nodes
 console-event-node-alarm-over = Nodes well again
+console-event-certificate-ordered = Server certificate ordered
 console-event-unknown-change = Changed by a later version of the program
 console-event-clock-stepped = Clock was set
 console-event-recovered = Log recovered

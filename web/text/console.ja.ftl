@@ -510,6 +510,7 @@ console-event-clock-unsynchronised = 時計が合っていない
 console-event-peer-checkpoint = ほかのノードの記録を確かめた
 console-event-node-alarm = ノードの異常
 console-event-node-alarm-over = ノードの異常がなくなった
+console-event-certificate-ordered = サーバー証明書を取得した
 console-event-unknown-change = 新しい版のプログラムによる変更
 console-event-clock-stepped = 時計が動かされた
 console-event-recovered = 記録を復旧

@@ -10,7 +10,7 @@ use crate::cli::{ConfigArg, out, policy};
 use crate::failure::Failure;
 use crate::feed::Receivers;
 use crate::notices::Senders;
-use crate::{assembly, clock, shadow};
+use crate::{acme, assembly, clock, shadow};
 
 /// Checks the file, what it names, and that certificates serve every host.
 pub fn run(args: &ConfigArg) -> Result<(), Failure> {
@@ -49,5 +49,6 @@ fn check_policy(config: &Config) -> Result<(), Failure> {
 fn check_certificates(config: &Config) -> Result<(), Failure> {
     let certificates = ServerCertificates::load(&config.certificates, clock::now())
         .map_err(|problems| Failure::input(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
+    acme::check(config).map_err(Failure::input)?;
     assembly::uncovered_hosts(config, &certificates)
 }

@@ -1,6 +1,7 @@
 //! `sekimori doctor`: what a careful engineer would look at. Looks, and changes nothing.
 
 mod backup;
+mod certificates;
 mod devices;
 mod feeds;
 mod index;
@@ -26,7 +27,7 @@ use crate::last_good;
 use crate::snapshot::{Routes, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::upstream::health::probe_server;
-use crate::{assembly, clock, database, fetch};
+use crate::{acme, assembly, clock, database, fetch};
 
 /// A certificate that ends within this is worth a warning.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
@@ -100,6 +101,7 @@ async fn look(config: &Config) -> Vec<Finding> {
     let at = clock::now();
     let mut findings = Vec::new();
     look_at_certificates(config, at, &mut findings);
+    certificates::look(config, at, &mut findings).await;
     nodes::look(config, at, &mut findings);
     look_at_disk(config, &mut findings);
     log::look(config, &mut findings);
@@ -120,7 +122,7 @@ fn add(findings: &mut Vec<Finding>, what: impl Into<String>, grade: Grade, says:
 }
 
 fn look_at_certificates(config: &Config, at: Timestamp, findings: &mut Vec<Finding>) {
-    let certificates = match ServerCertificates::load(&config.certificates, at) {
+    let certificates = match ServerCertificates::load(&acme::in_use(config, at), at) {
         Ok(certificates) => certificates,
         Err(problems) => {
             problems.iter().for_each(|problem| add(findings, "certificate", Grade::Bad, problem.to_string()));
@@ -130,11 +132,11 @@ fn look_at_certificates(config: &Config, at: Timestamp, findings: &mut Vec<Findi
     if let Err(failure) = assembly::uncovered_hosts(config, &certificates) {
         add(findings, "certificate", Grade::Bad, failure.to_string());
     }
-    for (name, ends_at) in certificates.expiries() {
-        let left = ends_at.since(at);
-        let grade = if left > CERTIFICATE_WARNING { Grade::Good } else { Grade::Warning };
-        let says = format!("ends in {} days, at {}", left.as_secs() / 86_400, ends_at.rfc3339(config.offset));
-        add(findings, format!("certificate of {name}"), grade, says);
+    for life in certificates.lives() {
+        let grade = if life.is_short(at, CERTIFICATE_WARNING) { Grade::Warning } else { Grade::Good };
+        let days = life.ends_at.since(at).as_secs() / 86_400;
+        let says = format!("ends in {days} days, at {}", life.ends_at.rfc3339(config.offset));
+        add(findings, format!("certificate of {}", life.file), grade, says);
     }
 }
 

@@ -112,6 +112,7 @@ fn of_event(event: Event) -> FeedEvents {
         | Event::PeerCheckpoint
         | Event::NodeAlarm
         | Event::NodeAlarmOver
+        | Event::CertificateOrdered
         | Event::UnknownChange
         | Event::LogCapacity
         | Event::ClockSynchronised

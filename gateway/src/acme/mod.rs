@@ -1,0 +1,418 @@
+//! Server certificates that the gateway orders and renews by itself (ACME, RFC 8555): when, and what becomes of them. How
+//! the CA is asked is in `client` and `order`, how names are shown to be the gateway's in `proof`, what is kept in `kept`,
+//! what nodes share in `shared`. Nothing here is on the way of a request: where the CA is away, the gateway serves with
+//! what it has, and says so.
+
+mod client;
+mod kept;
+mod order;
+mod proof;
+mod shared;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use audit::{Event, Note};
+use certs::{Life, ServerCertificates};
+use config::{Acme, AcmeName, CertificateFiles, Config};
+use instant_acme::CertificateIdentifier;
+use policy::{Host, Timestamp};
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject as _;
+use store::Store;
+
+pub use kept::Tries;
+
+use client::Client;
+use kept::Kept;
+use order::Trouble;
+use proof::Stage;
+use shared::Shared;
+
+use crate::clock;
+use crate::gate::Gate;
+
+/// How often it is looked whether something is due.
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
+/// A whole order may take this long: the CA looks at each name, and the hospital's program writes into the DNS.
+const ORDER_TIMEOUT: Duration = Duration::from_secs(1_800);
+/// The CA is asked when it wants a certificate renewed as often as it says, but not more often than this, nor less.
+const ASK_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(3_600)..=Duration::from_secs(86_400);
+/// Whatever the CA suggests, a certificate is renewed when so little of its life is left: one part of this.
+const RENEWED_WITH: u32 = 5;
+/// When the CA suggests nothing.
+const RENEWED_IN_THE_LAST: u32 = 3;
+
+/// The certificates of a configuration: those in files, and behind them the one that was ordered, if it can be used. One
+/// that cannot be is no reason not to begin: a better one is ordered.
+pub fn in_use(config: &Config, at: Timestamp) -> Vec<CertificateFiles> {
+    let mut all = config.certificates.clone();
+    if let Some(acme) = &config.acme {
+        let own = Kept::of(acme).certificate();
+        match ServerCertificates::load(std::slice::from_ref(&own), at) {
+            Ok(_) => all.push(own),
+            Err(problems) if own.certificate.exists() => problems
+                .iter()
+                .for_each(|problem| tracing::warn!(%problem, "the certificate that was ordered cannot be used")),
+            Err(_) => {}
+        }
+    }
+    all
+}
+
+/// Whether the CA could be asked: its own CA file must be one.
+///
+/// # Errors
+/// In words.
+pub fn check(config: &Config) -> Result<(), String> {
+    match &config.acme {
+        Some(acme) if acme.ca_file.is_some() => Client::new(acme, &config.forbidden_upstreams).map(|_| ()),
+        // A machine without CAs of its own is told when it orders; it serves meanwhile.
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// How ordering went lately, and when it is tried again; nothing where nothing failed.
+pub fn trouble(acme: &Acme) -> Option<Tries> {
+    let tries = Kept::of(acme).tries();
+    (tries.failures > 0).then_some(tries)
+}
+
+/// Whether the CA's directory answers.
+///
+/// # Errors
+/// In words.
+pub async fn ask_directory(config: &Config, acme: &Acme) -> Result<(), String> {
+    Client::new(acme, &config.forbidden_upstreams)?.ask_directory(acme).await
+}
+
+/// Orders and renews, until the gateway stops.
+pub async fn follow(gate: Arc<Gate>, store: Arc<dyn Store>) {
+    let mut keeper = Keeper::default();
+    loop {
+        let config = Arc::clone(&gate.snapshot.load().config);
+        match &config.acme {
+            Some(acme) => keeper.turn(&gate, &*store, &config, acme).await,
+            None => {
+                gate.metrics.acme_failing.set(0);
+            }
+        }
+        tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// What is kept from one look to the next.
+#[derive(Default)]
+struct Keeper {
+    /// When the CA is asked next when it wants the certificate renewed.
+    ask_at: Option<Instant>,
+    /// What it suggested: of which certificate, from when to when, and the moment chosen from that.
+    suggested: Option<(CertificateIdentifier<'static>, (i64, i64), Timestamp)>,
+    /// What the other nodes gave that was looked at already.
+    given: Option<String>,
+    /// Whether something of another node's is shown.
+    shows: bool,
+    /// Whether it was said that what the nodes share cannot be taken.
+    is_deaf: bool,
+}
+
+/// The certificate that was ordered last.
+struct Held {
+    life: Life,
+    is_for_all_names: bool,
+    id: Option<CertificateIdentifier<'static>>,
+}
+
+impl Held {
+    /// Nothing where it cannot be used.
+    fn look(acme: &Acme, files: &CertificateFiles, at: Timestamp) -> Result<Self, String> {
+        let loaded = ServerCertificates::load(std::slice::from_ref(files), at)
+            .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+        let life = loaded.lives().into_iter().next().ok_or("there is none")?;
+        let is_for = |name: &AcmeName| match name {
+            AcmeName::Host(host) => loaded.covers(host),
+            // Any host below will do.
+            AcmeName::Below(parent) => Host::parse(&format!("acme.{parent}")).is_ok_and(|host| loaded.covers(&host)),
+        };
+        let own = CertificateDer::from_pem_file(&files.certificate).ok();
+        let id = own.and_then(|own| CertificateIdentifier::try_from(&own).ok().map(CertificateIdentifier::into_owned));
+        Ok(Self { life, is_for_all_names: acme.names.iter().all(is_for), id })
+    }
+
+    /// When it is renewed, as far as the CA suggests nothing else.
+    fn due_at(&self, suggested: Option<Timestamp>) -> Timestamp {
+        let life = self.life.ends_at.since(self.life.starts_at);
+        let with_left = |part: u32| self.life.starts_at.after(life - life / part);
+        match suggested {
+            Some(suggested) => suggested.min(with_left(RENEWED_WITH)),
+            None => with_left(RENEWED_IN_THE_LAST),
+        }
+    }
+}
+
+impl Keeper {
+    async fn turn(&mut self, gate: &Gate, store: &dyn Store, config: &Config, acme: &Acme) {
+        let (kept, at) = (Kept::of(acme), gate.clock.now());
+        let mut is_given = true;
+        if config.nodes.is_some() {
+            match self.hear(gate, store, config, acme, &kept).await {
+                Ok(given) => (is_given, self.is_deaf) = (given, false),
+                Err(problem) if self.is_deaf => tracing::debug!(problem, "what the nodes share cannot be taken"),
+                Err(problem) => {
+                    self.is_deaf = true;
+                    tracing::warn!(problem, "what the nodes share of certificates cannot be taken");
+                }
+            }
+            if !gate.nodes.leads() {
+                gate.metrics.acme_failing.set(0);
+                return;
+            }
+        }
+        let tries = kept.tries();
+        gate.metrics.acme_failing.set(i64::from(tries.failures > 0));
+        if tries.waits(acme, at) {
+            return;
+        }
+        let held = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
+        let due = match &held {
+            Some(held) => at >= held.due_at(self.suggested_for(held)),
+            None => true,
+        };
+        if due {
+            self.order(gate, store, config, acme, &kept, held).await;
+        } else if !is_given {
+            // It was ordered before there were others.
+            give(gate, store, acme, &kept).await;
+        } else if let Some(held) = held
+            && self.ask_at.is_none_or(|ask_at| ask_at <= Instant::now())
+        {
+            self.ask(config, acme, &kept, &held).await;
+        }
+    }
+
+    fn suggested_for(&self, held: &Held) -> Option<Timestamp> {
+        let (id, _, chosen) = self.suggested.as_ref()?;
+        (Some(id) == held.id.as_ref()).then_some(*chosen)
+    }
+
+    /// Orders a certificate and takes it into use.
+    async fn order(
+        &mut self,
+        gate: &Gate,
+        store: &dyn Store,
+        config: &Config,
+        acme: &Acme,
+        kept: &Kept,
+        before: Option<Held>,
+    ) {
+        let tries = kept.tries();
+        // A CA that does not want it said that one takes another's place refuses the order: the next is without.
+        let is_first_try = tries.failures == 0;
+        let suggested = before.as_ref().and_then(|held| self.suggested_for(held));
+        let replaces = before.and_then(|held| held.id).filter(|_| is_first_try && suggested.is_some());
+        let client = match Client::new(acme, &config.forbidden_upstreams) {
+            Ok(client) => client,
+            Err(reason) => return failed(gate, acme, kept, tries, &reason, None),
+        };
+        // Before anything is asked: a service that is started again and again in the midst of it asks less and less.
+        if let Err(error) = kept.keep_tries(&tries.clone().begun(acme, gate.clock.now())) {
+            return failed(gate, acme, kept, tries, &Trouble::from(error).words(), None);
+        }
+        let mut stage = Stage::new(gate, store, acme);
+        let ordering = async {
+            let account = order::account(acme, kept, &client).await?;
+            order::order(&account, acme, replaces, &mut stage).await
+        };
+        let ordered = tokio::time::timeout(ORDER_TIMEOUT, ordering).await;
+        stage.withdraw().await;
+        let ordered = ordered.unwrap_or_else(|_| {
+            Err(Trouble::Other(format!("the order did not end within {} minutes", ORDER_TIMEOUT.as_secs() / 60)))
+        });
+        let taken = match ordered {
+            Ok(ordered) => take(gate, config, acme, kept, &ordered.text()).await,
+            Err(trouble) => Err(trouble),
+        };
+        let held = match taken {
+            Ok(held) => held,
+            Err(trouble) => {
+                if matches!(trouble, Trouble::UnknownAccount)
+                    && let Err(error) = kept.put_account_aside()
+                {
+                    tracing::error!(%error, "the account that the CA does not know cannot be put aside");
+                }
+                return failed(gate, acme, kept, tries, &trouble.words(), client.take_wait());
+            }
+        };
+        (self.ask_at, self.suggested) = (None, None);
+        gate.metrics.acme_orders.inc();
+        if held.due_at(None) <= gate.clock.now() {
+            // It is shown, but not renewed at once again: the CA's clock, or this one's, is wrong.
+            let reason = "the certificate that came is to be renewed already; look at the clock";
+            return failed(gate, acme, kept, tries, reason, None);
+        }
+        if let Err(error) = kept.keep_tries(&Tries::default()) {
+            tracing::error!(%error, "how ordering went cannot be kept");
+        }
+        gate.metrics.acme_failing.set(0);
+        if config.nodes.is_some() {
+            give(gate, store, acme, kept).await;
+        }
+    }
+
+    /// Asks the CA when it wants the certificate renewed (ARI, RFC 9773). That it does not say is no failure.
+    async fn ask(&mut self, config: &Config, acme: &Acme, kept: &Kept, held: &Held) {
+        self.ask_at = Some(Instant::now() + *ASK_AGAIN.start());
+        let Some(id) = &held.id else { return };
+        let asked = async {
+            let client = Client::new(acme, &config.forbidden_upstreams).map_err(Trouble::Other)?;
+            Ok::<_, Trouble>(order::account(acme, kept, &client).await?.renewal_info(id).await?)
+        };
+        match asked.await {
+            Ok((info, again)) => {
+                self.ask_at = Some(Instant::now() + again.clamp(*ASK_AGAIN.start(), *ASK_AGAIN.end()));
+                let window = (info.suggested_window.start.unix_timestamp(), info.suggested_window.end.unix_timestamp());
+                let is_new = self.suggested.as_ref().is_none_or(|(of, before, _)| of != id || *before != window);
+                if is_new && let Some(chosen) = choose(window) {
+                    self.suggested = Some((id.clone(), window, chosen));
+                }
+            }
+            Err(trouble) => tracing::debug!(why = trouble.words(), "the CA does not say when to renew"),
+        }
+    }
+
+    /// Takes what the node gave that orders, and shows what it says. Tells whether anything was given.
+    async fn hear(
+        &mut self,
+        gate: &Gate,
+        store: &dyn Store,
+        config: &Config,
+        acme: &Acme,
+        kept: &Kept,
+    ) -> Result<bool, String> {
+        let to_show = if gate.nodes.leads() { Vec::new() } else { shared::to_show(store).await? };
+        if self.shows || !to_show.is_empty() {
+            self.shows = !to_show.is_empty();
+            gate.certificates.show_proofs(&to_show).map_err(|problem| problem.to_string())?;
+        }
+        let given = shared::given(store).await?;
+        if given == self.given {
+            return Ok(given.is_some());
+        }
+        self.given = given;
+        let Some(given) = &self.given else { return Ok(false) };
+        let shared = shared::open(&gate.assertions, given)?;
+        let at = gate.clock.now();
+        let own = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
+        let beside = kept.lay_beside(&shared.certificate).map_err(|error| error.to_string())?;
+        let theirs = Held::look(acme, &beside, at)?;
+        if own.is_some_and(|own| own.life.ends_at >= theirs.life.ends_at) {
+            return Ok(true);
+        }
+        if shared.account.is_of(acme) {
+            kept.keep_account(&shared.account).map_err(|error| error.to_string())?;
+        }
+        let taken = take(gate, config, acme, kept, &shared.certificate).await;
+        taken.map(|_| true).map_err(|trouble| trouble.words())
+    }
+}
+
+/// Gives the other nodes what was ordered.
+async fn give(gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) {
+    let read = || -> std::io::Result<Option<Shared>> {
+        let (account, certificate) = (kept.account(acme)?, kept.certificate_text()?);
+        Ok(account.zip(certificate).map(|(account, text)| Shared { account, certificate: text.to_string() }))
+    };
+    let given = match read() {
+        Ok(Some(shared)) => shared::give(store, &gate.assertions, &shared).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(problem) = given {
+        tracing::error!(problem, "the other nodes are not given the certificate");
+    }
+}
+
+/// Looks at a certificate that came, records it, and shows it from now on.
+async fn take(gate: &Gate, config: &Config, acme: &Acme, kept: &Kept, text: &str) -> Result<Held, Trouble> {
+    let at = gate.clock.now();
+    let beside = kept.lay_beside(text)?;
+    let held = Held::look(acme, &beside, at).map_err(|problem| format!("what came cannot be used: {problem}"))?;
+    if !held.is_for_all_names {
+        return Err(Trouble::Other("the certificate that came is not for all names that were ordered".to_owned()));
+    }
+    let mut note = Note::new(Event::CertificateOrdered, at);
+    note.source = Some(acme.authority().to_owned());
+    note.count = Some(held.life.ends_at.since(at).as_secs() / 86_400);
+    if let Err(problem) = gate.log.recorder().note(note).await {
+        tracing::error!(%problem, "a certificate that was ordered could not be recorded");
+    }
+    kept.put_in_place(&beside)?;
+    // Not by reading the configuration anew: that may be one that cannot be used just now.
+    gate.certificates
+        .reload(&in_use(config, at), at)
+        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    tracing::info!(ca = acme.authority(), ends_at = %held.life.ends_at, "a certificate that was ordered is shown");
+    Ok(held)
+}
+
+/// Notes that it failed; the alarm that says so is raised by whoever looks at the gateway.
+fn failed(gate: &Gate, acme: &Acme, kept: &Kept, before: Tries, reason: &str, asked_to_wait: Option<Duration>) {
+    let tries = before.failed(acme, gate.clock.now(), reason, asked_to_wait);
+    gate.metrics.acme_failing.set(1);
+    gate.metrics.acme_orders_failed.inc();
+    tracing::error!(
+        ca = acme.authority(),
+        reason = tries.reason,
+        again_at = %tries.next_at(),
+        "no certificate could be ordered; what there is is shown on"
+    );
+    if let Err(error) = kept.keep_tries(&tries) {
+        tracing::error!(%error, "how ordering went cannot be kept");
+    }
+}
+
+/// A moment at random of what the CA suggests, so that not all of its customers come at once.
+fn choose((start, end): (i64, i64)) -> Option<Timestamp> {
+    let span = u64::try_from(end.checked_sub(start)?).ok()?;
+    let into = clock::random_u64().ok()? % span.saturating_add(1).max(1);
+    let second = start.saturating_add(i64::try_from(into).ok()?);
+    Some(Timestamp::from_unix_micros(second.saturating_mul(1_000_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DAY: Duration = Duration::from_secs(86_400);
+
+    fn held(days: u32) -> Held {
+        let starts_at = Timestamp::from_unix_micros(1_800_000_000_000_000);
+        let life = Life { file: String::new(), starts_at, ends_at: starts_at.after(DAY * days) };
+        Held { life, is_for_all_names: true, id: None }
+    }
+
+    #[test]
+    fn a_certificate_is_renewed_with_a_third_of_its_life_left() {
+        let held = held(90);
+        assert_eq!(held.due_at(None), held.life.starts_at.after(DAY * 60));
+    }
+
+    #[test]
+    fn what_the_ca_suggests_counts_but_never_until_it_is_late() {
+        let held = held(90);
+        let day = |day: u32| held.life.starts_at.after(DAY * day);
+        assert_eq!(held.due_at(Some(day(3))), day(3), "a CA that must take certificates back says so by this");
+        assert_eq!(held.due_at(Some(day(89))), day(72));
+    }
+
+    #[test]
+    fn a_moment_is_chosen_within_what_the_ca_suggests() {
+        for _ in 0..100 {
+            let chosen = choose((1_000, 1_010)).unwrap().unix_seconds();
+            assert!((1_000..=1_010).contains(&chosen), "{chosen}");
+        }
+        assert_eq!(choose((7, 7)).unwrap().unix_seconds(), 7);
+        assert_eq!(choose((8, 7)), None);
+        assert_eq!(choose((i64::MIN, i64::MAX)), None, "no nonsense either");
+    }
+}
