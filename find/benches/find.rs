@@ -231,7 +231,10 @@ impl Hospital {
         let staff = self.rank(900);
         let role = ["nurse", "nurse", "nurse", "physician", "clerk", "pharmacist", "radiographer"][staff as usize % 7];
         let ward = staff % 12;
-        let device = format!("ward{ward}-{}", self.below(90));
+        // A session is of one shift, on one device, which has one address.
+        let session = (staff << 32) + (at.unix_micros() / 28_800_000_000).unsigned_abs();
+        let seat = (session.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % 90;
+        let device = format!("ward{ward}-{seat}");
         // A patient is in the house for some days: 400 are there, and as many come each week.
         let week = (at.unix_micros() - START) / (7 * 86_400_000_000);
         let inpatient = self.below(3) > 0;
@@ -251,8 +254,7 @@ impl Hospital {
             self.below(1 << 16),
             self.below(1 << 32)
         );
-        let session = (staff << 32) + (at.unix_micros() / 28_800_000_000).unsigned_abs();
-        let address = format!("10.{}.{}.{}", ward % 3, ward, self.below(90) + 1);
+        let address = format!("10.{}.{}.{}", ward % 3, ward, seat + 1);
         let refused = self.below(10) == 0;
         self.made += 1;
         let (seq, ev) = (self.line, if refused { "refused" } else { "open" });

@@ -4,7 +4,8 @@
 use std::path::Path;
 
 use tantivy::query::{
-    BooleanQuery, EmptyQuery, EnableScoring, Explanation, Occur, Query, Scorer, TermQuery, TermSetQuery, Weight,
+    BooleanQuery, EmptyQuery, EmptyScorer, EnableScoring, Explanation, Occur, Query, Scorer, TermQuery, TermSetQuery,
+    Weight,
 };
 use tantivy::schema::{Field, IndexRecordOption};
 use tantivy::{DocId, Searcher, SegmentReader, TantivyError, Term};
@@ -12,7 +13,7 @@ use tantivy::{DocId, Searcher, SegmentReader, TantivyError, Term};
 use crate::alike::Party;
 use crate::document::cut;
 use crate::fields::Fields;
-use crate::parties::{Parties, stories_of};
+use crate::parties::{marks_of, stories_of};
 use crate::words::{self, Wanted};
 use crate::{FindProblem, Question};
 
@@ -45,7 +46,7 @@ pub(crate) fn query(
                 any(words)
             }
         };
-        let of_party: Box<dyn Query> = Box::new(PartyWord { field: fields.party, wanted });
+        let of_party: Box<dyn Query> = Box::new(PartyWord { field: fields.party_mark, wanted });
         clauses.push(Box::new(BooleanQuery::new(vec![(Occur::Should, own), (Occur::Should, of_party)])));
     }
     if clauses.len() > 1 {
@@ -64,7 +65,7 @@ fn any(terms: Vec<Term>) -> Box<dyn Query> {
     if terms.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(terms)) }
 }
 
-/// The stories whose party has a word.
+/// The stories whose party has a word. Two parties of one mark would pass for each other here: one of billions.
 #[derive(Clone, Debug)]
 struct PartyWord {
     field: Field,
@@ -79,9 +80,9 @@ impl Query for PartyWord {
 
 impl Weight for PartyWord {
     fn scorer(&self, segment: &SegmentReader, _boost: f32) -> tantivy::Result<Box<dyn Scorer>> {
-        let terms = segment.inverted_index(self.field)?;
-        let parties = Parties::of(&terms, |text| Party::read(text).has(&self.wanted))?;
-        stories_of(&terms, &parties, segment.max_doc())
+        let marks = marks_of(segment, |text| Party::read(text).has(&self.wanted))?;
+        let stories = stories_of(segment, self.field, &marks, u64::MAX)?;
+        Ok(stories.unwrap_or_else(|| Box::new(EmptyScorer)))
     }
 
     fn explain(&self, _segment: &SegmentReader, _doc: DocId) -> tantivy::Result<Explanation> {

@@ -9,6 +9,7 @@ use audit::Glance;
 use policy::Unit;
 
 use crate::alike::Parts;
+use crate::cursor::mark;
 use crate::document::text;
 use crate::words;
 
@@ -19,27 +20,34 @@ const NAMES_BYTES_MAX: usize = 2_048;
 /// Stands between names of one line; what has it in a name is not remembered.
 const BETWEEN: char = '\u{1f}';
 
+/// The text of a party, and the mark that leads to its stories.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct PartyText {
+    pub(crate) text: Arc<str>,
+    pub(crate) mark: u64,
+}
+
 /// Makes parties.
 #[derive(Debug, Default)]
 pub(crate) struct Derived {
-    parties: HashMap<Box<str>, Arc<str>>,
+    parties: HashMap<Box<str>, PartyText>,
     names: String,
 }
 
 impl Derived {
     /// The party of a line.
-    pub(crate) fn party(&mut self, line: &Glance<'_>) -> Arc<str> {
+    pub(crate) fn party(&mut self, line: &Glance<'_>) -> PartyText {
         if !self.gather(line) {
             return made(line);
         }
         if let Some(known) = self.parties.get(self.names.as_str()) {
-            return Arc::clone(known);
+            return known.clone();
         }
         if self.parties.len() >= PARTIES_MAX {
             self.parties.clear();
         }
         let party = made(line);
-        self.parties.insert(self.names.as_str().into(), Arc::clone(&party));
+        self.parties.insert(self.names.as_str().into(), party.clone());
         party
     }
 
@@ -75,7 +83,7 @@ impl Derived {
 }
 
 /// Makes the party of a line, part by part in the order in which it is read.
-fn made(line: &Glance<'_>) -> Arc<str> {
+fn made(line: &Glance<'_>) -> PartyText {
     let units: Vec<Unit> = [&line.unit, &line.place].into_iter().filter_map(text).filter_map(Unit::parse).collect();
     let units: Vec<&str> = units.iter().flat_map(Unit::and_above).collect();
     let address = text(&line.address).and_then(|address| address.parse::<IpAddr>().ok()).map(|one| one.to_string());
@@ -88,7 +96,8 @@ fn made(line: &Glance<'_>) -> Arc<str> {
     party.names(line.roles.iter().map(audit::Text::as_str)).names(units.into_iter());
     party.name(text(&line.device)).name(address.as_deref()).name(text(&line.session)).name(text(&line.grant));
     party.words(found.iter().map(String::as_str));
-    party.text().into()
+    let text: Arc<str> = party.text().into();
+    PartyText { mark: mark(text.as_bytes()), text }
 }
 
 #[cfg(test)]
@@ -102,7 +111,7 @@ mod tests {
         format!(r#"{{"v":1,"seq":3,"ts":"2026-11-22T16:23:58.000001Z","ev":"open",{rest}}}"#)
     }
 
-    fn party(derived: &mut Derived, rest: &str) -> Arc<str> {
+    fn party(derived: &mut Derived, rest: &str) -> PartyText {
         derived.party(&Glance::at(line(rest).as_bytes()).unwrap())
     }
 
@@ -112,19 +121,20 @@ mod tests {
             &mut Derived::default(),
             r#""login":"n.sato","unit":"本院/3階東病棟","place":"no\nplace","dev":"w-7","ip":"::0001","vs":"g-1""#,
         );
-        let fits = |question: Question| PartyAsked::of(&question).unwrap().fits(&text);
+        let fits = |question: Question| PartyAsked::of(&question).unwrap().fits(&text.text);
         let some = |name: &str| Some(name.to_owned());
         assert!(fits(Question { unit: Unit::parse("本院"), device: some("w-7"), ..Question::default() }));
         assert!(fits(Question { address: "::1".parse().ok(), grant: some("g-1"), ..Question::default() }));
         assert!(!fits(Question { unit: Unit::parse("3階東病棟"), ..Question::default() }));
-        assert!(Party::read(&text).has(&Wanted::Whole("sato".into())));
+        assert!(Party::read(&text.text).has(&Wanted::Whole("sato".into())));
     }
 
     #[test]
     fn what_was_made_once_is_remembered_within_bounds() {
         let mut derived = Derived::default();
         let first = party(&mut derived, r#""login":"n.sato","host":"emr""#);
-        assert!(Arc::ptr_eq(&first, &party(&mut derived, r#""login":"n.sato","host":"emr","path":"/x""#)));
+        let again = party(&mut derived, r#""login":"n.sato","host":"emr","path":"/x""#);
+        assert!(Arc::ptr_eq(&first.text, &again.text));
         assert_ne!(first, party(&mut derived, r#""name":"n.sato","host":"emr""#));
         for number in 0..PARTIES_MAX + 9 {
             party(&mut derived, &format!(r#""login":"n{number}""#));

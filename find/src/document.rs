@@ -1,12 +1,10 @@
 //! What is kept of a story.
 
-use std::sync::Arc;
-
 use audit::{EntryKind, Glance, StoryOutcome, Text};
 use policy::Timestamp;
 
 use crate::alike::Parts;
-use crate::derived::Derived;
+use crate::derived::{Derived, PartyText};
 use crate::fields::Fields;
 use crate::story::Story;
 use crate::words;
@@ -23,7 +21,7 @@ pub(crate) struct Begun {
     /// When it began.
     pub(crate) at: Timestamp,
     code: Option<u64>,
-    party: Arc<str>,
+    party: PartyText,
     /// The deed as far as the first line tells it.
     deed: Parts,
     reason: Option<String>,

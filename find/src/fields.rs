@@ -1,10 +1,12 @@
 //! What the index keeps of a story. Nothing is stored to be shown: lines are read in the log.
 //!
-//! What many stories have alike is one text (`alike.rs`): the party as a term with the stories that have it and as a column,
-//! the deed as a column. Patients are kept as terms, for finding, and as a column, for counting. Terms are kept whole,
+//! What many stories have alike is one text (`alike.rs`), kept as a column; a mark of the party, with the stories that have
+//! it, leads to them. Patients are kept as terms, for finding, and as a column, for counting. Terms are kept whole,
 //! without positions and norms.
 
-use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions};
+use tantivy::schema::{
+    FAST, Field, IndexRecordOption, NumericOptions, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
+};
 
 use crate::calendar::{day_text, hour_text, month_text};
 use crate::{By, Calendar};
@@ -20,6 +22,8 @@ pub(crate) struct Fields {
     pub(crate) span: Field,
     /// The last 32 bits of its request's id.
     pub(crate) code: Field,
+    /// The mark of who asked, from where: it leads to the stories of a party.
+    pub(crate) party_mark: Field,
     /// Who asked, from where.
     pub(crate) party: Field,
     /// What was done, and how it went.
@@ -42,7 +46,8 @@ impl Fields {
             begin: number(&mut schema, BEGIN),
             span: number(&mut schema, SPAN),
             code: number(&mut schema, CODE),
-            party: counted(&mut schema, PARTY),
+            party_mark: schema.add_u64_field("party-mark", NumericOptions::default().set_indexed()),
+            party: schema.add_text_field(PARTY, TextOptions::default().set_fast("raw")),
             deed: schema.add_text_field(DEED, TextOptions::default().set_fast("raw")),
             open: schema.add_text_field("open", terms()),
             patient: counted(&mut schema, PATIENT),

@@ -1,41 +1,46 @@
 //! The parties of a segment of the index that a question asks for, and their stories.
 
-use tantivy::postings::TermInfo;
 use tantivy::query::{BitSetDocSet, ConstScorer, Scorer};
-use tantivy::schema::IndexRecordOption;
-use tantivy::{BitSet, DocId, InvertedIndexReader};
+use tantivy::schema::{Field, IndexRecordOption};
+use tantivy::{BitSet, SegmentReader, Term};
 
-/// Parties that are asked for.
-#[derive(Debug, Default)]
-pub(crate) struct Parties {
-    found: Vec<TermInfo>,
-    /// How many stories they have together.
-    pub(crate) stories: u64,
-}
+use crate::cursor::mark;
+use crate::fields::PARTY;
 
-impl Parties {
-    /// Those that fit.
-    pub(crate) fn of(terms: &InvertedIndexReader, fits: impl Fn(&str) -> bool) -> tantivy::Result<Self> {
-        let mut parties = Self::default();
-        let mut stream = terms.terms().stream()?;
+/// Gathers the marks of parties that fit.
+pub(crate) fn marks_of(segment: &SegmentReader, fits: impl Fn(&str) -> bool) -> tantivy::Result<Vec<u64>> {
+    let mut marks = Vec::new();
+    if let Some(texts) = segment.fast_fields().str(PARTY)? {
+        let mut stream = texts.dictionary().stream()?;
         while stream.advance() {
             if std::str::from_utf8(stream.key()).is_ok_and(&fits) {
-                parties.stories += u64::from(stream.value().doc_freq);
-                parties.found.push(stream.value().clone());
+                marks.push(mark(stream.key()));
             }
         }
-        Ok(parties)
     }
+    Ok(marks)
 }
 
-/// The stories of these parties.
+/// The stories of the parties with these marks; none where they are more than `most`.
 pub(crate) fn stories_of(
-    terms: &InvertedIndexReader,
-    parties: &Parties,
-    segment_max: DocId,
-) -> tantivy::Result<Box<dyn Scorer>> {
-    let mut stories = BitSet::with_max_value(segment_max);
-    for party in &parties.found {
+    segment: &SegmentReader,
+    field: Field,
+    marks: &[u64],
+    most: u64,
+) -> tantivy::Result<Option<Box<dyn Scorer>>> {
+    let terms = segment.inverted_index(field)?;
+    let (mut found, mut count) = (Vec::with_capacity(marks.len()), 0);
+    for mark in marks {
+        if let Some(party) = terms.get_term_info(&Term::from_field_u64(field, *mark))? {
+            count += u64::from(party.doc_freq);
+            found.push(party);
+        }
+        if count > most {
+            return Ok(None);
+        }
+    }
+    let mut stories = BitSet::with_max_value(segment.max_doc());
+    for party in &found {
         let mut postings = terms.read_block_postings_from_terminfo(party, IndexRecordOption::Basic)?;
         while !postings.docs().is_empty() {
             for story in postings.docs() {
@@ -44,5 +49,5 @@ pub(crate) fn stories_of(
             postings.advance();
         }
     }
-    Ok(Box::new(ConstScorer::new(BitSetDocSet::from(stories), 1.0)))
+    Ok(Some(Box::new(ConstScorer::new(BitSetDocSet::from(stories), 1.0))))
 }

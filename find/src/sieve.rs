@@ -8,15 +8,18 @@ use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader, Tanti
 
 use crate::alike::{DeedAsked, PartyAsked};
 use crate::calendar::AtWork;
+use crate::cursor::mark;
 use crate::document::{code, millis};
 use crate::fields::{AT, CODE, DEED, Fields, PARTY};
-use crate::parties::{Parties, stories_of};
+use crate::parties::stories_of;
 use crate::{Deadline, FindProblem, Question};
 
 /// The clock is looked at after so many blocks.
 const BLOCKS_PER_LOOK: u32 = 64;
 /// Parties that have less than this part of a segment's stories lead to them; else all stories are looked at.
 const FEW_PART: u64 = 8;
+/// More parties than this do not lead: all stories are looked at.
+const MARKS_MAX: usize = 100_000;
 
 /// What a question asks of columns.
 #[derive(Debug)]
@@ -60,8 +63,8 @@ impl<'a> Sieve<'a> {
         deadline: &Deadline,
         mut found: impl FnMut(&[DocId]),
     ) -> Result<(), Stopped> {
-        let Some((mut mesh, leader)) = self.on(segment)? else { return Ok(()) };
-        let mut docs = match leader {
+        let Some(mut mesh) = self.on(segment)? else { return Ok(()) };
+        let mut docs = match mesh.leader.take() {
             Some(leader) => leader,
             None => weight.scorer(segment, 1.0)?,
         };
@@ -85,12 +88,8 @@ impl<'a> Sieve<'a> {
         Ok(())
     }
 
-    /// The sieve for a segment, and the stories that are to be looked at where the party leads to them; none where
-    /// nothing of the segment can fit.
-    fn on<'s>(
-        &'s self,
-        segment: &'s SegmentReader,
-    ) -> Result<Option<(Mesh<'s>, Option<Box<dyn Scorer>>)>, TantivyError> {
+    /// The sieve for a segment; none where nothing of it can fit.
+    fn on<'s>(&'s self, segment: &'s SegmentReader) -> Result<Option<Mesh<'s>>, TantivyError> {
         let columns = segment.fast_fields();
         let at = columns.u64(AT)?;
         if at.max_value() < self.since || at.min_value() >= self.until {
@@ -105,6 +104,7 @@ impl<'a> Sieve<'a> {
             work: AtWork::new(&self.question.calendar),
             codes: self.code.map(|code| columns.u64(CODE).map(|column| (column, code))).transpose()?,
             alike: Vec::new(),
+            leader: None,
             values: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
         };
         if let Some(deed) = &self.deed {
@@ -113,19 +113,23 @@ impl<'a> Sieve<'a> {
                 None => return Ok(None),
             }
         }
-        let Some(party) = &self.party else { return Ok(Some((mesh, None))) };
-        if !self.is_led {
-            let terms = segment.inverted_index(self.fields.party)?;
-            let parties = Parties::of(&terms, |text| party.fits(text))?;
-            if parties.stories.saturating_mul(FEW_PART) <= u64::from(segment.max_doc()) {
-                let leader = stories_of(&terms, &parties, segment.max_doc())?;
-                return Ok(Some((mesh, Some(leader))));
+        let Some(party) = &self.party else { return Ok(Some(mesh)) };
+        let mut marks = Vec::new();
+        let fits = |text: &str| {
+            let fits = party.fits(text);
+            if fits && marks.len() < MARKS_MAX {
+                marks.push(mark(text.as_bytes()));
             }
+            fits
+        };
+        let Some(parties) = Alike::on(segment, PARTY, fits)? else { return Ok(None) };
+        mesh.alike.push(parties);
+        if self.is_led || marks.len() >= MARKS_MAX {
+            return Ok(Some(mesh));
         }
-        Ok(Alike::on(segment, PARTY, |text| party.fits(text))?.map(|parties| {
-            mesh.alike.push(parties);
-            (mesh, None)
-        }))
+        let few = u64::from(segment.max_doc()) / FEW_PART;
+        mesh.leader = stories_of(segment, self.fields.party_mark, &marks, few)?;
+        Ok(Some(mesh))
     }
 }
 
@@ -137,12 +141,16 @@ struct Alike {
 
 impl Alike {
     /// Asks each text of a segment; none where none fits.
-    fn on(segment: &SegmentReader, column: &str, fits: impl Fn(&str) -> bool) -> Result<Option<Self>, TantivyError> {
+    fn on(
+        segment: &SegmentReader,
+        column: &str,
+        mut fits: impl FnMut(&str) -> bool,
+    ) -> Result<Option<Self>, TantivyError> {
         let Some(texts) = segment.fast_fields().str(column)? else { return Ok(None) };
         let mut all = Vec::with_capacity(texts.num_terms());
         let mut stream = texts.dictionary().stream()?;
         while stream.advance() {
-            all.push(std::str::from_utf8(stream.key()).is_ok_and(&fits));
+            all.push(std::str::from_utf8(stream.key()).is_ok_and(&mut fits));
         }
         Ok(all.contains(&true).then(|| Self { column: texts.ords().clone(), fits: all }))
     }
@@ -156,6 +164,8 @@ struct Mesh<'s> {
     work: AtWork<'s>,
     codes: Option<(Column<u64>, u64)>,
     alike: Vec<Alike>,
+    /// The stories that are to be looked at, where the party leads to them.
+    leader: Option<Box<dyn Scorer>>,
     values: Vec<Option<u64>>,
 }
 

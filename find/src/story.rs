@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tantivy::schema::Field;
 use tantivy::schema::document::{Document, ReferenceValue, ReferenceValueLeaf, Value};
 
+use crate::derived::PartyText;
 use crate::fields::Fields;
 
 /// What the index keeps of one story.
@@ -17,7 +18,7 @@ pub(crate) struct Story {
     pub(crate) begin: u64,
     pub(crate) span: u64,
     pub(crate) code: Option<u64>,
-    pub(crate) party: Arc<str>,
+    pub(crate) party: PartyText,
     pub(crate) deed: String,
     /// Only while it is open: by what it is taken out when it closes.
     pub(crate) open: Option<String>,
@@ -78,7 +79,7 @@ impl<'a> Value<'a> for Kept<'a> {
 /// The values of a story, in the order of their fields.
 #[derive(Debug)]
 pub(crate) struct Values<'a> {
-    single: std::array::IntoIter<Option<(Field, Kept<'a>)>, 7>,
+    single: std::array::IntoIter<Option<(Field, Kept<'a>)>, 8>,
     patients: std::slice::Iter<'a, String>,
     studies: std::slice::Iter<'a, String>,
     words: std::str::SplitAsciiWhitespace<'a>,
@@ -114,7 +115,8 @@ impl Document for Story {
             number(fields.begin, *begin),
             number(fields.span, *span),
             code.and_then(|code| number(fields.code, code)),
-            Some((fields.party, Kept::Text(party))),
+            number(fields.party_mark, party.mark),
+            Some((fields.party, Kept::Text(&party.text))),
             Some((fields.deed, Kept::Text(deed))),
             open.as_deref().map(|open| (fields.open, Kept::Text(open))),
         ];
