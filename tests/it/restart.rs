@@ -130,8 +130,11 @@ async fn the_first_process_of_a_container_hands_over_to_nobody_and_goes_on() {
     })
     .await;
     hospital.caller(&terminal).ask(tests::Ask::get("emr", "/still").signed_in(&doctor)).await.expect(200);
-    let metrics = operations(&hospital, "/metrics").await.text();
-    assert!(metrics.contains("sekimori_alarm{alarm=\"handover-failed\"} 1"), "{metrics}");
+    eventually("the alarm", async || {
+        let metrics = operations(&hospital, "/metrics").await.text();
+        metrics.contains("sekimori_alarm{alarm=\"handover-failed\"} 1").then_some(())
+    })
+    .await;
     kill_process(gateway, Signal::TERM).unwrap();
     assert!(hospital.wait().success());
     is_whole(&[&hospital], &["/still".to_owned()]);
