@@ -20,17 +20,18 @@ const CERTIFICATE_ENDS: Duration = Duration::from_secs(14 * 86_400);
 const SHORT: u64 = 90;
 /// For how long after accepting paused descriptors count as short.
 const PAUSED_LATELY: Duration = Duration::from_secs(60);
+/// For how long after somebody was turned away the gateway counts as overloaded.
+const TURNED_AWAY_LATELY: Duration = Duration::from_secs(10);
 
 /// Looks until the gateway ends.
 pub async fn watch(gate: Arc<Gate>) {
-    let (mut pauses, mut paused_at) = (0, None);
+    let (mut pauses, mut turned_away) = (Growing::default(), Growing::default());
     loop {
-        let now = gate.metrics.accepts_paused.get();
-        if now != pauses {
-            (pauses, paused_at) = (now, Some(Instant::now()));
-        }
-        let paused_lately = paused_at.is_some_and(|at: Instant| at.elapsed() < PAUSED_LATELY);
-        for (alarm, is_raised) in conditions(&gate, paused_lately) {
+        let lately = Lately {
+            paused: pauses.has_grown(gate.metrics.accepts_paused.get(), PAUSED_LATELY),
+            turned_away: turned_away.has_grown(gate.metrics.turned_away.get(), TURNED_AWAY_LATELY),
+        };
+        for (alarm, is_raised) in conditions(&gate, lately) {
             raise(&gate, alarm, is_raised);
         }
         for alarm in Alarm::ALL {
@@ -38,6 +39,32 @@ pub async fn watch(gate: Arc<Gate>) {
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
     }
+}
+
+/// A counter, and when it was last seen to grow.
+#[derive(Default)]
+struct Growing {
+    count: u64,
+    at: Option<Instant>,
+}
+
+impl Growing {
+    /// Whether it has grown within this span.
+    fn has_grown(&mut self, count: u64, within: Duration) -> bool {
+        if count != self.count {
+            (self.count, self.at) = (count, Some(Instant::now()));
+        }
+        self.at.is_some_and(|at| at.elapsed() < within)
+    }
+}
+
+/// What happened lately.
+#[derive(Clone, Copy)]
+struct Lately {
+    /// Accepting paused.
+    paused: bool,
+    /// Somebody was turned away.
+    turned_away: bool,
 }
 
 /// Raises or lowers an alarm, and says so once.
@@ -53,7 +80,7 @@ pub fn raise(gate: &Gate, alarm: Alarm, is_raised: bool) {
 }
 
 /// What can be seen from here. The others are raised where they come about.
-fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 12] {
+fn conditions(gate: &Gate, lately: Lately) -> [(Alarm, bool); 13] {
     let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
     let at = gate.clock.now();
     let used = resources::look();
@@ -70,10 +97,11 @@ fn conditions(gate: &Gate, paused_lately: bool) -> [(Alarm, bool); 12] {
         (Alarm::CertificateEnds, certificate_ends),
         (Alarm::CertificateNotOrdered, metrics.acme_failing.get() != 0),
         (Alarm::UpstreamDown, upstream_down),
-        (Alarm::DescriptorsShort, paused_lately || is_short(used.descriptors, used.descriptors_max)),
+        (Alarm::DescriptorsShort, lately.paused || is_short(used.descriptors, used.descriptors_max)),
         (Alarm::MemoryShort, is_short(used.memory_bytes, used.memory_bytes_max)),
         (Alarm::Panicked, metrics.panics.get() > 0),
         (Alarm::IndexBehind, index_behind),
+        (Alarm::Overloaded, lately.turned_away),
     ]
 }
 
@@ -86,6 +114,14 @@ fn is_short(used: u64, most: Option<u64>) -> bool {
 mod tests {
     use super::*;
     use std::path::Path;
+
+    #[test]
+    fn what_grew_lately_is_told_apart_from_what_never_did() {
+        let mut counter = Growing::default();
+        assert!(!counter.has_grown(0, Duration::MAX));
+        assert!(counter.has_grown(1, Duration::MAX) && counter.has_grown(1, Duration::MAX));
+        assert!(!counter.has_grown(1, Duration::ZERO));
+    }
 
     #[test]
     fn what_has_no_bound_is_never_short() {

@@ -307,6 +307,7 @@ async fn run(
         changed: watch::Sender::new(0),
         stopping: std::sync::atomic::AtomicBool::new(false),
         pulse: Arc::new(Pulse::new(config.limits.workers)),
+        places: Arc::default(),
         alarms: Arc::clone(&parts.alarms),
     });
     // Last of all that can fail: a gateway that cannot start never takes a connection from one that runs.

@@ -13,6 +13,8 @@ use policy::{Access, Device, From, Reason, Timestamp};
 use tokio::sync::Notify;
 use web::{OpenEntry, OpenNow};
 
+use crate::places::Held;
+
 /// How a connection is asked to end.
 /// From the mildest to the hardest: who was asked for more is not asked for less afterwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -97,6 +99,8 @@ pub struct Exchange {
     wakers: RefCell<[Option<Waker>; 2]>,
     rung: Notify,
     cut: Rc<Cut>,
+    /// Its places among what its person and its app have open; given back with it.
+    held: RefCell<Option<Held>>,
 }
 
 /// Which half of an exchange waits.
@@ -125,7 +129,13 @@ impl Exchange {
             wakers: RefCell::new([None, None]),
             rung: Notify::new(),
             cut,
+            held: RefCell::default(),
         }
+    }
+
+    /// Holds its places until it is gone.
+    pub fn hold(&self, held: Option<Held>) {
+        self.held.replace(held);
     }
 
     /// Why it was ended, if it was.

@@ -18,6 +18,7 @@ use crate::limit::Limiter;
 use crate::metrics::Metrics;
 use crate::nodes::Nodes;
 use crate::patients::{About, Desk};
+use crate::places::Places;
 use crate::pulse::Pulse;
 use crate::shadow::Shadow;
 use crate::snapshot::Snapshot;
@@ -49,6 +50,8 @@ pub struct Gate {
     pub nodes: Nodes,
     /// How often one may ask.
     pub limiter: Limiter,
+    /// What people and apps have open.
+    pub places: Arc<Places>,
     /// What people did by rules with bounds.
     pub counts: Counts,
     /// How often people who may were denied.

@@ -24,6 +24,7 @@ use crate::connection::Connection;
 use crate::exchange::How;
 use crate::head::HeadProblem;
 use crate::http1::{self, Answers, Bounds, LINE_BYTES, Line, Source};
+use crate::pace::Paced;
 use crate::serve::{serve, unreadable};
 use crate::worker::Worker;
 
@@ -53,7 +54,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
 pub async fn serve_connection(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Paced<TcpStream>>,
     is_http2: bool,
 ) {
     let _in_book = worker.connections.enter(Rc::clone(&connection));
@@ -65,7 +66,12 @@ pub async fn serve_connection(
     }
 }
 
-async fn serve_http1(worker: Rc<Worker>, connection: Rc<Connection>, stream: TlsStream<TcpStream>, limits: &Limits) {
+async fn serve_http1(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    stream: TlsStream<Paced<TcpStream>>,
+    limits: &Limits,
+) {
     let line = Line::new(stream);
     let bounds = Bounds { bytes_max: limits.head_bytes_max, fields_max: limits.headers_max };
     let answers = Door { worker, connection: Rc::clone(&connection) };
@@ -102,7 +108,12 @@ impl Answers for Door {
     }
 }
 
-async fn serve_http2(worker: Rc<Worker>, connection: Rc<Connection>, stream: TlsStream<TcpStream>, limits: &Limits) {
+async fn serve_http2(
+    worker: Rc<Worker>,
+    connection: Rc<Connection>,
+    stream: TlsStream<Paced<TcpStream>>,
+    limits: &Limits,
+) {
     let service = {
         let connection = Rc::clone(&connection);
         service_fn(move |request: Request<Incoming>| {

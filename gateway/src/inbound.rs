@@ -11,6 +11,7 @@ use web::{AnswerForm, Fault};
 
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
+use crate::places::Held;
 use crate::telemetry::Trace;
 use crate::tunnel;
 use crate::vitals::OpenExchange;
@@ -40,6 +41,8 @@ pub struct Inbound {
     pub request: Request<ClientBody>,
     /// Counts it on its connection.
     pub open: Option<OpenExchange>,
+    /// Its places among what its person and its app have open.
+    pub held: Option<Held>,
     /// Its trace, where it is traced.
     pub trace: Option<Rc<Trace>>,
 }
@@ -126,6 +129,7 @@ impl Inbound {
             form,
             request,
             open: Some(open),
+            held: None,
             trace: None,
         }))
     }

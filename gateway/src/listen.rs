@@ -28,6 +28,8 @@ const PEER_SILENCE_MAX: Duration = Duration::from_secs(60);
 /// How often a connection that waits for a slow peer asks whether it is there, and how often in vain until it is gone.
 const PROBE_INTERVAL: Duration = Duration::from_secs(10);
 const PROBES: u32 = 6;
+/// Connections that a worker takes in a row; then whoever else is ready has their turn.
+const ACCEPTED_IN_A_ROW: usize = 16;
 /// How long accepting pauses when the system has no more descriptors.
 const PAUSE_WITHOUT_DESCRIPTORS: Duration = Duration::from_millis(50);
 
@@ -64,12 +66,20 @@ pub fn bind(address: SocketAddr) -> io::Result<std::net::TcpListener> {
 
 /// Accepts connections for one worker until it is told to end.
 pub async fn accept(worker: Rc<Worker>, door: Door, socket: TcpListener, mut orders: watch::Receiver<Order>) {
+    let mut in_a_row = 0;
     let leave = loop {
+        if in_a_row == ACCEPTED_IN_A_ROW {
+            in_a_row = 0;
+            tokio::task::yield_now().await;
+        }
         tokio::select! {
             biased;
             leave = drain::told(&mut orders) => break leave,
             accepted = socket.accept() => match accepted {
-                Ok((stream, peer)) => take(&worker, &door, stream, canonical(peer.ip())),
+                Ok((stream, peer)) => {
+                    in_a_row += 1;
+                    take(&worker, &door, stream, canonical(peer.ip()));
+                }
                 Err(error) => pause(&worker, &door, &error).await,
             },
         }

@@ -86,6 +86,8 @@ pub struct Metrics {
     pub bad: Counter,
     /// Requests over a limit.
     pub limited: Counter,
+    /// Requests that were turned away because there was no time for them.
+    pub turned_away: Counter,
     /// Requests that failed after admission.
     pub failed: Counter,
     /// Accesses refused because they could not be recorded.
@@ -227,6 +229,7 @@ impl Metrics {
             challenged: of("challenged"),
             bad: of("bad"),
             limited: of("limited"),
+            turned_away: of("turned-away"),
             failed: of("failed"),
             unrecorded: of("unrecorded"),
             revoked,

@@ -9,7 +9,7 @@ use audit::{Event, Note, Unrecorded};
 use bytes::Bytes;
 use config::Shield;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
-use http::{HeaderMap, Method, Response, StatusCode};
+use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Turn, Who};
 use web::{AnswerForm, Challenged, Fault, Refusal, Why};
@@ -18,7 +18,7 @@ use crate::body::ResponseBody;
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
 use crate::glass;
-use crate::inbound::{Inbound, Unread};
+use crate::inbound::{Inbound, Unread, answer_form};
 use crate::patients::About;
 use crate::route::Routed;
 use crate::shield::Shut;
@@ -114,11 +114,32 @@ impl Refuser<'_> {
         self.page(Why::Fault(Fault::TooManyRequests(wait)), asked)
     }
 
+    /// Answers a request for which there is no time, before anything of it is read. Counted, not recorded.
+    pub fn turned_away(
+        self,
+        request: Option<&Request<ClientBody>>,
+        id: RequestId,
+        at: Timestamp,
+    ) -> Response<ResponseBody> {
+        self.worker.gate.metrics.turned_away.inc();
+        let method = request.and_then(|request| policy::Method::parse(request.method().as_str()));
+        let form = match (request, method) {
+            (Some(request), Some(method)) => answer_form(request.headers(), &method),
+            (Some(_) | None, Some(_) | None) => AnswerForm::Problem,
+        };
+        let form = match form {
+            AnswerForm::Page(language) if self.worker.rush.has_page(Instant::now()) => AnswerForm::Page(language),
+            AnswerForm::Page(_) | AnswerForm::Problem => AnswerForm::Problem,
+        };
+        let asked = Asked { id, at, host: None, target: None, who: None, app: None, form };
+        self.page(Why::Fault(Fault::Overloaded), asked)
+    }
+
     /// Answers a request that is over a limit, or for which nothing can be looked up. Counted, not recorded: a flood
     /// must not fill the log, and nothing was asked of any app.
     pub fn fault(self, fault: Fault, inbound: &Inbound) -> Response<ResponseBody> {
         let metrics = &self.worker.gate.metrics;
-        if matches!(fault, Fault::TooManyRequests(_)) {
+        if matches!(fault, Fault::TooManyRequests(_) | Fault::Overloaded) {
             metrics.limited.inc()
         } else {
             metrics.failed.inc()

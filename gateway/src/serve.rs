@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use audit::Admitted;
 use config::OnLogFailure;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use identity::Session;
 use policy::{Device, RequestId, Timestamp, Verdict};
 use store::StoreProblem;
@@ -22,6 +22,7 @@ use crate::inbound::{Inbound, Unread};
 use crate::patients::About;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
+use crate::rush::Standing;
 use crate::snapshot::Snapshot;
 use crate::telemetry::{Step, StepName, Trace};
 use crate::worker::Worker;
@@ -34,6 +35,7 @@ pub async fn serve(
     request: Request<ClientBody>,
 ) -> Response<ResponseBody> {
     let gate = &worker.gate;
+    worker.rush.note();
     let (snapshot, at) = (gate.snapshot.load_full(), gate.clock.now());
     let id = gate.ids.next(at);
     let trace = snapshot.config.telemetry.as_ref().and_then(|telemetry| {
@@ -55,10 +57,17 @@ async fn steps(
     trace: Option<&Rc<Trace>>,
 ) -> Response<ResponseBody> {
     let gate = &worker.gate;
+    let limits = &snapshot.config.limits;
     let refuse = Refuser { worker, snapshot };
 
     if let Err(wait) = gate.limiter.address(connection.address) {
         return refuse.flooded(wait, id, at);
+    }
+    if worker.rush.is_on() {
+        let standing = standing(worker, connection, request.headers(), at);
+        if !worker.rush.admits(standing, limits.queue_delay_max) {
+            return refuse.turned_away(Some(&request), id, at);
+        }
     }
     let inbound = match Inbound::read(request, connection, &connection.origin, id, at) {
         Ok(inbound) => inbound,
@@ -95,6 +104,14 @@ async fn steps(
     }
     let about = About::of(gate, snapshot, &routed, number);
     access.grant = gate.grant_for(&access, about.as_deref(), || routed.ward(snapshot, number));
+    if let Target::App(route) = &routed.target
+        && route.app.tcp().is_none()
+    {
+        match gate.places.take(&route.app, &access, limits.requests_open_max_account) {
+            Ok(held) => routed.inbound.held = Some(held),
+            Err(fault) => return refuse.fault(fault, &routed.inbound),
+        }
+    }
     let mut verdict = worker.judge(snapshot, access, routed);
     worker.ask_shadow(&mut verdict);
     let verdict = worker.hold_to_caps(snapshot, verdict);
@@ -124,6 +141,9 @@ pub async fn unreadable(worker: &Rc<Worker>, connection: &Connection, problem: H
     let id = gate.ids.next(at);
     if let Err(wait) = gate.limiter.address(connection.address) {
         return refuse.flooded(wait, id, at);
+    }
+    if !worker.rush.admits(Standing::Stranger, snapshot.config.limits.queue_delay_max) {
+        return refuse.turned_away(None, id, at);
     }
     let fault = match problem {
         HeadProblem::TooLarge => Fault::HeadTooLarge,
@@ -161,6 +181,16 @@ async fn act(
         }
         Target::App(route) => upstream::forward(worker, snapshot, route, inbound, session, (receipt, about)).await,
     }
+}
+
+/// Who asks, as far as it can be told before anything is looked up.
+fn standing(worker: &Worker, connection: &Connection, headers: &HeaderMap, at: Timestamp) -> Standing {
+    let token = web::session_token(headers);
+    if token.is_some_and(|token| worker.gate.sessions.is_in_memory(token, &connection.server_name)) {
+        return Standing::SignedIn;
+    }
+    let is_known = web::has_own_cookie(headers) || connection.device(worker, at).is_some();
+    if is_known { Standing::Known } else { Standing::Stranger }
 }
 
 /// The session of the request's cookie, if it is open and for this host.

@@ -15,6 +15,7 @@ use tokio_rustls::server::TlsStream;
 use crate::connection::Connection;
 use crate::exchange::Cut;
 use crate::headers::Introduction;
+use crate::pace::Paced;
 use crate::slots::Slot;
 use crate::telemetry::Handshake;
 use crate::vitals::Vitals;
@@ -26,7 +27,7 @@ pub struct Shaken {
     /// Who is at the other end.
     pub connection: Rc<Connection>,
     /// The decrypted stream.
-    pub stream: TlsStream<TcpStream>,
+    pub stream: TlsStream<Paced<TcpStream>>,
     /// Whether HTTP/2 was agreed on.
     pub is_http2: bool,
 }
@@ -44,7 +45,12 @@ pub async fn handshake(
     let config = Arc::clone(&worker.gate.snapshot.load().config);
     let within = config.limits.handshake_timeout;
     let began = worker.gate.clock.now();
-    let stream = match tokio::time::timeout(within, acceptor.accept(stream)).await {
+    let shaking = async {
+        // Whoever says nothing takes nobody's turn.
+        stream.readable().await?;
+        worker.turns.take(acceptor.accept(Paced::new(stream))).await
+    };
+    let stream = match tokio::time::timeout(within, shaking).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             note_failure(worker, address, zone, &error).await;

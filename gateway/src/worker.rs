@@ -10,6 +10,7 @@ use audit::{Event, Note, Recorder};
 use identity::Current;
 use policy::{Access, Judge, Permit, Reason, Timestamp, Verdict};
 use tokio::sync::Semaphore;
+use tokio::task::{JoinSet, spawn_local};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::caps::{self, Said};
@@ -20,8 +21,10 @@ use crate::http1::Dates;
 use crate::late::Late;
 use crate::listen::Arrivals;
 use crate::refuse::Searches;
+use crate::rush::Rush;
 use crate::shadow::ShadowJudge;
 use crate::snapshot::Snapshot;
+use crate::turns::Turns;
 use crate::upstream::pool::Pool;
 
 /// How often a worker looks over its connections and open exchanges.
@@ -57,6 +60,10 @@ pub struct Worker {
     pub searches: Searches,
     /// Connections that are not in their book yet.
     pub arrivals: Arrivals,
+    /// Lets handshakes take turns.
+    pub turns: Turns,
+    /// Tells whether more is asked than can be done.
+    pub rush: Rush,
     /// Which of the workers this is.
     number: usize,
     judge: RefCell<Judge>,
@@ -77,6 +84,8 @@ impl Worker {
             kept_forms: Semaphore::new(KEPT_FORMS_MAX),
             searches: Searches::default(),
             arrivals: Arrivals::default(),
+            turns: Turns::default(),
+            rush: Rush::default(),
             number,
             judge,
             shadow: ShadowJudge::default(),
@@ -129,7 +138,7 @@ impl Worker {
             note = note.who(who);
         }
         let recorder = self.recorder.clone();
-        tokio::task::spawn_local(async move {
+        spawn_local(async move {
             if let Err(problem) = recorder.note(note).await {
                 tracing::error!(%problem, "an exceeded bound could not be recorded");
             }
@@ -190,8 +199,11 @@ impl Worker {
     }
 
     /// Looks after what is open until the worker ends: judges again what is under way when a fact changed or its time
-    /// is up, and ends what takes too long.
+    /// is up, ends what takes too long, lets handshakes take turns and measures how long whoever is ready waits.
     pub async fn look_after(self: Rc<Self>) {
+        let (giving, watching, mut beside) = (Rc::clone(&self), Rc::clone(&self), JoinSet::new());
+        beside.spawn_local(async move { giving.turns.give().await });
+        beside.spawn_local(async move { watching.rush.watch(|| watching.queue_delay_max()).await });
         let mut changed = self.gate.changed.subscribe();
         let mut ticks = interval(SWEEP_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -204,6 +216,7 @@ impl Worker {
                     true
                 }
                 _ = ticks.tick() => false,
+                ended = beside.join_next() => return tracing::error!(?ended, "a worker measures nothing any more"),
             };
             self.look_over(all);
         }
@@ -229,6 +242,11 @@ impl Worker {
         if all {
             self.connections.close_revoked(self, at);
         }
+    }
+
+    /// How long whoever is ready may wait for their turn.
+    pub fn queue_delay_max(&self) -> Duration {
+        self.gate.snapshot.load().config.limits.queue_delay_max
     }
 
     /// Whether anything is open.

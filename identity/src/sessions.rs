@@ -152,6 +152,12 @@ impl Sessions {
         Ok(Some(session))
     }
 
+    /// Whether the session of a token is in memory, whatever it is worth by now. Asks nobody.
+    #[must_use]
+    pub fn is_in_memory(&self, token: &str, host: &Host) -> bool {
+        could_be_secret(token) && matches!(self.cache.find(&hash(token), host), Some(Some(_)))
+    }
+
     /// Whether a session that was found is still open. Streams ask this beside the policy.
     #[must_use]
     pub fn is_open(&self, session: &Session, at: Timestamp) -> bool {

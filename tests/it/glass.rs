@@ -305,6 +305,26 @@ async fn what_is_open_ends_with_the_glass() {
     nurse.open(&desk.hospital.url("emr", "/socket/ward")).await.expect(403);
 }
 
+#[tokio::test]
+async fn broken_glass_finds_a_place_however_much_its_person_has_open() {
+    let desk = desk_with(|plan| plan.set("limits", "requests_open_max_account = 2"), "60m").await;
+    let (mut nurse, _) = desk.person("sato", "nurse").await;
+    nurse.open(&desk.hospital.url("emr", "/reception/form")).await.expect(200);
+    let (origin, place) = (desk.hospital.url("emr", ""), desk.hospital.url("emr", "/.sekimori/glass"));
+    let form =
+        [("reason", "emergency"), ("words", "急変"), ("method", "GET"), ("path", "/trickle/ward"), ("query", "")];
+    assert_eq!(nurse.post(&Url::parse(&place).unwrap(), &origin, &form).await.status, 303);
+    let cookie = nurse.jar().field("emr.hospital.test");
+    let mut open = Vec::new();
+    for number in 0..4 {
+        let mut connection = desk.hospital.caller(&desk.terminal).http1("emr").await;
+        let asked = tests::Ask::get("emr", "/trickle/ward").header("cookie", &cookie);
+        let answer = connection.send(asked).await.unwrap();
+        assert_eq!(answer.status(), 200, "{number} open already");
+        open.push((connection, answer));
+    }
+}
+
 /// Every page of it as axe-core judges it, in one language; `keep` is told where a picture is worth it.
 async fn walk(language: &str, keep: impl AsyncFn(&Browser, &str)) {
     let inbox = Inbox::open();

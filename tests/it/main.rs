@@ -34,6 +34,7 @@ mod dashboards;
 mod deadline;
 mod diagnostics;
 mod est;
+mod fair;
 mod fault;
 mod faults;
 mod feed;

@@ -34,11 +34,13 @@ pub enum Alarm {
     HandoverFailed,
     /// Records cannot be found: the index does not follow the log.
     IndexBehind,
+    /// More is asked than can be done: strangers are turned away.
+    Overloaded,
 }
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::StoreAway,
         Self::LogUnwritable,
         Self::LogNearlyFull,
@@ -53,6 +55,7 @@ impl Alarm {
         Self::Panicked,
         Self::HandoverFailed,
         Self::IndexBehind,
+        Self::Overloaded,
     ];
 
     /// Its code, in metrics and logs.
@@ -73,6 +76,7 @@ impl Alarm {
             Self::Panicked => "panicked",
             Self::HandoverFailed => "handover-failed",
             Self::IndexBehind => "index-behind",
+            Self::Overloaded => "overloaded",
         }
     }
 

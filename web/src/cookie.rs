@@ -37,6 +37,12 @@ pub fn session_token(headers: &HeaderMap) -> Option<&str> {
     value(headers, SESSION_COOKIE)
 }
 
+/// Whether a request shows that its browser was here before: it carries a session, or is on its way to one.
+#[must_use]
+pub fn has_own_cookie(headers: &HeaderMap) -> bool {
+    all(headers).any(|(name, _)| is_own_cookie(name) && name != LANGUAGE_COOKIE)
+}
+
 /// The value of one cookie; `None` if it is missing or stands there twice with different values.
 pub(crate) fn value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = all(headers).filter(|(found, _)| *found == name).map(|(_, value)| value);

@@ -56,7 +56,7 @@ pub use certificates::{CertificateProblem, DeviceCertificates, DeviceFile, Devic
 pub use challenge::Challenged;
 pub use connect::ConnectWords;
 pub use console::{CONSOLE_TABLE, ConsolePage, Duty};
-pub use cookie::{SESSION_COOKIE, is_own_cookie, session_token};
+pub use cookie::{SESSION_COOKIE, has_own_cookie, is_own_cookie, session_token};
 pub use glass::GlassDoor;
 pub use language::{Language, language, wants_page};
 pub use log_view::{LogPeers, LogView};

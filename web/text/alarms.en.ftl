@@ -14,4 +14,5 @@ alarm-descriptors-short = The gateway has hardly any descriptors left, so connec
 alarm-memory-short = The gateway has hardly any memory left of what it may take. Raise `MemoryMax` of the service, or lower `connections_max`.
 alarm-panicked = A part of the gateway failed by our own fault; what it was doing ended. Please send the log of the gateway to its makers.
 alarm-handover-failed = Another process was to take over and did not; this one goes on. The log of the gateway says why.
+alarm-overloaded = More is asked of the gateway than it can do. Those who are not signed in are told to come again; whoever is signed in goes on. docs/operate/limits.md says what to look at.
 alarm-index-behind = The index does not follow the access log, so the newest records cannot be found. They are recorded all the same.

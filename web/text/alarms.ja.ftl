@@ -14,4 +14,5 @@ alarm-descriptors-short = 開けるファイルと接続の数がほぼ上限で
 alarm-memory-short = 使えるメモリがほとんど残っていません。サービスの `MemoryMax` を増やすか、`connections_max` を減らしてください。
 alarm-panicked = 関守の不具合で一部の処理が途中で終わりました。関守の動作記録を開発元に送ってください。
 alarm-handover-failed = 次のプロセスへの引き継ぎができず、今のプロセスのまま動いています。理由は関守の動作記録にあります。
+alarm-overloaded = 処理しきれない量の要求が来ています。サインインしていない人には少し後でと答え、サインイン中の人は続けられます。調べ方は docs/operate/limits.ja.md にあります。
 alarm-index-behind = 索引がアクセス記録に追いつかず、新しい記録を検索できません。記録そのものは残っています。

@@ -47,6 +47,8 @@ pub struct App {
     pub on_log_failure: OnLogFailure,
     /// The largest request body, in bytes; `None` for any size.
     pub body_bytes_max: Option<u64>,
+    /// How many requests it may have open at once; any number where absent.
+    pub requests_open_max: Option<usize>,
     /// How long the upstream may take to begin its answer.
     pub response_timeout: Duration,
     /// Whether the portal shows it.

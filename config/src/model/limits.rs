@@ -29,6 +29,10 @@ pub struct Limits {
     pub requests_per_second_address: u32,
     /// Requests a second of one account; bursts of ten times as many.
     pub requests_per_second_account: u32,
+    /// Requests to apps that one account may have open at once.
+    pub requests_open_max_account: usize,
+    /// How long a request may wait for its turn before strangers are turned away.
+    pub queue_delay_max: Duration,
     /// Sign-in attempts a minute from one address.
     pub sign_ins_per_minute_address: u32,
     /// How long open requests may go on when the gateway stops.

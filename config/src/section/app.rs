@@ -92,6 +92,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
     let body_max = table.or("body_max", Some(GIB), |value| {
         if value.as_text() == Some("any") { Some(None) } else { value.size(1..=1_024 * GIB).map(Some) }
     });
+    let open_max = table.optional("requests_open_max", |value| value.count(1..=1_000_000));
     let second = Duration::from_secs(1);
     let response_timeout = table.or("response_timeout", 60 * second, |value| value.time(second..=3_600 * second));
     let in_portal = table.or("portal", true, |value| value.yes_or_no());
@@ -131,6 +132,7 @@ fn read_one(table: &Table<'_>, around: &Around<'_>, taken: &mut Taken) -> Option
         writes: writes?,
         on_log_failure: on_log_failure?,
         body_bytes_max: smaller(body_max?, shield.as_ref().and_then(|shield| shield.body_bytes_max)),
+        requests_open_max: open_max?,
         response_timeout: response_timeout?,
         in_portal: in_portal?,
         on_switch: on_switch?,

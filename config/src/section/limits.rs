@@ -7,6 +7,7 @@ use crate::Limits;
 use crate::walk::Table;
 
 const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
 
 pub(crate) fn read(table: &Table<'_>, workers: Option<usize>) -> Option<Limits> {
     let time = |key, default: u32, bounds: RangeInclusive<u32>| {
@@ -27,6 +28,8 @@ pub(crate) fn read(table: &Table<'_>, workers: Option<usize>) -> Option<Limits> 
     let connect = time("connect_timeout", 5, 1..=60);
     let by_address = rate("requests_per_second_address", 1_000);
     let by_account = rate("requests_per_second_account", 200);
+    let open_by_account = table.or("requests_open_max_account", 1_000, |value| value.count(1..=1_000_000));
+    let queue_delay = table.or("queue_delay_max", 20 * MILLISECOND, |value| value.time(MILLISECOND..=10 * SECOND));
     let sign_ins = rate("sign_ins_per_minute_address", 60);
     let drain = time("drain_timeout", 30, 1..=600);
     let handover = time("handover_timeout", 10, 1..=600);
@@ -45,6 +48,8 @@ pub(crate) fn read(table: &Table<'_>, workers: Option<usize>) -> Option<Limits> 
         connect_timeout: connect?,
         requests_per_second_address: by_address?,
         requests_per_second_account: by_account?,
+        requests_open_max_account: open_by_account?,
+        queue_delay_max: queue_delay?,
         sign_ins_per_minute_address: sign_ins?,
         drain_timeout: drain?,
         handover_timeout: handover?,

@@ -64,6 +64,7 @@ pub(crate) fn read(
         writes: Durability::Synced,
         on_log_failure: OnLogFailure::Refuse,
         body_bytes_max: None,
+        requests_open_max: None,
         response_timeout: CONNECT_TIMEOUT,
         in_portal: in_portal?,
         on_switch: on_switch?,

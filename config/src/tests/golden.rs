@@ -479,6 +479,14 @@ const SAID_AT_THE_END: &[(&str, &str)] = &[
         "limits.head_bytes_max: `1B` is out of bounds; write a size from 8KiB to 256KiB",
     ),
     (
+        "[limits]\nqueue_delay_max = \"1m\"",
+        "limits.queue_delay_max: `1m` is out of bounds; write a span from 1ms to 10s",
+    ),
+    (
+        "[limits]\nrequests_open_max_account = 0",
+        "limits.requests_open_max_account: `0` is out of bounds; write a number from 1 to 1000000",
+    ),
+    (
         "[operations]\naddress = \"0.0.0.0:443\"",
         "operations.address: `0.0.0.0:443` is the address of a listener; give it a port of its own",
     ),

@@ -14,6 +14,8 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio_rustls::server::TlsStream;
 
+use crate::pace::Paced;
+
 /// What tells a client that waits to be told to send its body (RFC 9110 section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -59,9 +61,9 @@ pub trait Stream: AsyncBufRead + AsyncWrite + Unpin + 'static {
     fn socket(&mut self) -> Option<&mut TcpStream>;
 }
 
-impl Stream for TlsStream<TcpStream> {
+impl Stream for TlsStream<Paced<TcpStream>> {
     fn socket(&mut self) -> Option<&mut TcpStream> {
-        Some(self.get_mut().0)
+        Some(self.get_mut().0.get_mut())
     }
 }
 

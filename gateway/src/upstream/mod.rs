@@ -66,7 +66,8 @@ pub async fn forward(
     let access = receipt.permit().access();
     let asked = Asked::of(&inbound, access.who.clone(), Some(access.app.clone()));
     let over_http2 = inbound.request.version() == http::Version::HTTP_2;
-    let Inbound { connection, open, switch, path, request, trace, .. } = *inbound;
+    let Inbound { connection, open, held, switch, path, request, trace, .. } = *inbound;
+    exchange.hold(held);
     let (mut parts, body) = request.into_parts();
     let lookout = about.map(|about| Lookout::new(about, &worker.gate.desk, &parts.headers));
     let traceparent = trace.as_ref().and_then(|trace| trace.towards_app(&mut parts.headers));

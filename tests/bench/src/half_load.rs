@@ -64,7 +64,7 @@ struct Desk {
 }
 
 /// How long each request took from its time on, in microseconds and in order.
-async fn paced(aim: &Aim, rate: f64, seconds: f64) -> Vec<u32> {
+pub async fn paced(aim: &Aim, rate: f64, seconds: f64) -> Vec<u32> {
     let desk = Rc::new(Desk::default());
     for _ in 0..CONNECTIONS {
         let mut sender = connect_http1(aim).await;

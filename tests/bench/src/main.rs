@@ -16,6 +16,7 @@ mod bulk;
 mod chart;
 mod connect;
 mod envoy;
+mod fair;
 mod gateway;
 mod gauge;
 mod half_load;
@@ -51,7 +52,7 @@ struct Args {
     #[arg(long, default_value_t = 4.0)]
     seconds: f64,
     /// Only workloads whose name holds this: `h1 200 B`, `h1 1 KB`, `h1 16 KB`, `h2 200 B`, `h2 16 KB`, `half load`,
-    /// `refused`, `synced`, `WebSocket`, `bulk`, `handshakes`, `held`.
+    /// `refused`, `synced`, `WebSocket`, `bulk`, `handshakes`, `held`, `fair`.
     #[arg(long, default_value = "")]
     only: String,
     /// Beside bare nginx only peers whose name holds this: `nginx`, `haproxy`, `envoy`, `apache`; `none` for no other.
@@ -133,6 +134,9 @@ async fn run(args: &Args) {
     }
     if is_wanted("handshakes") {
         handshakes::run(&mut stage).await;
+    }
+    if is_wanted("fair") {
+        fair::run(&mut stage).await;
     }
     if is_wanted("held") {
         held::run(&mut stage).await;
