@@ -27,6 +27,8 @@ const SOCKETS: &str = "ward";
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
 const MORE_RULES: usize = 295;
 
+const INDEX_PATIENCE: Duration = Duration::from_secs(60);
+
 /// How much one address may ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rates {
@@ -180,13 +182,22 @@ impl Gateway {
 
     /// Requests by result, as it counts them itself.
     pub fn requests(&self, result: &str) -> u64 {
+        self.metric(&format!("sekimori_requests_total{{result=\"{result}\"}}"))
+    }
+
+    /// Waits until the search index has followed the log: its work is not to fall into the next measurement.
+    pub async fn settle(&self) {
+        let is_there = async || (self.metric("sekimori_index_behind") == 0).then_some(());
+        tests::eventually_in(INDEX_PATIENCE, "the index has followed the log", is_there).await;
+    }
+
+    fn metric(&self, name: &str) -> u64 {
         let mut text = String::new();
         let mut stream = TcpStream::connect(self.hospital.operations()).unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nhost: operations\r\nconnection: close\r\n\r\n").unwrap();
         stream.read_to_string(&mut text).unwrap();
-        let name = format!("sekimori_requests_total{{result=\"{result}\"}} ");
-        let line = text.lines().find_map(|line| line.strip_prefix(&name));
-        line.and_then(|count| count.trim().parse().ok()).expect("the metrics have every result")
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|count| count.trim().parse().ok()).expect("the gateway has this metric")
     }
 
     /// Stops it, and counts the accesses to apps that its log has.

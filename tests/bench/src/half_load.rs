@@ -35,6 +35,7 @@ pub async fn run(stage: &mut Stage) {
     };
     let (peak_ours, peak_theirs) = (most.run(&ours, gateway.pid()).await, most.run(&theirs, nginx.pid()).await);
     gateway.note_allowed(peak_ours.requests);
+    gateway.settle().await;
     let rate = peak_ours.per_second().min(peak_theirs.per_second()) / 2.0;
     eprintln!("half load: {rate:.0} requests a second");
     let (mut p50, mut p99) = (Vec::new(), Vec::new());

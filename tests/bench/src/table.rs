@@ -61,6 +61,7 @@ pub async fn run(stage: &mut Stage, only: &str) {
             }
             let measured = load.run(&stage.gateway.aim(), stage.gateway.pid()).await;
             stage.gateway.note_allowed(measured.requests);
+            stage.gateway.settle().await;
             add(&mut rows, workload.name, round, OWN, measured);
         }
         tell(&mut stage.report, workload, &rows);
