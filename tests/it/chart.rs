@@ -53,7 +53,7 @@ fn only<'o>(objects: &'o [Value], kind: &str, name: &str) -> &'o Value {
     one
 }
 
-fn names<'v>(list: &'v Value) -> BTreeSet<&'v str> {
+fn names(list: &Value) -> BTreeSet<&str> {
     list.as_array().into_iter().flatten().map(|one| one["name"].as_str().unwrap()).collect()
 }
 
