@@ -353,7 +353,7 @@ async fn run(
     control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
     control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     control.spawn(acme::follow(Arc::clone(&gate), Arc::clone(&store)));
-    // Not with the rest of the control plane: balancers and monitors are answered until the next process is let in.
+    // Not with the rest of the control plane: balancers and monitors are answered for as long as there is a log.
     let answering = operations.map(|listener| tokio::spawn(operations::serve(Arc::clone(&gate), listener)));
     let feeds = Feeds::start(&gate);
     // Neither this: what is said to the very end is told.
@@ -432,6 +432,16 @@ async fn run(
     if let Err(problem) = recorder.note(Note::new(Event::Stopped, clock.now())).await {
         tracing::error!(%problem, "the stop could not be recorded");
     }
+    let answering = match (&end, answering) {
+        // Without its log it would say that it is not ready, and a balancer would cut what waits for the next process. So
+        // its checks wait too.
+        (Finish::HandOver(_), Some(answering)) => {
+            answering.abort();
+            drop(answering.await);
+            None
+        }
+        (Finish::HandOver(_) | Finish::Stop | Finish::Fault, answering) => answering,
+    };
     // On another thread: here it is said meanwhile that this process turns.
     let stopped = tokio::task::spawn_blocking(move || log.stop()).await;
     if let Err(error) = stopped {
