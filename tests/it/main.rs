@@ -8,6 +8,7 @@
     reason = "tests fail loudly, helpers outside of test functions too, and dial the gateway"
 )]
 
+mod acme;
 mod admission;
 mod assertion;
 mod audit_log;

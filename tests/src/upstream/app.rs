@@ -3,7 +3,7 @@
 //! `/trickle` begins and then sends one byte every 20 ms; `/events` server-sent events; `/socket` a WebSocket that
 //! echoes; `/trailers` an answer with trailers; `/refuse` answers 409 without reading; `/cookies` sets cookies, the
 //! gateway's too; `/headers` answers fields no app should set or tell; `/save` a file to be saved; `/late-end` three
-//! bytes, as announced, and a second later their end;
+//! bytes, as announced, and a second later their end; `/busy` wants to hear nothing for two hours;
 //! `/wards/NF/patients` the patients N1 and N2, who lie on that floor; `/status/N` that status; `/reception/form` a page with a form; `/clinic` what [`clinic`] says; all else is
 //! echoed.
 
@@ -48,6 +48,7 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
         "wards" if rest.ends_with("F/patients") => floor(rest.trim_end_matches("F/patients")),
         "cookies" => cookies(),
         "headers" => overbearing(),
+        "busy" => busy(),
         "status" => with_status(rest.parse().expect("a status"), "as you wish"),
         "reception" if rest == "form" && request.method() == "GET" => form(),
         _ => echo(request).await,
@@ -57,6 +58,12 @@ pub async fn answer(request: Request<Incoming>) -> Result<Response<Payload>, Inf
 pub fn with_status(status: u16, body: &'static str) -> Response<Payload> {
     let mut response = Response::new(text(body));
     *response.status_mut() = StatusCode::from_u16(status).expect("a status");
+    response
+}
+
+fn busy() -> Response<Payload> {
+    let mut response = with_status(429, "later");
+    response.headers_mut().insert("retry-after", HeaderValue::from_static("7200"));
     response
 }
 
