@@ -65,6 +65,7 @@ mod package;
 mod pacs;
 mod pair;
 mod passkey;
+mod peers;
 mod people;
 mod policy_page;
 mod postgres;

@@ -8,7 +8,7 @@ use audit::{Event, Story};
 use find::{Bar, By, Question};
 
 use super::wire::{Answered, Asked, Said, SaidRecord, SaidStories, Shares, What};
-use super::{LogTrouble, LogView, Record, Sight, together};
+use super::{LogTrouble, LogView, Record, Sight, Written, together};
 
 /// How long the index is waited for at most.
 const FOLLOWS_MAX: Duration = Duration::from_secs(3);
@@ -66,7 +66,7 @@ impl LogView {
                 Said::Records(records.iter().map(told).collect::<Result<_, _>>()?)
             }
             What::Record(seq) => match sight.record_at(None, seq)? {
-                Some((record, lines)) => {
+                Some(Written { record, lines }) => {
                     let text = |line: Vec<u8>| String::from_utf8_lossy(&line).into_owned();
                     Said::Record(Some(self.told(&record)?), lines.into_iter().map(text).collect())
                 }

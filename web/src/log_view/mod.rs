@@ -27,7 +27,7 @@ use others::Others;
 pub(crate) use parcel::{Exported, Packing, Parcel, STORIES_MAX};
 pub(crate) use record::{Damage, Line, Record};
 use seal::Seal;
-pub(crate) use sight::Sight;
+pub(crate) use sight::{Sight, Written};
 pub(crate) use together::Turn;
 
 /// How many draws are remembered that ended. Of exports no more are kept than may be under way: their files are large.

@@ -244,19 +244,19 @@ impl Sight {
 
     /// The record that a line of a node's log belongs to, with its lines as they were written, as far as they can be read.
     /// Blocks.
-    pub(crate) fn record_at(&self, node: Option<&str>, seq: u64) -> Result<Option<(Record, Vec<Vec<u8>>)>, LogTrouble> {
+    pub(crate) fn record_at(&self, node: Option<&str>, seq: u64) -> Result<Option<Written>, LogTrouble> {
         let found = match self.whose(node)? {
             Whose::Own => match self.log.records_of(&[seq])?.into_iter().flatten().next() {
                 Some(record) => {
                     let lines = self.lines_of(&record, seq)?;
-                    Some((Record { node: self.log.node(), ..record }, lines))
+                    Some(Written { record: Record { node: self.log.node(), ..record }, lines })
                 }
                 None => None,
             },
             Whose::Another(others, log) => self.one(others, log, What::Record(seq), |node, said| match said {
                 Said::Record(Some(told), lines) => {
                     let lines = lines.into_iter().map(String::into_bytes).collect();
-                    read(told, node).map(|(record, _)| Some((record, lines)))
+                    read(told, node).map(|(record, _)| Some(Written { record, lines }))
                 }
                 Said::Record(None, _) => Some(None),
                 Said::Trouble(_)
@@ -268,7 +268,7 @@ impl Sight {
             })?,
             Whose::Nobodys => None,
         };
-        Ok(found.filter(|(record, _)| self.shows(record)))
+        Ok(found.filter(|found| self.shows(&found.record)))
     }
 
     /// Asks one other node; without its answer there is nothing to show.
@@ -321,6 +321,13 @@ impl Sight {
     ) -> Result<Option<Exported>, LogTrouble> {
         self.log.pack(packing, found, size, job)
     }
+}
+
+/// A record with its lines as they were written.
+#[derive(Debug)]
+pub(crate) struct Written {
+    pub(crate) record: Record,
+    pub(crate) lines: Vec<Vec<u8>>,
 }
 
 /// Whose log something is of.

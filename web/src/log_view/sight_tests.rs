@@ -37,7 +37,9 @@ fn log(name: &str, lines: &[(u64, String)]) -> (Folder, LogView) {
 
 fn access(login: &str, unit: &str) -> String {
     let id = login.bytes().fold(0_u64, |id, byte| id * 31 + u64::from(byte));
-    format!(r#""ev":"open","id":"01935f1c-0000-7000-8000-{id:012x}","app":"emr","sub":"u-{login}","login":"{login}","unit":"{unit}""#)
+    format!(
+        r#""ev":"open","id":"01935f1c-0000-7000-8000-{id:012x}","app":"emr","sub":"u-{login}","login":"{login}","unit":"{unit}""#
+    )
 }
 
 fn event(device: &str, number: u64) -> String {
@@ -221,13 +223,13 @@ fn what_began_without_a_node_goes_on_without_it() {
 #[test]
 fn a_record_is_of_the_node_that_is_named_whichever_shows_it() {
     let pair = both("record");
-    let seq = |node| Some(pair.all().record_at(node, 2).unwrap()?.0.story?.begin.login?);
+    let seq = |node| pair.all().record_at(node, 2).unwrap()?.record.story?.begin.login;
     assert_eq!(seq(Some("gw01")).as_deref(), Some("kato"));
     assert_eq!(seq(Some("gw02")).as_deref(), Some("ueda"));
     assert_eq!(seq(None).as_deref(), Some("kato"));
     assert_eq!(seq(Some("gw03")), None);
-    let (_, lines) = pair.all().record_at(Some("gw02"), 2).unwrap().unwrap();
-    assert!(String::from_utf8_lossy(&lines[0]).contains("ueda"), "the line as it was written");
+    let written = pair.all().record_at(Some("gw02"), 2).unwrap().unwrap();
+    assert!(String::from_utf8_lossy(&written.lines[0]).contains("ueda"), "the line as it was written");
     assert!(pair.heard.is_of_one());
 }
 

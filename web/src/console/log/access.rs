@@ -10,7 +10,7 @@ use super::Asked;
 use super::story::Names;
 use crate::Fault;
 use crate::chart::grouped;
-use crate::log_view::Damage;
+use crate::log_view::{Damage, Written};
 
 /// Label and value of a fact; no value, no fact.
 type Row = (&'static str, Option<Vec<Bit>>);
@@ -22,7 +22,7 @@ pub(in super::super) async fn access(desk: &Desk<'_>) -> Shown {
     let seq: u64 = named.parse().ok().filter(|seq: &u64| seq.to_string() == named).ok_or(Fault::NotFound)?;
     let node = desk.asked("node");
     let found = desk.off(move |log| log.record_at(node.as_deref(), seq)).await?;
-    let (record, lines) = found.ok_or(Fault::NotFound)?;
+    let Written { record, lines } = found.ok_or(Fault::NotFound)?;
     desk.note_look_at("record", record.story.as_ref()).await?;
     let names = desk.names_in(std::slice::from_ref(&record)).await?;
     let text = lines.iter().map(|line| String::from_utf8_lossy(line).trim_end().to_owned());
