@@ -223,6 +223,22 @@ async fn an_hourly_backup_costs_little_and_what_is_not_known_to_be_whole_is_told
 }
 
 #[tokio::test]
+async fn a_node_believes_no_backups_that_another_key_signed_whichever_key_lies_beside_them() {
+    let (ward, other) = (ward().await, ward().await);
+    back_up(&ward);
+    back_up(&other);
+    let (folder, theirs) = (ward.hospital.folder().path(), other.hospital.folder().join("backups"));
+    let words = ["backup", "verify", "--from", "backups", "--config", "sekimori.toml"];
+    run(folder, &words).ok();
+    fs::remove_dir_all(folder.join("backups")).unwrap();
+    copy(&theirs, &folder.join("backups"));
+    run(folder, &words[..4]).ok();
+    let refused = run(folder, &words);
+    assert_eq!(refused.code, Some(1), "{}", refused.out);
+    assert!(refused.err.contains("is not the key of the log of this node"), "{}", refused.err);
+}
+
+#[tokio::test]
 async fn secrets_and_patients_are_never_in_the_clear_in_a_backup_and_without_a_key_there_is_none() {
     let ward = Ward::open_with(|plan| plan.with_directory()).await;
     let refused = ward.hospital.run(&["backup", "--to", "backups"]);
