@@ -351,8 +351,8 @@ async fn run(
     control.spawn(nodes::answer(Arc::clone(&config), Arc::clone(&finding.view)));
     control.spawn(shadow::follow(Arc::clone(&gate)));
     control.spawn(telemetry::follow(Arc::clone(&gate), ended_traces));
-    control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     control.spawn(acme::follow(Arc::clone(&gate), Arc::clone(&store)));
+    control.spawn(lists::follow(Arc::clone(&gate), Arc::clone(&parts.device_ca)));
     // Not with the rest of the control plane: balancers and monitors are answered for as long as there is a log.
     let answering = operations.map(|listener| tokio::spawn(operations::serve(Arc::clone(&gate), listener)));
     let feeds = Feeds::start(&gate);
@@ -583,8 +583,8 @@ pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<Stri
     let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
     let lists =
         ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
-    let receivers = Receivers::build(&config)?;
     acme::check(&config).map_err(|problem| vec![problem])?;
+    let receivers = Receivers::build(&config)?;
     let senders = Senders::build(&config)?;
     let collector = Collector::build(&config)?;
     Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists, collector })

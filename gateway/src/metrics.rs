@@ -132,14 +132,14 @@ pub struct Metrics {
     pub upstreams_down: Gauge,
     /// Seconds until the first server certificate ends.
     pub certificate_seconds_left: Gauge<i64>,
-    /// Identity providers that are taken as out.
-    pub providers_out: Gauge,
     /// Server certificates that were ordered and came.
     pub acme_orders: Counter,
     /// Orders of server certificates that failed.
     pub acme_orders_failed: Counter,
     /// Whether the last order of a server certificate failed, 0 or 1; shown as an alarm.
     pub acme_failing: Gauge,
+    /// Identity providers that are taken as out.
+    pub providers_out: Gauge,
     /// Seconds until the first revocation list is too old to be believed.
     pub crl_seconds_left: Gauge<i64>,
     /// Revocation lists that could not be fetched.
@@ -196,10 +196,10 @@ impl Metrics {
         let handovers_failed = counter("handovers_failed", "Processes that were to take over and did not");
         let reloads_refused = counter("reloads_refused", "Configurations refused on reload");
         let crl_fetches_failed = counter("crl_fetches_failed", "Revocation lists that could not be fetched");
-        let traces_sent = counter("traces_sent", "Traces of requests that the collector took");
-        let traces_dropped = counter("traces_dropped", "Traces of requests that nobody took");
         let acme_orders = counter("acme_orders", "Server certificates that were ordered and came");
         let acme_orders_failed = counter("acme_orders_failed", "Orders of server certificates that failed");
+        let traces_sent = counter("traces_sent", "Traces of requests that the collector took");
+        let traces_dropped = counter("traces_dropped", "Traces of requests that nobody took");
         let logs_sent = counter("logs_sent", "Records of the diagnostic log that the collector took");
         let logs_dropped = counter("logs_dropped", "Records of the diagnostic log that nobody took");
         let shadow_differences = Family::<ShadowDifference, Counter>::default();
@@ -267,12 +267,12 @@ impl Metrics {
                 "certificate_seconds_left",
                 "Seconds until the first server certificate ends",
             ),
-            providers_out: gauge("providers_out", "Identity providers that are taken as out"),
-            crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
-            crl_fetches_failed,
             acme_orders,
             acme_orders_failed,
             acme_failing: Gauge::default(),
+            providers_out: gauge("providers_out", "Identity providers that are taken as out"),
+            crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
+            crl_fetches_failed,
             crl_places_failing: gauge(
                 "crl_places_failing",
                 "Places of revocation lists whose last answer was of no use",

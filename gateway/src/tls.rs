@@ -66,16 +66,16 @@ pub async fn handshake(
     let server_name = Host::parse(tls.server_name()?).ok()?;
     let shown = tls.peer_certificates().and_then(certs::Shown::new);
     let certificate = tls.peer_certificates().and_then(|chain| chain.first()).map(certs::fingerprint);
+    if tls.alpn_protocol() == Some(certs::ACME_PROTOCOL) {
+        // A CA that looked whether the name is ours; it has seen what it came for (RFC 8737 section 3).
+        return None;
+    }
     let is_http2 = tls.alpn_protocol() == Some(b"h2");
     let introduction = Introduction::new(address, &server_name, config.public_port)?;
     let connection = Connection {
         address,
         zone: zone.clone(),
         origin: config.origin(&server_name),
-    if tls.alpn_protocol() == Some(certs::ACME_PROTOCOL) {
-        // A CA that looked whether the name is ours; it has seen what it came for (RFC 8737 section 3).
-        return None;
-    }
         server_name,
         certificate,
         shown,
