@@ -59,9 +59,9 @@ pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
 fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
     match (request.method().as_str(), request.uri().path()) {
         ("GET", "/healthz" | "/health/live") => text(StatusCode::OK, "live\n".to_owned()),
-        ("GET", "/readyz" | "/health/ready") => readiness(&Lack::of(gate), Asked::ToServe),
-        ("GET", "/readyz/strict") => readiness(&Lack::of(gate), Asked::ToServeWell),
-        ("GET", "/readyz/balancer") => readiness(&Lack::of(gate), Asked::ToStay),
+        ("GET", "/readyz" | "/health/ready") => readiness(&Lack::of(gate), Asked::Serve),
+        ("GET", "/readyz/strict") => readiness(&Lack::of(gate), Asked::ServeWell),
+        ("GET", "/readyz/balancer") => readiness(&Lack::of(gate), Asked::Stay),
         ("GET", "/metrics") => {
             refresh(gate);
             let mut response = text(StatusCode::OK, gate.metrics.text());
@@ -80,12 +80,12 @@ fn answer(gate: &Gate, request: &Request<Incoming>) -> Response<Full<Bytes>> {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Asked {
     /// Whether requests can be judged and recorded.
-    ToServe,
+    Serve,
     /// Whether nothing is missing: a balancer sends people elsewhere first.
-    ToServeWell,
+    ServeWell,
     /// Whether those who are there may stay, if nobody new is to come: HAProxy takes 404 for that (`disable-on-404`), and
     /// everything else that is not 200 for a fault, at which it cuts what is open.
-    ToStay,
+    Stay,
 }
 
 /// What is missing. Each ends readiness, but the last: who is signed in goes on while the store is away.
@@ -118,10 +118,10 @@ fn readiness(lack: &Lack, asked: Asked) -> Response<Full<Bytes>> {
     missing.extend(lack.certificates.then(|| "not ready: certificates: all have expired".to_owned()));
     let only_stops = lack.stopping && missing.len() == 1;
     let status = match asked {
-        Asked::ToStay if only_stops => StatusCode::NOT_FOUND,
-        Asked::ToServe | Asked::ToStay if missing.is_empty() => StatusCode::OK,
-        Asked::ToServeWell if missing.is_empty() && !lack.store => StatusCode::OK,
-        Asked::ToServe | Asked::ToServeWell | Asked::ToStay => StatusCode::SERVICE_UNAVAILABLE,
+        Asked::Stay if only_stops => StatusCode::NOT_FOUND,
+        Asked::Serve | Asked::Stay if missing.is_empty() => StatusCode::OK,
+        Asked::ServeWell if missing.is_empty() && !lack.store => StatusCode::OK,
+        Asked::Serve | Asked::ServeWell | Asked::Stay => StatusCode::SERVICE_UNAVAILABLE,
     };
     missing.extend(lack.store.then(|| "degraded: store: it does not answer".to_owned()));
     if missing.is_empty() {
@@ -178,38 +178,38 @@ mod tests {
 
     #[tokio::test]
     async fn readiness_says_everything_that_is_missing() {
-        assert_eq!(said(&Lack::default(), Asked::ToServe).await, (200, "ready\n".to_owned()));
+        assert_eq!(said(&Lack::default(), Asked::Serve).await, (200, "ready\n".to_owned()));
         let all = Lack { stopping: true, log: Some("full".to_owned()), certificates: true, store: true };
-        let (status, text) = said(&all, Asked::ToServe).await;
+        let (status, text) = said(&all, Asked::Serve).await;
         assert_eq!((status, text.lines().count()), (503, 4), "{text}");
         for lack in [
             Lack { stopping: true, ..Lack::default() },
             Lack { log: Some("full".to_owned()), ..Lack::default() },
             Lack { certificates: true, ..Lack::default() },
         ] {
-            assert_eq!(said(&lack, Asked::ToServe).await.0, 503, "{lack:?}");
+            assert_eq!(said(&lack, Asked::Serve).await.0, 503, "{lack:?}");
         }
     }
 
     #[tokio::test]
     async fn a_balancer_hears_by_404_that_it_stops_and_by_503_that_something_is_wrong() {
         let stops = Lack { stopping: true, ..Lack::default() };
-        assert_eq!(said(&Lack::default(), Asked::ToStay).await.0, 200);
-        assert_eq!(said(&stops, Asked::ToStay).await, (404, "stopping\n".to_owned()));
-        assert_eq!(said(&Lack { store: true, ..stops }, Asked::ToStay).await.0, 404);
+        assert_eq!(said(&Lack::default(), Asked::Stay).await.0, 200);
+        assert_eq!(said(&stops, Asked::Stay).await, (404, "stopping\n".to_owned()));
+        assert_eq!(said(&Lack { store: true, ..stops }, Asked::Stay).await.0, 404);
         for lack in [
             Lack { log: Some("full".to_owned()), ..Lack::default() },
             Lack { certificates: true, ..Lack::default() },
             Lack { stopping: true, log: Some("full".to_owned()), ..Lack::default() },
         ] {
-            assert_eq!(said(&lack, Asked::ToStay).await.0, 503, "{lack:?}");
+            assert_eq!(said(&lack, Asked::Stay).await.0, 503, "{lack:?}");
         }
     }
 
     #[tokio::test]
     async fn a_store_that_is_away_ends_readiness_only_where_others_are_to_serve_first() {
         let lack = Lack { store: true, ..Lack::default() };
-        assert_eq!(said(&lack, Asked::ToServe).await, (200, "degraded: store: it does not answer\n".to_owned()));
-        assert_eq!(said(&lack, Asked::ToServeWell).await.0, 503);
+        assert_eq!(said(&lack, Asked::Serve).await, (200, "degraded: store: it does not answer\n".to_owned()));
+        assert_eq!(said(&lack, Asked::ServeWell).await.0, 503);
     }
 }
