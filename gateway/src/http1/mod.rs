@@ -29,8 +29,8 @@ pub use arrival::Arrival;
 pub use date::{Dates, LINE_BYTES};
 pub use framing::Framing;
 pub use line::{Freed, Line};
-pub use request::{Bounds, take};
 use request::Head;
+pub use request::{Bounds, take};
 
 use crate::client_body::ClientBody;
 use crate::head::HeadProblem;
