@@ -1,9 +1,6 @@
 //! The index as it grows: size a record, stories taken in a second, and how long questions take, at 1, 2, 5 and 10
 //! million accesses of one generated year of a hospital. `SEKIMORI_FIND_MILLIONS=1,100` measures at other sizes.
 //!
-//! `SEKIMORI_FIND_PACED=200000` only takes in so many accesses as a busy gateway writes them, 20,000 a second, and prints
-//! the processor time of each, merges and all.
-//!
 //! The generator is seeded: the same hospital each time. Names are drawn by rank (Zipf), patients come and go in stays,
 //! requests follow the hours of the day, a tenth of the accesses is refused, a fiftieth fails.
 
@@ -29,8 +26,6 @@ const YEAR: i64 = 365 * 86_400 * 1_000_000;
 const ROUNDS: usize = 5;
 /// Records a second that are taken in while questions are asked.
 const RATE: u64 = 5_000;
-/// Accesses a second of a busy gateway.
-const BUSY_RATE: u64 = 20_000;
 
 fn main() {
     // `cargo test --benches` only wants to know that it runs.
@@ -43,10 +38,6 @@ fn main() {
     let dir = std::env::var("SEKIMORI_FIND_DIR").map_or_else(|_| std::env::temp_dir(), PathBuf::from);
     let dir = dir.join(format!("sekimori-find-bench-{}", std::process::id()));
     let index = Index::open(&dir).unwrap();
-    if let Ok(count) = std::env::var("SEKIMORI_FIND_PACED") {
-        paced(&index, count.parse().unwrap());
-        return std::fs::remove_dir_all(&dir).unwrap();
-    }
     let mut hospital = Hospital::new(*sizes.last().unwrap());
     for size in sizes {
         let count = size - hospital.made;
@@ -65,40 +56,6 @@ fn main() {
         }
     }
     std::fs::remove_dir_all(&dir).unwrap();
-}
-
-/// Takes in accesses as a busy gateway writes them.
-fn paced(index: &Index, count: u64) {
-    let mut hospital = Hospital::new(count);
-    let lines: Vec<Vec<u8>> = hospital.lines(count).collect();
-    let (all, began, before, mut done) = (lines.len(), Instant::now(), used(), 0_u64);
-    let lines = lines.into_iter().inspect(|_| {
-        done += 1;
-        // In rounds, as the follower reads.
-        if done.is_multiple_of(BUSY_RATE / 2) {
-            let due = Duration::from_secs_f64(done as f64 / 2.0 / BUSY_RATE as f64);
-            std::thread::sleep(due.saturating_sub(began.elapsed()));
-        }
-    });
-    index.fill(lines, |_| true).unwrap();
-    let each = (used() - before).as_secs_f64() * 1e6 / count as f64;
-    println!("{count} accesses ({all} lines) in {:.1?}: {each:.2} us of processor time each", began.elapsed());
-    println!("  {:.1} bytes an access", index.bytes() as f64 / count as f64);
-}
-
-/// The processor time of this process, of threads that ended too; in hundredths of a second.
-fn used() -> Duration {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> = stat
-        .rsplit_once(')')
-        .unwrap()
-        .1
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .map(|field| field.parse().unwrap())
-        .collect();
-    Duration::from_millis(10 * fields.iter().sum::<u64>())
 }
 
 /// The questions again, while records are taken in.
@@ -231,10 +188,7 @@ impl Hospital {
         let staff = self.rank(900);
         let role = ["nurse", "nurse", "nurse", "physician", "clerk", "pharmacist", "radiographer"][staff as usize % 7];
         let ward = staff % 12;
-        // A session is of one shift, on one device, which has one address.
-        let session = (staff << 32) + (at.unix_micros() / 28_800_000_000).unsigned_abs();
-        let seat = (session.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 33) % 90;
-        let device = format!("ward{ward}-{seat}");
+        let device = format!("ward{ward}-{}", self.below(90));
         // A patient is in the house for some days: 400 are there, and as many come each week.
         let week = (at.unix_micros() - START) / (7 * 86_400_000_000);
         let inpatient = self.below(3) > 0;
@@ -254,7 +208,8 @@ impl Hospital {
             self.below(1 << 16),
             self.below(1 << 32)
         );
-        let address = format!("10.{}.{}.{}", ward % 3, ward, seat + 1);
+        let session = (staff << 32) + (at.unix_micros() / 28_800_000_000).unsigned_abs();
+        let address = format!("10.{}.{}.{}", ward % 3, ward, self.below(90) + 1);
         let refused = self.below(10) == 0;
         self.made += 1;
         let (seq, ev) = (self.line, if refused { "refused" } else { "open" });

@@ -1,19 +1,15 @@
-//! The part of a question that leads to stories: patients, studies and words, of which few stories have the same. The rest
-//! is asked of what many have alike (`sieve.rs`).
+//! The part of a question that terms answer.
 
 use std::path::Path;
 
-use tantivy::query::{
-    BooleanQuery, EmptyQuery, EmptyScorer, EnableScoring, Explanation, Occur, Query, Scorer, TermQuery, TermSetQuery,
-    Weight,
-};
+use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
 use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{DocId, Searcher, SegmentReader, TantivyError, Term};
+use tantivy::{Searcher, Term};
 
-use crate::alike::Party;
+use policy::Unit;
+
 use crate::document::cut;
 use crate::fields::Fields;
-use crate::parties::{marks_of, stories_of};
 use crate::words::{self, Wanted};
 use crate::{FindProblem, Question};
 
@@ -22,72 +18,70 @@ const WORDS_MAX: usize = 1_000;
 /// The most words that are asked for at once.
 const WANTED_MAX: usize = 32;
 
-/// The query that these make; none where nothing of the kind is asked.
+/// The query that all terms of a question make.
 pub(crate) fn query(
     question: &Question,
     fields: &Fields,
     searcher: &Searcher,
     dir: &Path,
-) -> Result<Option<Box<dyn Query>>, FindProblem> {
-    let named = [(fields.patient, question.patient.as_deref()), (fields.study, question.study.as_deref())];
+) -> Result<Box<dyn Query>, FindProblem> {
+    let address = question.address.and_then(|addresses| addresses.only()).map(|address| address.to_string());
+    let named = [
+        (fields.patient, question.patient.as_deref()),
+        (fields.study, question.study.as_deref()),
+        (fields.who, question.person.as_deref()),
+        (fields.device, question.device.as_deref()),
+        (fields.app, question.app.as_deref()),
+        (fields.action, question.action.as_deref()),
+        (fields.class, question.class.as_deref()),
+        (fields.outcome, question.outcome.map(|outcome| outcome.code())),
+        (fields.reason, question.reason.as_deref()),
+        (fields.rule, question.rule.as_deref()),
+        (fields.grant, question.grant.as_deref()),
+        (fields.role, question.role.as_deref()),
+        (fields.unit, question.unit.as_ref().map(Unit::as_str)),
+        (fields.address, address.as_deref()),
+        (fields.event, question.event.as_deref()),
+        (fields.session, question.session.as_deref()),
+        (fields.revision, question.revision.as_deref()),
+    ];
     let mut clauses: Vec<Box<dyn Query>> = Vec::new();
     for (field, value) in named {
         clauses.extend(value.map(|value| has(field, cut(value))));
     }
+    if let Some(units) = &question.within {
+        clauses.push(one_of(fields.unit, units));
+    }
     for wanted in words::wanted(question.text.as_deref().unwrap_or_default()).into_iter().take(WANTED_MAX) {
-        let own = match &wanted {
-            Wanted::Whole(word) => has(fields.word, word),
+        clauses.push(match wanted {
+            Wanted::Whole(word) => has(fields.word, &word),
             Wanted::Beginning(start) => {
                 let words =
-                    beginning(searcher, fields.word, start).map_err(|error| FindProblem::engine(dir, &error))?;
+                    beginning(searcher, fields.word, &start).map_err(|error| FindProblem::engine(dir, &error))?;
                 if words.len() > WORDS_MAX {
                     return Err(FindProblem::TooBroad { what: "words", value: format!("{start}*"), max: WORDS_MAX });
                 }
                 any(words)
             }
-        };
-        let of_party: Box<dyn Query> = Box::new(PartyWord { field: fields.party_mark, wanted });
-        clauses.push(Box::new(BooleanQuery::new(vec![(Occur::Should, own), (Occur::Should, of_party)])));
+        });
     }
     if clauses.len() > 1 {
-        let all = BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect());
-        return Ok(Some(Box::new(all)));
+        return Ok(Box::new(BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect())));
     }
-    Ok(clauses.pop())
+    Ok(clauses.pop().unwrap_or_else(|| Box::new(AllQuery)))
 }
 
 fn has(field: Field, value: &str) -> Box<dyn Query> {
     Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
 }
 
+fn one_of(field: Field, units: &[Unit]) -> Box<dyn Query> {
+    any(units.iter().map(|unit| Term::from_field_text(field, cut(unit.as_str()))).collect())
+}
+
 /// Any of these; nothing has one of none.
 fn any(terms: Vec<Term>) -> Box<dyn Query> {
     if terms.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(terms)) }
-}
-
-/// The stories whose party has a word. Two parties of one mark would pass for each other here: one of billions.
-#[derive(Clone, Debug)]
-struct PartyWord {
-    field: Field,
-    wanted: Wanted,
-}
-
-impl Query for PartyWord {
-    fn weight(&self, _scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl Weight for PartyWord {
-    fn scorer(&self, segment: &SegmentReader, _boost: f32) -> tantivy::Result<Box<dyn Scorer>> {
-        let marks = marks_of(segment, |text| Party::read(text).has(&self.wanted))?;
-        let stories = stories_of(segment, self.field, &marks, u64::MAX)?;
-        Ok(stories.unwrap_or_else(|| Box::new(EmptyScorer)))
-    }
-
-    fn explain(&self, _segment: &SegmentReader, _doc: DocId) -> tantivy::Result<Explanation> {
-        Err(TantivyError::InvalidArgument("nobody asks why".to_owned()))
-    }
 }
 
 /// The words of the index that begin so; at most one more than there may be.

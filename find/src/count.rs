@@ -1,13 +1,13 @@
 //! Counting the stories that fit by something that they have.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use tantivy::SegmentReader;
 use tantivy::query::Weight;
 
 use crate::fields::{AT, Counts, counts};
 use crate::sieve::{Sieve, Stopped, first_values};
-use crate::tally::{NAMES_MAX, Ords, Tally, most_frequent};
+use crate::tally::{Ords, Tally};
 use crate::{Bar, By, Deadline, FindProblem, Question};
 
 /// What was counted in a segment.
@@ -17,8 +17,6 @@ pub(crate) enum Counted {
     Moments(BTreeMap<i64, u64>),
     /// By terms.
     Terms(Ords),
-    /// By the names in terms.
-    Names(HashMap<String, u64>),
     /// Nothing of the kind is in the segment.
     Nothing,
 }
@@ -32,18 +30,17 @@ pub(crate) fn count(
     by: By,
     deadline: &Deadline,
 ) -> Result<Counted, Stopped> {
-    let (column, has_names) = match counts(by) {
-        Counts::Terms(column) => (column, false),
-        Counts::Names(column) => (column, true),
+    let name = match counts(by) {
+        Counts::Terms(name) => name,
         Counts::Moments { place, .. } => {
             let place = |millis: u64| place(&question.calendar, millis);
             return moments(segment, weight, sieve, place, deadline).map(Counted::Moments);
         }
     };
-    let Some(terms) = segment.fast_fields().str(column)? else { return Ok(Counted::Nothing) };
+    let Some(terms) = segment.fast_fields().str(name)? else { return Ok(Counted::Nothing) };
     let mut ords = Ords::new(terms);
     sieve.each(segment, weight, deadline, |docs| ords.add(docs))?;
-    if has_names { ords.by_name(by, deadline).map(Counted::Names) } else { Ok(Counted::Terms(ords)) }
+    Ok(Counted::Terms(ords))
 }
 
 fn moments(
@@ -79,25 +76,17 @@ fn moments(
 pub(crate) fn bars(counted: Vec<Counted>, by: By, top: usize, deadline: &Deadline) -> Result<Vec<Bar>, Stopped> {
     let mut moments: BTreeMap<i64, u64> = BTreeMap::new();
     let mut tally = Tally::new(top);
-    let mut totals: HashMap<String, u64> = HashMap::new();
     for one in counted {
         match one {
             Counted::Moments(counts) => {
                 counts.into_iter().for_each(|(place, count)| *moments.entry(place).or_default() += count);
             }
             Counted::Terms(ords) => tally.add(ords),
-            Counted::Names(counts) => {
-                counts.into_iter().for_each(|(name, count)| *totals.entry(name).or_default() += count);
-                if totals.len() > NAMES_MAX {
-                    return Err(too_many(by, NAMES_MAX).into());
-                }
-            }
             Counted::Nothing => {}
         }
     }
     let name = match counts(by) {
         Counts::Terms(_) => return tally.bars(by, deadline),
-        Counts::Names(_) => return Ok(most_frequent(totals, top)),
         Counts::Moments { name, .. } => name,
     };
     let mut named: BTreeMap<String, u64> = BTreeMap::new();

@@ -2,105 +2,144 @@
 
 use audit::{EntryKind, Glance, StoryOutcome, Text};
 use policy::Timestamp;
+use tantivy::TantivyDocument;
+use tantivy::schema::Field;
 
-use crate::alike::Parts;
-use crate::derived::{Derived, PartyText};
+use crate::derived::{Derived, words_of};
 use crate::fields::Fields;
-use crate::story::Story;
-use crate::words;
 
 /// The most bytes of a name that are kept; what is longer is cut, here and where it is asked for.
 const NAME_BYTES_MAX: usize = 256;
+/// The most words that are kept of one story.
+const WORDS_MAX: usize = 200;
 
 /// A story of which the first line was read.
 #[derive(Debug)]
 pub(crate) struct Begun {
+    document: TantivyDocument,
     kind: EntryKind,
     /// The number of its first line.
     pub(crate) seq: u64,
     /// When it began.
     pub(crate) at: Timestamp,
-    code: Option<u64>,
-    party: PartyText,
-    /// The deed as far as the first line tells it.
-    deed: Parts,
-    reason: Option<String>,
+    has_reason: bool,
     patients: Vec<String>,
     studies: Vec<String>,
-    words: String,
 }
 
 impl Begun {
     /// What its first line tells.
-    pub(crate) fn by(kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> Self {
-        let mut deed = Parts::default();
-        deed.name(text(&line.app)).name(text(&line.action)).name(text(&line.class)).name(text(&line.rule));
-        deed.name(text(&line.revision)).name(Some(kind.code()));
+    pub(crate) fn by(fields: &Fields, kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> Self {
+        let mut document = TantivyDocument::default();
+        document.add_u64(fields.at, millis(line.at));
+        document.add_u64(fields.begin, line.seq);
+        if let Some(code) = text(&line.request).and_then(code) {
+            document.add_u64(fields.code, code);
+        }
+        let [user, login, actor] = [&line.user, &line.login, &line.actor].map(text);
+        let single = [
+            (fields.who, user),
+            (fields.who, login.filter(|login| user != Some(login))),
+            (fields.who, actor.filter(|actor| user != Some(actor) && login != Some(actor))),
+            (fields.person, login.or(user).or(actor)),
+            (fields.device, text(&line.device)),
+            (fields.app, text(&line.app)),
+            (fields.action, text(&line.action)),
+            (fields.class, text(&line.class)),
+            (fields.reason, text(&line.why)),
+            (fields.rule, text(&line.rule)),
+            (fields.grant, text(&line.grant)),
+            (fields.event, Some(kind.code())),
+            (fields.session, text(&line.session)),
+            (fields.revision, text(&line.revision)),
+        ];
+        single
+            .into_iter()
+            .for_each(|(field, value)| value.into_iter().for_each(|value| add(&mut document, field, value)));
         let mut begun = Self {
+            document,
             kind,
             seq: line.seq,
             at: line.at,
-            code: text(&line.request).and_then(code),
-            party: derived.party(line),
-            deed,
-            reason: text(&line.why).map(str::to_owned),
+            has_reason: line.why.is_some(),
             patients: Vec::new(),
             studies: Vec::new(),
-            words: String::new(),
         };
-        // Those of names are the party's.
-        for free in [&line.path, &line.reason].into_iter().filter_map(text) {
-            words::append(free, &mut begun.words);
+        for (place, role) in line.roles.iter().enumerate() {
+            if !line.roles.iter().take(place).any(|earlier| earlier == role) {
+                add(&mut begun.document, fields.role, role.as_str());
+            }
         }
-        begun.add_people(line);
+        for unit in [&line.unit, &line.place].into_iter().filter_map(text) {
+            derived.units.of(unit).iter().for_each(|unit| add(&mut begun.document, fields.unit, unit));
+        }
+        for address in text(&line.address).map(|address| derived.address.of(address)).unwrap_or_default() {
+            add(&mut begun.document, fields.address, address);
+        }
+        begun.add_words(fields, line, derived);
+        begun.add_people(fields, line);
         begun
     }
 
+    /// The words that free text finds. Those of a path and of a reason are others in each line.
+    fn add_words(&mut self, fields: &Fields, line: &Glance<'_>, derived: &mut Derived) {
+        let mut left = WORDS_MAX;
+        let mut take = |words: &[String]| {
+            for word in words.iter().take(left) {
+                self.document.add_text(fields.word, word);
+            }
+            left = left.saturating_sub(words.len());
+        };
+        for name in [&line.login, &line.name, &line.host, &line.device].into_iter().filter_map(text) {
+            take(derived.words.of(name));
+        }
+        for free in [&line.path, &line.reason].into_iter().filter_map(text) {
+            take(&words_of(free));
+        }
+    }
+
     /// The patients and studies that a line tells of, each once.
-    fn add_people(&mut self, line: &Glance<'_>) {
-        for (told, known) in [(&line.patients, &mut self.patients), (&line.studies, &mut self.studies)] {
+    fn add_people(&mut self, fields: &Fields, line: &Glance<'_>) {
+        let lists =
+            [(fields.patient, &line.patients, &mut self.patients), (fields.study, &line.studies, &mut self.studies)];
+        for (field, told, known) in lists {
             for one in told {
-                let one = cut(one.as_str());
-                if !known.iter().any(|known| known == one) {
-                    known.push(one.to_owned());
+                if !known.iter().any(|known| known == one.as_str()) {
+                    add(&mut self.document, field, one.as_str());
+                    known.push(one.as_str().to_owned());
                 }
             }
         }
     }
 
-    /// The story: with its last line, or as far as it has come.
-    pub(crate) fn ended(mut self, fields: Fields, end: Option<&Glance<'_>>) -> Story {
+    /// The document of the story: with its last line, or as far as it has come. `shown` marks it as open.
+    pub(crate) fn ended(mut self, fields: &Fields, end: Option<&Glance<'_>>) -> TantivyDocument {
         if let Some(end) = end {
-            self.add_people(end);
+            self.add_people(fields, end);
+            if let Some(why) = text(&end.why).filter(|_| !self.has_reason) {
+                add(&mut self.document, fields.reason, why);
+            }
         }
+        self.document.add_u64(fields.span, end.map_or(0, |end| end.seq.saturating_sub(self.seq)));
         let outcome = StoryOutcome::of(&self.kind, end.map(|end| (text(&end.end), end.status)));
-        let reason = self.reason.as_deref().or_else(|| end.and_then(|end| text(&end.why)));
-        self.deed.name(reason).name(Some(outcome.code()));
-        Story {
-            fields,
-            at: millis(self.at),
-            begin: self.seq,
-            span: end.map_or(0, |end| end.seq.saturating_sub(self.seq)),
-            code: self.code,
-            party: self.party,
-            deed: self.deed.text(),
-            open: None,
-            patients: self.patients,
-            studies: self.studies,
-            words: self.words,
-            waits: None,
-        }
+        self.document.add_text(fields.outcome, outcome.code());
+        self.document
     }
 
-    /// The story of this line alone.
-    pub(crate) fn whole(fields: Fields, kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> Story {
+    /// The document of a story of this line alone.
+    pub(crate) fn whole(fields: &Fields, kind: EntryKind, line: &Glance<'_>, derived: &mut Derived) -> TantivyDocument {
         let is_end = kind == EntryKind::Close;
-        Self::by(kind, line, derived).ended(fields, is_end.then_some(line))
+        let begun = Self::by(fields, kind, line, derived);
+        begun.ended(fields, is_end.then_some(line))
     }
 }
 
-pub(crate) fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
+fn text<'a>(text: &'a Option<Text<'_>>) -> Option<&'a str> {
     text.as_ref().map(Text::as_str)
+}
+
+fn add(document: &mut TantivyDocument, field: Field, value: &str) {
+    document.add_text(field, cut(value));
 }
 
 /// A moment as it is kept.

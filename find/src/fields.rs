@@ -1,18 +1,15 @@
 //! What the index keeps of a story. Nothing is stored to be shown: lines are read in the log.
 //!
-//! What many stories have alike is one text (`alike.rs`), kept as a column; a mark of the party, with the stories that have
-//! it, leads to them. Patients are kept as terms, for finding, and as a column, for counting. Terms are kept whole,
-//! without positions and norms.
+//! Names are kept twice, in two forms: as terms with the stories that have them, for finding, and as a column with the
+//! term of each story, for counting. Terms are kept whole, without positions and norms.
 
-use tantivy::schema::{
-    FAST, Field, IndexRecordOption, NumericOptions, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
-};
+use tantivy::schema::{FAST, Field, IndexRecordOption, Schema, SchemaBuilder, TextFieldIndexing, TextOptions};
 
 use crate::calendar::{day_text, hour_text, month_text};
 use crate::{By, Calendar};
 
 /// The fields.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Fields {
     /// When it began: milliseconds since the epoch.
     pub(crate) at: Field,
@@ -22,37 +19,65 @@ pub(crate) struct Fields {
     pub(crate) span: Field,
     /// The last 32 bits of its request's id.
     pub(crate) code: Field,
-    /// The mark of who asked, from where: it leads to the stories of a party.
-    pub(crate) party_mark: Field,
-    /// Who asked, from where.
-    pub(crate) party: Field,
-    /// What was done, and how it went.
-    pub(crate) deed: Field,
-    /// Only while an access is open: its first line and its id, by which it is taken out when it closes.
-    pub(crate) open: Field,
     pub(crate) patient: Field,
     pub(crate) study: Field,
-    /// Words of the path and of the reason.
+    /// Every name of the person, and of whoever did it.
+    pub(crate) who: Field,
+    /// The one name by which persons are counted.
+    pub(crate) person: Field,
+    pub(crate) device: Field,
+    pub(crate) app: Field,
+    pub(crate) action: Field,
+    pub(crate) class: Field,
+    pub(crate) outcome: Field,
+    pub(crate) reason: Field,
+    pub(crate) rule: Field,
+    pub(crate) role: Field,
+    pub(crate) grant: Field,
+    pub(crate) address: Field,
+    pub(crate) event: Field,
+    pub(crate) session: Field,
+    pub(crate) revision: Field,
+    /// Departments: of the person and of the device, and all that they are a part of.
+    pub(crate) unit: Field,
     pub(crate) word: Field,
+    /// Only while an access is open: its first line and its id, by which it is taken out when it closes.
+    pub(crate) open: Field,
 }
 
 impl Fields {
-    /// The fields, numbered in the order in which a story has them, and their schema. A change here makes the index be
-    /// built anew.
+    /// The fields and their schema. A change here makes the index be built anew.
     pub(crate) fn new() -> (Self, Schema) {
         let mut schema = Schema::builder();
+        let mut found = |name| schema.add_text_field(name, terms());
+        let (study, who, grant) = (found("study"), found("who"), found("grant"));
+        let (session, revision, word, open) = (found("session"), found("revision"), found("word"), found("open"));
+        let unit = found("unit");
         let fields = Self {
             at: number(&mut schema, AT),
             begin: number(&mut schema, BEGIN),
             span: number(&mut schema, SPAN),
             code: number(&mut schema, CODE),
-            party_mark: schema.add_u64_field("party-mark", NumericOptions::default().set_indexed()),
-            party: schema.add_text_field(PARTY, TextOptions::default().set_fast("raw")),
-            deed: schema.add_text_field(DEED, TextOptions::default().set_fast("raw")),
-            open: schema.add_text_field("open", terms()),
-            patient: counted(&mut schema, PATIENT),
-            study: schema.add_text_field("study", terms()),
-            word: schema.add_text_field("word", terms()),
+            person: schema.add_text_field("person", TextOptions::default().set_fast("raw")),
+            patient: counted(&mut schema, "patient"),
+            device: counted(&mut schema, "device"),
+            app: counted(&mut schema, "app"),
+            action: counted(&mut schema, "action"),
+            class: counted(&mut schema, "class"),
+            outcome: counted(&mut schema, "outcome"),
+            reason: counted(&mut schema, "reason"),
+            rule: counted(&mut schema, "rule"),
+            role: counted(&mut schema, "role"),
+            address: counted(&mut schema, ADDRESS),
+            event: counted(&mut schema, "event"),
+            study,
+            who,
+            grant,
+            session,
+            revision,
+            unit,
+            word,
+            open,
         };
         (fields, schema.build())
     }
@@ -63,16 +88,12 @@ pub(crate) const AT: &str = "at";
 pub(crate) const BEGIN: &str = "begin";
 pub(crate) const SPAN: &str = "span";
 pub(crate) const CODE: &str = "code";
-pub(crate) const PARTY: &str = "party";
-pub(crate) const DEED: &str = "deed";
-const PATIENT: &str = "patient";
+pub(crate) const ADDRESS: &str = "address";
 
 /// What is looked at to count by something.
 pub(crate) enum Counts {
     /// The terms of a column.
     Terms(&'static str),
-    /// The names in the texts of a column.
-    Names(&'static str),
     /// Moments: into which hour or day of the calendar one falls, and how that is written.
     Moments {
         /// The number of the hour or day since the epoch.
@@ -88,9 +109,18 @@ pub(crate) fn counts(by: By) -> Counts {
         By::Hour => Counts::Moments { place: Calendar::hour, name: hour_text },
         By::Day => Counts::Moments { place: Calendar::day, name: day_text },
         By::Month => Counts::Moments { place: Calendar::day, name: month_text },
-        By::Role | By::Person | By::Device | By::Address => Counts::Names(PARTY),
-        By::App | By::Action | By::Class | By::Outcome | By::Reason | By::Rule | By::Event => Counts::Names(DEED),
-        By::Patient => Counts::Terms(PATIENT),
+        By::Role
+        | By::App
+        | By::Action
+        | By::Class
+        | By::Outcome
+        | By::Reason
+        | By::Person
+        | By::Device
+        | By::Patient
+        | By::Rule
+        | By::Event
+        | By::Address => Counts::Terms(by.as_str()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use audit::Reader;
-use tantivy::query::{AllQuery, EnableScoring, Query as _, Weight};
+use tantivy::query::{EnableScoring, Weight};
 use tantivy::{IndexReader, ReloadPolicy, Searcher, SegmentReader, TantivyError};
 
 use crate::ask::Page;
@@ -240,10 +240,8 @@ impl Index {
 
     fn prepare<'q>(&self, question: &'q Question) -> Result<(Searcher, Sieve<'q>, Box<dyn Weight>), Stopped> {
         let searcher = self.core.reader.searcher();
-        let mut sieve = Sieve::new(question, self.core.fields)?;
+        let sieve = Sieve::new(question)?;
         let query = clauses::query(question, &self.core.fields, &searcher, &self.core.dir)?;
-        sieve.is_led(query.is_some());
-        let query = query.unwrap_or_else(|| Box::new(AllQuery));
         let weight = query.weight(EnableScoring::disabled_from_searcher(&searcher))?;
         Ok((searcher, sieve, weight))
     }

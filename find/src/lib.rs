@@ -6,7 +6,6 @@
 //! putting them into words (web), and who may ask (policy).
 
 mod address;
-mod alike;
 mod answer;
 mod ask;
 mod calendar;
@@ -19,12 +18,10 @@ mod document;
 mod fields;
 mod follow;
 mod index;
-mod parties;
 mod pen;
 mod problem;
 mod question;
 mod sieve;
-mod story;
 mod tally;
 #[cfg(test)]
 mod trials;

@@ -1,21 +1,19 @@
 //! Writing the index: lines in, stories out, and the cursor with every commit.
 
 use std::ops::Bound;
-use std::time::{Duration, Instant};
 
 use audit::{EntryKind, Glance, LogProblem, Reader, Text};
 use policy::Timestamp;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, UserOperation};
+use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
 use tantivy::query::RangeQuery;
 use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet as _, IndexWriter, TERMINATED, TantivyError, Term};
+use tantivy::{DocSet as _, IndexWriter, TERMINATED, TantivyDocument, TantivyError, Term};
 
 use crate::FindProblem;
 use crate::cursor::{Cursor, mark};
 use crate::derived::Derived;
 use crate::document::Begun;
 use crate::index::Core;
-use crate::story::{Queue, Story};
 use crate::waiting::{Opened, Waiting};
 
 /// What the engine may use to gather stories before it writes them.
@@ -27,21 +25,10 @@ const MERGED_FILES_MIN: usize = 8;
 /// Of a file of which more than this is deleted, what is left is written anew.
 const DELETED_SHARE_MAX: f32 = 0.3;
 
-/// Stories that are gathered before they are handed over to the engine.
-const GATHERED_MAX: usize = 256;
-/// Stories that may wait for the engine.
-const WAITING_MAX: usize = 16_384;
-/// How long the engine may keep everybody waiting, and how often it is looked.
-const PATIENCE: Duration = Duration::from_secs(10);
-const PAUSE: Duration = Duration::from_millis(1);
-
 /// The one writer of an index.
 pub(crate) struct Pen<'a> {
     core: &'a Core,
-    writer: IndexWriter<Story>,
-    /// What the engine does not have yet, in order.
-    gathered: Vec<UserOperation<Story>>,
-    queue: Queue,
+    writer: IndexWriter,
     waiting: Waiting,
     derived: Derived,
     cursor: Cursor,
@@ -83,8 +70,6 @@ impl<'a> Pen<'a> {
         Ok(Self {
             core,
             writer,
-            gathered: Vec::with_capacity(GATHERED_MAX),
-            queue: Queue::default(),
             waiting: Waiting::default(),
             derived: Derived::default(),
             cursor: core.cursor()?,
@@ -104,7 +89,6 @@ impl<'a> Pen<'a> {
     pub(crate) fn begin_anew(&mut self) -> Result<(), FindProblem> {
         let core = self.core;
         let problem = |error: TantivyError| core.problem(&error);
-        self.gathered.clear();
         self.writer.rollback().map_err(problem)?;
         self.writer.delete_all_documents().map_err(problem)?;
         self.waiting = Waiting::default();
@@ -146,7 +130,7 @@ impl<'a> Pen<'a> {
             let Some(id) = glance.request.as_ref().map(Text::as_str) else { continue };
             let kind = EntryKind::parse(glance.kind.as_str());
             if kind == EntryKind::Open && !self.waiting.is_shown(id) {
-                self.waiting.open(id, Begun::by(kind, &glance, &mut self.derived));
+                self.waiting.open(id, Begun::by(&self.core.fields, kind, &glance, &mut self.derived));
             } else if kind == EntryKind::Close {
                 self.waiting.close(id);
             }
@@ -189,9 +173,9 @@ impl<'a> Pen<'a> {
         match (kind, glance.request.as_ref().map(Text::as_str)) {
             (EntryKind::Segment, _) => Ok(()),
             (kind @ EntryKind::Open, Some(id)) => {
-                let begun = Begun::by(kind, &glance, &mut self.derived);
+                let begun = Begun::by(&self.core.fields, kind, &glance, &mut self.derived);
                 match self.waiting.open(id, begun) {
-                    Some(never_closed) => self.add(never_closed.ended(self.core.fields, None)),
+                    Some(never_closed) => self.add(never_closed.ended(&self.core.fields, None)),
                     None => Ok(()),
                 }
             }
@@ -215,16 +199,15 @@ impl<'a> Pen<'a> {
 
     fn close(&mut self, id: &str, end: &Glance<'_>, log: &Reader) -> Result<(), FindProblem> {
         match self.waiting.close(id) {
-            Opened::Held(open) => self.add(open.ended(self.core.fields, Some(end))),
+            Opened::Held(open) => self.add(open.ended(&self.core.fields, Some(end))),
             Opened::Shown(begin) => {
                 let line = readable(log.line(begin))?;
-                let shown = self.open_term(begin, id);
-                self.gathered.push(UserOperation::Delete(shown));
+                self.writer.delete_term(self.open_term(begin, id));
                 match line.as_deref().and_then(Glance::at) {
                     Some(open) => {
                         let kind = EntryKind::parse(open.kind.as_str());
-                        let begun = Begun::by(kind, &open, &mut self.derived);
-                        self.add(begun.ended(self.core.fields, Some(end)))
+                        let begun = Begun::by(&self.core.fields, kind, &open, &mut self.derived);
+                        self.add(begun.ended(&self.core.fields, Some(end)))
                     }
                     None => self.add_alone(EntryKind::Close, end),
                 }
@@ -236,24 +219,12 @@ impl<'a> Pen<'a> {
 
     /// Adds a story of one line.
     fn add_alone(&mut self, kind: EntryKind, line: &Glance<'_>) -> Result<(), FindProblem> {
-        let document = Begun::whole(self.core.fields, kind, line, &mut self.derived);
+        let document = Begun::whole(&self.core.fields, kind, line, &mut self.derived);
         self.add(document)
     }
 
-    fn add(&mut self, mut story: Story) -> Result<(), FindProblem> {
-        story.waits = Some(self.queue.join());
-        self.gathered.push(UserOperation::Add(story));
-        if self.gathered.len() >= GATHERED_MAX { self.hand_over() } else { Ok(()) }
-    }
-
-    /// Hands over to the engine what was gathered: each handing over wakes its thread.
-    fn hand_over(&mut self) -> Result<(), FindProblem> {
-        // Where it does not get on at all, its own bound holds.
-        let began = Instant::now();
-        while self.queue.length() > WAITING_MAX && began.elapsed() < PATIENCE {
-            std::thread::sleep(PAUSE);
-        }
-        self.writer.run(self.gathered.drain(..)).map(drop).map_err(|error| self.core.problem(&error))
+    fn add(&self, document: TantivyDocument) -> Result<(), FindProblem> {
+        self.writer.add_document(document).map(drop).map_err(|error| self.core.problem(&error))
     }
 
     fn open_term(&self, begin: u64, id: &str) -> Term {
@@ -271,8 +242,8 @@ impl<'a> Pen<'a> {
     fn show(&mut self, open: Vec<(String, Begun)>) -> Result<(), FindProblem> {
         for (id, open) in open {
             let begin = open.seq;
-            let mut shown = open.ended(self.core.fields, None);
-            shown.open = Some(format!("{begin} {id}"));
+            let mut shown = open.ended(&self.core.fields, None);
+            shown.add_text(self.core.fields.open, format!("{begin} {id}"));
             self.add(shown)?;
             self.waiting.show(id, begin);
             self.is_changed = true;
@@ -284,7 +255,6 @@ impl<'a> Pen<'a> {
     pub(crate) fn forget_before(&mut self, first: u64) -> Result<(), FindProblem> {
         if first > self.first {
             let end = Term::from_field_u64(self.core.fields.begin, first);
-            self.hand_over()?;
             let older = RangeQuery::new(Bound::Unbounded, Bound::Excluded(end));
             self.writer.delete_query(Box::new(older)).map_err(|error| self.core.problem(&error))?;
             self.first = first;
@@ -306,7 +276,6 @@ impl<'a> Pen<'a> {
         if !self.last.is_empty() {
             self.cursor.mark = mark(&self.last);
         }
-        self.hand_over()?;
         let core = self.core;
         let problem = |error: TantivyError| core.problem(&error);
         let mut prepared = self.writer.prepare_commit().map_err(problem)?;

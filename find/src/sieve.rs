@@ -1,25 +1,18 @@
-//! The part of a question that columns answer: moments, hours of work, the request's code, parties and deeds. And the
-//! way through all stories of a segment that a question fits.
+//! The part of a question that columns answer: moments, hours of work, the request's code, networks. And the way
+//! through all stories of a segment that a question fits.
 
 use tantivy::columnar::Column;
 use tantivy::fastfield::AliveBitSet;
-use tantivy::query::{Scorer, Weight};
+use tantivy::query::Weight;
 use tantivy::{COLLECT_BLOCK_BUFFER_LEN, DocId, DocSet as _, SegmentReader, TantivyError};
 
-use crate::alike::{DeedAsked, PartyAsked};
 use crate::calendar::AtWork;
-use crate::cursor::mark;
 use crate::document::{code, millis};
-use crate::fields::{AT, CODE, DEED, Fields, PARTY};
-use crate::parties::stories_of;
-use crate::{Deadline, FindProblem, Question};
+use crate::fields::{ADDRESS, AT, CODE};
+use crate::{Addresses, Deadline, FindProblem, Question};
 
 /// The clock is looked at after so many blocks.
 const BLOCKS_PER_LOOK: u32 = 64;
-/// Parties that have less than this part of a segment's stories lead to them; else all stories are looked at.
-const FEW_PART: u64 = 8;
-/// More parties than this do not lead: all stories are looked at.
-const MARKS_MAX: usize = 100_000;
 
 /// What a question asks of columns.
 #[derive(Debug)]
@@ -28,14 +21,11 @@ pub(crate) struct Sieve<'a> {
     since: u64,
     until: u64,
     code: Option<u64>,
-    fields: Fields,
-    party: Option<PartyAsked>,
-    deed: Option<DeedAsked>,
-    is_led: bool,
+    network: Option<Addresses>,
 }
 
 impl<'a> Sieve<'a> {
-    pub(crate) fn new(question: &'a Question, fields: Fields) -> Result<Self, FindProblem> {
+    pub(crate) fn new(question: &'a Question) -> Result<Self, FindProblem> {
         let code = match question.request.as_deref().map(str::trim) {
             Some(request) => Some(code(request).ok_or_else(|| FindProblem::Question {
                 what: "request",
@@ -44,15 +34,10 @@ impl<'a> Sieve<'a> {
             })?),
             None => None,
         };
+        // One address is a term.
+        let network = question.address.filter(|addresses| addresses.only().is_none());
         let micros = u64::try_from(question.until.unix_micros()).unwrap_or(0);
-        let (since, until) = (millis(question.since), micros.div_ceil(1_000));
-        let (party, deed) = (PartyAsked::of(question), DeedAsked::of(question));
-        Ok(Self { question, since, until, code, fields, party, deed, is_led: false })
-    }
-
-    /// Says whether something else of the question leads to few stories.
-    pub(crate) fn is_led(&mut self, is_led: bool) {
-        self.is_led = is_led;
+        Ok(Self { question, since: millis(question.since), until: micros.div_ceil(1_000), code, network })
     }
 
     /// Goes through the stories of a segment that fit, block by block.
@@ -64,10 +49,7 @@ impl<'a> Sieve<'a> {
         mut found: impl FnMut(&[DocId]),
     ) -> Result<(), Stopped> {
         let Some(mut mesh) = self.on(segment)? else { return Ok(()) };
-        let mut docs = match mesh.leader.take() {
-            Some(leader) => leader,
-            None => weight.scorer(segment, 1.0)?,
-        };
+        let mut docs = weight.scorer(segment, 1.0)?;
         let mut block = [0; COLLECT_BLOCK_BUFFER_LEN];
         let mut kept = Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN);
         for number in 0_u32.. {
@@ -97,62 +79,29 @@ impl<'a> Sieve<'a> {
         }
         let asks_for_time = at.min_value() < self.since || at.max_value() >= self.until;
         let asks_for_hours = self.question.out_of_hours.is_some();
-        let mut mesh = Mesh {
+        let codes = self.code.map(|code| columns.u64(CODE).map(|column| (column, code))).transpose()?;
+        let addresses = match (self.network, columns.str(ADDRESS)?) {
+            (None, _) => None,
+            (Some(_), None) => return Ok(None),
+            (Some(network), Some(column)) => {
+                let mut fits = Vec::with_capacity(column.num_terms());
+                let mut terms = column.dictionary().stream()?;
+                while terms.advance() {
+                    let address = std::str::from_utf8(terms.key()).ok().and_then(|text| text.parse().ok());
+                    fits.push(address.is_some_and(|address| network.has(address)));
+                }
+                Some((column.ords().clone(), fits))
+            }
+        };
+        Ok(Some(Mesh {
             sieve: self,
             alive: segment.alive_bitset(),
             at: (asks_for_time || asks_for_hours).then_some(at),
             work: AtWork::new(&self.question.calendar),
-            codes: self.code.map(|code| columns.u64(CODE).map(|column| (column, code))).transpose()?,
-            alike: Vec::new(),
-            leader: None,
+            codes,
+            addresses,
             values: Vec::with_capacity(COLLECT_BLOCK_BUFFER_LEN),
-        };
-        if let Some(deed) = &self.deed {
-            match Alike::on(segment, DEED, |text| deed.fits(text))? {
-                Some(deeds) => mesh.alike.push(deeds),
-                None => return Ok(None),
-            }
-        }
-        let Some(party) = &self.party else { return Ok(Some(mesh)) };
-        let mut marks = Vec::new();
-        let fits = |text: &str| {
-            let fits = party.fits(text);
-            if fits && marks.len() < MARKS_MAX {
-                marks.push(mark(text.as_bytes()));
-            }
-            fits
-        };
-        let Some(parties) = Alike::on(segment, PARTY, fits)? else { return Ok(None) };
-        mesh.alike.push(parties);
-        if self.is_led || marks.len() >= MARKS_MAX {
-            return Ok(Some(mesh));
-        }
-        let few = u64::from(segment.max_doc()) / FEW_PART;
-        mesh.leader = stories_of(segment, self.fields.party_mark, &marks, few)?;
-        Ok(Some(mesh))
-    }
-}
-
-/// Which of the texts of a column fit.
-struct Alike {
-    column: Column<u64>,
-    fits: Vec<bool>,
-}
-
-impl Alike {
-    /// Asks each text of a segment; none where none fits.
-    fn on(
-        segment: &SegmentReader,
-        column: &str,
-        mut fits: impl FnMut(&str) -> bool,
-    ) -> Result<Option<Self>, TantivyError> {
-        let Some(texts) = segment.fast_fields().str(column)? else { return Ok(None) };
-        let mut all = Vec::with_capacity(texts.num_terms());
-        let mut stream = texts.dictionary().stream()?;
-        while stream.advance() {
-            all.push(std::str::from_utf8(stream.key()).is_ok_and(&mut fits));
-        }
-        Ok(all.contains(&true).then(|| Self { column: texts.ords().clone(), fits: all }))
+        }))
     }
 }
 
@@ -163,9 +112,7 @@ struct Mesh<'s> {
     at: Option<Column<u64>>,
     work: AtWork<'s>,
     codes: Option<(Column<u64>, u64)>,
-    alike: Vec<Alike>,
-    /// The stories that are to be looked at, where the party leads to them.
-    leader: Option<Box<dyn Scorer>>,
+    addresses: Option<(Column<u64>, Vec<bool>)>,
     values: Vec<Option<u64>>,
 }
 
@@ -185,9 +132,9 @@ impl Mesh<'_> {
         if let Some((codes, wanted)) = &self.codes {
             retain(docs, codes, &mut self.values, |code| code == *wanted);
         }
-        for Alike { column, fits } in &self.alike {
+        if let Some((addresses, fits)) = &self.addresses {
             let fits = |ord: u64| usize::try_from(ord).ok().and_then(|ord| fits.get(ord)).is_some_and(|fits| *fits);
-            retain(docs, column, &mut self.values, fits);
+            retain(docs, addresses, &mut self.values, fits);
         }
     }
 }

@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use tantivy::DocId;
 use tantivy::columnar::{Cardinality, StrColumn};
 
-use crate::alike::each_name;
 use crate::count::too_many;
 use crate::sieve::{Stopped, first_values};
 use crate::{Bar, By, Deadline};
@@ -14,7 +13,7 @@ use crate::{Bar, By, Deadline};
 /// Up to so many terms are looked up without asking which of them matter.
 const FEW: usize = if cfg!(test) { 4 } else { 50_000 };
 /// The most terms that are looked up.
-pub(crate) const NAMES_MAX: usize = 1_000_000;
+const NAMES_MAX: usize = 1_000_000;
 /// The clock is looked at after so many names.
 const NAMES_PER_LOOK: usize = 256;
 
@@ -63,20 +62,6 @@ impl Ords {
         *counts.select_nth_unstable(place).1
     }
 
-    /// The counts of the names in the terms.
-    pub(crate) fn by_name(&self, by: By, deadline: &Deadline) -> Result<HashMap<String, u64>, Stopped> {
-        deadline.check()?;
-        let (ords, counts): (Vec<_>, Vec<_>) = self.met(1).unzip();
-        let mut counts = counts.into_iter();
-        let mut totals = HashMap::new();
-        self.names(ords, |text| {
-            if let (Ok(text), Some(count)) = (std::str::from_utf8(text), counts.next()) {
-                each_name(by, text, &mut |name| add(&mut totals, name, count));
-            }
-        })?;
-        Ok(totals)
-    }
-
     /// Hands over the names of terms, given in order of their numbers.
     fn names(&self, ords: Vec<u64>, each: impl FnMut(&[u8])) -> std::io::Result<()> {
         self.terms.dictionary().sorted_ords_to_term_cb(&ords, each).map(drop)
@@ -106,7 +91,10 @@ impl Tally {
         }
         let all: usize = self.segments.iter().map(|segment| segment.met(1).count()).sum();
         let totals = if all <= FEW { self.all(1, by, deadline)? } else { self.likely(by, deadline)? };
-        Ok(most_frequent(totals, self.top))
+        let mut bars: Vec<_> = totals.into_iter().map(|(key, count)| Bar { key, count }).collect();
+        bars.sort_unstable_by(|one, other| other.count.cmp(&one.count).then_with(|| one.key.cmp(&other.key)));
+        bars.truncate(self.top);
+        Ok(bars)
     }
 
     /// The totals of every term that is met so often in a segment, summed over the segments where it is.
@@ -171,14 +159,6 @@ impl Tally {
         }
         Ok(totals)
     }
-}
-
-/// The most frequent first; those that are as frequent by name.
-pub(crate) fn most_frequent(totals: HashMap<String, u64>, top: usize) -> Vec<Bar> {
-    let mut bars: Vec<_> = totals.into_iter().map(|(key, count)| Bar { key, count }).collect();
-    bars.sort_unstable_by(|one, other| other.count.cmp(&one.count).then_with(|| one.key.cmp(&other.key)));
-    bars.truncate(top);
-    bars
 }
 
 fn add(totals: &mut HashMap<String, u64>, name: &str, count: u32) {

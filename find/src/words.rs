@@ -35,24 +35,6 @@ fn add(words: &mut BTreeSet<String>, word: String) {
     }
 }
 
-/// Adds the words of a text to others, each behind a space; a word may come twice.
-pub(crate) fn append(text: &str, words: &mut String) {
-    if text.is_ascii() {
-        let found = text.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
-        for word in found.take(WORDS_MAX) {
-            words.push(' ');
-            words.extend(word.chars().take(WORD_BYTES_MAX).map(|c| c.to_ascii_lowercase()));
-        }
-        return;
-    }
-    let mut found = BTreeSet::new();
-    gather(text, &mut found);
-    for word in found {
-        words.push(' ');
-        words.push_str(&word);
-    }
-}
-
 /// The words that a text asks for.
 pub(crate) fn wanted(text: &str) -> Vec<Wanted> {
     let mut wanted = Vec::new();
@@ -66,14 +48,6 @@ pub(crate) fn wanted(text: &str) -> Vec<Wanted> {
         },
     });
     wanted
-}
-
-/// The words of one text.
-#[cfg(test)]
-pub(crate) fn words_of(text: &str) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
-    gather(text, &mut found);
-    found
 }
 
 enum Run {
@@ -123,22 +97,9 @@ mod tests {
     use super::*;
 
     fn words(text: &str) -> Vec<String> {
-        words_of(text).into_iter().collect()
-    }
-
-    #[test]
-    fn words_are_the_same_whichever_way_they_are_gathered() {
-        let long = "y".repeat(100);
-        for text in
-            ["/fhir/Patient/00012345", "a-b_c a", "病棟 3F ＡＢ", "", "--", &format!("X{long}/b"), "x\u{7f}y\u{1f}z"]
-        {
-            let mut appended = String::new();
-            append(text, &mut appended);
-            let mut found: Vec<&str> = appended.split_ascii_whitespace().collect();
-            found.sort_unstable();
-            found.dedup();
-            assert_eq!(found, words(text), "{text}");
-        }
+        let mut words = BTreeSet::new();
+        gather(text, &mut words);
+        words.into_iter().collect()
     }
 
     #[test]

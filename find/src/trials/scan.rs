@@ -6,8 +6,9 @@ use audit::{Entry, EntryKind, Story};
 use policy::Timestamp;
 
 use crate::calendar::AtWork;
+use crate::derived::words_of;
 use crate::document::code;
-use crate::words::{Wanted, wanted, words_of};
+use crate::words::{Wanted, wanted};
 use crate::{Bar, By, FoundAt, Order, Question};
 
 /// The stories of a log, in the order of their first lines.

@@ -10,7 +10,7 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use tokio::task::{JoinHandle, spawn_local};
 
-use crate::half_load::paced;
+use crate::half_load::{paced, requests};
 use crate::load::{Aim, Protocol, connect, connect_http1, percentile, read, request};
 use crate::report::Wanted;
 use crate::stage::Stage;
@@ -36,7 +36,7 @@ pub async fn run(stage: &mut Stage) {
             let mut allowed = 0;
             let mut clicks = async || {
                 let waits = paced(&aim, CLICKS_PER_SECOND, span.seconds).await;
-                allowed += waits.len() as u64;
+                allowed += requests(&waits);
                 percentile(&waits, 99).as_secs_f64()
             };
             let alone = clicks().await;

@@ -15,8 +15,8 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
 use tests::{Device, Hospital, Plan, Session};
 
-use crate::gauge::PROXY_CPU;
-use crate::load::Aim;
+use crate::gauge::{self, PROXY_CPU};
+use crate::load::{Aim, Load, Measured};
 
 /// The app whose reads are `Written`.
 const WRITTEN: &str = "emr";
@@ -27,7 +27,9 @@ const SOCKETS: &str = "ward";
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
 const MORE_RULES: usize = 295;
 
-const INDEX_PATIENCE: Duration = Duration::from_secs(60);
+const INDEX_PATIENCE: Duration = Duration::from_secs(120);
+/// As long as it must do nothing to be taken for done: longer than it waits between two commits.
+const INDEX_REST: Duration = Duration::from_millis(1_500);
 
 /// How much one address may ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -185,10 +187,25 @@ impl Gateway {
         self.metric(&format!("sekimori_requests_total{{result=\"{result}\"}}"))
     }
 
-    /// Waits until the search index has followed the log: its work is not to fall into the next measurement.
+    /// Puts a load on it. What the search index does for it afterwards counts too.
+    pub async fn measure(&self, load: Load, aim: &Aim) -> Measured {
+        self.settle().await;
+        let before = gauge::index_time(self.pid());
+        let measured = load.run(aim, self.pid()).await;
+        self.settle().await;
+        measured.with_index(gauge::index_time(self.pid()).saturating_sub(before))
+    }
+
+    /// Waits until the search index has followed the log and rests: its work is not to fall into the next measurement.
     pub async fn settle(&self) {
-        let is_there = async || (self.metric("sekimori_index_behind") == 0).then_some(());
-        tests::eventually_in(INDEX_PATIENCE, "the index has followed the log", is_there).await;
+        // How far it is behind is told when it commits; so it must have nothing to do for a while, too.
+        let rests = async || {
+            let used = gauge::index_time(self.pid());
+            tokio::time::sleep(INDEX_REST).await;
+            let more = gauge::index_time(self.pid()).saturating_sub(used);
+            (self.metric("sekimori_index_behind") == 0 && more < INDEX_REST / 20).then_some(())
+        };
+        tests::eventually_in(INDEX_PATIENCE, "the index has followed the log", rests).await;
     }
 
     fn metric(&self, name: &str) -> u64 {

@@ -33,22 +33,27 @@ pub async fn run(stage: &mut Stage) {
         seconds: stage.span.seconds.min(1.0),
         right: ALLOWED,
     };
-    let (peak_ours, peak_theirs) = (most.run(&ours, gateway.pid()).await, most.run(&theirs, nginx.pid()).await);
+    let (peak_ours, peak_theirs) = (gateway.measure(most, &ours).await, most.run(&theirs, nginx.pid()).await);
     gateway.note_allowed(peak_ours.requests);
-    gateway.settle().await;
     let rate = peak_ours.per_second().min(peak_theirs.per_second()) / 2.0;
     eprintln!("half load: {rate:.0} requests a second");
     let (mut p50, mut p99) = (Vec::new(), Vec::new());
     for _ in 0..stage.span.rounds {
         let theirs = paced(&theirs, rate, stage.span.seconds).await;
         let ours = paced(&ours, rate, stage.span.seconds).await;
-        gateway.note_allowed(ours.len() as u64);
+        gateway.note_allowed(requests(&ours));
+        gateway.settle().await;
         let more = |percent| micros(percentile(&ours, percent)) - micros(percentile(&theirs, percent));
         p50.push(more(50));
         p99.push(more(99));
     }
     stage.report.add("half load: added to nginx bare, p50", "us", Wanted::AtMost(60.0), p50);
     stage.report.add("half load: added to nginx bare, p99", "us", Wanted::AtMost(300.0), p99);
+}
+
+/// How many requests these are with the first of each connection, which are not measured.
+pub fn requests(measured: &[u32]) -> u64 {
+    (measured.len() + CONNECTIONS) as u64
 }
 
 fn micros(span: Duration) -> f64 {
@@ -83,7 +88,7 @@ pub async fn paced(aim: &Aim, rate: f64, seconds: f64) -> Vec<u32> {
         }
     }
     let end = Instant::now() + LAST_ANSWERS;
-    while desk.latencies.borrow().len() < desk.begun.get() + CONNECTIONS {
+    while desk.latencies.borrow().len() < desk.begun.get() {
         assert!(Instant::now() < end, "the load is more than the proxy can do: its answers do not end");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -104,11 +109,12 @@ async fn serve(mut sender: SendRequest<Empty<Bytes>>, aim: Aim, desk: Rc<Desk>, 
 
 async fn ask(sender: &mut SendRequest<Empty<Bytes>>, aim: &Aim, desk: &Desk, time: Option<Instant>) {
     sender.ready().await.unwrap();
-    let time = time.unwrap_or_else(Instant::now);
     let answer = sender.send_request(request(aim, PATH, Protocol::Http1)).await.unwrap();
     assert!(answer.status().is_success(), "{answer:?}");
     read(answer.into_body()).await;
-    desk.latencies.borrow_mut().push(u32::try_from(time.elapsed().as_micros()).unwrap_or(u32::MAX));
+    if let Some(time) = time {
+        desk.latencies.borrow_mut().push(u32::try_from(time.elapsed().as_micros()).unwrap_or(u32::MAX));
+    }
 }
 
 /// Tells when the time of a request has come. A thread of its own, because the runtime's timer knows milliseconds only;

@@ -112,6 +112,13 @@ impl Measured {
         self.measured as f64 / self.cpu.saturating_sub(self.index).as_secs_f64()
     }
 
+    /// The same, where the search index used so much for all requests, also after the last was answered: of this, the
+    /// part of those that were measured.
+    pub fn with_index(self, of_all: Duration) -> Self {
+        let index = of_all.mul_f64(self.measured as f64 / self.requests.max(1) as f64);
+        Self { cpu: self.cpu.saturating_sub(self.index) + index, index, ..self }
+    }
+
     /// Requests a second.
     pub fn per_second(&self) -> f64 {
         self.measured as f64 / self.elapsed.as_secs_f64()

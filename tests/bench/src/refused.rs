@@ -25,12 +25,12 @@ pub async fn run(stage: &mut Stage) {
     let strict = stage.fresh(Rates::Low).await;
     for _ in 0..stage.span.rounds {
         let gateway = &stage.gateway;
-        let allowed = load.run(&gateway.aim(), gateway.pid()).await;
+        let allowed = gateway.measure(load, &gateway.aim()).await;
         gateway.note_allowed(allowed.requests);
-        let refused = of_nobody.run(&gateway.aim().of_nobody(), gateway.pid()).await;
+        let refused = gateway.measure(of_nobody, &gateway.aim().of_nobody()).await;
         gateway.note_refused(refused.requests);
         recorded.push(refused.per_cpu_second() / allowed.per_cpu_second());
-        let flooded = flood.run(&strict.aim().of_nobody(), strict.pid()).await;
+        let flooded = strict.measure(flood, &strict.aim().of_nobody()).await;
         denied += flooded.requests - flooded.limited;
         limited += flooded.limited;
         counted.push(flooded.per_cpu_second() / allowed.per_cpu_second());

@@ -19,8 +19,8 @@ pub async fn run(stage: &mut Stage) {
     let gateway = &stage.gateway;
     let (mut rate, mut cost, mut p50, mut p99) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..stage.span.rounds {
-        let written = load.run(&gateway.aim(), gateway.pid()).await;
-        let synced = load.run(&gateway.synced(), gateway.pid()).await;
+        let written = gateway.measure(load, &gateway.aim()).await;
+        let synced = gateway.measure(load, &gateway.synced()).await;
         gateway.note_allowed(written.requests + synced.requests);
         rate.push(synced.per_second() / written.per_second());
         cost.push(synced.per_cpu_second() / written.per_cpu_second());

@@ -59,9 +59,8 @@ pub async fn run(stage: &mut Stage, only: &str) {
                 let measured = load.run(&peer.aim(&stage.gateway), peer.pid()).await;
                 add(&mut rows, workload.name, round, peer.name, measured);
             }
-            let measured = load.run(&stage.gateway.aim(), stage.gateway.pid()).await;
+            let measured = stage.gateway.measure(load, &stage.gateway.aim()).await;
             stage.gateway.note_allowed(measured.requests);
-            stage.gateway.settle().await;
             add(&mut rows, workload.name, round, OWN, measured);
         }
         tell(&mut stage.report, workload, &rows);
