@@ -1,6 +1,7 @@
 //! The Tuesday upgrade: two nodes on one database behind HAProxy as it is shipped, replaced one after the other while people
-//! work, by handing over and by stopping and starting, and back to the version before. No request fails, no record is
-//! missing, and whoever has a WebSocket open is told to come again and finds somebody.
+//! work, by handing over and by stopping and starting, and back again. No request fails, no record is missing, and whoever has
+//! a WebSocket open is told to come again and finds somebody. Deliberately not here: two builds that differ; what is put in place
+//! is another file of the same one.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
@@ -18,7 +19,7 @@ use crate::stream::handshake;
 
 const SOCKETS: u8 = 4;
 
-/// Two versions of the program: files of their own.
+/// The program twice, as files of their own: what is put in place is another program to the kernel and to systemd.
 struct Versions {
     _folder: Folder,
     before: PathBuf,
