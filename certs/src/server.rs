@@ -5,6 +5,7 @@
 //! behind. The set is replaced whole, or not at all. While certificates are ordered from a CA, that CA is shown others.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -65,6 +66,28 @@ impl ServerCertificates {
         Ok(())
     }
 
+    /// Loads one of them again, or adds it behind the others, which stay as they are whatever has become of their files.
+    ///
+    /// # Errors
+    /// [`CertProblem`] where it cannot be used; what was in force then stays in force.
+    pub fn replace(&self, files: &CertificateFiles, at: Timestamp) -> Result<(), CertProblem> {
+        let served = Arc::new(Served::load(files, at)?);
+        self.set.rcu(|set| {
+            let mut next = Set::default();
+            let others = set.all.iter().filter(|one| one.file != served.file);
+            others.chain([&served]).for_each(|one| next.add(Arc::clone(one)));
+            next
+        });
+        Ok(())
+    }
+
+    /// The certificate that was loaded from this file, if one is in force.
+    #[must_use]
+    pub fn shown_from(&self, file: &Path) -> Option<Fingerprint> {
+        let name = file.display().to_string();
+        self.set.load().all.iter().find(|served| served.file == name).map(|served| served.fingerprint)
+    }
+
     /// Whether a client that asks for this host is answered.
     #[must_use]
     pub fn covers(&self, host: &Host) -> bool {
@@ -119,7 +142,7 @@ impl ResolvesServerCert for ServerCertificates {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Set {
     all: Vec<Arc<Served>>,
     exact: HashMap<Host, Vec<Arc<Served>>>,
@@ -139,7 +162,7 @@ struct Served {
 impl Set {
     fn load(files: &[CertificateFiles], at: Timestamp) -> Result<Self, Vec<CertProblem>> {
         let mut problems = Vec::new();
-        let mut set = Self { all: Vec::new(), exact: HashMap::new(), below: HashMap::new() };
+        let mut set = Self::default();
         for pair in files {
             match Served::load(pair, at) {
                 Ok(served) => set.add(Arc::new(served)),

@@ -124,6 +124,30 @@ fn every_problem_is_told_at_once() {
 }
 
 #[test]
+fn one_certificate_is_replaced_though_the_file_of_another_has_become_unusable() {
+    let folder = Folder::new();
+    let ca = ServerCa::create("ca", NOW).unwrap();
+    let (other, own) = (folder.pair("other"), folder.pair("own"));
+    ca.issue(&["pacs.hosp.example"], NOW, 90 * DAY).unwrap().save(&other).unwrap();
+    let certificates = ServerCertificates::load(std::slice::from_ref(&other), NOW).unwrap();
+    assert!(certificates.replace(&own, NOW).is_err(), "there is none yet");
+    assert_eq!(certificates.shown_from(&own.certificate), None);
+    std::fs::write(&other.certificate, "half a c").unwrap();
+    let pacs = certificates.certificate_of(&host("pacs.hosp.example"));
+    let mut before = None;
+    for _ in 0..2 {
+        ca.issue(&["emr.hosp.example"], NOW, 30 * DAY).unwrap().save(&own).unwrap();
+        certificates.replace(&own, NOW).unwrap();
+        let now = certificates.certificate_of(&host("emr.hosp.example"));
+        assert!(now.is_some() && now != before);
+        assert_eq!(certificates.shown_from(&own.certificate), now);
+        assert_eq!(certificates.certificate_of(&host("pacs.hosp.example")), pacs);
+        assert_eq!(certificates.lives().len(), 2, "the one before is gone");
+        before = now;
+    }
+}
+
+#[test]
 fn a_ca_that_looks_is_shown_the_proof_of_that_name_and_nobody_else_is() {
     let hospital = Hospital::new();
     let server = hospital.listener(config::ClientCertificates::Optional, config::TlsProfile::High);
