@@ -116,6 +116,11 @@ impl Tries {
     }
 }
 
+/// Whether both mean the same order: of the same CA, for the same names, shown to be the gateway's in the same way.
+pub fn is_same_order(one: &Acme, other: &Acme) -> bool {
+    order(one) == order(other) && one.folder == other.folder
+}
+
 fn order(acme: &Acme) -> String {
     let names: Vec<String> = acme.names.iter().map(ToString::to_string).collect();
     let proof = match &acme.proof {
@@ -152,6 +157,12 @@ impl Kept {
     pub fn lay_beside(&self, text: &str) -> io::Result<CertificateFiles> {
         let beside = self.write_beside(CERTIFICATE, text)?;
         Ok(CertificateFiles { certificate: beside.clone(), key: beside })
+    }
+
+    /// Removes what was laid beside and is not wanted: a key lies in one place.
+    pub fn drop_beside(&self, beside: &CertificateFiles) {
+        // Nobody uses it, and the next one takes its place.
+        drop(std::fs::remove_file(&beside.certificate));
     }
 
     /// Puts it in place.

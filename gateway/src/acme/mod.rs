@@ -16,7 +16,7 @@ use audit::{Event, Note};
 use certs::{Life, ServerCertificates};
 use config::{Acme, AcmeName, CertificateFiles, Config};
 use instant_acme::CertificateIdentifier;
-use policy::{Host, Timestamp};
+use policy::{Fingerprint, Host, Timestamp};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use store::Store;
@@ -42,6 +42,12 @@ const ASK_AGAIN: std::ops::RangeInclusive<Duration> = Duration::from_secs(3_600)
 const RENEWED_WITH: u32 = 5;
 /// When the CA suggests nothing.
 const RENEWED_IN_THE_LAST: u32 = 3;
+/// So long a new certificate is kept whatever the CA suggests, or for this part of its life where that is shorter: a CA
+/// that always suggests a moment that is over is not asked for one after the other.
+const KEPT_AT_LEAST: Duration = Duration::from_secs(86_400);
+const KEPT_AT_LEAST_PART: u32 = 20;
+/// What another node gave and could not be taken is tried again after this.
+const TAKE_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
 /// The certificates of a configuration: those in files, and behind them the one that was ordered, if it can be used. One
 /// that cannot be is no reason not to begin: a better one is ordered.
@@ -95,6 +101,7 @@ pub async fn follow(gate: Arc<Gate>, store: Arc<dyn Store>) {
             Some(acme) => keeper.turn(&gate, &*store, &config, acme).await,
             None => {
                 gate.metrics.acme_failing.set(0);
+                keeper.show_nothing(&gate);
             }
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
@@ -108,17 +115,27 @@ struct Keeper {
     ask_at: Option<Instant>,
     /// What it suggested: of which certificate, from when to when, and the moment chosen from that.
     suggested: Option<(CertificateIdentifier<'static>, (i64, i64), Timestamp)>,
-    /// What the other nodes gave that was looked at already.
+    /// What the other nodes gave that was taken already, or is not better than what there is.
     given: Option<String>,
-    /// Whether something of another node's is shown.
-    shows: bool,
-    /// Whether it was said that what the nodes share cannot be taken.
-    is_deaf: bool,
+    /// What they gave that could not be taken.
+    untaken: Option<Untaken>,
+    /// What is shown to the CA for another node.
+    shows: Vec<(Host, [u8; 32])>,
+    /// Why what the nodes share cannot be taken, as it was said last.
+    deaf: Option<String>,
+}
+
+/// What another node gave that could not be taken.
+struct Untaken {
+    given: String,
+    problem: String,
+    again_at: Instant,
 }
 
 /// The certificate that was ordered last.
 struct Held {
     life: Life,
+    fingerprint: Option<Fingerprint>,
     is_for_all_names: bool,
     id: Option<CertificateIdentifier<'static>>,
 }
@@ -136,7 +153,8 @@ impl Held {
         };
         let own = CertificateDer::from_pem_file(&files.certificate).ok();
         let id = own.and_then(|own| CertificateIdentifier::try_from(&own).ok().map(CertificateIdentifier::into_owned));
-        Ok(Self { life, is_for_all_names: acme.names.iter().all(is_for), id })
+        let fingerprint = loaded.shown_from(&files.certificate);
+        Ok(Self { life, fingerprint, is_for_all_names: acme.names.iter().all(is_for), id })
     }
 
     /// When it is renewed, as far as the CA suggests nothing else.
@@ -144,7 +162,10 @@ impl Held {
         let life = self.life.ends_at.since(self.life.starts_at);
         let with_left = |part: u32| self.life.starts_at.after(life - life / part);
         match suggested {
-            Some(suggested) => suggested.min(with_left(RENEWED_WITH)),
+            Some(suggested) => {
+                let kept_until = self.life.starts_at.after(KEPT_AT_LEAST.min(life / KEPT_AT_LEAST_PART));
+                suggested.max(kept_until).min(with_left(RENEWED_WITH))
+            }
             None => with_left(RENEWED_IN_THE_LAST),
         }
     }
@@ -155,29 +176,40 @@ impl Keeper {
         let (kept, at) = (Kept::of(acme), gate.clock.now());
         let mut is_given = true;
         if config.nodes.is_some() {
-            match self.hear(gate, store, config, acme, &kept).await {
-                Ok(given) => (is_given, self.is_deaf) = (given, false),
-                Err(problem) if self.is_deaf => tracing::debug!(problem, "what the nodes share cannot be taken"),
+            match self.hear(gate, store, acme, &kept).await {
+                Ok(given) => (is_given, self.deaf) = (given, None),
+                Err(problem) if self.deaf.as_ref() == Some(&problem) => {}
                 Err(problem) => {
-                    self.is_deaf = true;
                     tracing::warn!(problem, "what the nodes share of certificates cannot be taken");
+                    self.deaf = Some(problem);
                 }
             }
-            if !gate.nodes.leads() {
-                gate.metrics.acme_failing.set(0);
-                return;
-            }
         }
-        let tries = kept.tries();
-        gate.metrics.acme_failing.set(i64::from(tries.failures > 0));
-        if tries.waits(acme, at) {
-            return;
+        let held = Held::look(acme, &kept.certificate(), at).ok();
+        if let Some(held) = &held {
+            show_what_is_kept(gate, &kept, held, at);
         }
-        let held = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
+        let held = held.filter(|held| held.is_for_all_names);
         let due = match &held {
             Some(held) => at >= held.due_at(self.suggested_for(held)),
             None => true,
         };
+        let mut tries = kept.tries();
+        if !due && tries.failures > 0 && !tries.waits(acme, at) {
+            // What failed is over: another node ordered, the clock was put right, or somebody else mended it.
+            tries = Tries::default();
+            if let Err(error) = kept.keep_tries(&tries) {
+                tracing::error!(%error, "how ordering went cannot be kept");
+            }
+        }
+        if config.nodes.is_some() && !gate.nodes.leads() {
+            gate.metrics.acme_failing.set(i64::from(self.untaken.is_some()));
+            return;
+        }
+        gate.metrics.acme_failing.set(i64::from(tries.failures > 0));
+        if tries.waits(acme, at) {
+            return;
+        }
         if due {
             self.order(gate, store, config, acme, &kept, held).await;
         } else if !is_given {
@@ -228,8 +260,15 @@ impl Keeper {
         let ordered = ordered.unwrap_or_else(|_| {
             Err(Trouble::Other(format!("the order did not end within {} minutes", ORDER_TIMEOUT.as_secs() / 60)))
         });
+        if !is_wanted(gate, acme) {
+            tracing::info!(ca = acme.authority(), "[acme] was changed during an order; what came of it is left");
+            if let Err(error) = kept.keep_tries(&tries) {
+                tracing::error!(%error, "how ordering went cannot be kept");
+            }
+            return;
+        }
         let taken = match ordered {
-            Ok(ordered) => take(gate, config, acme, kept, &ordered.text()).await,
+            Ok(ordered) => take(gate, acme, kept, &ordered.text()).await,
             Err(trouble) => Err(trouble),
         };
         let held = match taken {
@@ -281,38 +320,107 @@ impl Keeper {
     }
 
     /// Takes what the node gave that orders, and shows what it says. Tells whether anything was given.
-    async fn hear(
-        &mut self,
-        gate: &Gate,
-        store: &dyn Store,
-        config: &Config,
-        acme: &Acme,
-        kept: &Kept,
-    ) -> Result<bool, String> {
-        let to_show = if gate.nodes.leads() { Vec::new() } else { shared::to_show(store).await? };
-        if self.shows || !to_show.is_empty() {
-            self.shows = !to_show.is_empty();
-            gate.certificates.show_proofs(&to_show).map_err(|problem| problem.to_string())?;
+    async fn hear(&mut self, gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) -> Result<bool, String> {
+        // Neither keeps the other from being heard.
+        let shown = self.show(gate, store, acme).await;
+        let given = self.take_given(gate, store, acme, kept).await?;
+        shown.map(|()| given)
+    }
+
+    async fn show(&mut self, gate: &Gate, store: &dyn Store, acme: &Acme) -> Result<(), String> {
+        if gate.nodes.leads() {
+            self.show_nothing(gate);
+            return Ok(());
         }
+        let to_show = match shared::to_show(store, &gate.assertions, acme, gate.clock.now()).await {
+            Ok(to_show) => to_show,
+            Err(problem) => {
+                self.show_nothing(gate);
+                return Err(format!("what is to be shown to the CA {problem}"));
+            }
+        };
+        if to_show != self.shows {
+            gate.certificates.show_proofs(&to_show).map_err(|problem| problem.to_string())?;
+            self.shows = to_show;
+        }
+        Ok(())
+    }
+
+    /// Shows nothing for another node any more.
+    fn show_nothing(&mut self, gate: &Gate) {
+        if std::mem::take(&mut self.shows).is_empty() {
+            return;
+        }
+        if let Err(problem) = gate.certificates.show_proofs(&[]) {
+            tracing::warn!(%problem, "what was shown to the CA is shown on");
+        }
+    }
+
+    async fn take_given(&mut self, gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) -> Result<bool, String> {
         let given = shared::given(store).await?;
         if given == self.given {
+            self.untaken = None;
             return Ok(given.is_some());
         }
-        self.given = given;
-        let Some(given) = &self.given else { return Ok(false) };
-        let shared = shared::open(&gate.assertions, given)?;
-        let at = gate.clock.now();
-        let own = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
-        let beside = kept.lay_beside(&shared.certificate).map_err(|error| error.to_string())?;
-        let theirs = Held::look(acme, &beside, at)?;
-        if own.is_some_and(|own| own.life.ends_at >= theirs.life.ends_at) {
-            return Ok(true);
+        let Some(given) = given else {
+            (self.given, self.untaken) = (None, None);
+            return Ok(false);
+        };
+        if let Some(untaken) = &self.untaken
+            && untaken.given == given
+            && Instant::now() < untaken.again_at
+        {
+            return Err(untaken.problem.clone());
         }
-        if shared.account.is_of(acme) {
-            kept.keep_account(&shared.account).map_err(|error| error.to_string())?;
+        match take_shared(gate, acme, kept, &given).await {
+            Ok(()) => {
+                (self.given, self.untaken) = (Some(given), None);
+                Ok(true)
+            }
+            Err(problem) => {
+                let again_at = Instant::now() + TAKE_AGAIN_AFTER;
+                self.untaken = Some(Untaken { given, problem: problem.clone(), again_at });
+                Err(problem)
+            }
         }
-        let taken = take(gate, config, acme, kept, &shared.certificate).await;
-        taken.map(|_| true).map_err(|trouble| trouble.words())
+    }
+}
+
+/// Takes what another node ordered, if it is newer than what there is.
+async fn take_shared(gate: &Gate, acme: &Acme, kept: &Kept, given: &str) -> Result<(), String> {
+    let shared = shared::open(&gate.assertions, given)?;
+    let at = gate.clock.now();
+    let own = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
+    let beside = kept.lay_beside(&shared.certificate).map_err(|error| error.to_string())?;
+    let theirs = Held::look(acme, &beside, at);
+    kept.drop_beside(&beside);
+    // Not the one that ends later: a CA that calls a certificate back may give a shorter one for it.
+    let age = |held: &Held| (held.life.starts_at, held.life.ends_at);
+    let theirs = theirs?;
+    if own.is_some_and(|own| age(&own) >= age(&theirs)) {
+        return Ok(());
+    }
+    if shared.account.is_of(acme) {
+        kept.keep_account(&shared.account).map_err(|error| error.to_string())?;
+    }
+    let taken = take(gate, acme, kept, &shared.certificate).await;
+    taken.map(|_| ()).map_err(|trouble| trouble.words())
+}
+
+/// Whether an order is still what the configuration means: it may have been changed while it was under way.
+fn is_wanted(gate: &Gate, acme: &Acme) -> bool {
+    gate.snapshot.load().config.acme.as_ref().is_some_and(|now| kept::is_same_order(now, acme))
+}
+
+/// Shows the certificate that is kept where another is shown: what came may not have been shown at once.
+fn show_what_is_kept(gate: &Gate, kept: &Kept, held: &Held, at: Timestamp) {
+    let files = kept.certificate();
+    if gate.certificates.shown_from(&files.certificate) == held.fingerprint {
+        return;
+    }
+    match gate.certificates.replace(&files, at) {
+        Ok(()) => tracing::info!(ends_at = %held.life.ends_at, "the certificate that was ordered is shown"),
+        Err(problem) => tracing::warn!(%problem, "the certificate that was ordered cannot be shown"),
     }
 }
 
@@ -333,7 +441,7 @@ async fn give(gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) {
 }
 
 /// Looks at a certificate that came, records it, and shows it from now on.
-async fn take(gate: &Gate, config: &Config, acme: &Acme, kept: &Kept, text: &str) -> Result<Held, Trouble> {
+async fn take(gate: &Gate, acme: &Acme, kept: &Kept, text: &str) -> Result<Held, Trouble> {
     let at = gate.clock.now();
     let beside = kept.lay_beside(text)?;
     let held = Held::look(acme, &beside, at).map_err(|problem| format!("what came cannot be used: {problem}"))?;
@@ -347,10 +455,10 @@ async fn take(gate: &Gate, config: &Config, acme: &Acme, kept: &Kept, text: &str
         tracing::error!(%problem, "a certificate that was ordered could not be recorded");
     }
     kept.put_in_place(&beside)?;
-    // Not by reading the configuration anew: that may be one that cannot be used just now.
-    gate.certificates
-        .reload(&in_use(config, at), at)
-        .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
+    if is_wanted(gate, acme) {
+        // Alone: neither a configuration nor another certificate that cannot be used just now keeps it from being shown.
+        gate.certificates.replace(&kept.certificate(), at).map_err(|problem| problem.to_string())?;
+    }
     tracing::info!(ca = acme.authority(), ends_at = %held.life.ends_at, "a certificate that was ordered is shown");
     Ok(held)
 }
@@ -388,7 +496,7 @@ mod tests {
     fn held(days: u32) -> Held {
         let starts_at = Timestamp::from_unix_micros(1_800_000_000_000_000);
         let life = Life { file: String::new(), starts_at, ends_at: starts_at.after(DAY * days) };
-        Held { life, is_for_all_names: true, id: None }
+        Held { life, fingerprint: None, is_for_all_names: true, id: None }
     }
 
     #[test]
@@ -403,6 +511,8 @@ mod tests {
         let day = |day: u32| held.life.starts_at.after(DAY * day);
         assert_eq!(held.due_at(Some(day(3))), day(3), "a CA that must take certificates back says so by this");
         assert_eq!(held.due_at(Some(day(89))), day(72));
+        let long_ago = Timestamp::from_unix_micros(0);
+        assert_eq!(held.due_at(Some(long_ago)), day(1), "or it would order one after the other");
     }
 
     #[test]

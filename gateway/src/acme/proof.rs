@@ -150,13 +150,14 @@ async fn run(hook: &Path, what: &str, proof: &Proof) -> Result<(), String> {
 fn watch(mut command: Command, is_unwanted: impl Fn() -> bool) -> Result<(), String> {
     let mut child = command.spawn().map_err(|error| format!("cannot be run: {error}"))?;
     let (say, said) = mpsc::channel();
-    if let Some(complains) = child.stderr.take() {
-        // Read beside, or a program that says much would wait for ever.
+    if let Some(mut complains) = child.stderr.take() {
+        // Read beside, and to its end: a program that says much would wait for ever, or be killed by what nobody reads.
         std::thread::spawn(move || {
             let mut text = Vec::new();
             // What cannot be read is not told; nobody may wait for it either.
-            drop(complains.take(COMPLAINT_BYTES_MAX).read_to_end(&mut text));
+            drop(complains.by_ref().take(COMPLAINT_BYTES_MAX).read_to_end(&mut text));
             drop(say.send(text));
+            drop(std::io::copy(&mut complains, &mut std::io::sink()));
         });
     }
     let begun = Instant::now();
@@ -179,4 +180,25 @@ fn watch(mut command: Command, is_unwanted: impl Fn() -> bool) -> Result<(), Str
     // Whatever it left running may hold on to where it complained.
     let complaint = said.recv_timeout(COMPLAINT_PATIENCE).unwrap_or_default();
     Err(format!("failed ({status}): {}", String::from_utf8_lossy(&complaint).trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Result<(), String> {
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        watch(command, || false)
+    }
+
+    #[test]
+    fn a_program_may_say_much_and_is_heard_where_it_fails() {
+        let much = "echo begin >&2; i=0; while [ $i -lt 2000 ]; do echo 'what was done, and how, line by line' >&2; \
+                    i=$((i+1)); done";
+        shell(much).unwrap();
+        let told = shell(&format!("{much}; exit 3")).unwrap_err();
+        assert!(told.contains("exit status: 3") && told.contains("begin"), "{told}");
+        assert!(told.len() < 2_000, "{}", told.len());
+    }
 }
