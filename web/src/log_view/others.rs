@@ -12,7 +12,8 @@ use tracing::warn;
 
 use super::wire::{Answered, Asked, Said, What};
 
-/// How long a page waits for the other nodes, once: who did not answer is not asked again for it.
+/// How long a page waits for the other nodes, whatever number of questions it has: who has not answered then is not asked
+/// again for it. What the page does meanwhile with its own node's log is no waiting.
 const OTHERS_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// The way to the other nodes.
@@ -81,21 +82,22 @@ impl Others {
         within: Option<&[Unit]>,
         heard: &Heard,
     ) -> Answers<'a> {
+        let has_patience = heard.lock().waited < OTHERS_TIMEOUT;
         let mut waiting = Vec::new();
         for (place, name, what) in asked {
             if heard.lock().missing.contains(&**name) {
                 continue;
             }
             match (what, &self.way) {
-                (Some(what), Some(way)) => {
+                (Some(what), Some(way)) if has_patience => {
                     waiting.push((place, way.ask(name, Asked::new(within, what).write())));
                 }
-                (None, _) | (Some(_), None) => {
+                (None, _) | (Some(_), None | Some(_)) => {
                     heard.lock().missing.insert(name.to_string());
                 }
             }
         }
-        Answers { others: self, heard: heard.clone(), waiting, deadline: Instant::now() + OTHERS_TIMEOUT }
+        Answers { others: self, heard: heard.clone(), waiting }
     }
 }
 
@@ -104,15 +106,15 @@ pub(super) struct Answers<'a> {
     others: &'a Others,
     heard: Heard,
     waiting: Vec<(usize, Receiver<Vec<u8>>)>,
-    deadline: Instant,
 }
 
 impl Answers<'_> {
     /// What came, by the place of the node; who did not answer, or otherwise than was asked, is remembered. Blocks.
     pub(super) fn gather<T>(self, read: impl Fn(usize, Said) -> Option<T>) -> Vec<(usize, T)> {
         let mut gathered = Vec::new();
+        let (begun, waited) = (Instant::now(), self.heard.lock().waited);
         for (place, answer) in self.waiting {
-            let left = self.deadline.saturating_duration_since(Instant::now());
+            let left = OTHERS_TIMEOUT.saturating_sub(waited).saturating_sub(begun.elapsed());
             let said = answer.recv_timeout(left).map_err(|_| "did not answer");
             let said = said.and_then(|bytes| Answered::read(&bytes).ok_or("answers what cannot be read"));
             let read = said.and_then(|said| read(place, said).ok_or("did not answer what was asked"));
@@ -125,6 +127,7 @@ impl Answers<'_> {
                 }
             }
         }
+        self.heard.lock().waited += begun.elapsed();
         gathered
     }
 }
@@ -141,6 +144,8 @@ struct State {
     is_of_one: bool,
     /// Those that are missing.
     missing: BTreeSet<String>,
+    /// How long they were waited for.
+    waited: Duration,
 }
 
 impl Heard {

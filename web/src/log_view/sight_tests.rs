@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use audit::Reader;
 use find::{By, Index, Order, Question};
@@ -50,6 +51,8 @@ fn event(device: &str, number: u64) -> String {
 #[derive(Debug)]
 enum Manner {
     Answers(Arc<LogView>),
+    /// The same, but each answer comes so late.
+    AnswersLate(Arc<LogView>, Duration),
     /// It takes the question, and says nothing.
     Leaves,
     Says(&'static str),
@@ -67,6 +70,14 @@ impl LogPeers for Way {
         let (answer, receiver) = channel();
         match &self.manner {
             Manner::Answers(log) => answer.send(log.answer(&question)).unwrap(),
+            Manner::AnswersLate(log, late) => {
+                let (log, late) = (Arc::clone(log), *late);
+                std::thread::spawn(move || {
+                    std::thread::sleep(late);
+                    // Nobody may wait any more.
+                    drop(answer.send(log.answer(&question)));
+                });
+            }
             Manner::Leaves => {}
             Manner::Says(text) => answer.send(text.as_bytes().to_vec()).unwrap(),
         }
@@ -249,4 +260,14 @@ fn nodes_that_do_not_ask_each_other_are_missing() {
     let sight = Sight::new(log, Reads::Everything).heard_by(&pair.heard);
     let (found, _, missing) = pair.found(&sight, &everything());
     assert_eq!((found, missing), (vec!["gw02:0".to_owned()], vec!["gw01".to_owned()]));
+}
+
+#[test]
+fn a_node_that_answers_each_question_late_is_asked_no_more_once_the_page_has_waited_long_enough() {
+    let pair = Pair::new("late", |two| Manner::AnswersLate(two, Duration::from_millis(2_500)));
+    for _ in 0..20 {
+        pair.all().total(&everything()).unwrap();
+    }
+    assert_eq!(pair.heard.missing().into_iter().collect::<Vec<_>>(), ["gw02"]);
+    assert!(pair.way.asked.lock().unwrap().len() <= 3, "2.5 s each, and 6 s in all");
 }
