@@ -31,8 +31,8 @@ use crate::{fetch, listen};
 
 /// The path on which a log is asked.
 const PLACE: &str = "/log";
-/// How long a connection and its handshake may take each; a node that is there needs milliseconds.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long a connection and its handshake may take each; a node that is there needs milliseconds, a busy one more.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// From the first byte to the last of one question and its answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// The largest question and answer, in bytes.
@@ -157,7 +157,7 @@ struct Answering {
     files: Files,
     others: Vec<NodeName>,
     log: Arc<LogView>,
-    working: Semaphore,
+    working: Arc<Semaphore>,
 }
 
 /// Answers the other nodes, where they ask each other, until the program ends.
@@ -170,7 +170,7 @@ pub async fn answer(config: Arc<Config>, log: Arc<LogView>) {
         files: Files::new(channel, &nodes.own),
         others: nodes.peers().cloned().collect(),
         log,
-        working: Semaphore::new(WORKING_MAX),
+        working: Arc::new(Semaphore::new(WORKING_MAX)),
     });
     // Nothing else waits for it: people are served whether or not other nodes are.
     let listener = loop {
@@ -243,10 +243,16 @@ async fn respond(answering: &Arc<Answering>, node: &NodeName, request: Request<I
     let Ok(question) = Limited::new(request.into_body(), QUESTION_BYTES_MAX).collect().await else {
         return status(StatusCode::BAD_REQUEST);
     };
-    let Ok(_turn) = answering.working.acquire().await else { return status(StatusCode::SERVICE_UNAVAILABLE) };
+    let turn = Arc::clone(&answering.working).acquire_owned().await;
+    let Ok(turn) = turn else { return status(StatusCode::SERVICE_UNAVAILABLE) };
     let (log, question) = (Arc::clone(&answering.log), question.to_bytes());
     tracing::debug!(%node, bytes = question.len(), "another node asks this one's log");
-    match tokio::task::spawn_blocking(move || log.answer(&question)).await {
+    let work = move || {
+        // Held until the work has ended: it goes on where whoever asked has gone.
+        let _turn = turn;
+        log.answer(&question)
+    };
+    match tokio::task::spawn_blocking(work).await {
         Ok(answer) => Response::new(Full::from(answer)),
         Err(error) => {
             tracing::error!(%node, %error, "an answer to another node broke off");

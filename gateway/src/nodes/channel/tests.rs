@@ -1,4 +1,5 @@
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use certs::{IssuedServer, NodeCa};
 use config::CertificateFiles;
@@ -57,7 +58,7 @@ impl Trial {
             files: Files::new(&of, &node("gw02")),
             others: vec![node("gw01"), node("gw03")],
             log: Arc::new(LogView::new(None)),
-            working: Semaphore::new(WORKING_MAX),
+            working: Arc::new(Semaphore::new(WORKING_MAX)),
         };
         drop(tokio::spawn(accept(Arc::new(answering), listener)));
         port
@@ -83,12 +84,22 @@ async fn said(channel: &Channel, question: &str) -> Option<String> {
     said.map(|bytes| String::from_utf8(bytes).unwrap())
 }
 
+/// What a node says at last: a machine may be too busy for a handshake in time.
+async fn answered(channel: &Channel, question: &str) -> String {
+    for _ in 0..20 {
+        if let Some(answer) = said(channel, question).await {
+            return answer;
+        }
+    }
+    panic!("no answer came");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_is_answered_and_asked_by_another_alone() {
     let trial = Trial::new("answered");
     let port = trial.answers().await;
     let one = trial.asks("gw01", &trial.ca.issue("gw01").unwrap(), port);
-    let answer = said(&one, "{}").await.unwrap();
+    let answer = answered(&one, "{}").await;
     assert!(answer.contains("\"trouble\":\"question\""), "{answer}");
     assert!(one.ask("gw09", Vec::new()).recv_timeout(ANSWER_TIMEOUT).is_err(), "there is no such node");
     let large = "x".repeat(QUESTION_BYTES_MAX + 1);
@@ -120,7 +131,7 @@ async fn whoever_answers_under_another_nodes_name_is_not_asked() {
         files: Files::new(&of, &node("gw03")),
         others: vec![node("gw01")],
         log: Arc::new(LogView::new(None)),
-        working: Semaphore::new(WORKING_MAX),
+        working: Arc::new(Semaphore::new(WORKING_MAX)),
     };
     drop(tokio::spawn(accept(Arc::new(answering), listener)));
     let one = trial.asks("gw01", &trial.ca.issue("gw01").unwrap(), port);
@@ -133,28 +144,34 @@ async fn a_node_that_hangs_or_talks_nonsense_costs_a_bounded_time() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let tls = Files::new(&trial.files("gw02", &trial.ca.issue("gw02").unwrap()), &node("gw02")).tls().unwrap();
+    // How often a question came.
+    let (heard, questions) = (Arc::new(AtomicUsize::new(0)), |heard: &AtomicUsize| heard.load(Ordering::SeqCst));
+    let hears = Arc::clone(&heard);
     drop(tokio::spawn(async move {
         let mut kept = Vec::new();
-        for manner in 0.. {
+        // Not even a handshake.
+        kept.push(listener.accept().await.unwrap());
+        let mut manner = 1;
+        loop {
             let (stream, _) = listener.accept().await.unwrap();
-            if manner == 0 {
-                // Not even a handshake.
-                kept.push(stream);
-                continue;
-            }
-            let mut stream = TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await.unwrap();
+            // Whoever is too slow for a handshake is not there yet.
+            let Ok(mut stream) = TlsAcceptor::from(Arc::clone(&tls.server)).accept(stream).await else { continue };
             let mut head = [0; 16];
-            stream.read_exact(&mut head).await.unwrap();
+            let Ok(_) = stream.read_exact(&mut head).await else { continue };
+            hears.fetch_add(1, Ordering::SeqCst);
             match manner {
                 1 => stream.write_all(b"this is no HTTP\r\n\r\n").await.unwrap(),
                 2 => stream.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n").await.unwrap(),
                 3 => {
-                    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 99999999\r\n\r\n";
-                    stream.write_all(head).await.unwrap();
+                    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ANSWER_BYTES_MAX + 1);
+                    stream.write_all(head.as_bytes()).await.unwrap();
+                    // It is hung up on in the midst of it.
+                    drop(stream.write_all(&vec![b' '; ANSWER_BYTES_MAX + 1]).await);
                 }
                 // Takes the question and says nothing.
                 _ => {}
             }
+            manner += 1;
             drop(tokio::spawn(async move {
                 let _open = stream;
                 tokio::time::sleep(DAY).await;
@@ -162,9 +179,27 @@ async fn a_node_that_hangs_or_talks_nonsense_costs_a_bounded_time() {
         }
     }));
     let one = trial.asks("gw01", &trial.ca.issue("gw01").unwrap(), port);
-    for manner in ["no handshake", "no HTTP", "an older version", "too much", "nothing"] {
-        assert_eq!(said(&one, "{}").await, None, "{manner}");
+    assert_eq!(said(&one, "{}").await, None, "no handshake");
+    for (number, manner) in ["no HTTP", "an older version", "too much", "nothing"].into_iter().enumerate() {
+        let mut told = String::new();
+        while questions(&heard) <= number {
+            // As the channel asks, with time enough for a slow machine to say what was wrong.
+            let (tls, gw02) = (one.files.tls().unwrap(), node("gw02"));
+            let asked = exchange(&one.dialer, &tls, &gw02, ("127.0.0.1", port), b"{}".to_vec());
+            told = match timeout(ANSWER_TIMEOUT * if manner == "nothing" { 1 } else { 12 }, asked).await {
+                Ok(answer) => answer.unwrap_err(),
+                Err(_) => "late".to_owned(),
+            };
+        }
+        let words = match manner {
+            "an older version" => "its version may be another",
+            "too much" => "too large",
+            "nothing" => "late",
+            _ => "",
+        };
+        assert!(told.contains(words), "{manner}: {told}");
     }
+    assert_eq!(said(&one, "{}").await, None, "nothing");
 }
 
 #[tokio::test]
