@@ -1,6 +1,7 @@
 //! How many requests one person, and one app, may have open at once. A rate alone does not bound that: what is slow piles
-//! up. Broken glass finds a place always; our own pages take none, so that whoever is at their bound can still sign out, ask
-//! for help or break the glass.
+//! up. Only what is allowed takes a place: whoever is refused is told why, and how the glass is broken, whatever is open, and
+//! holds nobody else's. Broken glass finds a place always; our own pages take none, so that whoever is at their bound can
+//! still sign out, ask for help or break the glass.
 
 use std::hash::BuildHasher;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -11,7 +11,7 @@ use config::Shield;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, ORIGIN};
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
-use policy::{AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Turn, Who};
+use policy::{Access, AppId, Challenge, Host, Path, Reasons, Refused, RequestId, Timestamp, Turn, Who};
 use web::{AnswerForm, Challenged, Fault, Refusal, Why};
 
 use crate::body::ResponseBody;
@@ -146,6 +146,16 @@ impl Refuser<'_> {
         };
         tracing::debug!(request = %inbound.id, code = fault.code(), "refused");
         self.page(Why::Fault(fault), Asked::of(inbound, None, None))
+    }
+
+    /// Answers an access that the policy allows and for which its person or its app has no place. Counted, not recorded,
+    /// as [`Self::fault`] is.
+    pub fn no_place(self, fault: Fault, access: &Access, form: AnswerForm) -> Response<ResponseBody> {
+        self.worker.gate.metrics.limited.inc();
+        tracing::debug!(request = %access.request, code = fault.code(), "refused");
+        let host = Some(access.host.clone());
+        let asked = Asked { id: access.request, at: access.at, host, target: None, who: None, app: None, form };
+        self.page(Why::Fault(fault), asked)
     }
 
     /// Answers an access that the policy denied, and records it.

@@ -1,8 +1,9 @@
 //! What a worker does when more is asked of it than it can do. How long whoever is ready waits for their turn tells that; not
 //! the number of requests, nor a share of the processor. While that wait has been over `queue_delay_max` for a while,
 //! each round serves strangers for so long and answers the rest of them at once and cheaply (503, Retry-After). Whoever is
-//! signed in is never turned away here, so neither is broken glass; whoever is known by device or cookie comes between. All is
-//! as before with the first round that is short again. Nobody who is turned away is recorded: they are counted
+//! signed in is never turned away here, so neither is broken glass; whoever is known by device or cookie comes between. Of
+//! those who show a session that must be looked up first, and of the machines on which others rest, each round serves a
+//! number however long it is. All is as before with the first round that is short again. Nobody who is turned away is recorded: they are counted
 //! (docs/decisions/0012).
 //!
 //! Measuring costs next to nothing while there is no rush: a timer a hundred times a second, and only while anybody asks.
@@ -22,6 +23,8 @@ const LASTING: Duration = Duration::from_millis(100);
 const REQUESTS_MIN: u32 = 16;
 /// For how many times as long as strangers those are served in each round whom the gateway may know.
 const KNOWN_TIMES: u32 = 4;
+/// How many with a session that must be looked up, and how many machines, are served in each round however long it is.
+const SHARE: u32 = 64;
 /// How many of a second's refusals are written as pages; the others are told in short, as programs are.
 const PAGES_PER_SECOND: u32 = 50;
 
@@ -30,7 +33,11 @@ const PAGES_PER_SECOND: u32 = 50;
 pub enum Standing {
     /// In a session that is in memory.
     SignedIn,
-    /// From a device of the ledger, or with a cookie of ours: signing in, or signed in some time ago.
+    /// With a session's cookie that is not in memory: signed in at another node or before a restart, or anything at all.
+    Returning,
+    /// For what machines ask on which others rest.
+    Machine,
+    /// From a device of the ledger, or with another cookie of ours: signing in.
     Known,
     /// Neither.
     Stranger,
@@ -46,6 +53,9 @@ pub struct Rush {
     wanted: Notify,
     /// When this round began, while there is a rush.
     round: Cell<Option<Instant>>,
+    /// What is left of this round's share for [`Standing::Returning`] and for [`Standing::Machine`].
+    returning: Cell<u32>,
+    machines: Cell<u32>,
     /// When the second began, and how many pages of refusals there were since.
     pages: Cell<Option<(Instant, u32)>>,
 }
@@ -69,6 +79,8 @@ impl Rush {
         let Some(began) = self.round.get() else { return true };
         match standing {
             Standing::SignedIn => true,
+            Standing::Returning => self.admits(Standing::Known, queue_delay_max) || take_one(&self.returning),
+            Standing::Machine => self.admits(Standing::Known, queue_delay_max) || take_one(&self.machines),
             Standing::Known => began.elapsed() <= queue_delay_max.saturating_mul(KNOWN_TIMES),
             Standing::Stranger => began.elapsed() <= queue_delay_max,
         }
@@ -81,6 +93,11 @@ impl Rush {
         let has = written < PAGES_PER_SECOND;
         self.pages.set(Some((begun, written + u32::from(has))));
         has
+    }
+
+    fn share_out(&self) {
+        self.returning.set(SHARE);
+        self.machines.set(SHARE);
     }
 
     /// Looks until the worker ends how long whoever is ready waits.
@@ -107,6 +124,7 @@ impl Rush {
         loop {
             let began = Instant::now();
             self.round.set(self.round.get().map(|_| began));
+            self.share_out();
             self.asked.set(0);
             // Resumed when whoever was ready before has had their turn.
             yield_now().await;
@@ -119,6 +137,12 @@ impl Rush {
             }
         }
     }
+}
+
+/// Takes one where any is left.
+fn take_one(left: &Cell<u32>) -> bool {
+    let fewer = left.get().checked_sub(1);
+    fewer.inspect(|fewer| left.set(*fewer)).is_some()
 }
 
 #[cfg(test)]
@@ -190,6 +214,24 @@ mod tests {
         assert_eq!([Standing::SignedIn, Standing::Known, Standing::Stranger].map(admitted), [true, true, false]);
         ago(5 * far);
         assert_eq!([Standing::SignedIn, Standing::Known, Standing::Stranger].map(admitted), [true, false, false]);
+    }
+
+    #[test]
+    fn however_long_a_round_is_some_sessions_are_looked_up_in_it_and_some_machines_served() {
+        let rush = Rush::default();
+        let far = Duration::from_secs(60);
+        rush.round.set(Instant::now().checked_sub(5 * far));
+        rush.share_out();
+        let served = |standing| (0..1_000).filter(|_| rush.admits(standing, far)).count();
+        let all = [Standing::Known, Standing::Returning, Standing::Machine];
+        assert_eq!(all.map(served), [0, 64, 64], "neither takes from the other");
+        assert_eq!(all.map(served), [0, 0, 0]);
+        rush.share_out();
+        assert_eq!(all.map(served), [0, 64, 64], "the next round");
+        rush.share_out();
+        rush.round.set(Some(Instant::now()));
+        assert_eq!(all.map(served), [1_000; 3]);
+        assert_eq!(rush.returning.get(), 64, "what there was time for takes nothing of it");
     }
 
     #[test]

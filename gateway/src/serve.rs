@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use audit::Admitted;
 use config::OnLogFailure;
-use http::{HeaderMap, Request, Response};
+use http::{Request, Response};
 use identity::Session;
-use policy::{Device, RequestId, Timestamp, Verdict};
+use policy::{Device, Method, Path, RequestId, Timestamp, Verdict};
 use store::StoreProblem;
 use web::{AnswerForm, Fault, Page, TerminalPage};
 
@@ -20,10 +20,11 @@ use crate::connection::Connection;
 use crate::head::HeadProblem;
 use crate::inbound::{Inbound, Unread};
 use crate::patients::About;
+use crate::places::Held;
 use crate::refuse::Refuser;
 use crate::route::{Routed, Target, route};
 use crate::rush::Standing;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{AppRoute, Snapshot};
 use crate::telemetry::{Step, StepName, Trace};
 use crate::worker::Worker;
 use crate::{pages, shield, terminal, tunnel, upstream};
@@ -63,11 +64,9 @@ async fn steps(
     if let Err(wait) = gate.limiter.address(connection.address) {
         return refuse.flooded(wait, id, at);
     }
-    if worker.rush.is_on() {
-        let standing = standing(worker, connection, request.headers(), at);
-        if !worker.rush.admits(standing, limits.queue_delay_max) {
-            return refuse.turned_away(Some(&request), id, at);
-        }
+    let standing = worker.rush.is_on().then(|| standing(worker, snapshot, connection, &request, at));
+    if standing.is_some_and(|standing| !worker.rush.admits(standing, limits.queue_delay_max)) {
+        return refuse.turned_away(Some(&request), id, at);
     }
     let inbound = match Inbound::read(request, connection, &connection.origin, id, at) {
         Ok(inbound) => inbound,
@@ -89,6 +88,13 @@ async fn steps(
         Err(_) => return refuse.fault(Fault::StoreUnavailable, &routed.inbound),
     };
     drop(step);
+    // A cookie that was no session's opens no place before others who may be known.
+    if standing == Some(Standing::Returning)
+        && routed.session.is_none()
+        && !worker.rush.admits(Standing::Known, limits.queue_delay_max)
+    {
+        return refuse.turned_away(Some(&routed.inbound.request), id, at);
+    }
     if let Some(session) = &routed.session
         && let Err(wait) = gate.limiter.account(&session.who.user)
     {
@@ -104,14 +110,7 @@ async fn steps(
     }
     let about = About::of(gate, snapshot, &routed, number);
     access.grant = gate.grant_for(&access, about.as_deref(), || routed.ward(snapshot, number));
-    if let Target::App(route) = &routed.target
-        && route.app.tcp().is_none()
-    {
-        match gate.places.take(&route.app, &access, limits.requests_open_max_account) {
-            Ok(held) => routed.inbound.held = Some(held),
-            Err(fault) => return refuse.fault(fault, &routed.inbound),
-        }
-    }
+    let (needs_place, form) = (needs_place(&routed), routed.inbound.form);
     let mut verdict = worker.judge(snapshot, access, routed);
     worker.ask_shadow(&mut verdict);
     let verdict = worker.hold_to_caps(snapshot, verdict);
@@ -124,11 +123,21 @@ async fn steps(
         Verdict::Challenge(refused, challenge) => return Box::pin(refuse.challenge(refused, challenge, about)).await,
         Verdict::Deny(refused) => return Box::pin(refuse.deny(refused, about)).await,
     };
+    // Only now: whoever is refused takes no place, and is told why and how the glass is broken, however much is open.
+    let held = match needs_place {
+        Some(route) => {
+            match gate.places.take(&route.app, authorized.permit().access(), limits.requests_open_max_account) {
+                Ok(held) => Some(held),
+                Err(fault) => return refuse.no_place(fault, authorized.permit().access(), form),
+            }
+        }
+        None => None,
+    };
     let step = Step::begin(trace, StepName::Record);
     let admitted = worker.recorder.admit_about(authorized, on_failure, about.as_deref().map(About::opening)).await;
     drop(step);
     match admitted {
-        Ok(admitted) => act(worker, snapshot, admitted, about).await,
+        Ok(admitted) => act(worker, snapshot, admitted, about, held).await,
         Err(unrecorded) => refuse.unrecorded(&unrecorded),
     }
 }
@@ -167,10 +176,12 @@ async fn act(
     snapshot: &Arc<Snapshot>,
     admitted: Admitted<Routed>,
     about: Option<Arc<About>>,
+    held: Option<Held>,
 ) -> Response<ResponseBody> {
     worker.gate.metrics.allowed.inc();
     let (routed, receipt) = admitted.open();
-    let Routed { target, inbound, session } = routed;
+    let Routed { target, mut inbound, session } = routed;
+    inbound.held = held;
     match target {
         Target::Page(Page::Terminal(page), _) if page != TerminalPage::Show => {
             Box::pin(terminal::answer(worker, snapshot, page, inbound, session, receipt)).await
@@ -183,14 +194,54 @@ async fn act(
     }
 }
 
+/// The app among whose open requests this one counts, where it counts at all: our own pages and tunnels do not.
+fn needs_place(routed: &Routed) -> Option<Arc<AppRoute>> {
+    match &routed.target {
+        Target::App(route) if route.app.tcp().is_none() => Some(Arc::clone(route)),
+        Target::App(_) | Target::Page(..) => None,
+    }
+}
+
 /// Who asks, as far as it can be told before anything is looked up.
-fn standing(worker: &Worker, connection: &Connection, headers: &HeaderMap, at: Timestamp) -> Standing {
-    let token = web::session_token(headers);
-    if token.is_some_and(|token| worker.gate.sessions.is_in_memory(token, &connection.server_name)) {
-        return Standing::SignedIn;
+fn standing(
+    worker: &Worker,
+    snapshot: &Snapshot,
+    connection: &Connection,
+    request: &Request<ClientBody>,
+    at: Timestamp,
+) -> Standing {
+    let headers = request.headers();
+    if let Some(token) = web::session_token(headers) {
+        let is_in_memory = worker.gate.sessions.is_in_memory(token, &connection.server_name);
+        return if is_in_memory { Standing::SignedIn } else { Standing::Returning };
+    }
+    if is_asked_by_machines(snapshot, connection, request) {
+        return Standing::Machine;
     }
     let is_known = web::has_own_cookie(headers) || connection.device(worker, at).is_some();
     if is_known { Standing::Known } else { Standing::Stranger }
+}
+
+/// Whether it is for a page that machines ask for, on whose answer it rests that others are served: apps that check who
+/// is signed in, providers that end sessions, and whoever says how devices are.
+fn is_asked_by_machines(snapshot: &Snapshot, connection: &Connection, request: &Request<ClientBody>) -> bool {
+    let Some(host) = snapshot.routes.host(&connection.server_name) else { return false };
+    let (Some(method), Ok(path)) = (Method::parse(request.method().as_str()), Path::parse(request.uri().path())) else {
+        return false;
+    };
+    let page = web::route(host.kind, &method, &path);
+    page.is_some_and(|page| {
+        matches!(
+            page,
+            Page::Jwks
+                | Page::LogOutByProvider
+                | Page::Posture
+                | Page::RenewDevice
+                | Page::EstCaCertificates
+                | Page::EstEnrol
+                | Page::EstRenew
+        )
+    })
 }
 
 /// The session of the request's cookie, if it is open and for this host.

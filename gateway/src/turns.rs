@@ -1,6 +1,7 @@
 //! Handshakes take turns. Each costs a worker as much time as ten requests, and a morning's or an attacker's hundreds come
 //! at once: taken as they come, everybody who is connected already would wait for all of them. So a worker goes round:
-//! whoever is ready is served, then a handshake does one step, then whoever is ready by then. Those that were begun go
+//! whoever is ready is served, then a handshake does one step, then whoever is ready by then; where the others take long,
+//! further steps for an eighth of their time. Those that were begun go
 //! before those that come; whoever waits holds a slot, so that `connections_max` bounds them, and `handshake_timeout` how
 //! long.
 
@@ -14,9 +15,11 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// Where so much is going on that going round once takes long, there is a further step for each of these: handshakes get
-/// their part of the time too, about an eighth of it.
-const STEP_EVERY: Duration = Duration::from_millis(2);
+/// Where so much else is going on that going round once takes long, there are further steps: handshakes get their part of
+/// the time too, one of so many that all others take.
+const PART: u32 = 8;
+/// What a step is taken to cost before any was done; from then on what they did cost counts.
+const STEP: Duration = Duration::from_micros(250);
 /// The most steps of one round.
 const STEPS_MAX: usize = 32;
 
@@ -27,6 +30,10 @@ pub struct Turns {
     left: Cell<usize>,
     /// Whether any was done since it was looked last.
     taken: Cell<bool>,
+    /// The time that steps took since the worker went round last, and how many they were.
+    spent: Cell<(Duration, u32)>,
+    /// What a step costs, by what the last ones did.
+    cost: Cell<Duration>,
     begun: RefCell<VecDeque<Rc<Ticket>>>,
     fresh: RefCell<VecDeque<Rc<Ticket>>>,
     wanted: Notify,
@@ -55,6 +62,8 @@ impl Default for Turns {
         Self {
             left: Cell::new(1),
             taken: Cell::new(false),
+            spent: Cell::default(),
+            cost: Cell::new(STEP),
             begun: RefCell::default(),
             fresh: RefCell::default(),
             wanted: Notify::new(),
@@ -77,7 +86,7 @@ impl Turns {
                 // Resumed when whoever was ready has been served, and it was asked who is ready by now.
                 tokio::task::yield_now().await;
                 let is_over = !self.taken.take() && self.waiting() == 0;
-                self.next_round(began.elapsed());
+                self.next_round(self.others(began.elapsed()));
                 if is_over {
                     break;
                 }
@@ -85,8 +94,24 @@ impl Turns {
         }
     }
 
-    fn next_round(&self, last: Duration) {
-        let more = usize::try_from(last.as_micros() / STEP_EVERY.as_micros()).unwrap_or(STEPS_MAX);
+    /// How long a round took without the handshakes' own time: else slow handshakes would make room for more of them.
+    fn others(&self, round: Duration) -> Duration {
+        let (spent, steps) = self.spent.take();
+        if let Some(each) = spent.checked_div(steps) {
+            self.cost.set((self.cost.get() * 7 + each) / 8);
+        }
+        round.saturating_sub(spent)
+    }
+
+    fn note_step(&self, took: Duration) {
+        let (spent, steps) = self.spent.get();
+        self.spent.set((spent.saturating_add(took), steps.saturating_add(1)));
+    }
+
+    /// `others` is the time that all others took since the last one.
+    fn next_round(&self, others: Duration) {
+        let cost = self.cost.get().as_micros().max(1);
+        let more = usize::try_from((others / PART).as_micros() / cost).unwrap_or(STEPS_MAX);
         let mut left = more.saturating_add(1).min(STEPS_MAX);
         while left > 0
             && let Some(ticket) = self.next()
@@ -157,7 +182,10 @@ impl<F: Future> Future for InTurns<'_, F> {
             return Poll::Pending;
         }
         self.is_begun = true;
-        self.handshake.as_mut().poll(cx)
+        let began = Instant::now();
+        let polled = self.handshake.as_mut().poll(cx);
+        self.turns.note_step(began.elapsed());
+        polled
     }
 }
 
@@ -231,13 +259,14 @@ mod tests {
     fn what_was_begun_is_finished_before_more_is_begun() {
         on_a_worker(async {
             let (turns, done) = (given(), Done::default());
-            begin(&turns, &done, 2 * STEPS_MAX);
+            let number = 10 * STEPS_MAX;
+            begin(&turns, &done, number);
             let mut most = 0;
-            while count(&done, "shaken") < 2 * STEPS_MAX {
+            while count(&done, "shaken") < number {
                 most = most.max(count(&done, "first step") - count(&done, "shaken"));
                 yield_now().await;
             }
-            assert!(most < 2 * STEPS_MAX, "all were begun before any was done");
+            assert!(most <= 2 * STEPS_MAX, "all were begun before any was done");
         });
     }
 
@@ -269,6 +298,47 @@ mod tests {
             let polled = alone.as_mut().poll(&mut Context::from_waker(Waker::noop()));
             assert_eq!(polled, Poll::Ready(7));
         });
+    }
+
+    #[test]
+    fn slow_handshakes_make_no_room_for_more_of_them() {
+        on_a_worker(async {
+            const NUMBER: usize = 40;
+            let (turns, done) = (given(), Done::default());
+            for _ in 0..NUMBER {
+                let (turns, done) = (Rc::clone(&turns), Rc::clone(&done));
+                spawn_local(async move {
+                    let step = async {
+                        std::thread::sleep(Duration::from_millis(5));
+                        done.borrow_mut().push("step");
+                    };
+                    turns.take(step).await;
+                });
+            }
+            let mut rounds = 0;
+            while count(&done, "step") < NUMBER {
+                rounds += 1;
+                yield_now().await;
+            }
+            // One a round; more only where this machine stands still in one.
+            assert!(rounds >= NUMBER / 4, "{rounds} rounds for {NUMBER} steps");
+        });
+    }
+
+    #[test]
+    fn steps_are_counted_by_what_they_cost_and_by_the_time_of_the_others() {
+        let turns = Turns::default();
+        for _ in 0..100 {
+            turns.note_step(Duration::from_millis(5));
+            turns.note_step(Duration::from_millis(5));
+            let others = turns.others(Duration::from_millis(11));
+            assert_eq!(others, Duration::from_millis(1), "a round without its steps");
+        }
+        for (others, steps) in [(11, 1), (39, 1), (90, 3), (100_000, STEPS_MAX)] {
+            turns.next_round(Duration::from_millis(others));
+            assert_eq!(turns.left.get(), steps, "{others} ms");
+        }
+        assert_eq!(turns.others(Duration::ZERO), Duration::ZERO);
     }
 
     #[test]
