@@ -1,6 +1,7 @@
 //! The diagnostic log on its way to the collector: which of its records are told, and the queue in which they wait.
 //!
-//! Only what our own parts say is told: their fields hold no patient, no path and no query. What libraries say of
+//! Only what our own parts say is told, and of their fields only those of [`TOLD`]: what others said (a mail server, a
+//! CA, a hospital's program, whoever wrote the configuration) may name people and hold secrets. What libraries say of
 //! themselves stays on this machine, and so does whatever is told a request (`debug` and below). Nothing of the access log
 //! comes this way.
 
@@ -28,6 +29,74 @@ const OURS: [&str; 12] = [
     "audit", "backup", "certs", "config", "evidence", "find", "gateway", "identity", "patient", "policy", "store",
     "web",
 ];
+/// The fields that are told: names of the configuration, words of this program, numbers, times. Never what a field is called
+/// that holds what others said, such as `error`, `problem` and `reason`, nor people, their sessions and addresses.
+const TOLD: [&str; 62] = [
+    "address",
+    "again_at",
+    "alarm",
+    "app",
+    "ca",
+    "changes",
+    "count",
+    "dir",
+    "end",
+    "ends_at",
+    "event",
+    "feed",
+    "file",
+    "files",
+    "first",
+    "found.changed",
+    "found.confirmed",
+    "found.ended",
+    "free_bytes",
+    "grant",
+    "host",
+    "id",
+    "known",
+    "line",
+    "lines",
+    "listener",
+    "log",
+    "merged",
+    "micros",
+    "node",
+    "notice",
+    "number",
+    "outage",
+    "people",
+    "percent",
+    "place",
+    "portal",
+    "process",
+    "provider",
+    "recovery.merged",
+    "recovery.torn_bytes",
+    "recovery.unknown",
+    "request",
+    "retry_in",
+    "revision",
+    "rows",
+    "rule",
+    "seconds",
+    "size",
+    "thread",
+    "torn_bytes",
+    "trouble",
+    "unknown",
+    "until",
+    "upstream",
+    "version",
+    "vouched",
+    "what",
+    "within",
+    "word",
+    "worker",
+    "zone",
+];
+/// The field that names what was left out of a record; the journal has it.
+const LEFT_OUT: &str = "left_out";
 
 /// Holds what the diagnostic log says until the collector is told; of one process, whichever gateway serves in it.
 #[derive(Clone)]
@@ -137,7 +206,7 @@ impl Diagnostics {
         }
         let mut heard = Heard::default();
         event.record(&mut heard);
-        let Heard { message, fields, request, .. } = heard;
+        let Heard { message, fields, request, .. } = heard.over();
         let record = Record { at: self.0.clock.now(), severity, part, message, fields, request };
         // Nothing is said while this is held: who says something comes here.
         let mut waiting = self.waiting();
@@ -185,10 +254,28 @@ struct Heard {
     message: String,
     fields: Vec<(&'static str, Said)>,
     request: Option<RequestId>,
+    left_out: Vec<&'static str>,
     bytes: usize,
 }
 
 impl Heard {
+    /// What was heard, once nothing more comes.
+    fn over(mut self) -> Self {
+        if !self.left_out.is_empty() {
+            self.fields.push((LEFT_OUT, Said::Text(self.left_out.join(" "))));
+        }
+        self
+    }
+
+    /// Whether what a field says is told; notes it where it is not.
+    fn is_told(&mut self, field: &Field) -> bool {
+        let is_told = field.name() == "message" || TOLD.contains(&field.name());
+        if !is_told {
+            self.left_out.push(field.name());
+        }
+        is_told
+    }
+
     fn text(&mut self, field: &Field, text: &str) {
         if field.name() == "request" {
             self.request = RequestId::parse(text);
@@ -215,29 +302,43 @@ impl Heard {
 
 impl Visit for Heard {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.text(field, &format!("{value:?}"));
+        if self.is_told(field) {
+            self.text(field, &format!("{value:?}"));
+        }
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, value);
+        if self.is_told(field) {
+            self.text(field, value);
+        }
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.add(field, Said::Whole(value));
+        if self.is_told(field) {
+            self.add(field, Said::Whole(value));
+        }
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         // The protocol has no larger ones.
-        self.add(field, i64::try_from(value).map_or_else(|_| Said::Text(value.to_string()), Said::Whole));
+        let said = i64::try_from(value).map_or_else(|_| Said::Text(value.to_string()), Said::Whole);
+        if self.is_told(field) {
+            self.add(field, said);
+        }
     }
 
     fn record_f64(&mut self, field: &Field, value: f64) {
         // What is no number has no form in JSON.
-        self.add(field, if value.is_finite() { Said::Fraction(value) } else { Said::Text(value.to_string()) });
+        let said = if value.is_finite() { Said::Fraction(value) } else { Said::Text(value.to_string()) };
+        if self.is_told(field) {
+            self.add(field, said);
+        }
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.add(field, Said::Whether(value));
+        if self.is_told(field) {
+            self.add(field, Said::Whether(value));
+        }
     }
 }
 
@@ -261,19 +362,34 @@ mod tests {
     fn what_is_said_is_kept_with_its_fields_and_the_request_it_is_about() {
         let id = RequestId::new(Timestamp::from_unix_micros(1_700_000_000_000_000), 5);
         let (_, records) = heard(Some(Severity::Info), || {
-            tracing::error!(request = %id, free = 7_u64, most = u64::MAX, part = 0.5, is_first = true, "it is away");
+            tracing::error!(request = %id, free_bytes = 7_u64, size = u64::MAX, percent = 0.5, outage = true, "it is away");
         });
         let [record] = records.as_slice() else { panic!("{records:?}") };
         assert_eq!((record.severity, record.message.as_str()), (Severity::Error, "it is away"));
         assert_eq!((record.request, record.part), (Some(id), module_path!()));
         let fields = [
             ("request", Said::Text(id.to_string())),
-            ("free", Said::Whole(7)),
-            ("most", Said::Text(u64::MAX.to_string())),
-            ("part", Said::Fraction(0.5)),
-            ("is_first", Said::Whether(true)),
+            ("free_bytes", Said::Whole(7)),
+            ("size", Said::Text(u64::MAX.to_string())),
+            ("percent", Said::Fraction(0.5)),
+            ("outage", Said::Whether(true)),
         ];
         assert_eq!(record.fields, fields);
+    }
+
+    #[test]
+    fn what_others_said_is_left_out_and_it_is_told_that_it_was() {
+        let problem = "`n.sato@hospital.test`: 550 no such user";
+        let (_, records) = heard(Some(Severity::Error), || {
+            tracing::error!(notice = %"safety", %problem, "a notice is given up");
+            let (reason, problems) = ("+ curl -H 'X-Api-Key: 5f3a'", "`hunter2` cannot be read");
+            tracing::error!(ca = "ca.test", reason, %problems, session = 5_u64, patient = 471_i64, is_his = true, "failed");
+        });
+        let [notice, order] = records.as_slice() else { panic!("{records:?}") };
+        let text = |text: &str| Said::Text(text.to_owned());
+        assert_eq!(notice.fields, [("notice", text("safety")), (LEFT_OUT, text("problem"))]);
+        let left_out = text("reason problems session patient is_his");
+        assert_eq!(order.fields, [("ca", text("ca.test")), (LEFT_OUT, left_out)]);
     }
 
     #[test]
@@ -311,7 +427,7 @@ mod tests {
     fn what_finds_no_room_is_counted_and_one_record_is_only_so_long() {
         let (diagnostics, records) = heard(Some(Severity::Error), || {
             let long = "患".repeat(RECORD_BYTES_MAX);
-            tracing::error!(long, more = long, "said");
+            tracing::error!(what = long, upstream = long, "said");
             for _ in 0..WAITING_MAX + 2 {
                 tracing::error!("again");
             }
