@@ -1,12 +1,11 @@
 //! The page that leads from an empty machine to a first protected app: its commands are typed as they stand, in both
 //! languages, but for what only the machine's own administrator may do.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Instant;
 
-use tests::{Folder, Upstream, eventually, sekimori};
+use tests::{Folder, Loopback, Upstream, eventually, sekimori};
 
 use crate::judges::root;
 
@@ -16,12 +15,15 @@ fn commands(page: &str) -> Vec<String> {
     blocks.flat_map(|block| block.lines().map(str::to_owned).collect::<Vec<_>>()).collect()
 }
 
-/// A machine in a folder: its `/etc/sekimori` and `/var/lib/sekimori`, its own ports and its own app.
+/// Not the usual ones, which only root may bind.
+const PORT: u16 = 8443;
+const OPERATIONS_PORT: u16 = 9464;
+
+/// A machine in a folder: its `/etc/sekimori` and `/var/lib/sekimori`, its own address and its own app.
 struct Machine {
     folder: Folder,
     app: Upstream,
-    port: u16,
-    operations: u16,
+    place: Loopback,
     serving: Option<Child>,
 }
 
@@ -36,14 +38,11 @@ impl Drop for Machine {
 
 impl Machine {
     fn new() -> Self {
-        // Other tests have the usual ports. Both are held until both are known, so that they differ.
-        let free = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let [port, operations] = free.each_ref().map(|socket| socket.local_addr().unwrap().port());
         let folder = Folder::new();
         for name in ["etc", "var"] {
             std::fs::create_dir(folder.join(name)).unwrap();
         }
-        Self { folder, app: Upstream::http1(), port, operations, serving: None }
+        Self { folder, app: Upstream::http1(), place: Loopback::take(), serving: None }
     }
 
     fn here(&self, line: &str) -> String {
@@ -52,7 +51,7 @@ impl Machine {
             .replace("|http://192.168.10.20:8080|'", &format!("|http://{}|'", self.app.address()))
             .replace("/etc/sekimori", &place("etc"))
             .replace("/var/lib/sekimori", &place("var"))
-            .replace("127.0.0.1:9464", &format!("127.0.0.1:{}", self.operations))
+            .replace("127.0.0.1:9464", &self.place.port(OPERATIONS_PORT).to_string())
     }
 
     fn bash(&self, line: &str, at: &Path) -> Output {
@@ -94,8 +93,9 @@ impl Machine {
 
     async fn start(&mut self) {
         let file = self.folder.join("etc/sekimori.toml");
-        let text = std::fs::read_to_string(&file).unwrap().replace("0.0.0.0:443", &format!("127.0.0.1:{}", self.port));
-        let text = format!("{text}\n[operations]\naddress = \"127.0.0.1:{}\"\n", self.operations);
+        let own = self.place.port(PORT).to_string();
+        let text = std::fs::read_to_string(&file).unwrap().replace("0.0.0.0:443", &own);
+        let text = format!("{text}\n[operations]\naddress = \"{}\"\n", self.place.port(OPERATIONS_PORT));
         std::fs::write(&file, text).unwrap();
         let log = std::fs::File::create(self.folder.join("gateway.log")).unwrap();
         let serving = Command::new(sekimori())
@@ -118,8 +118,8 @@ impl Machine {
     fn ask_app(&self, device: &str) -> String {
         let host = "emr.sakura-clinic.example.jp";
         let line = format!(
-            "curl -s -o /dev/null -w '%{{http_code}}' --cacert etc/tls/ca.pem {device} --resolve {host}:{0}:127.0.0.1 https://{host}:{0}/",
-            self.port
+            "curl -s -o /dev/null -w '%{{http_code}}' --cacert etc/tls/ca.pem {device} --resolve {host}:{PORT}:{} https://{host}:{PORT}/",
+            self.place.ip()
         );
         String::from_utf8(self.bash(&line, self.folder.path()).stdout).unwrap()
     }

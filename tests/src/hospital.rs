@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use config::CertificateFiles;
@@ -18,7 +17,7 @@ use store::Store;
 
 use crate::database::{PASSWORD_FILE, store_of};
 use crate::program::finish;
-use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Plan, Records, Run, Surroundings};
+use crate::{Authenticator, Authority, Caller, Device, Folder, Idp, Loopback, Plan, Records, Run, Surroundings};
 
 /// The port people use. Each hospital has a loopback address of its own, so all have the same port.
 pub const PORT: u16 = 8443;
@@ -27,8 +26,6 @@ const BALANCED_PORT: u16 = 8444;
 const OPERATIONS_PORT: u16 = 9464;
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const STOP_PATIENCE: Duration = Duration::from_secs(40);
-
-static NEXT: AtomicU8 = AtomicU8::new(0);
 
 /// The whole name of a short host, such as `emr.hospital.test`.
 pub fn host_name(short: &str) -> String {
@@ -40,7 +37,7 @@ pub fn host_name(short: &str) -> String {
 pub struct Hospital {
     folder: Folder,
     authority: Authority,
-    ip: Ipv4Addr,
+    place: Loopback,
     plan: Plan,
     surroundings: Surroundings,
     gateway: Option<Process>,
@@ -155,7 +152,8 @@ impl Hospital {
     }
 
     fn build_around(plan: Plan, authority: Authority, surroundings: impl FnOnce(&Folder) -> Surroundings) -> Self {
-        let (folder, ip) = (Folder::new(), own_address());
+        let (folder, place) = (Folder::new(), Loopback::take());
+        let ip = place.ip();
         authority.save(&folder.join("ca.pem"));
         authority.issue(folder.path(), "wild", &["*.hospital.test"]);
         authority.issue(folder.path(), "annex", &["annex.test"]);
@@ -172,7 +170,7 @@ impl Hospital {
         );
         let plan = if plan.is_balanced() { plan.block(&balanced) } else { plan };
         let surroundings = surroundings(&folder);
-        let hospital = Self { folder, authority, ip, plan, surroundings, gateway: None };
+        let hospital = Self { folder, authority, place, plan, surroundings, gateway: None };
         hospital.write_settings();
         hospital
     }
@@ -208,19 +206,19 @@ impl Hospital {
     /// The gateway's address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.ip), PORT)
+        self.place.port(PORT)
     }
 
     /// The address of health and metrics.
     #[must_use]
     pub fn operations(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.ip), OPERATIONS_PORT)
+        self.place.port(OPERATIONS_PORT)
     }
 
     /// The address that a balancer connects to, where the plan has one before it.
     #[must_use]
     pub fn balanced(&self) -> SocketAddr {
-        SocketAddr::new(IpAddr::V4(self.ip), BALANCED_PORT)
+        self.place.port(BALANCED_PORT)
     }
 
     /// An address such as a person types it.
@@ -445,11 +443,4 @@ impl Drop for Hospital {
             process.kill();
         }
     }
-}
-
-/// A loopback address that no other test uses at the same time: made from the process and a count.
-fn own_address() -> Ipv4Addr {
-    let [_, _, high, low] = std::process::id().to_be_bytes();
-    let count = NEXT.fetch_add(1, Ordering::Relaxed);
-    Ipv4Addr::new(127, 16 + count % 200, high, low.clamp(1, 254))
 }

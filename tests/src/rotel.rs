@@ -1,11 +1,14 @@
 //! A real collector: Rotel, which reads OTLP by the protocol's own definitions and writes down what it took.
 
 use std::fs::File;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::Folder;
+use crate::{Folder, Loopback};
+
+const HTTP_PORT: u16 = 4_318;
+const GRPC_PORT: u16 = 4_317;
 
 /// A running one; ends with this value.
 #[derive(Debug)]
@@ -13,6 +16,7 @@ pub struct Rotel {
     process: Child,
     address: SocketAddr,
     folder: Folder,
+    _place: Loopback,
 }
 
 impl Default for Rotel {
@@ -26,9 +30,8 @@ impl Rotel {
     #[must_use]
     pub fn open() -> Self {
         let folder = Folder::new();
-        // Both are bound at once, so that they differ.
-        let places = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port is free"));
-        let [address, grpc] = places.map(|place| place.local_addr().expect("it is bound"));
+        let place = Loopback::take();
+        let [address, grpc] = [HTTP_PORT, GRPC_PORT].map(|port| place.port(port));
         let out = File::create(folder.join("out")).expect("its folder is there");
         let process = Command::new(program())
             .args(["start", "--exporter", "blackhole", "--debug-log-verbosity", "detailed"])
@@ -44,7 +47,7 @@ impl Rotel {
             .stdout(out)
             .spawn()
             .expect("what tests/collector needs is installed: see tests/run");
-        Self { process, address, folder }
+        Self { process, address, folder, _place: place }
     }
 
     /// Where it listens.
