@@ -126,7 +126,7 @@ impl Refresh {
 
     async fn end(&self, session: &SessionRecord, at: Timestamp) -> Result<Found, StoreProblem> {
         let ended = self.sessions.end(session.id, PROVIDER_ACTOR, at).await?;
-        Ok(if ended.is_some() { Found::Ended } else { Found::NotOurs })
+        Ok(if ended { Found::Ended } else { Found::NotOurs })
     }
 }
 

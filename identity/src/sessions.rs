@@ -17,7 +17,7 @@ use arc_swap::ArcSwap;
 use config::{SessionSpan, SessionSpans};
 use foldhash::HashSet;
 use policy::{Device, DeviceClass, Host, SessionId, Timestamp, UserId};
-use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, Store, StoreProblem, TokenHash};
+use store::{Displaced, FoundSession, NewSession, Person, SessionRecord, SessionsOf, Store, StoreProblem, TokenHash};
 use tokio::sync::Semaphore;
 
 use away::Away;
@@ -263,17 +263,27 @@ impl Sessions {
         Ok(added.then_some(token))
     }
 
-    /// Ends a session on every host at once and tells what it was, for sign-out at the provider. `None` if it was not
-    /// open any more.
+    /// Ends a session on every host at once. False if it was not open any more.
     ///
     /// # Errors
     /// [`StoreProblem`]; say that it failed and try again. Meanwhile this process takes it for ended.
-    pub async fn end(&self, id: SessionId, actor: &str, at: Timestamp) -> Result<Option<SessionRecord>, StoreProblem> {
+    pub async fn end(&self, id: SessionId, actor: &str, at: Timestamp) -> Result<bool, StoreProblem> {
         self.forget(id);
         let ended = self.store.end_session(id, at, actor.to_owned()).await?;
         // A look-up that read the store before the end may have brought it back meanwhile.
         self.forget(id);
         Ok(ended)
+    }
+
+    /// Ends some on every host at once, those too that this version cannot read.
+    ///
+    /// # Errors
+    /// [`StoreProblem`]; none of them has ended then.
+    pub async fn end_those(&self, of: SessionsOf, actor: &str, at: Timestamp) -> Result<(), StoreProblem> {
+        for ended in self.store.end_sessions(of, at, actor.to_owned()).await? {
+            self.forget(ended.id);
+        }
+        Ok(())
     }
 
     /// Takes a session out of memory that was ended in the store.

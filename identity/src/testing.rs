@@ -316,7 +316,7 @@ impl Store for Counting {
     fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>> {
         self.or_fail(self.inner.resume_session(resumption, actor))
     }
-    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>> {
+    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool> {
         self.or_fail(self.inner.end_session(id, at, actor))
     }
     fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>> {

@@ -300,7 +300,7 @@ impl<S: Relational> Store for S {
         self.write(move |c| terminal::resume(c, &resumption, &actor))
     }
 
-    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>> {
+    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool> {
         self.write(move |c| sessions::end(c, id, at, &actor))
     }
 

@@ -8,7 +8,7 @@ use http::Response;
 use http::header::{HeaderValue, REFRESH};
 use identity::Session;
 use policy::Timestamp;
-use store::SessionRecord;
+use store::SessionsOf;
 use tracing::warn;
 
 use crate::notice::START_SIGN_IN;
@@ -78,13 +78,11 @@ impl Site {
     /// Ends a session and those that other tabs of the same browser opened at the same time: the same person's on the
     /// same known device, or without a device those opened at about the same moment.
     pub(crate) async fn end_all_here(&self, session: &Session, at: Timestamp) -> Result<(), Fault> {
-        let open = self.parts.store.sessions().await.map_err(|problem| store_fault(&problem))?;
-        let ids = open.iter().map(|(record, _)| record).filter(|record| belongs_with(record, session));
-        for id in ids.map(|record| record.id).filter(|id| *id != session.id()).chain([session.id()]) {
-            let ended = self.parts.sessions.end(id, session.who.user.as_str(), at).await;
-            ended.map_err(|problem| store_fault(&problem))?;
-        }
-        Ok(())
+        let (sessions, user) = (&self.parts.sessions, &session.who.user);
+        let ended = sessions.end_those(beside(session), user.as_str(), at).await;
+        ended.map_err(|problem| store_fault(&problem))?;
+        let ended = sessions.end(session.id(), user.as_str(), at).await;
+        ended.map(drop).map_err(|problem| store_fault(&problem))
     }
 
     /// The provider's sign-out address. A provider that does not answer keeps nobody from signing out here.
@@ -126,8 +124,10 @@ impl Site {
     }
 }
 
-fn belongs_with(record: &SessionRecord, session: &Session) -> bool {
-    let apart = record.opened_at.since(session.opened_at).max(session.opened_at.since(record.opened_at));
-    let same_person_and_device = record.user == session.who.user && record.device == session.who.bound_to;
-    same_person_and_device && (record.device.is_some() || apart <= PARALLEL_SPAN)
+fn beside(session: &Session) -> SessionsOf {
+    let user = session.who.user.clone();
+    match &session.who.bound_to {
+        Some(device) => SessionsOf::UserOn(user, device.clone()),
+        None => SessionsOf::UserOnNoDevice { user, opened_at: session.opened_at, within: PARALLEL_SPAN },
+    }
 }

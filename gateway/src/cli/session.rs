@@ -99,11 +99,9 @@ fn revoke(id: &str, config: &ConfigArg) -> Result<(), Failure> {
     let ended = block_on(async {
         store.end_session(id, clock::now(), actor()).await.map_err(|problem| Failure::unavailable(problem.to_string()))
     })?;
-    match ended {
-        Some(_) => {
-            out::say(&format!("session {id} ended"));
-            Ok(())
-        }
-        None => Err(Failure::no(format!("session {id} is not open"))),
+    if !ended {
+        return Err(Failure::no(format!("session {id} is not open")));
     }
+    out::say(&format!("session {id} ended"));
+    Ok(())
 }

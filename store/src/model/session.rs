@@ -1,5 +1,7 @@
 //! Sessions: opened, parked, resumed, ended.
 
+use std::time::Duration;
+
 use policy::{Aaguid, Assurance, DeviceId, Host, Methods, ProviderId, RoleId, SessionId, Timestamp, UserId};
 
 use super::{CredentialId, InvitationId, Person, Secret, TokenHash};
@@ -150,6 +152,17 @@ pub struct Resumed {
 pub enum SessionsOf {
     /// Those of a person.
     User(UserId),
+    /// Those of a person on a device, parked ones too.
+    UserOn(UserId, DeviceId),
+    /// Those of a person on no known device that were opened about a moment.
+    UserOnNoDevice {
+        /// The person.
+        user: UserId,
+        /// The moment.
+        opened_at: Timestamp,
+        /// How long before or after it at most.
+        within: Duration,
+    },
     /// Those of a person at a provider, by `sub`.
     Subject {
         /// The provider.

@@ -230,9 +230,9 @@ pub trait Store: Send + Sync + fmt::Debug {
     /// ended; tells of each. `None` if there is no such session of that person on that device, or it is out of time
     /// or parked for too long; `NotInForce` if its person, device or credential is not.
     fn resume_session(&self, resumption: Resumption, actor: String) -> Answer<'_, Option<Resumed>>;
-    /// Ends a session, removes its tokens and tells. `None` if it is not open; parked counts as open.
-    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, Option<SessionRecord>>;
-    /// Ends sessions, parked ones too, tells of each, and says which. Of a person, a `sub` or a `sid` it ends also what
+    /// Ends a session, removes its tokens and tells. False if it is not open; parked counts as open.
+    fn end_session(&self, id: SessionId, at: Timestamp, actor: String) -> Answer<'_, bool>;
+    /// Ends sessions, parked ones too, tells of each, and says which, but for those that cannot be read whole. Of a person, a `sub` or a `sid` it ends also what
     /// is under way at that moment: [`NewSession::vouched_at`].
     fn end_sessions(&self, of: SessionsOf, at: Timestamp, actor: String) -> Answer<'_, Vec<SessionRecord>>;
     /// All open sessions with their people, parked ones too, newest first.

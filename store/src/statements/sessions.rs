@@ -138,16 +138,13 @@ pub(crate) fn find(c: &Connection, id: SessionId) -> Result<Option<SessionRecord
     rows::one(statement, [id.to_string()], read)
 }
 
-pub(crate) fn end(
-    c: &Connection,
-    id: SessionId,
-    at: Timestamp,
-    actor: &str,
-) -> Result<Option<SessionRecord>, StoreProblem> {
-    let Some(session) = find(c, id)? else { return Ok(None) };
-    c.prepare_cached("delete from sessions where id = ?1")?.execute([id.to_string()])?;
-    tell(c, at, actor, &Change::SessionEnded(id))?;
-    Ok(Some(session))
+/// Whoever ends it need not be able to read it: a later version may have opened it.
+pub(crate) fn end(c: &Connection, id: SessionId, at: Timestamp, actor: &str) -> Result<bool, StoreProblem> {
+    let ended = c.prepare_cached("delete from sessions where id = ?1")?.execute([id.to_string()])?;
+    if ended > 0 {
+        tell(c, at, actor, &Change::SessionEnded(id))?;
+    }
+    Ok(ended > 0)
 }
 
 pub(crate) fn end_those(
@@ -158,8 +155,8 @@ pub(crate) fn end_those(
 ) -> Result<Vec<SessionRecord>, StoreProblem> {
     withdrawn::note(c, of, at)?;
     let ended = those(c, of)?;
-    for (session, _) in &ended {
-        end(c, session.id, at, actor)?;
+    for (session, _) in names(c, of)? {
+        end(c, session, at, actor)?;
     }
     Ok(ended.into_iter().map(|(session, _)| session).collect())
 }
@@ -169,27 +166,53 @@ pub(crate) fn list(c: &Connection) -> Result<Vec<(SessionRecord, Person)>, Store
 }
 
 pub(crate) fn those(c: &Connection, of: &SessionsOf) -> Result<Vec<(SessionRecord, Person)>, StoreProblem> {
+    let (condition, values) = condition(of);
+    select(c, condition, values)
+}
+
+/// The ids of some, and whose they are, those too that cannot be read whole.
+pub(crate) fn names(c: &Connection, of: &SessionsOf) -> Result<Vec<(SessionId, UserId)>, StoreProblem> {
+    let (condition, values) = condition(of);
+    let statement = c.prepare_cached(&format!(
+        "select s.id, s.user from sessions s join people p on p.id = s.user where {condition}
+         order by s.opened_at desc, s.id"
+    ))?;
+    rows::all(statement, values, |row| {
+        let user = rows::parsed(row, "user", |text| UserId::parse(text).ok())?;
+        Ok((rows::parsed(row, "id", SessionId::parse)?, user))
+    })
+}
+
+/// Which sessions these are, of `sessions s` and `people p`.
+fn condition(of: &SessionsOf) -> (&'static str, Vec<Value>) {
     let text = |text: &str| Value::from(text.to_owned());
     match of {
-        SessionsOf::User(user) => select(c, "s.user = ?1", vec![text(user.as_str())]),
-        SessionsOf::Subject { provider, subject } => {
-            select(c, "p.provider = ?1 and p.subject = ?2", vec![text(provider.as_str()), text(subject)])
+        SessionsOf::User(user) => ("s.user = ?1", vec![text(user.as_str())]),
+        SessionsOf::UserOn(user, device) => {
+            ("s.user = ?1 and s.device = ?2", vec![text(user.as_str()), text(device.as_str())])
         }
-        SessionsOf::SubjectUnnamed { provider, subject } => select(
-            c,
+        SessionsOf::UserOnNoDevice { user, opened_at, within } => {
+            let (at, within) = (opened_at.unix_micros(), i64::try_from(within.as_micros()).unwrap_or(i64::MAX));
+            let [from, to] = [at.saturating_sub(within), at.saturating_add(within)].map(Value::from);
+            (
+                "s.user = ?1 and s.device is null and s.opened_at >= ?2 and s.opened_at <= ?3",
+                vec![text(user.as_str()), from, to],
+            )
+        }
+        SessionsOf::Subject { provider, subject } => {
+            ("p.provider = ?1 and p.subject = ?2", vec![text(provider.as_str()), text(subject)])
+        }
+        SessionsOf::SubjectUnnamed { provider, subject } => (
             "p.provider = ?1 and p.subject = ?2 and s.provider_session is null",
             vec![text(provider.as_str()), text(subject)],
         ),
-        SessionsOf::ProviderSession { provider, sid, subject } => select(
-            c,
+        SessionsOf::ProviderSession { provider, sid, subject } => (
             "p.provider = ?1 and s.provider_session = ?2 and (p.subject = ?3 or ?3 is null)",
             vec![text(provider.as_str()), text(sid), subject.clone().into()],
         ),
-        SessionsOf::Device(device) => select(c, "s.device = ?1", vec![text(device.as_str())]),
-        SessionsOf::Credential(credential) => select(c, "s.credential = ?1", vec![credential.0.clone().into()]),
-        SessionsOf::Outage(provider) => {
-            select(c, "p.provider = ?1 and s.in_outage <> 0", vec![text(provider.as_str())])
-        }
+        SessionsOf::Device(device) => ("s.device = ?1", vec![text(device.as_str())]),
+        SessionsOf::Credential(credential) => ("s.credential = ?1", vec![credential.0.clone().into()]),
+        SessionsOf::Outage(provider) => ("p.provider = ?1 and s.in_outage <> 0", vec![text(provider.as_str())]),
     }
 }
 

@@ -111,15 +111,15 @@ fn displace(
 ) -> Result<Displaced, StoreProblem> {
     let mut displaced = Displaced::default();
     let (Some(device), Others::Park | Others::End) = (device, others) else { return Ok(displaced) };
-    for (other, _) in sessions::those(c, &SessionsOf::Device(device.clone()))? {
-        if other.id == stays {
+    for (other, whose) in sessions::names(c, &SessionsOf::Device(device.clone()))? {
+        if other == stays {
             continue;
         }
-        if others == Others::End || other.user == *user {
-            sessions::end(c, other.id, at, actor)?;
-            displaced.ended.push(other.id);
-        } else if park(c, other.id, at, actor)? {
-            displaced.parked.push(other.id);
+        if others == Others::End || whose == *user {
+            sessions::end(c, other, at, actor)?;
+            displaced.ended.push(other);
+        } else if park(c, other, at, actor)? {
+            displaced.parked.push(other);
         }
     }
     Ok(displaced)

@@ -63,7 +63,11 @@ fn name(of: &SessionsOf) -> Option<String> {
         SessionsOf::Subject { provider, subject } => json!(["subject", provider.as_str(), subject]),
         SessionsOf::SubjectUnnamed { provider, subject } => json!(["subject-unnamed", provider.as_str(), subject]),
         SessionsOf::ProviderSession { provider, sid, subject } => json!(["session", provider.as_str(), sid, subject]),
-        SessionsOf::Device(_) | SessionsOf::Credential(_) | SessionsOf::Outage(_) => return None,
+        SessionsOf::UserOn(..)
+        | SessionsOf::UserOnNoDevice { .. }
+        | SessionsOf::Device(_)
+        | SessionsOf::Credential(_)
+        | SessionsOf::Outage(_) => return None,
     };
     Some(parts.to_string())
 }

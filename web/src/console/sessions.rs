@@ -130,5 +130,5 @@ pub(super) async fn ask_end(desk: &Desk<'_>) -> Shown {
 pub(super) async fn end(desk: &Desk<'_>) -> Shown {
     let (session, _person) = session(desk).await?;
     let ended = desk.site.parts.sessions.end(session.id, &desk.actor(), desk.at()).await?;
-    Ok(desk.go("/sessions", if ended.is_some() { "session-ended" } else { "nothing-changed" }))
+    Ok(desk.go("/sessions", if ended { "session-ended" } else { "nothing-changed" }))
 }

@@ -1,10 +1,10 @@
 //! What cannot be read is an error with its place, never a guess and never in the message.
 
-use policy::{ProviderId, SessionId, Timestamp, UserId};
+use policy::{DeviceId, ProviderId, SessionId, Timestamp, UserId};
 
 use super::*;
 use crate::conformance::cast::{credential, device, invitation, person, session, used};
-use crate::{CredentialId, InvitationId, Invited, NewSession, Others, WhichCredential};
+use crate::{CredentialId, InvitationId, Invited, NewSession, Others, SessionsOf, WhichCredential};
 
 #[tokio::test]
 async fn a_damaged_row_is_an_error_and_not_a_guess() {
@@ -104,6 +104,12 @@ async fn what_a_later_version_writes_of_one_keeps_this_one_from_no_other() {
     let sessions: Vec<_> = store.sessions().await.unwrap().into_iter().map(|(session, _)| session.id).collect();
     assert_eq!(sessions, [SessionId::new(8)]);
     assert!(store.session_by_token(token(7)).await.is_err(), "nor does the other's session");
+    let of = SessionsOf::UserOn(UserId::parse("u-damaged").unwrap(), DeviceId::parse("d-damaged").unwrap());
+    store.end_sessions(of, Timestamp::from_unix_micros(9), "x".to_owned()).await.unwrap();
+    assert_eq!(store.session_by_token(token(7)).await.unwrap(), None, "whoever signs out here is signed out there");
+    assert!(store.session_by_token(token(8)).await.unwrap().is_some());
+    let told = store.events_after(0, 100).await.unwrap().pop().unwrap();
+    assert_eq!(told.change, Change::SessionEnded(SessionId::new(7)));
 }
 
 async fn damage(store: &Sqlite, table: &'static str, column: &'static str, value: &'static str) {
