@@ -15,6 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::gate::Gate;
 
@@ -26,8 +27,11 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(30);
 /// Serves `/healthz`, `/readyz`, `/readyz/strict`, `/readyz/balancer` and `/metrics` until the program ends.
 pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    // They end with this: none goes on telling of a gateway that has let go of its log.
+    let mut connections = JoinSet::new();
     loop {
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else { return };
+        while connections.try_join_next().is_some() {}
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
             Err(error) => {
@@ -37,8 +41,7 @@ pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
             }
         };
         let gate = Arc::clone(&gate);
-        // Owned by its slot and its deadline.
-        drop(tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(move |request| {
                 let gate = Arc::clone(&gate);
                 async move { Ok::<_, Infallible>(answer(&gate, &request)) }
@@ -52,7 +55,7 @@ pub async fn serve(gate: Arc<Gate>, listener: TcpListener) {
                 Ok(Err(error)) => tracing::debug!(%error, "operations connection ended"),
             }
             drop(slot);
-        }));
+        });
     }
 }
 
@@ -88,12 +91,14 @@ enum Asked {
     Stay,
 }
 
-/// What is missing. Each ends readiness, but the last: who is signed in goes on while the store is away.
+/// What is missing. The first three end readiness. The others do only where nothing is to be missing: who is signed in goes
+/// on while the store is away, and the first certificate comes only where its CA reaches the node.
 #[derive(Default, Debug)]
 struct Lack {
     stopping: bool,
     log: Option<String>,
     certificates: bool,
+    first_certificate: bool,
     store: bool,
 }
 
@@ -105,6 +110,7 @@ impl Lack {
             stopping: gate.is_stopping(),
             log: (!log.writable).then(unwritable),
             certificates: ends.iter().all(|(_, ends_at)| *ends_at < now) && !ends.is_empty(),
+            first_certificate: ends.is_empty(),
             store: gate.metrics.store_alarm.get() != 0,
         }
     }
@@ -120,9 +126,10 @@ fn readiness(lack: &Lack, asked: Asked) -> Response<Full<Bytes>> {
     let status = match asked {
         Asked::Stay if only_stops => StatusCode::NOT_FOUND,
         Asked::Serve | Asked::Stay if missing.is_empty() => StatusCode::OK,
-        Asked::ServeWell if missing.is_empty() && !lack.store => StatusCode::OK,
+        Asked::ServeWell if missing.is_empty() && !lack.store && !lack.first_certificate => StatusCode::OK,
         Asked::Serve | Asked::ServeWell | Asked::Stay => StatusCode::SERVICE_UNAVAILABLE,
     };
+    missing.extend(lack.first_certificate.then(|| "degraded: certificates: none yet".to_owned()));
     missing.extend(lack.store.then(|| "degraded: store: it does not answer".to_owned()));
     if missing.is_empty() {
         missing.push("ready".to_owned());
@@ -179,7 +186,8 @@ mod tests {
     #[tokio::test]
     async fn readiness_says_everything_that_is_missing() {
         assert_eq!(said(&Lack::default(), Asked::Serve).await, (200, "ready\n".to_owned()));
-        let all = Lack { stopping: true, log: Some("full".to_owned()), certificates: true, store: true };
+        let log = Some("full".to_owned());
+        let all = Lack { stopping: true, log, certificates: true, first_certificate: false, store: true };
         let (status, text) = said(&all, Asked::Serve).await;
         assert_eq!((status, text.lines().count()), (503, 4), "{text}");
         for lack in [
@@ -207,9 +215,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_away_ends_readiness_only_where_others_are_to_serve_first() {
-        let lack = Lack { store: true, ..Lack::default() };
-        assert_eq!(said(&lack, Asked::Serve).await, (200, "degraded: store: it does not answer\n".to_owned()));
-        assert_eq!(said(&lack, Asked::ServeWell).await.0, 503);
+    async fn what_others_may_have_ends_readiness_only_where_they_are_to_serve_first() {
+        for (lack, words) in [
+            (Lack { store: true, ..Lack::default() }, "degraded: store: it does not answer\n"),
+            (Lack { first_certificate: true, ..Lack::default() }, "degraded: certificates: none yet\n"),
+        ] {
+            for asked in [Asked::Serve, Asked::Stay] {
+                assert_eq!(said(&lack, asked).await, (200, words.to_owned()), "{asked:?}");
+            }
+            assert_eq!(said(&lack, Asked::ServeWell).await, (503, words.to_owned()));
+        }
     }
 }
