@@ -246,8 +246,12 @@ async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
     std::fs::File::options().write(true).open(file("old.dump")).unwrap().set_modified(yesterday).unwrap();
     std::fs::write(file("cut.dump"), &whole[..whole.len() * 3 / 4]).unwrap();
     std::fs::write(file("plain.dump"), "-- PostgreSQL database dump\n").unwrap();
+    let tomorrow = std::time::SystemTime::now() + Duration::from_secs(86_400);
+    std::fs::write(file("next.dump"), &whole).unwrap();
+    std::fs::File::options().write(true).open(file("next.dump")).unwrap().set_modified(tomorrow).unwrap();
     for (dump, code, said) in [
         ("old.dump", 1, "do not belong together"),
+        ("next.dump", 1, "still to come"),
         ("cut.dump", 1, "cannot be read to its end"),
         ("plain.dump", 64, "no dump in the database's own form"),
         ("nowhere.dump", 69, "nowhere.dump"),
@@ -260,5 +264,5 @@ async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
     assert_eq!(list.lines().count(), 1, "{list}");
     let words = ["restore", "--from", "backups", "--into", "again", "--recovery-key", "safe/recovery"];
     let restored = run(&folder, &words).ok().out;
-    assert!(restored.contains("pg_restore") && restored.contains("it is the store of 20"), "{restored}");
+    assert!(restored.contains("pg_restore") && restored.contains("written to its end at 20"), "{restored}");
 }

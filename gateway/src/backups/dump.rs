@@ -14,15 +14,19 @@ use crate::failure::Failure;
 
 /// How long before the backup it may have been made.
 const AGE_MAX: Duration = Duration::from_secs(3_600);
+/// How far the clock of whoever keeps the file may be ahead.
+const AHEAD_MAX: Duration = Duration::from_secs(60);
 /// What dumps in the database's own form begin with.
 const BEGIN: &[u8; 5] = b"PGDMP";
+/// What `pg_restore` says of a dump that a later `pg_dump` made.
+const OTHER_VERSION: &str = "unsupported version";
 /// How it is made.
 const MAKE: &str = "make it just before with `pg_dump --format=custom --file=FILE`";
 
-/// Looks at a dump; gives when it was written.
+/// Looks at a dump; gives when it was written to its end. What is in it is of the moment in which `pg_dump` began.
 ///
 /// # Errors
-/// [`Failure`] where it is none, is old, or is cut or damaged as far as that can be seen here.
+/// [`Failure`] where it is none, is old, is of a time to come, or is cut or damaged as far as that can be seen here.
 pub(super) fn look_at(path: &Path, at: Timestamp) -> Result<Timestamp, Failure> {
     let shown = path.display();
     let failed = |error: std::io::Error| Failure::unavailable(format!("`{shown}`: {error}"));
@@ -40,6 +44,12 @@ pub(super) fn look_at(path: &Path, at: Timestamp) -> Result<Timestamp, Failure> 
             format!("`{shown}` was written at {when}, and the log goes on to now: the two do not belong together");
         return Err(Failure::no(format!("{what}; {MAKE}, and see that it ends well")));
     }
+    if written.since(at) > AHEAD_MAX {
+        let when = written.rfc3339(UtcOffset::UTC);
+        return Err(Failure::no(format!(
+            "`{shown}` was written at {when}, which is still to come: look at the clocks"
+        )));
+    }
     read_through(path)?;
     Ok(written)
 }
@@ -48,11 +58,18 @@ pub(super) fn look_at(path: &Path, at: Timestamp) -> Result<Timestamp, Failure> 
 fn read_through(path: &Path) -> Result<(), Failure> {
     let mut program = Command::new("pg_restore");
     program.args(["--file=/dev/null", "--"]).arg(path).stdin(Stdio::null()).stdout(Stdio::null());
-    match program.output() {
+    match program.env("LC_ALL", "C").output() {
         Ok(read) if read.status.success() => Ok(()),
         Ok(read) => {
             let said = String::from_utf8_lossy(&read.stderr);
             let said = said.lines().next().unwrap_or_default();
+            if said.contains(OTHER_VERSION) {
+                tracing::warn!(
+                    said,
+                    "pg_restore is older than the dump, so nobody knows whether that is whole; install the database's own version"
+                );
+                return Ok(());
+            }
             Err(Failure::no(format!("`{}` cannot be read to its end ({said}); {MAKE}", path.display())))
         }
         Err(error) => {
@@ -92,6 +109,8 @@ mod tests {
         }
         let old = said(b"PGDMP and more", 1_000 + 3_601).unwrap_err();
         assert!(old.contains("1970-01-01T00:16:40") && old.contains("do not belong together"), "{old}");
+        let ahead = said(b"PGDMP and more", 1_000 - 61).unwrap_err();
+        assert!(ahead.contains("1970-01-01T00:16:40") && ahead.contains("still to come"), "{ahead}");
         let missing = look_at(Path::new("/nowhere/store.dump"), Timestamp::from_unix_micros(0)).unwrap_err();
         assert!(missing.to_string().contains("/nowhere/store.dump"), "{missing}");
     }

@@ -67,14 +67,19 @@ fn said(manifest: &Manifest, newest: u64, into: &Path) -> String {
     if backups::is_dump(manifest) {
         let dump = into.join(&manifest.store);
         said.push_str(&format!("read the store into its database: pg_restore --dbname=DATABASE {}\n", dump.display()));
-        if let Some(at) = &manifest.dumped_at {
-            said.push_str(&format!("it is the store of {at}\n"));
-        }
     }
-    said.push_str(&format!(
-        "revoke again what was revoked since {}: people, devices, sessions are as they were then\n\
-         {0} 以後に失効させた職員・端末・セッションは、もう一度失効させてください",
-        manifest.at
-    ));
+    said.push_str(&match &manifest.dumped_at {
+        // The dump shows the moment in which it began, and only its end is known.
+        Some(at) => format!(
+            "the dump was written to its end at {at}; revoke again what was revoked since it began: people, devices, sessions \
+             are as they were then\n\
+             ダンプは {at} に書き終わりました。ダンプを始めた時刻以後に失効させた職員・端末・セッションは、もう一度失効させてください"
+        ),
+        None => format!(
+            "revoke again what was revoked since {at}: people, devices, sessions are as they were then\n\
+             {at} 以後に失効させた職員・端末・セッションは、もう一度失効させてください",
+            at = manifest.at
+        ),
+    });
     said
 }
