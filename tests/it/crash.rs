@@ -99,7 +99,9 @@ pub fn judge(ward: &Ward, answered: &[String], kills: usize) {
     let unknown = ends.values().filter(|end| *end == &["unknown"]).count();
     eprintln!("{} answered, {} lines, {unknown} unknown", answered.len(), records.len());
     assert!(unknown > 0, "kills under load interrupt something");
-    assert_eq!(records.with("ev", "recovered").len(), kills);
+    // A kill at a moment when nothing is under way leaves nothing to put in order.
+    let recovered = records.with("ev", "recovered").len();
+    assert!((1..=kills).contains(&recovered), "{recovered} of {kills}");
 }
 
 /// A small generator whose seed is printed, so that a failure can be looked at again.

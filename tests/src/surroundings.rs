@@ -7,7 +7,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use crate::sekimori;
 
@@ -16,6 +16,8 @@ const WAYS: [&[&str]; 2] = [&["--mount"], &["--user", "--map-root-user", "--moun
 /// The ways to be the first process of a namespace, as in a container; whoever started it takes it along when ended.
 const FIRST: [&[&str]; 2] =
     [&["--pid", "--fork", "--kill-child"], &["--user", "--map-root-user", "--pid", "--fork", "--kill-child"]];
+/// How often a folder is made read-only before it is given up.
+const READ_ONLY_TRIES: usize = 100;
 /// By which the program is told another time (Debian's libfaketime).
 const FAKE_TIME: &str = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
 const FAKE_TIME_ARM: &str = "/usr/lib/aarch64-linux-gnu/faketime/libfaketimeMT.so.1";
@@ -121,9 +123,13 @@ impl Surroundings {
 
     /// Runs a command of the system that must succeed.
     fn must(&self, program: &str, words: &[&str]) {
-        let output = self.command(Path::new("/"), Path::new(program)).args(words).stdin(Stdio::null()).output();
-        let output = output.expect("the command is there");
+        let output = self.try_to(program, words);
         assert!(output.status.success(), "{program} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn try_to(&self, program: &str, words: &[&str]) -> Output {
+        let output = self.command(Path::new("/"), Path::new(program)).args(words).stdin(Stdio::null()).output();
+        output.expect("the command is there")
     }
 
     /// Puts a small empty disk onto a folder.
@@ -147,7 +153,14 @@ impl Surroundings {
     /// Makes a folder read-only: to root too, whom modes do not hold up.
     pub fn make_read_only(&self, folder: &Path) {
         self.must("mount", &["--bind", text(folder), text(folder)]);
-        self.must("mount", &["-o", "remount,bind,ro", text(folder)]);
+        let words = ["-o", "remount,bind,ro", text(folder)];
+        // Busy while somebody writes in it at that very moment.
+        for _ in 0..READ_ONLY_TRIES {
+            if self.try_to("mount", &words).status.success() {
+                return;
+            }
+        }
+        self.must("mount", &words);
     }
 
     /// Shows the program another file in the place of one of the system's.
