@@ -97,7 +97,7 @@ pub(super) async fn sessions_end_by_whose_they_are(store: &dyn Store) {
         opened_at: second(second_of),
         within: Duration::from_secs(within),
     };
-    let terminal = DeviceId::parse("d-of").unwrap();
+    let terminal = DeviceId::parse("d-of").expect("a device's id");
     let cases: [(SessionsOf, &[u64]); 13] = [
         (SessionsOf::User(one.id.clone()), &[1_400, 1_401]),
         (SessionsOf::Subject { provider: main(), subject: one.subject.clone() }, &[1_400, 1_401]),
