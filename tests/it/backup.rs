@@ -208,18 +208,24 @@ async fn an_hourly_backup_costs_little_and_what_is_not_known_to_be_whole_is_told
     let load = Load::begin(&ward);
     load.reach(4_000).await;
     load.end().await;
-    let first = ward.hospital.run(&["backup", "--format", "json"]).ok().json();
-    let second = ward.hospital.run(&["backup", "--format", "json"]).ok().json();
-    let (once, again) = (first["written"].as_u64().unwrap(), second["written"].as_u64().unwrap());
+    let back_up = || ward.hospital.run(&["backup", "--format", "json"]).ok().json();
+    let first = back_up();
+    let once = first["written"].as_u64().unwrap();
+    let mut made = 1;
+    // Segments that were closed under the load may be archived meanwhile, and are written once more then.
+    let again = eventually("one costs little", async || {
+        made += 1;
+        back_up()["written"].as_u64().filter(|again| again * 3 < once * 2)
+    })
+    .await;
     eprintln!("{} bytes backed up: {once} written at first, {again} an hour later", first["bytes"]);
-    assert!(again * 3 < once * 2, "{again} of {once}");
     assert_eq!(doctor(&ward).0, "warning", "made is not verified");
     verify(&ward, &["--config", "sekimori.toml"]).ok();
     let (grade, says) = doctor(&ward);
     assert_eq!(grade, "good", "{says}");
-    assert!(says.contains("backup 2 in") && says.contains("not opened"), "{says}");
+    assert!(says.contains(&format!("backup {made} in")) && says.contains("not opened"), "{says}");
     let listed = run(ward.hospital.folder().path(), &["backup", "list", "--from", "backups", "--format", "json"]).ok();
-    assert_eq!(listed.lines().len(), 2);
+    assert_eq!(listed.lines().len(), made);
 }
 
 #[tokio::test]
