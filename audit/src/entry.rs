@@ -226,10 +226,7 @@ impl EntryKind {
             "close" => Self::Close,
             "refused" => Self::Refused,
             "segment" => Self::Segment,
-            _ => Event::ALL
-                .into_iter()
-                .find(|event| event.code() == word)
-                .map_or_else(|| Self::Unknown(word.to_owned()), Self::Fact),
+            _ => Event::parse(word).map_or_else(|| Self::Unknown(word.to_owned()), Self::Fact),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The kinds of facts that are recorded beside accesses, each with its code in the log.
 
+use Origin::{Node, Store};
+
 /// What happened.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum Event {
@@ -260,139 +262,121 @@ impl Event {
         Self::ClockStepped,
     ];
 
-    /// Those that tell of an event of the store: where several nodes serve, each records them.
-    pub const OF_THE_STORE: [Self; 40] = [
-        Self::SessionEnded,
-        Self::SessionChanged,
-        Self::SessionParked,
-        Self::SessionResumed,
-        Self::PersonAdded,
-        Self::PersonChanged,
-        Self::PersonDisabled,
-        Self::PersonEnabled,
-        Self::KeyAdded,
-        Self::KeyRenamed,
-        Self::KeyRemoved,
-        Self::InvitationMade,
-        Self::InvitationUsed,
-        Self::InvitationRevoked,
-        Self::TemporaryCodeIssued,
-        Self::TemporaryCodeUsed,
-        Self::DeviceAdded,
-        Self::DeviceChanged,
-        Self::CertificateAdded,
-        Self::CertificateRevoked,
-        Self::DeviceRevoked,
-        Self::OutageBegan,
-        Self::OutageEnded,
-        Self::OutageSwitched,
-        Self::PolicyProposed,
-        Self::PolicyApproved,
-        Self::GrantRequested,
-        Self::GrantApproved,
-        Self::GrantAdmitted,
-        Self::GrantRefused,
-        Self::GrantWithdrawn,
-        Self::GrantEnded,
-        Self::GrantReported,
-        Self::GrantConfirmed,
-        Self::GlassBroken,
-        Self::GlassReviewed,
-        Self::GrantOverdue,
-        Self::InventoryChanged,
-        Self::LogKeyChanged,
-        Self::UnknownChange,
-    ];
+    /// The one with this code.
+    #[must_use]
+    pub fn parse(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|event| event.code() == code)
+    }
 
     /// Its code in the log.
     #[must_use]
     pub fn code(self) -> &'static str {
+        self.row().0
+    }
+
+    /// Whether it tells of an event of the store: where several nodes serve, each records it.
+    #[must_use]
+    pub fn is_of_the_store(self) -> bool {
+        self.row().1 == Store
+    }
+
+    /// Its code, and who knew of it first.
+    fn row(self) -> (&'static str, Origin) {
         match self {
-            Self::SignedIn => "signed-in",
-            Self::SignInFailed => "sign-in-failed",
-            Self::SteppedUp => "stepped-up",
-            Self::SignedOut => "signed-out",
-            Self::CeremonyRefused => "ceremony-refused",
-            Self::SessionEnded => "session-ended",
-            Self::SessionChanged => "session-changed",
-            Self::SessionParked => "session-parked",
-            Self::SessionResumed => "session-resumed",
-            Self::SessionLocked => "session-locked",
-            Self::LogoutAccepted => "logout-accepted",
-            Self::LogoutRefused => "logout-refused",
-            Self::PersonAdded => "person-added",
-            Self::PersonChanged => "person-changed",
-            Self::PersonDisabled => "person-disabled",
-            Self::PersonEnabled => "person-enabled",
-            Self::KeyAdded => "key-added",
-            Self::KeyRenamed => "key-renamed",
-            Self::KeyRemoved => "key-removed",
-            Self::InvitationMade => "invitation-made",
-            Self::InvitationUsed => "invitation-used",
-            Self::InvitationRevoked => "invitation-revoked",
-            Self::TemporaryCodeIssued => "temporary-code-issued",
-            Self::TemporaryCodeUsed => "temporary-code-used",
-            Self::DeviceAdded => "device-added",
-            Self::DeviceChanged => "device-changed",
-            Self::CertificateAdded => "certificate-added",
-            Self::CertificateRevoked => "certificate-revoked",
-            Self::DeviceRevoked => "device-revoked",
-            Self::PostureReceived => "posture-received",
-            Self::PostureRefused => "posture-refused",
-            Self::OutageBegan => "outage-began",
-            Self::OutageEnded => "outage-ended",
-            Self::OutageSwitched => "outage-switched",
-            Self::Started => "started",
-            Self::Stopped => "stopped",
-            Self::ConfigActivated => "config-activated",
-            Self::ConfigRefused => "config-refused",
-            Self::CapExceeded => "cap-exceeded",
-            Self::PolicyProposed => "policy-proposed",
-            Self::PolicyApproved => "policy-approved",
-            Self::PolicyReturned => "policy-returned",
-            Self::GrantRequested => "grant-requested",
-            Self::GrantApproved => "grant-approved",
-            Self::GrantAdmitted => "grant-admitted",
-            Self::GrantRefused => "grant-refused",
-            Self::GrantWithdrawn => "grant-withdrawn",
-            Self::GrantEnded => "grant-ended",
-            Self::GrantReported => "grant-reported",
-            Self::GrantConfirmed => "grant-confirmed",
-            Self::GlassBroken => "glass-broken",
-            Self::GlassReviewed => "glass-reviewed",
-            Self::GrantOverdue => "grant-overdue",
-            Self::EmergencyEnded => "emergency-ended",
-            Self::VendorSessionBegan => "vendor-session-began",
-            Self::VendorSessionEnded => "vendor-session-ended",
-            Self::InventoryChanged => "inventory-changed",
-            Self::RecordingBegan => "recording-began",
-            Self::RecordingMarked => "recording-marked",
-            Self::RecordingEnded => "recording-ended",
-            Self::RecordingViewed => "recording-viewed",
-            Self::CommandEntered => "command-entered",
-            Self::FileCarried => "file-carried",
-            Self::TlsRefused => "tls-refused",
-            Self::BadRequest => "bad-request",
-            Self::LogRead => "log-read",
-            Self::ReviewOpened => "review-opened",
-            Self::ReviewJudged => "review-judged",
-            Self::ReviewSigned => "review-signed",
-            Self::Recovered => "recovered",
-            Self::Restored => "restored",
-            Self::SegmentDeleted => "segment-deleted",
-            Self::DeletionVoid => "deletion-void",
-            Self::LogKeyChanged => "log-key-changed",
-            Self::PeerCheckpoint => "peer-checkpoint",
-            Self::NodeAlarm => "node-alarm",
-            Self::NodeAlarmOver => "node-alarm-over",
-            Self::CertificateOrdered => "certificate-ordered",
-            Self::UnknownChange => "unknown-change",
-            Self::LogCapacity => "log-capacity",
-            Self::ClockSynchronised => "clock-synchronised",
-            Self::ClockUnsynchronised => "clock-unsynchronised",
-            Self::ClockStepped => "clock-stepped",
+            Self::SignedIn => ("signed-in", Node),
+            Self::SignInFailed => ("sign-in-failed", Node),
+            Self::SteppedUp => ("stepped-up", Node),
+            Self::SignedOut => ("signed-out", Node),
+            Self::CeremonyRefused => ("ceremony-refused", Node),
+            Self::SessionEnded => ("session-ended", Store),
+            Self::SessionChanged => ("session-changed", Store),
+            Self::SessionParked => ("session-parked", Store),
+            Self::SessionResumed => ("session-resumed", Store),
+            Self::SessionLocked => ("session-locked", Node),
+            Self::LogoutAccepted => ("logout-accepted", Node),
+            Self::LogoutRefused => ("logout-refused", Node),
+            Self::PersonAdded => ("person-added", Store),
+            Self::PersonChanged => ("person-changed", Store),
+            Self::PersonDisabled => ("person-disabled", Store),
+            Self::PersonEnabled => ("person-enabled", Store),
+            Self::KeyAdded => ("key-added", Store),
+            Self::KeyRenamed => ("key-renamed", Store),
+            Self::KeyRemoved => ("key-removed", Store),
+            Self::InvitationMade => ("invitation-made", Store),
+            Self::InvitationUsed => ("invitation-used", Store),
+            Self::InvitationRevoked => ("invitation-revoked", Store),
+            Self::TemporaryCodeIssued => ("temporary-code-issued", Store),
+            Self::TemporaryCodeUsed => ("temporary-code-used", Store),
+            Self::DeviceAdded => ("device-added", Store),
+            Self::DeviceChanged => ("device-changed", Store),
+            Self::CertificateAdded => ("certificate-added", Store),
+            Self::CertificateRevoked => ("certificate-revoked", Store),
+            Self::DeviceRevoked => ("device-revoked", Store),
+            Self::PostureReceived => ("posture-received", Node),
+            Self::PostureRefused => ("posture-refused", Node),
+            Self::OutageBegan => ("outage-began", Store),
+            Self::OutageEnded => ("outage-ended", Store),
+            Self::OutageSwitched => ("outage-switched", Store),
+            Self::Started => ("started", Node),
+            Self::Stopped => ("stopped", Node),
+            Self::ConfigActivated => ("config-activated", Node),
+            Self::ConfigRefused => ("config-refused", Node),
+            Self::CapExceeded => ("cap-exceeded", Node),
+            Self::PolicyProposed => ("policy-proposed", Store),
+            Self::PolicyApproved => ("policy-approved", Store),
+            Self::PolicyReturned => ("policy-returned", Node),
+            Self::GrantRequested => ("grant-requested", Store),
+            Self::GrantApproved => ("grant-approved", Store),
+            Self::GrantAdmitted => ("grant-admitted", Store),
+            Self::GrantRefused => ("grant-refused", Store),
+            Self::GrantWithdrawn => ("grant-withdrawn", Store),
+            Self::GrantEnded => ("grant-ended", Store),
+            Self::GrantReported => ("grant-reported", Store),
+            Self::GrantConfirmed => ("grant-confirmed", Store),
+            Self::GlassBroken => ("glass-broken", Store),
+            Self::GlassReviewed => ("glass-reviewed", Store),
+            Self::GrantOverdue => ("grant-overdue", Store),
+            Self::EmergencyEnded => ("emergency-ended", Node),
+            Self::VendorSessionBegan => ("vendor-session-began", Node),
+            Self::VendorSessionEnded => ("vendor-session-ended", Node),
+            Self::InventoryChanged => ("inventory-changed", Store),
+            Self::RecordingBegan => ("recording-began", Node),
+            Self::RecordingMarked => ("recording-marked", Node),
+            Self::RecordingEnded => ("recording-ended", Node),
+            Self::RecordingViewed => ("recording-viewed", Node),
+            Self::CommandEntered => ("command-entered", Node),
+            Self::FileCarried => ("file-carried", Node),
+            Self::TlsRefused => ("tls-refused", Node),
+            Self::BadRequest => ("bad-request", Node),
+            Self::LogRead => ("log-read", Node),
+            Self::ReviewOpened => ("review-opened", Node),
+            Self::ReviewJudged => ("review-judged", Node),
+            Self::ReviewSigned => ("review-signed", Node),
+            Self::Recovered => ("recovered", Node),
+            Self::Restored => ("restored", Node),
+            Self::SegmentDeleted => ("segment-deleted", Node),
+            Self::DeletionVoid => ("deletion-void", Node),
+            Self::LogKeyChanged => ("log-key-changed", Store),
+            Self::PeerCheckpoint => ("peer-checkpoint", Node),
+            Self::NodeAlarm => ("node-alarm", Node),
+            Self::NodeAlarmOver => ("node-alarm-over", Node),
+            Self::CertificateOrdered => ("certificate-ordered", Node),
+            Self::UnknownChange => ("unknown-change", Store),
+            Self::LogCapacity => ("log-capacity", Node),
+            Self::ClockSynchronised => ("clock-synchronised", Node),
+            Self::ClockUnsynchronised => ("clock-unsynchronised", Node),
+            Self::ClockStepped => ("clock-stepped", Node),
         }
     }
+}
+
+/// Who knew of an event first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Origin {
+    /// The store, which tells every node.
+    Store,
+    /// This node alone.
+    Node,
 }
 
 #[cfg(test)]
@@ -408,5 +392,14 @@ mod tests {
             codes.iter().all(|code| code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-')),
             "{codes:?}"
         );
+        assert!(Event::ALL.iter().all(|event| Event::parse(event.code()) == Some(*event)));
+        assert_eq!(Event::parse("open"), None, "that is no event");
+    }
+
+    #[test]
+    fn what_every_node_hears_of_the_store_is_told_apart_from_what_one_node_saw() {
+        assert!(Event::PersonDisabled.is_of_the_store() && Event::GlassBroken.is_of_the_store());
+        assert!(!Event::SignedIn.is_of_the_store() && !Event::Started.is_of_the_store());
+        assert_eq!(Event::ALL.iter().filter(|event| event.is_of_the_store()).count(), 40);
     }
 }

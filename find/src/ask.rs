@@ -1,11 +1,9 @@
 //! The page of stories that a question asks for.
 
-use tantivy::query::Weight;
-use tantivy::{DocId, SegmentReader};
-
-use crate::fields::{BEGIN, SPAN};
-use crate::sieve::{Sieve, Stopped, first_values};
-use crate::{Answer, Deadline, FoundAt, Order, Place, Question};
+use crate::fields::Column;
+use crate::leaf::Leaf;
+use crate::sieve::Sieve;
+use crate::{Answer, Deadline, FindProblem, FoundAt, Order, Place, Question};
 
 /// So many more than the page holds are gathered before the best of them are chosen.
 const GATHERED_BEYOND: usize = 1_000;
@@ -30,33 +28,32 @@ impl Page {
         Self { order, after, room, total: 0, best: Vec::new() }
     }
 
-    /// Looks at a segment.
-    pub(crate) fn look(
-        &mut self,
-        segment: &SegmentReader,
-        weight: &dyn Weight,
-        sieve: &Sieve<'_>,
-        deadline: &Deadline,
-    ) -> Result<(), Stopped> {
-        let (begin, span) = (segment.fast_fields().u64(BEGIN)?, segment.fast_fields().u64(SPAN)?);
-        let mut begins = Vec::new();
-        let mut best =
-            Best { room: self.room, first: self.after.map_or(0, |after| after + 1), last: u64::MAX, found: Vec::new() };
-        sieve.each(segment, weight, deadline, |docs: &[DocId]| {
-            self.total += docs.len() as u64;
-            first_values(docs, &begin, &mut begins);
-            for (doc, begin) in docs.iter().zip(&begins) {
-                if let Some(begin) = begin {
-                    best.offer(rank(self.order, *begin), *doc);
-                }
+    /// Looks at a leaf.
+    pub(crate) fn look(&mut self, leaf: &dyn Leaf, sieve: &Sieve<'_>, deadline: &Deadline) -> Result<(), FindProblem> {
+        let stories = sieve.fitting(leaf, deadline)?;
+        if stories.is_empty() {
+            return Ok(());
+        }
+        self.total += stories.len() as u64;
+        // After the last place there is nothing.
+        let Some(first) = self.after.map_or(Some(0), |after| after.checked_add(1)) else { return Ok(()) };
+        let mut best = Best { room: self.room, first, last: u64::MAX, found: Vec::new() };
+        let begins = leaf.column(Column::Begin)?;
+        for story in stories {
+            if let Some(begin) = begins.get(story as usize) {
+                best.offer(rank(self.order, *begin), story);
             }
-        })?;
+        }
         best.choose();
-        self.best = best.found.into_iter().map(|(rank, doc)| (rank, span.first(doc).unwrap_or(0))).collect();
+        if !best.found.is_empty() {
+            let spans = leaf.column(Column::Span)?;
+            let span = |story: u32| spans.get(story as usize).copied().unwrap_or(0);
+            self.best = best.found.into_iter().map(|(rank, story)| (rank, span(story))).collect();
+        }
         Ok(())
     }
 
-    /// Adds what was found in another segment.
+    /// Adds what was found in another leaf.
     pub(crate) fn join(&mut self, other: Self) {
         self.total += other.total;
         self.best.extend(other.best);
@@ -78,20 +75,20 @@ impl Page {
     }
 }
 
-/// The first stories of a segment in the order asked for.
+/// The first stories of a leaf in the order asked for.
 struct Best {
     room: usize,
     /// What comes before is on earlier pages.
     first: u64,
     /// What comes after has no room.
     last: u64,
-    found: Vec<(u64, DocId)>,
+    found: Vec<(u64, u32)>,
 }
 
 impl Best {
-    fn offer(&mut self, rank: u64, doc: DocId) {
+    fn offer(&mut self, rank: u64, story: u32) {
         if (self.first..=self.last).contains(&rank) {
-            self.found.push((rank, doc));
+            self.found.push((rank, story));
             if self.found.len() >= self.room + GATHERED_BEYOND {
                 self.choose();
             }

@@ -1,98 +1,156 @@
-//! The part of a question that terms answer.
+//! The part of a question that texts answer: which rows of each part fit it.
 
-use std::path::Path;
-
-use tantivy::query::{AllQuery, BooleanQuery, EmptyQuery, Occur, Query, TermQuery, TermSetQuery};
-use tantivy::schema::{Field, IndexRecordOption};
-use tantivy::{Searcher, Term};
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 use policy::Unit;
 
-use crate::document::cut;
-use crate::fields::Fields;
+use crate::fields::{Field, Part};
+use crate::leaf::{Leaf, Marks, Texts};
+use crate::story::cut;
 use crate::words::{self, Wanted};
-use crate::{FindProblem, Question};
+use crate::{Addresses, Deadline, FindProblem, Question};
 
 /// The most words that the beginning of a word may stand for.
 const WORDS_MAX: usize = 1_000;
 /// The most words that are asked for at once.
 const WANTED_MAX: usize = 32;
 
-/// The query that all terms of a question make.
-pub(crate) fn query(
-    question: &Question,
-    fields: &Fields,
-    searcher: &Searcher,
-    dir: &Path,
-) -> Result<Box<dyn Query>, FindProblem> {
-    let address = question.address.and_then(|addresses| addresses.only()).map(|address| address.to_string());
-    let named = [
-        (fields.patient, question.patient.as_deref()),
-        (fields.study, question.study.as_deref()),
-        (fields.who, question.person.as_deref()),
-        (fields.device, question.device.as_deref()),
-        (fields.app, question.app.as_deref()),
-        (fields.action, question.action.as_deref()),
-        (fields.class, question.class.as_deref()),
-        (fields.outcome, question.outcome.map(|outcome| outcome.code())),
-        (fields.reason, question.reason.as_deref()),
-        (fields.rule, question.rule.as_deref()),
-        (fields.grant, question.grant.as_deref()),
-        (fields.role, question.role.as_deref()),
-        (fields.unit, question.unit.as_ref().map(Unit::as_str)),
-        (fields.address, address.as_deref()),
-        (fields.event, question.event.as_deref()),
-        (fields.session, question.session.as_deref()),
-        (fields.revision, question.revision.as_deref()),
-    ];
-    let mut clauses: Vec<Box<dyn Query>> = Vec::new();
-    for (field, value) in named {
-        clauses.extend(value.map(|value| has(field, cut(value))));
-    }
-    if let Some(units) = &question.within {
-        clauses.push(one_of(fields.unit, units));
-    }
-    for wanted in words::wanted(question.text.as_deref().unwrap_or_default()).into_iter().take(WANTED_MAX) {
-        clauses.push(match wanted {
-            Wanted::Whole(word) => has(fields.word, &word),
-            Wanted::Beginning(start) => {
-                let words =
-                    beginning(searcher, fields.word, &start).map_err(|error| FindProblem::engine(dir, &error))?;
-                if words.len() > WORDS_MAX {
-                    return Err(FindProblem::TooBroad { what: "words", value: format!("{start}*"), max: WORDS_MAX });
-                }
-                any(words)
-            }
-        });
-    }
-    if clauses.len() > 1 {
-        return Ok(Box::new(BooleanQuery::new(clauses.into_iter().map(|clause| (Occur::Must, clause)).collect())));
-    }
-    Ok(clauses.pop().unwrap_or_else(|| Box::new(AllQuery)))
+/// What a question asks of texts. Each clause must hold.
+pub(crate) struct Clauses<'q> {
+    /// Of one field.
+    of_field: Vec<(Field, Texts<'q>)>,
+    /// Words: wherever words stand.
+    of_words: Vec<Texts<'q>>,
+    network: Option<Addresses>,
 }
 
-fn has(field: Field, value: &str) -> Box<dyn Query> {
-    Box::new(TermQuery::new(Term::from_field_text(field, value), IndexRecordOption::Basic))
+/// Which rows of a leaf fit.
+pub(crate) struct Rows {
+    /// Of each part of which something is asked.
+    pub(crate) parts: Vec<(Part, Marks)>,
+    /// For each word, the rows that have it: a story needs one of these.
+    pub(crate) words: Vec<Vec<(Part, Marks)>>,
 }
 
-fn one_of(field: Field, units: &[Unit]) -> Box<dyn Query> {
-    any(units.iter().map(|unit| Term::from_field_text(field, cut(unit.as_str()))).collect())
-}
-
-/// Any of these; nothing has one of none.
-fn any(terms: Vec<Term>) -> Box<dyn Query> {
-    if terms.is_empty() { Box::new(EmptyQuery) } else { Box::new(TermSetQuery::new(terms)) }
-}
-
-/// The words of the index that begin so; at most one more than there may be.
-fn beginning(searcher: &Searcher, field: Field, start: &str) -> Result<Vec<Term>, tantivy::TantivyError> {
-    let mut found = std::collections::BTreeSet::new();
-    for segment in searcher.segment_readers() {
-        let terms = segment.inverted_index(field)?;
-        let mut stream = terms.terms().range().ge(start.as_bytes()).into_stream()?;
-        while found.len() <= WORDS_MAX && stream.advance() && stream.key().starts_with(start.as_bytes()) {
-            found.extend(std::str::from_utf8(stream.key()).map(str::to_owned));
+impl<'q> Clauses<'q> {
+    pub(crate) fn of(question: &'q Question) -> Self {
+        let only = question.address.and_then(|addresses| addresses.only()).map(|address| address.to_string());
+        let named = [
+            (Field::Patient, question.patient.as_deref()),
+            (Field::Study, question.study.as_deref()),
+            (Field::Who, question.person.as_deref()),
+            (Field::Device, question.device.as_deref()),
+            (Field::App, question.app.as_deref()),
+            (Field::Action, question.action.as_deref()),
+            (Field::Class, question.class.as_deref()),
+            (Field::Outcome, question.outcome.map(|outcome| outcome.code())),
+            (Field::Reason, question.reason.as_deref()),
+            (Field::Rule, question.rule.as_deref()),
+            (Field::Grant, question.grant.as_deref()),
+            (Field::Role, question.role.as_deref()),
+            (Field::Unit, question.unit.as_ref().map(Unit::as_str)),
+            (Field::Event, question.event.as_deref()),
+            (Field::Session, question.session.as_deref()),
+            (Field::Revision, question.revision.as_deref()),
+        ];
+        let one = |text: &'q str| Texts::These(vec![Cow::Borrowed(cut(text))]);
+        let mut of_field: Vec<_> = named.into_iter().filter_map(|(field, text)| Some((field, one(text?)))).collect();
+        let network = question.address.filter(|_| only.is_none());
+        of_field.extend(only.map(|address| (Field::Address, Texts::These(vec![Cow::Owned(address)]))));
+        if let Some(units) = &question.within {
+            let texts = units.iter().map(|unit| Cow::Borrowed(cut(unit.as_str()))).collect();
+            of_field.push((Field::Unit, Texts::These(texts)));
         }
+        let wanted = words::wanted(question.text.as_deref().unwrap_or_default()).into_iter().take(WANTED_MAX);
+        let of_words = wanted.map(|wanted| match wanted {
+            Wanted::Whole(word) => Texts::These(vec![Cow::Owned(word)]),
+            Wanted::Beginning(start) => Texts::Beginning(start),
+        });
+        Self { of_field, of_words: of_words.collect(), network }
     }
-    Ok(found.into_iter().map(|word| Term::from_field_text(field, &word)).collect())
+
+    /// The beginnings of words that are asked for.
+    pub(crate) fn beginnings(&self) -> impl Iterator<Item = &str> {
+        self.of_words.iter().filter_map(|texts| match texts {
+            Texts::Beginning(start) => Some(start.as_str()),
+            Texts::These(_) | Texts::Where(_) => None,
+        })
+    }
+
+    /// The rows of a leaf that fit; none where no story can.
+    pub(crate) fn on(&self, leaf: &dyn Leaf, deadline: &Deadline) -> Result<Option<Rows>, FindProblem> {
+        let mut rows = Rows { parts: Vec::new(), words: Vec::new() };
+        for (field, texts) in &self.of_field {
+            if !rows.must(leaf, *field, texts)? {
+                return Ok(None);
+            }
+        }
+        if let Some(network) = self.network {
+            let is_of_it = move |text: &str| text.parse().is_ok_and(|address| network.has(address));
+            if !rows.must(leaf, Field::Address, &Texts::Where(&is_of_it))? {
+                return Ok(None);
+            }
+        }
+        for texts in &self.of_words {
+            let mut having = Vec::new();
+            deadline.check()?;
+            for field in Field::WORDS {
+                let marks = leaf.marks(field, texts)?;
+                if marks.is_any() {
+                    having.push((field.part(), leaf.lists(field)?.rows_with(&marks)));
+                }
+            }
+            if having.is_empty() {
+                return Ok(None);
+            }
+            rows.words.push(having);
+        }
+        Ok(Some(rows))
+    }
+}
+
+impl Rows {
+    /// Keeps the rows that have one of these; false where none is left.
+    fn must(&mut self, leaf: &dyn Leaf, field: Field, texts: &Texts<'_>) -> Result<bool, FindProblem> {
+        let marks = leaf.marks(field, texts)?;
+        if !marks.is_any() {
+            return Ok(false);
+        }
+        let mut having = leaf.lists(field)?.rows_with(&marks);
+        let part = field.part();
+        if let Some(place) = self.parts.iter().position(|(known, _)| *known == part) {
+            having = having.and(&self.parts.swap_remove(place).1);
+        }
+        let is_any = having.is_any();
+        self.parts.push((part, having));
+        Ok(is_any)
+    }
+}
+
+/// The words that begin so, over all leaves that are looked at; a problem where there are too many.
+pub(crate) struct Beginning<'q> {
+    start: &'q str,
+    words: BTreeSet<String>,
+}
+
+impl<'q> Beginning<'q> {
+    pub(crate) fn new(start: &'q str) -> Self {
+        Self { start, words: BTreeSet::new() }
+    }
+
+    pub(crate) fn look(&mut self, leaf: &dyn Leaf) -> Result<(), FindProblem> {
+        for field in Field::WORDS {
+            leaf.beginning(field, self.start, &mut |word| {
+                if !self.words.contains(word) {
+                    self.words.insert(word.to_owned());
+                }
+                self.words.len() <= WORDS_MAX
+            })?;
+        }
+        if self.words.len() > WORDS_MAX {
+            return Err(FindProblem::TooBroad { what: "words", value: format!("{}*", self.start), max: WORDS_MAX });
+        }
+        Ok(())
+    }
 }

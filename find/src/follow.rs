@@ -1,7 +1,7 @@
-//! Following the log: a thread that reads what was written and makes it findable, about every second.
+//! Following the log: a thread that reads what was written and makes it findable within about a second.
 //!
 //! It is a follower like any other: never in the way of a request, and whatever befalls it, it goes on from its last
-//! commit. Lines are looked at one round after they were written, when they are on the disk: what a power cut takes
+//! file. Lines are looked at one round after they were written, when they are on the disk: what a power cut takes
 //! from the log was never in the index.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,12 +18,8 @@ use crate::pen::{Passes, Pen};
 
 /// How long to rest when there is nothing to read.
 const ROUND: Duration = Duration::from_millis(250);
-/// What was read is made findable after this.
+/// What is open for long is shown as open about so often, and told how far this has come.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// The same while the index is far behind: fewer and larger files.
-const COMMIT_INTERVAL_BEHIND: Duration = Duration::from_secs(10);
-/// So many lines are far behind.
-const FAR_BEHIND: u64 = 100_000;
 /// Lines that are read before the clock is looked at.
 const LINES_PER_LOOK: usize = 256;
 /// How often it is looked whether the log's beginning was deleted.
@@ -83,14 +79,14 @@ impl Drop for Follower {
 }
 
 fn run(core: &Core, log: &Reader, stop: &Stop) {
-    // The engine's threads are started by this one and inherit it. Where it is refused, all go on as they are.
+    // Where it is refused, it goes on as it is.
     let _nice = rustix::process::nice(NICE);
     let mut pause = RETRY_MIN;
     while !stop.is_asked() {
         let began = Instant::now();
-        // The engine panics on files that were damaged under it.
+        // Whatever is wrong with it, searching must not end for it without a word.
         let followed = catch_unwind(AssertUnwindSafe(|| follow(core, log, stop)))
-            .unwrap_or_else(|_| Err(core.damaged("the engine gave up on it")));
+            .unwrap_or_else(|_| Err(core.damaged("what follows the log gave up on it")));
         let Err(problem) = followed else { return };
         if began.elapsed() > RETRY_MAX {
             pause = RETRY_MIN;
@@ -113,6 +109,7 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
     let mut committed = Instant::now();
     let mut tidied: Option<Instant> = None;
     let mut passes = Passes::default();
+    let mut told = 0;
     core.note_trouble(None);
     loop {
         if core.is_asked_to_begin_anew() {
@@ -126,14 +123,19 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
             tidied = Some(Instant::now());
         }
         let read = read_some(&mut pen, &mut lines, &mut passes, log, safe)?;
-        let behind = safe.saturating_sub(pen.next());
-        let interval = if behind > FAR_BEHIND { COMMIT_INTERVAL_BEHIND } else { COMMIT_INTERVAL };
-        if committed.elapsed() >= interval || stop.is_asked() {
+        let (next, behind) = (pen.next(), safe.saturating_sub(pen.next()));
+        core.note_place(next, behind);
+        if committed.elapsed() >= COMMIT_INTERVAL {
             pen.commit()?;
-            core.note_place(pen.next(), behind);
+            if told != next {
+                core.tell_place(next, behind);
+                told = next;
+            }
             committed = Instant::now();
         }
         if stop.is_asked() {
+            pen.put_down()?;
+            core.tell_place(next, behind);
             return Ok(());
         }
         if read < LINES_PER_LOOK {
@@ -157,14 +159,8 @@ fn read_some(
         if lines.place() >= safe {
             return Ok(count);
         }
-        let place = lines.place();
-        match lines.next() {
-            Ok(Some(line)) => pen.take(line.seq, line.text, log)?,
-            Ok(None) => return Ok(count),
-            Err(problem) => {
-                passes.over(problem, place, lines.place())?;
-                pen.skip_to(lines.place());
-            }
+        if !pen.take_next(lines, passes, log)? {
+            return Ok(count);
         }
     }
     Ok(LINES_PER_LOOK)

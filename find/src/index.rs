@@ -1,37 +1,42 @@
 //! The index as a whole: opening it, asking it, counting in it.
 
 use std::fmt;
-use std::os::unix::fs::DirBuilderExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::fs::File;
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use audit::Reader;
-use tantivy::query::{EnableScoring, Weight};
-use tantivy::{IndexReader, ReloadPolicy, Searcher, SegmentReader, TantivyError};
 
 use crate::ask::Page;
-use crate::clauses;
+use crate::clauses::Beginning;
 use crate::count::{bars, count};
-use crate::cursor::Cursor;
-use crate::fields::Fields;
+use crate::draft::Draft;
 use crate::follow::Follower;
+use crate::leaf::Leaf;
 use crate::pen::{Passes, Pen};
-use crate::sieve::{Sieve, Stopped};
+use crate::sheet::FILE_MODE;
+use crate::shelf::{Shelf, clear};
+use crate::sieve::Sieve;
 use crate::{Answer, Bar, By, Deadline, FindProblem, Lag, Question};
 
 /// An index of more stories than this is asked by two threads.
 const MANY_STORIES: u64 = 500_000;
-/// While it is built anew, what was read is made findable after so many lines.
-const LINES_PER_COMMIT: u64 = 2_000_000;
+/// While it is built anew, how far that has come is told after so many lines.
+const LINES_PER_WORD: u64 = 1_000_000;
 /// Lines that are taken in before the clock is looked at.
 const LINES_PER_LOOK: u64 = 256;
-/// What was taken in is made findable after this.
+/// What is open for long is shown as open about so often.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
 /// A file of this name in its directory asks for the index to be built anew.
-const ANEW: &str = "build-anew";
+pub(crate) const ANEW: &str = "build-anew";
+/// The file by whose lock there is one writer.
+const LOCK: &str = "writer.lock";
+/// The file in which the writer says how far it has followed the log, draft and all.
+pub(crate) const FOLLOWED: &str = "followed";
 
 /// The search index; clones are the same index. Many may read it, one [`Follower`] in one process writes it.
 #[derive(Clone)]
@@ -42,9 +47,9 @@ pub struct Index {
 /// What the index consists of.
 pub(crate) struct Core {
     pub(crate) dir: PathBuf,
-    pub(crate) engine: tantivy::Index,
-    pub(crate) reader: IndexReader,
-    pub(crate) fields: Fields,
+    shelf: RwLock<Arc<Shelf>>,
+    /// Whoever takes both locks takes this one first.
+    draft: RwLock<Draft>,
     seq: AtomicU64,
     behind: AtomicU64,
     trouble: Mutex<Option<String>>,
@@ -55,45 +60,52 @@ impl Index {
     /// nothing that the log does not.
     ///
     /// # Errors
-    /// [`FindProblem`] where it cannot be read or made.
+    /// [`FindProblem`] where it cannot be read or made; [`FindProblem::InUse`] where it is to be thrown away and another
+    /// process writes it.
     pub fn open(dir: &Path) -> Result<Self, FindProblem> {
-        let (fields, schema) = Fields::new();
-        match engine(dir) {
-            Ok(engine) if engine.schema() == schema => return Self::of(dir, engine, fields),
-            Ok(_) | Err(FindProblem::Damaged { .. }) => {
-                tracing::warn!(dir = %dir.display(), "the index is of another version or damaged, and is built anew");
-                std::fs::remove_dir_all(dir).map_err(|error| FindProblem::disk(dir, &error))?;
+        match Shelf::open(dir) {
+            Ok(shelf) => return Ok(Self::of(dir, shelf)),
+            Err(FindProblem::Damaged { reason, .. }) => {
+                tracing::warn!(dir = %dir.display(), reason, "the index cannot be used and is built anew");
             }
             Err(FindProblem::Missing { .. }) => {}
             Err(problem) => return Err(problem),
         }
         let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
         made.map_err(|error| FindProblem::disk(dir, &error))?;
-        let engine = tantivy::Index::create_in_dir(dir, schema).map_err(|error| FindProblem::engine(dir, &error))?;
-        Self::of(dir, engine, fields)
+        let _lock = lock(dir)?;
+        // Whoever had it before may have made it.
+        if let Ok(shelf) = Shelf::open(dir) {
+            return Ok(Self::of(dir, shelf));
+        }
+        clear(dir)?;
+        let shelf = Shelf::default();
+        shelf.keep(dir)?;
+        Ok(Self::of(dir, shelf))
     }
 
-    /// Opens an index that is there.
+    /// Opens an index that is there. What its writer holds in memory only is not seen before [`Index::look_ahead`].
     ///
     /// # Errors
     /// [`FindProblem`] where there is none, or it cannot be read.
     pub fn open_existing(dir: &Path) -> Result<Self, FindProblem> {
-        let (fields, schema) = Fields::new();
-        let engine = engine(dir)?;
-        if engine.schema() != schema {
-            let place = dir.display().to_string();
-            return Err(FindProblem::Damaged { place, reason: "it was made by another version".to_owned() });
-        }
-        Self::of(dir, engine, fields)
+        let index = Self::of(dir, Shelf::open(dir)?);
+        let followed = std::fs::read_to_string(dir.join(FOLLOWED)).ok().and_then(|text| text.trim().parse().ok());
+        index.core.seq.fetch_max(followed.unwrap_or(0), Ordering::Relaxed);
+        Ok(index)
     }
 
-    fn of(dir: &Path, engine: tantivy::Index, fields: Fields) -> Result<Self, FindProblem> {
-        let problem = |error: TantivyError| FindProblem::engine(dir, &error);
-        let reader = engine.reader_builder().reload_policy(ReloadPolicy::Manual).try_into().map_err(problem)?;
-        let (seq, behind, trouble) = Default::default();
-        let core = Core { dir: dir.to_owned(), engine, reader, fields, seq, behind, trouble };
-        core.seq.store(core.cursor()?.next, Ordering::Relaxed);
-        Ok(Self { core: Arc::new(core) })
+    fn of(dir: &Path, shelf: Shelf) -> Self {
+        let seq = shelf.cursor.next;
+        let core = Core {
+            dir: dir.to_owned(),
+            shelf: RwLock::new(Arc::new(shelf)),
+            draft: RwLock::default(),
+            seq: AtomicU64::new(seq),
+            behind: AtomicU64::default(),
+            trouble: Mutex::default(),
+        };
+        Self { core: Arc::new(core) }
     }
 
     /// Follows the log from where the index left it, in a thread of its own, until the follower is dropped.
@@ -105,32 +117,41 @@ impl Index {
         Follower::start(Arc::clone(&self.core), log)
     }
 
+    /// Reads in the log what the index does not have yet, without writing it: for who asks an index that another process
+    /// writes. Of very much, it reads a part; [`Index::lag`] tells.
+    ///
+    /// # Errors
+    /// [`FindProblem`] where index or log cannot be read.
+    pub fn look_ahead(&self, log: &Reader) -> Result<(), FindProblem> {
+        let size = log.size()?;
+        let mut pen = Pen::take_up_reading(&self.core, log)?;
+        let mut lines = log.from(pen.next().max(log.first()?));
+        let mut passes = Passes::default();
+        while lines.place() < size && !self.core.draft(Draft::is_far) {
+            if !pen.take_next(&mut lines, &mut passes, log)? {
+                break;
+            }
+        }
+        pen.show_all()?;
+        self.core.note_place(pen.next(), size.saturating_sub(pen.next()));
+        Ok(())
+    }
+
     /// Builds the index anew from the whole log; `progress` is told how many lines are done, of how many. Blocks.
     ///
     /// # Errors
     /// [`FindProblem`]; [`FindProblem::InUse`] where a gateway follows the log with it: see
-    /// [`Index::ask_to_build_anew`].
+    /// [`ask_to_build_anew`](Self::ask_to_build_anew).
     pub fn rebuild(&self, log: &Reader, mut progress: impl FnMut(u64, u64)) -> Result<(), FindProblem> {
         // What was looked at before does not matter, and may be damaged.
         let mut pen = Pen::take_up_unseen(&self.core)?;
         pen.begin_anew()?;
         let mut lines = log.from(log.first()?);
-        let (mut since_commit, mut passes) = (0, Passes::default());
-        loop {
-            let place = lines.place();
-            match lines.next() {
-                Ok(Some(line)) => pen.take(line.seq, line.text, log)?,
-                Ok(None) => break,
-                Err(problem) => {
-                    passes.over(problem, place, lines.place())?;
-                    pen.skip_to(lines.place());
-                }
-            }
-            since_commit += lines.place().saturating_sub(place);
-            if since_commit >= LINES_PER_COMMIT {
-                pen.commit()?;
-                progress(lines.place(), log.size()?);
-                since_commit = 0;
+        let (mut told, mut passes) = (lines.place(), Passes::default());
+        while pen.take_next(&mut lines, &mut passes, log)? {
+            if lines.place().saturating_sub(told) >= LINES_PER_WORD {
+                told = lines.place();
+                progress(told, log.size()?);
             }
         }
         pen.show_all()?;
@@ -140,8 +161,8 @@ impl Index {
         Ok(())
     }
 
-    /// Takes in lines that stand in no log, for measuring: makes them findable about every second, until they end or
-    /// `goes_on`, which is told how many were taken in, says so.
+    /// Takes in lines that stand in no log, for measuring, until they end or `goes_on`, which is told about every second how
+    /// many were taken in, says so.
     ///
     /// # Errors
     /// [`FindProblem`] where the index cannot be written.
@@ -164,17 +185,15 @@ impl Index {
                 }
             }
         }
-        pen.commit()?;
-        pen.put_down()?;
-        self.core.reader.reload().map_err(|error| self.core.problem(&error))
+        pen.put_down()
     }
 
-    /// Asks the gateway that follows the log with this index to build it anew.
+    /// Asks the gateway that follows the log with the index of this directory to build it anew, whatever state it is in.
     ///
     /// # Errors
     /// [`FindProblem`] where the wish cannot be left in the index's directory.
-    pub fn ask_to_build_anew(&self) -> Result<(), FindProblem> {
-        let place = self.core.dir.join(ANEW);
+    pub fn ask_to_build_anew(dir: &Path) -> Result<(), FindProblem> {
+        let place = dir.join(ANEW);
         std::fs::write(&place, "").map_err(|error| FindProblem::disk(&place, &error))
     }
 
@@ -183,16 +202,14 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where it cannot be answered, not in time, or was withdrawn.
     pub fn ask(&self, question: &Question, deadline: &Deadline) -> Result<Answer, FindProblem> {
-        self.guarded(|| {
-            let (searcher, sieve, weight) = self.prepare(question)?;
-            let pages = each_segment(&searcher, |segment| {
-                let mut page = Page::new(question);
-                page.look(segment, &*weight, &sieve, deadline).map(|()| page)
-            })?;
-            let mut whole = Page::new(question);
-            pages.into_iter().for_each(|page| whole.join(page));
-            Ok(whole.answer())
-        })
+        let sieve = self.prepare(question, deadline)?;
+        let pages = self.core.each(|leaf| {
+            let mut page = Page::new(question);
+            page.look(leaf, &sieve, deadline).map(|()| page)
+        })?;
+        let mut whole = Page::new(question);
+        pages.into_iter().for_each(|page| whole.join(page));
+        Ok(whole.answer())
     }
 
     /// How many of the stories that a question fits have what, for the `top` most frequent; for hours, days and months
@@ -201,11 +218,9 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where it cannot be answered, not in time, or was withdrawn.
     pub fn count(&self, question: &Question, by: By, top: usize, deadline: &Deadline) -> Result<Vec<Bar>, FindProblem> {
-        self.guarded(|| {
-            let (searcher, sieve, weight) = self.prepare(question)?;
-            let counted = each_segment(&searcher, |segment| count(segment, &*weight, &sieve, question, by, deadline))?;
-            bars(counted, by, top, deadline)
-        })
+        let sieve = self.prepare(question, deadline)?;
+        let counted = self.core.each(|leaf| count(leaf, &sieve, question, by, deadline))?;
+        bars(counted, by, top, deadline)
     }
 
     /// How far the index has followed the log.
@@ -223,7 +238,8 @@ impl Index {
     /// How many stories it holds.
     #[must_use]
     pub fn stories(&self) -> u64 {
-        self.core.reader.searcher().num_docs()
+        let (draft, shelf) = self.core.with_draft(|draft| (draft.stories() - draft.dead().len()) as u64);
+        draft + shelf.stories()
     }
 
     /// Its size on disk, in bytes.
@@ -238,44 +254,92 @@ impl Index {
         &self.core
     }
 
-    fn prepare<'q>(&self, question: &'q Question) -> Result<(Searcher, Sieve<'q>, Box<dyn Weight>), Stopped> {
-        let searcher = self.core.reader.searcher();
+    fn prepare<'q>(&self, question: &'q Question, deadline: &Deadline) -> Result<Sieve<'q>, FindProblem> {
         let sieve = Sieve::new(question)?;
-        let query = clauses::query(question, &self.core.fields, &searcher, &self.core.dir)?;
-        let weight = query.weight(EnableScoring::disabled_from_searcher(&searcher))?;
-        Ok((searcher, sieve, weight))
-    }
-
-    /// The engine panics on files that were damaged under it; that is a problem of the index, not of who asks.
-    fn guarded<T>(&self, work: impl FnOnce() -> Result<T, Stopped>) -> Result<T, FindProblem> {
-        match catch_unwind(AssertUnwindSafe(work)) {
-            Ok(done) => done.map_err(|stopped| match stopped {
-                Stopped::Engine(error) => self.core.problem(&error),
-                Stopped::Found(problem) => problem,
-            }),
-            Err(_) => Err(self.core.damaged("the engine gave up on it")),
+        for start in sieve.clauses.beginnings() {
+            let mut beginning = Beginning::new(start);
+            let (looked, shelf) =
+                self.core.with_draft(|draft| if sieve.reaches(draft) { beginning.look(draft) } else { Ok(()) });
+            looked?;
+            for shelved in shelf.sheets.iter().filter(|shelved| sieve.reaches(*shelved)) {
+                deadline.check()?;
+                beginning.look(shelved)?;
+            }
         }
+        Ok(sieve)
     }
 }
 
 impl Core {
-    /// Where the last commit left the log.
-    pub(crate) fn cursor(&self) -> Result<Cursor, FindProblem> {
-        let metas = self.engine.load_metas().map_err(|error| self.problem(&error))?;
-        Ok(Cursor::read(metas.payload.as_deref()))
+    /// What is on the disk.
+    pub(crate) fn shelf(&self) -> Arc<Shelf> {
+        Arc::clone(&self.shelf.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn problem(&self, error: &TantivyError) -> FindProblem {
-        FindProblem::engine(&self.dir, error)
+    /// Looks at the draft.
+    pub(crate) fn draft<T>(&self, look: impl FnOnce(&Draft) -> T) -> T {
+        look(&self.draft.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Looks at the draft; what is on the disk is of the same moment.
+    fn with_draft<T>(&self, look: impl FnOnce(&Draft) -> T) -> (T, Arc<Shelf>) {
+        self.draft(|draft| (look(draft), self.shelf()))
+    }
+
+    /// Changes the draft, and what belongs to the index beside it.
+    pub(crate) fn change<T>(&self, work: impl FnOnce(&mut Draft, &mut Arc<Shelf>) -> T) -> T {
+        let mut draft = self.draft.write().unwrap_or_else(PoisonError::into_inner);
+        work(&mut draft, &mut self.shelf.write().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Does the same to every leaf; two threads share the files where there is much.
+    fn each<T: Send>(&self, work: impl Fn(&dyn Leaf) -> Result<T, FindProblem> + Sync) -> Result<Vec<T>, FindProblem> {
+        let (of_draft, shelf) = self.with_draft(|draft| work(draft));
+        let next = AtomicUsize::new(0);
+        let share = || {
+            let mut done = Vec::new();
+            while let Some(shelved) = shelf.sheets.get(next.fetch_add(1, Ordering::Relaxed)) {
+                done.push(work(shelved)?);
+            }
+            Ok::<_, FindProblem>(done)
+        };
+        let mut done = vec![of_draft?];
+        if shelf.stories() < MANY_STORIES {
+            done.extend(share()?);
+            return Ok(done);
+        }
+        std::thread::scope(|scope| {
+            let other = scope.spawn(share);
+            let own = share();
+            done.extend(other.join().unwrap_or_else(|panic| resume_unwind(panic))?);
+            done.extend(own?);
+            Ok(done)
+        })
+    }
+
+    /// Becomes the one writer, for as long as the file lives.
+    pub(crate) fn lock(&self) -> Result<File, FindProblem> {
+        lock(&self.dir)
     }
 
     pub(crate) fn damaged(&self, reason: &str) -> FindProblem {
-        FindProblem::Damaged { place: self.dir.display().to_string(), reason: reason.to_owned() }
+        FindProblem::damaged(&self.dir, reason)
     }
 
     pub(crate) fn note_place(&self, seq: u64, behind: u64) {
         self.seq.store(seq, Ordering::Relaxed);
         self.behind.store(behind, Ordering::Relaxed);
+    }
+
+    /// The same, also for other processes that look at the index.
+    pub(crate) fn tell_place(&self, seq: u64, behind: u64) {
+        self.note_place(seq, behind);
+        let path = self.dir.join(FOLLOWED);
+        // Always as long: whoever reads it meanwhile reads one or the other.
+        let told = File::options().write(true).create(true).truncate(false).mode(FILE_MODE).open(path);
+        if let Err(error) = told.and_then(|file| file.write_all_at(format!("{seq:020}").as_bytes(), 0)) {
+            tracing::debug!(%error, "how far the index has followed the log cannot be told to others");
+        }
     }
 
     pub(crate) fn note_trouble(&self, trouble: Option<String>) {
@@ -300,36 +364,14 @@ impl fmt::Debug for Index {
     }
 }
 
-/// Opens what is there.
-fn engine(dir: &Path) -> Result<tantivy::Index, FindProblem> {
-    if !dir.join("meta.json").is_file() {
-        return Err(FindProblem::Missing { place: dir.display().to_string() });
+/// Becomes the one writer of an index.
+fn lock(dir: &Path) -> Result<File, FindProblem> {
+    let path = dir.join(LOCK);
+    let file = File::options().write(true).create(true).truncate(false).mode(FILE_MODE).open(&path);
+    let file = file.map_err(|error| FindProblem::disk(&path, &error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(std::fs::TryLockError::WouldBlock) => Err(FindProblem::InUse { place: dir.display().to_string() }),
+        Err(std::fs::TryLockError::Error(error)) => Err(FindProblem::disk(&path, &error)),
     }
-    tantivy::Index::open_in_dir(dir).map_err(|error| FindProblem::engine(dir, &error))
-}
-
-/// Does the same to every segment; two threads share the work where there is much.
-fn each_segment<T: Send>(
-    searcher: &Searcher,
-    work: impl Fn(&SegmentReader) -> Result<T, Stopped> + Sync,
-) -> Result<Vec<T>, Stopped> {
-    let segments = searcher.segment_readers();
-    let next = AtomicUsize::new(0);
-    let share = || {
-        let mut done = Vec::new();
-        while let Some(segment) = segments.get(next.fetch_add(1, Ordering::Relaxed)) {
-            done.push(work(segment)?);
-        }
-        Ok(done)
-    };
-    if searcher.num_docs() < MANY_STORIES {
-        return share();
-    }
-    std::thread::scope(|scope| {
-        let other = scope.spawn(share);
-        let own = share();
-        let mut done = other.join().unwrap_or_else(|panic| resume_unwind(panic))?;
-        done.extend(own?);
-        Ok(done)
-    })
 }

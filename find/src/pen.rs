@@ -1,53 +1,54 @@
-//! Writing the index: lines in, stories out, and the cursor with every commit.
+//! Writing the index: lines in, stories out, and the cursor with every file.
 
-use std::ops::Bound;
+use std::fs::File;
+use std::sync::Arc;
+use std::time::Duration;
 
-use audit::{EntryKind, Glance, LogProblem, Reader, Text};
+use audit::{EntryKind, Glance, Lines, LogProblem, Reader, Text};
 use policy::Timestamp;
-use tantivy::indexer::{IndexWriterOptions, LogMergePolicy};
-use tantivy::query::RangeQuery;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocSet as _, IndexWriter, TERMINATED, TantivyDocument, TantivyError, Term};
 
 use crate::FindProblem;
 use crate::cursor::{Cursor, mark};
 use crate::derived::Derived;
-use crate::document::Begun;
+use crate::draft::Draft;
 use crate::index::Core;
+use crate::shelf::Shelf;
+use crate::story::{Begun, Told};
 use crate::waiting::{Opened, Waiting};
 
-/// What the engine may use to gather stories before it writes them.
-const GATHER_BYTES: usize = 64 * 1024 * 1024;
-/// Stories of one file of the index beyond which it is merged with others no more. It bounds how long a merge takes.
-const MERGED_STORIES_MAX: usize = 4_000_000;
-/// Files of the index of like size are merged when there are so many.
-const MERGED_FILES_MIN: usize = 8;
-/// Of a file of which more than this is deleted, what is left is written anew.
-const DELETED_SHARE_MAX: f32 = 0.3;
+/// What is in the draft for so long goes into a file, however little it is: so much of the log has to be read again after
+/// a crash, and by who asks the index from outside.
+const DRAFT_AGE_MAX: Duration = Duration::from_secs(3_600);
 
-/// The one writer of an index.
+/// The one writer of an index, or a reader who looks further than the writer's files.
 pub(crate) struct Pen<'a> {
     core: &'a Core,
-    writer: IndexWriter,
+    /// Held while it writes; a reader has none, and puts nothing on the disk.
+    lock: Option<File>,
     waiting: Waiting,
     derived: Derived,
     cursor: Cursor,
-    /// The last line that was looked at; empty where that was before this was taken up.
+    /// The last line that was looked at and its number; empty where that was before this was taken up.
     last: Vec<u8>,
+    last_seq: u64,
     newest: Timestamp,
     /// Lines below this number are no longer in the log, nor in the index.
     first: u64,
+    /// Whether something was looked at that the disk does not know of.
     is_changed: bool,
 }
 
 impl<'a> Pen<'a> {
-    /// Takes up writing where the last commit left it. An index of another log is emptied.
+    /// Takes up writing where the last file left it. An index of another log is emptied.
     pub(crate) fn take_up(core: &'a Core, log: &Reader) -> Result<Self, FindProblem> {
-        let mut pen = Self::take_up_unseen(core)?;
+        let (mut pen, shelf) = Self::to_write(core)?;
+        // Until this is done, what was found before can be found.
         if pen.fits(log)? {
-            pen.recall(log)?;
+            pen.recall(&shelf, log)?;
+            pen.put_up(shelf);
         } else {
             tracing::warn!(dir = %core.dir.display(), "the index is of another log and is built anew");
+            pen.put_up(shelf);
             pen.begin_anew()?;
         }
         Ok(pen)
@@ -55,29 +56,61 @@ impl<'a> Pen<'a> {
 
     /// The same, without a look at the log.
     pub(crate) fn take_up_unseen(core: &'a Core) -> Result<Self, FindProblem> {
-        let options = IndexWriterOptions::builder()
-            .memory_budget_per_thread(GATHER_BYTES)
-            .num_worker_threads(1)
-            .num_merge_threads(1)
-            .build();
-        let writer = core.engine.writer_with_options(options).map_err(|error| core.problem(&error))?;
-        let mut policy = LogMergePolicy::default();
-        policy.set_min_num_segments(MERGED_FILES_MIN);
-        policy.set_max_docs_before_merge(MERGED_STORIES_MAX);
-        policy.set_del_docs_ratio_before_merge(DELETED_SHARE_MAX);
-        writer.set_merge_policy(Box::new(policy));
-        let newest = Timestamp::from_unix_micros(0);
-        Ok(Self {
+        let (pen, shelf) = Self::to_write(core)?;
+        pen.put_up(shelf);
+        Ok(pen)
+    }
+
+    /// Becomes the one writer.
+    fn to_write(core: &'a Core) -> Result<(Self, Shelf), FindProblem> {
+        let lock = core.lock()?;
+        // Another may have written since this was opened, or something may be damaged since.
+        let shelf = match Shelf::open(&core.dir) {
+            Err(problem @ (FindProblem::Damaged { .. } | FindProblem::Missing { .. })) => {
+                tracing::warn!(%problem, "the index cannot be used and is built anew");
+                let emptied = core.shelf().emptied();
+                emptied.keep(&core.dir)?;
+                emptied
+            }
+            shelf => shelf?,
+        };
+        shelf.tidy(&core.dir);
+        Ok((Self::at(core, Some(lock), shelf.cursor), shelf))
+    }
+
+    /// Takes up reading where the last file left it.
+    pub(crate) fn take_up_reading(core: &'a Core, log: &Reader) -> Result<Self, FindProblem> {
+        let shelf = core.shelf();
+        let mut pen = Self::at(core, None, shelf.cursor);
+        if !pen.fits(log)? {
+            return Err(core.damaged("it is of another log"));
+        }
+        pen.recall(&shelf, log)?;
+        pen.put_up(Shelf::clone(&shelf));
+        Ok(pen)
+    }
+
+    /// Goes on from what is on the disk, with an empty draft.
+    fn put_up(&self, shelf: Shelf) {
+        if self.lock.is_some() {
+            self.core.tell_place(shelf.cursor.next, 0);
+        }
+        self.core.change(|draft, known| (*draft, *known) = (Draft::default(), Arc::new(shelf)));
+    }
+
+    fn at(core: &'a Core, lock: Option<File>, cursor: Cursor) -> Self {
+        Self {
             core,
-            writer,
+            lock,
             waiting: Waiting::default(),
             derived: Derived::default(),
-            cursor: core.cursor()?,
+            cursor,
             last: Vec::new(),
-            newest,
+            last_seq: 0,
+            newest: Timestamp::from_unix_micros(0),
             first: 0,
             is_changed: false,
-        })
+        }
     }
 
     /// The number of the first line that was not looked at.
@@ -87,32 +120,36 @@ impl<'a> Pen<'a> {
 
     /// Empties the index.
     pub(crate) fn begin_anew(&mut self) -> Result<(), FindProblem> {
-        let core = self.core;
-        let problem = |error: TantivyError| core.problem(&error);
-        self.writer.rollback().map_err(problem)?;
-        self.writer.delete_all_documents().map_err(problem)?;
+        let emptied = self.core.shelf().emptied();
+        emptied.keep(&self.core.dir)?;
+        emptied.tidy(&self.core.dir);
         self.waiting = Waiting::default();
-        self.cursor = Cursor::default();
+        self.cursor = emptied.cursor;
         self.last.clear();
-        self.is_changed = true;
-        self.commit()
+        self.is_changed = false;
+        self.core.tell_place(self.cursor.next, 0);
+        self.core.change(|draft, shelf| (*draft, *shelf) = (Draft::default(), Arc::new(emptied)));
+        Ok(())
     }
 
     /// Whether the last line that was looked at is the log's.
     fn fits(&self, log: &Reader) -> Result<bool, FindProblem> {
-        let Some(last) = self.cursor.next.checked_sub(1) else { return Ok(true) };
-        if last < log.first()? {
-            // It was deleted with its segment since; what was kept of the log goes on after it.
+        let marked = self.cursor.marked.filter(|(line, _)| log.first().is_ok_and(|first| *line >= first));
+        let Some((line, known)) = marked else {
+            // It was deleted with its segment since, or none could be read; the log goes on after it.
             return Ok(self.cursor.next <= log.size()?);
+        };
+        match log.line(line) {
+            // Damaged since.
+            Err(LogProblem::Damaged { .. }) => Ok(self.cursor.next <= log.size()?),
+            line => Ok(line?.is_some_and(|line| mark(trimmed(&line)) == known) && self.cursor.next <= log.size()?),
         }
-        // A line that is damaged is not the one that was looked at.
-        Ok(readable(log.line(last))?.is_some_and(|line| mark(trimmed(&line)) == self.cursor.mark))
     }
 
     /// Remembers what is open.
-    fn recall(&mut self, log: &Reader) -> Result<(), FindProblem> {
-        for (begin, id) in self.shown()? {
-            self.waiting.show(id, begin);
+    fn recall(&mut self, shelf: &Shelf, log: &Reader) -> Result<(), FindProblem> {
+        for (begin, _, id) in shelf.sheets.iter().flat_map(|shelved| shelved.open_alive()) {
+            self.waiting.show(id.clone(), *begin);
         }
         let mut lines = log.from(self.cursor.from.max(log.first()?));
         let mut passes = Passes::default();
@@ -129,8 +166,8 @@ impl<'a> Pen<'a> {
             let Some(glance) = Glance::at(line.text).filter(|_| line.seq < self.cursor.next) else { continue };
             let Some(id) = glance.request.as_ref().map(Text::as_str) else { continue };
             let kind = EntryKind::parse(glance.kind.as_str());
-            if kind == EntryKind::Open && !self.waiting.is_shown(id) {
-                self.waiting.open(id, Begun::by(&self.core.fields, kind, &glance, &mut self.derived));
+            if kind == EntryKind::Open && !self.waiting.is_shown(id, line.seq) {
+                self.waiting.open(id, Begun::by(kind, &glance));
             } else if kind == EntryKind::Close {
                 self.waiting.close(id);
             }
@@ -138,27 +175,23 @@ impl<'a> Pen<'a> {
         Ok(())
     }
 
-    /// The accesses that the index has as open: first line and id.
-    fn shown(&self) -> Result<Vec<(u64, String)>, FindProblem> {
-        let read = || -> Result<_, TantivyError> {
-            let mut shown = Vec::new();
-            for segment in self.core.reader.searcher().segment_readers() {
-                let terms = segment.inverted_index(self.core.fields.open)?;
-                let mut stream = terms.terms().stream()?;
-                while stream.advance() {
-                    let mut docs = terms.read_postings_from_terminfo(stream.value(), IndexRecordOption::Basic)?;
-                    while docs.doc() != TERMINATED && segment.is_deleted(docs.doc()) {
-                        docs.advance();
-                    }
-                    let text = std::str::from_utf8(stream.key()).unwrap_or_default();
-                    if let Some((begin, id)) = text.split_once(' ').filter(|_| docs.doc() != TERMINATED) {
-                        shown.extend(begin.parse().ok().map(|begin| (begin, id.to_owned())));
-                    }
-                }
+    /// Looks at the next line there is, or passes over what cannot be read; false at the end.
+    pub(crate) fn take_next(
+        &mut self,
+        lines: &mut Lines,
+        passes: &mut Passes,
+        log: &Reader,
+    ) -> Result<bool, FindProblem> {
+        let place = lines.place();
+        match lines.next() {
+            Ok(Some(line)) => self.take(line.seq, line.text, log)?,
+            Ok(None) => return Ok(false),
+            Err(problem) => {
+                passes.over(problem, place, lines.place())?;
+                self.skip_to(lines.place());
             }
-            Ok(shown)
-        };
-        read().map_err(|error| self.core.problem(&error))
+        }
+        Ok(true)
     }
 
     /// Looks at the next line.
@@ -166,19 +199,17 @@ impl<'a> Pen<'a> {
         self.cursor.next = seq + 1;
         self.last.clear();
         self.last.extend_from_slice(line);
+        self.last_seq = seq;
         self.is_changed = true;
         let Some(glance) = Glance::at(line) else { return Ok(()) };
         self.newest = self.newest.max(glance.at);
         let kind = EntryKind::parse(glance.kind.as_str());
         match (kind, glance.request.as_ref().map(Text::as_str)) {
             (EntryKind::Segment, _) => Ok(()),
-            (kind @ EntryKind::Open, Some(id)) => {
-                let begun = Begun::by(&self.core.fields, kind, &glance, &mut self.derived);
-                match self.waiting.open(id, begun) {
-                    Some(never_closed) => self.add(never_closed.ended(&self.core.fields, None)),
-                    None => Ok(()),
-                }
-            }
+            (kind @ EntryKind::Open, Some(id)) => match self.waiting.open(id, Begun::by(kind, &glance)) {
+                Some(never_closed) => self.add(&never_closed.ended(None)),
+                None => Ok(()),
+            },
             (EntryKind::Close, Some(id)) => self.close(id, &glance, log),
             (
                 kind @ (EntryKind::Open
@@ -187,109 +218,113 @@ impl<'a> Pen<'a> {
                 | EntryKind::Fact(_)
                 | EntryKind::Unknown(_)),
                 _,
-            ) => self.add_alone(kind, &glance),
+            ) => self.add(&Begun::whole(kind, &glance)),
         }
     }
 
     /// Passes over lines that cannot be read.
-    pub(crate) fn skip_to(&mut self, seq: u64) {
+    fn skip_to(&mut self, seq: u64) {
         self.cursor.next = self.cursor.next.max(seq);
         self.is_changed = true;
     }
 
     fn close(&mut self, id: &str, end: &Glance<'_>, log: &Reader) -> Result<(), FindProblem> {
         match self.waiting.close(id) {
-            Opened::Held(open) => self.add(open.ended(&self.core.fields, Some(end))),
+            Opened::Held(open) => self.add(&open.ended(Some(end))),
             Opened::Shown(begin) => {
                 let line = readable(log.line(begin))?;
-                self.writer.delete_term(self.open_term(begin, id));
-                match line.as_deref().and_then(Glance::at) {
-                    Some(open) => {
-                        let kind = EntryKind::parse(open.kind.as_str());
-                        let begun = Begun::by(&self.core.fields, kind, &open, &mut self.derived);
-                        self.add(begun.ended(&self.core.fields, Some(end)))
-                    }
-                    None => self.add_alone(EntryKind::Close, end),
-                }
+                let told = match line.as_deref().and_then(Glance::at) {
+                    Some(open) => Begun::by(EntryKind::parse(open.kind.as_str()), &open).ended(Some(end)),
+                    None => Begun::whole(EntryKind::Close, end),
+                };
+                self.replace(begin, &told)
             }
             // It may still name patients.
-            Opened::Never => self.add_alone(EntryKind::Close, end),
+            Opened::Never => self.add(&Begun::whole(EntryKind::Close, end)),
         }
     }
 
-    /// Adds a story of one line.
-    fn add_alone(&mut self, kind: EntryKind, line: &Glance<'_>) -> Result<(), FindProblem> {
-        let document = Begun::whole(&self.core.fields, kind, line, &mut self.derived);
-        self.add(document)
+    fn add(&mut self, told: &Told) -> Result<(), FindProblem> {
+        self.core.change(|draft, _| draft.add(told, &mut self.derived));
+        self.seal_if(Draft::is_full)
     }
 
-    fn add(&self, document: TantivyDocument) -> Result<(), FindProblem> {
-        self.writer.add_document(document).map(drop).map_err(|error| self.core.problem(&error))
+    /// Adds a story in the place of one that was shown as open.
+    fn replace(&mut self, begin: u64, told: &Told) -> Result<(), FindProblem> {
+        self.core.change(|draft, shelf| {
+            if !draft.take_out(begin) && Arc::make_mut(shelf).take_out(begin) {
+                draft.note_replaced(begin);
+            }
+            draft.add(told, &mut self.derived);
+        });
+        self.seal_if(Draft::is_full)
     }
 
-    fn open_term(&self, begin: u64, id: &str) -> Term {
-        Term::from_field_text(self.core.fields.open, &format!("{begin} {id}"))
-    }
-
-    /// Shows all that is open, however short, and commits.
+    /// Shows all that is open, however short.
     pub(crate) fn show_all(&mut self) -> Result<(), FindProblem> {
         let open = self.waiting.all();
-        self.show(open)?;
-        self.commit()
+        self.show(open)
     }
 
     /// Shows accesses as open.
     fn show(&mut self, open: Vec<(String, Begun)>) -> Result<(), FindProblem> {
         for (id, open) in open {
-            let begin = open.seq;
-            let mut shown = open.ended(&self.core.fields, None);
-            shown.add_text(self.core.fields.open, format!("{begin} {id}"));
-            self.add(shown)?;
-            self.waiting.show(id, begin);
+            let told = open.ended(None);
+            self.core.change(|draft, _| draft.add_open(&told, &id, &mut self.derived));
+            self.waiting.show(id, told.begin);
             self.is_changed = true;
         }
-        Ok(())
+        self.seal_if(Draft::is_full)
     }
 
     /// Forgets what the log no longer has.
     pub(crate) fn forget_before(&mut self, first: u64) -> Result<(), FindProblem> {
         if first > self.first {
-            let end = Term::from_field_u64(self.core.fields.begin, first);
-            let older = RangeQuery::new(Bound::Unbounded, Bound::Excluded(end));
-            self.writer.delete_query(Box::new(older)).map_err(|error| self.core.problem(&error))?;
+            // What the draft stands for is taken out of files below, so it must not be lost.
+            self.seal_if(|draft| !draft.is_empty())?;
+            let mut shelf = Shelf::clone(&self.core.shelf());
+            shelf.forget_before(first)?;
+            shelf.write_pruned_again(&self.core.dir)?;
+            shelf.keep(&self.core.dir)?;
+            shelf.tidy(&self.core.dir);
+            self.core.change(|draft, known| {
+                draft.forget_before(first);
+                *known = Arc::new(shelf);
+            });
             self.first = first;
-            self.is_changed = true;
         }
         Ok(())
     }
 
-    /// Makes what was written findable, with the cursor, whole or not at all.
+    /// Shows what is open for long, and puts what is in the draft for long into a file.
     pub(crate) fn commit(&mut self) -> Result<(), FindProblem> {
         if self.waiting.holds_any() {
             let long_open = self.waiting.long_open(self.newest);
             self.show(long_open)?;
         }
-        if !self.is_changed {
-            return Ok(());
-        }
+        self.seal_if(|draft| draft.since().is_some_and(|since| since.elapsed() > DRAFT_AGE_MAX))
+    }
+
+    /// Puts the draft into a file where this holds, and this one writes.
+    fn seal_if(&mut self, is_due: impl FnOnce(&Draft) -> bool) -> Result<(), FindProblem> {
+        if self.lock.is_some() && self.core.draft(is_due) { self.seal() } else { Ok(()) }
+    }
+
+    /// Puts what is in the draft on the disk, with the cursor, whole or not at all.
+    pub(crate) fn seal(&mut self) -> Result<(), FindProblem> {
         self.cursor.from = self.waiting.earliest().unwrap_or(self.cursor.next);
         if !self.last.is_empty() {
-            self.cursor.mark = mark(&self.last);
+            self.cursor.marked = Some((self.last_seq, mark(trimmed(&self.last))));
         }
-        let core = self.core;
-        let problem = |error: TantivyError| core.problem(&error);
-        let mut prepared = self.writer.prepare_commit().map_err(problem)?;
-        prepared.set_payload(&self.cursor.text());
-        prepared.commit().map_err(problem)?;
-        core.reader.reload().map_err(problem)?;
+        let sealed = self.core.draft(|draft| self.core.shelf().with(draft, self.cursor, &self.core.dir))?;
+        self.core.change(|draft, shelf| (*draft, *shelf) = (Draft::default(), Arc::new(sealed)));
         self.is_changed = false;
         Ok(())
     }
 
-    /// Lets merges that are under way end, and lets go of the index.
-    pub(crate) fn put_down(self) -> Result<(), FindProblem> {
-        let core = self.core;
-        self.writer.wait_merging_threads().map_err(|error| core.problem(&error))
+    /// Puts everything on the disk, and lets go of the index.
+    pub(crate) fn put_down(mut self) -> Result<(), FindProblem> {
+        if self.is_changed { self.seal() } else { Ok(()) }
     }
 }
 

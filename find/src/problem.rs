@@ -3,8 +3,6 @@
 use std::path::Path;
 
 use audit::LogProblem;
-use tantivy::TantivyError;
-use tantivy::directory::error::{LockError, OpenDirectoryError, OpenReadError};
 
 /// Why the index cannot be opened, written or asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +32,7 @@ pub enum FindProblem {
     /// What is on disk cannot be read as an index.
     #[error("`{place}`: the index cannot be read: {reason}; nothing is lost, run `sekimori audit index rebuild`")]
     Damaged {
-        /// The index's directory.
+        /// The index's directory, or the file.
         place: String,
         /// What does not fit.
         reason: String,
@@ -76,21 +74,8 @@ impl FindProblem {
         Self::Disk { place: place.display().to_string(), reason: error.to_string() }
     }
 
-    /// Says what the engine complained about.
-    pub(crate) fn engine(place: &Path, error: &TantivyError) -> Self {
-        let reason = error.to_string();
-        let is_missing = matches!(error, TantivyError::OpenDirectoryError(OpenDirectoryError::DoesNotExist(_)));
-        let is_of_disk =
-            matches!(error, TantivyError::IoError(_) | TantivyError::OpenReadError(OpenReadError::IoError { .. }));
-        let place = place.display().to_string();
-        if matches!(error, TantivyError::LockFailure(LockError::LockBusy, _)) {
-            Self::InUse { place }
-        } else if is_missing {
-            Self::Missing { place }
-        } else if is_of_disk {
-            Self::Disk { place, reason }
-        } else {
-            Self::Damaged { place, reason }
-        }
+    /// Says what cannot be read, and why.
+    pub(crate) fn damaged(place: &Path, reason: &str) -> Self {
+        Self::Damaged { place: place.display().to_string(), reason: reason.to_owned() }
     }
 }

@@ -1,161 +1,155 @@
-//! The most frequent terms over several segments, exactly. Each segment numbers its terms for itself; only terms that
-//! can be among the most frequent are looked up by name.
+//! The most frequent names over several leaves, exactly. Each leaf numbers its names for itself; only names that can be
+//! among the most frequent are looked up.
 
 use std::collections::HashMap;
-
-use tantivy::DocId;
-use tantivy::columnar::{Cardinality, StrColumn};
+use std::sync::Arc;
 
 use crate::count::too_many;
-use crate::sieve::{Stopped, first_values};
-use crate::{Bar, By, Deadline};
+use crate::fields::Field;
+use crate::sheet::Sheet;
+use crate::{Bar, By, Deadline, FindProblem};
 
-/// Up to so many terms are looked up without asking which of them matter.
+/// Up to so many names are looked up without asking which of them matter.
 const FEW: usize = if cfg!(test) { 4 } else { 50_000 };
-/// The most terms that are looked up.
+/// The most names that are looked up.
 const NAMES_MAX: usize = 1_000_000;
-/// The clock is looked at after so many names.
-const NAMES_PER_LOOK: usize = 256;
 
-/// How often each term of a segment was met.
+/// How often each name of a leaf was met.
 #[derive(Debug)]
-pub(crate) struct Ords {
-    terms: StrColumn,
-    counts: Vec<u32>,
-    values: Vec<Option<u64>>,
+pub(crate) struct Met {
+    pub(crate) source: Source,
+    pub(crate) counts: Vec<u32>,
 }
 
-impl Ords {
-    pub(crate) fn new(terms: StrColumn) -> Self {
-        let counts = vec![0; terms.num_terms()];
-        Self { terms, counts, values: Vec::new() }
-    }
+/// Where the names are.
+#[derive(Debug)]
+pub(crate) enum Source {
+    /// In a field of a file.
+    Sheet(Arc<Sheet>, Field),
+    /// Here, in order.
+    Names(Vec<String>),
+}
 
-    /// Counts the terms of these stories.
-    pub(crate) fn add(&mut self, docs: &[DocId]) {
-        let mut met = |ord: u64| {
-            if let Some(count) = usize::try_from(ord).ok().and_then(|ord| self.counts.get_mut(ord)) {
-                *count += 1;
-            }
-        };
-        let column = self.terms.ords();
-        match column.get_cardinality() {
-            Cardinality::Full | Cardinality::Optional => {
-                first_values(docs, column, &mut self.values);
-                self.values.iter().copied().flatten().for_each(met);
-            }
-            Cardinality::Multivalued => {
-                docs.iter().for_each(|doc| column.values_for_doc(*doc).for_each(&mut met));
-            }
-        }
-    }
-
-    /// The terms that were met at least so often.
-    fn met(&self, least: u32) -> impl Iterator<Item = (u64, u32)> {
+impl Met {
+    /// The names that were met at least so often, by their numbers.
+    fn met(&self, least: u32) -> impl Iterator<Item = (u32, u32)> {
         (0..).zip(self.counts.iter().copied()).filter(move |(_, count)| *count >= least)
     }
 
-    /// The count that the most frequent terms of this segment reach, so many of them.
+    /// The count that the most frequent names of this leaf reach, so many of them.
     fn nth(&self, n: usize) -> u32 {
         let mut counts: Vec<u32> = self.met(1).map(|(_, count)| count).collect();
         let Some(place) = counts.len().checked_sub(n) else { return 0 };
         *counts.select_nth_unstable(place).1
     }
 
-    /// Hands over the names of terms, given in order of their numbers.
-    fn names(&self, ords: Vec<u64>, each: impl FnMut(&[u8])) -> std::io::Result<()> {
-        self.terms.dictionary().sorted_ords_to_term_cb(&ords, each).map(drop)
+    /// Hands over the names that were met at least so often, and how often.
+    fn each(&self, least: u32, mut each: impl FnMut(&str, u32)) -> Result<(), FindProblem> {
+        match &self.source {
+            Source::Names(names) => {
+                for (name, count) in names.iter().zip(&self.counts).filter(|(_, count)| **count >= least) {
+                    each(name, *count);
+                }
+            }
+            Source::Sheet(sheet, field) => {
+                let mut counts = self.met(least).map(|(_, count)| count);
+                let places = self.met(least).map(|(place, _)| place);
+                sheet.names(*field)?.each(places, |name| counts.next().into_iter().for_each(|count| each(name, count)));
+            }
+        }
+        Ok(())
+    }
+
+    /// How often each of these names was met.
+    fn of(&self, names: &[String], mut each: impl FnMut(&str, u32)) -> Result<(), FindProblem> {
+        let mut told = |name: &str, place: Option<usize>| {
+            place.and_then(|place| self.counts.get(place)).into_iter().for_each(|count| each(name, *count));
+        };
+        match &self.source {
+            Source::Names(known) => names.iter().for_each(|name| told(name, known.binary_search(name).ok())),
+            Source::Sheet(sheet, field) => {
+                let known = sheet.names(*field)?;
+                names.iter().for_each(|name| told(name, known.find(name).map(|place| place as usize)));
+            }
+        }
+        Ok(())
     }
 }
 
-/// Counts of several segments.
+/// Counts of several leaves.
 #[derive(Debug)]
 pub(crate) struct Tally {
     top: usize,
-    segments: Vec<Ords>,
+    leaves: Vec<Met>,
 }
 
 impl Tally {
     pub(crate) fn new(top: usize) -> Self {
-        Self { top, segments: Vec::new() }
+        Self { top, leaves: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, ords: Ords) {
-        self.segments.push(ords);
+    pub(crate) fn add(&mut self, met: Met) {
+        self.leaves.push(met);
     }
 
     /// The most frequent, the most frequent first; those that are as frequent by name.
-    pub(crate) fn bars(self, by: By, deadline: &Deadline) -> Result<Vec<Bar>, Stopped> {
+    pub(crate) fn bars(self, by: By, deadline: &Deadline) -> Result<Vec<Bar>, FindProblem> {
         if self.top == 0 {
             return Ok(Vec::new());
         }
-        let all: usize = self.segments.iter().map(|segment| segment.met(1).count()).sum();
-        let totals = if all <= FEW { self.all(1, by, deadline)? } else { self.likely(by, deadline)? };
+        let all: usize = self.leaves.iter().map(|leaf| leaf.met(1).count()).sum();
+        let totals = if all <= FEW { self.all(by, deadline)? } else { self.likely(by, deadline)? };
         let mut bars: Vec<_> = totals.into_iter().map(|(key, count)| Bar { key, count }).collect();
         bars.sort_unstable_by(|one, other| other.count.cmp(&one.count).then_with(|| one.key.cmp(&other.key)));
         bars.truncate(self.top);
         Ok(bars)
     }
 
-    /// The totals of every term that is met so often in a segment, summed over the segments where it is.
-    fn all(&self, least: u32, by: By, deadline: &Deadline) -> Result<HashMap<String, u64>, Stopped> {
+    /// The totals of every name that was met, summed over the leaves where it was.
+    fn all(&self, by: By, deadline: &Deadline) -> Result<HashMap<String, u64>, FindProblem> {
         let mut totals = HashMap::new();
-        for segment in &self.segments {
+        for leaf in &self.leaves {
             deadline.check()?;
-            let (ords, counts): (Vec<_>, Vec<_>) = segment.met(least).unzip();
-            let mut counts = counts.into_iter();
-            segment.names(ords, |name| {
-                if let (Ok(name), Some(count)) = (std::str::from_utf8(name), counts.next()) {
-                    add(&mut totals, name, count);
-                }
-            })?;
+            leaf.each(1, |name, count| add(&mut totals, name, count))?;
             if totals.len() > NAMES_MAX {
-                return Err(too_many(by, NAMES_MAX).into());
+                return Err(too_many(by, NAMES_MAX));
             }
         }
         Ok(totals)
     }
 
-    /// The totals of the terms that can be among the most frequent.
+    /// The totals of the names that can be among the most frequent.
     ///
-    /// The most frequent of one segment reach some total already. A term that in no segment reaches that segment's
-    /// share of it cannot reach it in all of them together.
-    fn likely(&self, by: By, deadline: &Deadline) -> Result<HashMap<String, u64>, Stopped> {
-        let reached: Vec<u32> = self.segments.iter().map(|segment| segment.nth(self.top)).collect();
+    /// The most frequent of one leaf reach some total already. A name that in no leaf reaches that leaf's share of it
+    /// cannot reach it in all of them together.
+    fn likely(&self, by: By, deadline: &Deadline) -> Result<HashMap<String, u64>, FindProblem> {
+        let reached: Vec<u32> = self.leaves.iter().map(|leaf| leaf.nth(self.top)).collect();
         let (goal, sum) = (reached.iter().copied().max().unwrap_or(0), reached.iter().map(|one| u64::from(*one)).sum());
         let share = |reached: u32| {
             let share = (u64::from(goal) * u64::from(reached)).checked_div(sum).unwrap_or(0);
             u32::try_from(share).unwrap_or(u32::MAX).max(1)
         };
-        let mut candidates = HashMap::new();
-        for (segment, reached) in self.segments.iter().zip(&reached) {
+        let mut candidates: HashMap<String, u64> = HashMap::new();
+        for (leaf, reached) in self.leaves.iter().zip(&reached) {
             deadline.check()?;
-            let ords: Vec<u64> = segment.met(share(*reached)).map(|(ord, _)| ord).collect();
-            if candidates.len() + ords.len() > NAMES_MAX {
-                return Err(too_many(by, NAMES_MAX).into());
-            }
-            segment.names(ords, |name| {
-                if let Ok(name) = std::str::from_utf8(name) {
-                    candidates.entry(name.to_owned()).or_insert(0);
+            leaf.each(share(*reached), |name, _| {
+                if !candidates.contains_key(name) {
+                    candidates.insert(name.to_owned(), 0);
                 }
             })?;
+            if candidates.len() > NAMES_MAX {
+                return Err(too_many(by, NAMES_MAX));
+            }
         }
         if candidates.len() > FEW {
-            return self.all(1, by, deadline);
+            return self.all(by, deadline);
         }
         let mut names: Vec<_> = candidates.into_keys().collect();
         names.sort_unstable();
         let mut totals = HashMap::new();
-        for segment in &self.segments {
-            for (place, name) in names.iter().enumerate() {
-                if place % NAMES_PER_LOOK == 0 {
-                    deadline.check()?;
-                }
-                let ord = segment.terms.dictionary().term_ord(name)?.and_then(|ord| usize::try_from(ord).ok());
-                if let Some(count) = ord.and_then(|ord| segment.counts.get(ord)) {
-                    add(&mut totals, name, *count);
-                }
-            }
+        for leaf in &self.leaves {
+            deadline.check()?;
+            leaf.of(&names, |name, count| add(&mut totals, name, count))?;
         }
         Ok(totals)
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use policy::Timestamp;
 
-use crate::document::Begun;
+use crate::story::Begun;
 
 /// What is open for longer than this goes into the index as open.
 const SHORT: Duration = Duration::from_secs(2);
@@ -61,8 +61,9 @@ impl Waiting {
         }
     }
 
-    pub(crate) fn is_shown(&self, id: &str) -> bool {
-        self.shown.contains_key(id)
+    /// Whether the index has an access as open that began with this line.
+    pub(crate) fn is_shown(&self, id: &str, begin: u64) -> bool {
+        self.shown.get(id) == Some(&begin)
     }
 
     /// Takes out what is open for long, by the log's clock or by ours.

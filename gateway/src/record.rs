@@ -356,20 +356,15 @@ async fn note_of(event: &store::Event, store: &dyn Store, whose: &Whose) -> Resu
     }))
 }
 
-/// What the store says; nothing where what it keeps cannot be read, which asking again does not change.
-fn answered<T>(answer: Result<Option<T>, StoreProblem>) -> Result<Option<T>, StoreProblem> {
+/// What the store says, for the log and for notices; nothing where what it keeps cannot be read, which asking again does
+/// not change.
+pub fn answered<T>(answer: Result<Option<T>, StoreProblem>) -> Result<Option<T>, StoreProblem> {
     match answer {
-        Err(problem @ StoreProblem::Unavailable(_)) => Err(problem),
-        Err(
-            problem @ (StoreProblem::Corrupt(_)
-            | StoreProblem::Exists(_)
-            | StoreProblem::NotInForce(_)
-            | StoreProblem::Full),
-        ) => {
-            tracing::error!(%problem, "the log leaves out what the store cannot say");
+        Err(problem) if !problem.may_pass() => {
+            tracing::error!(%problem, "what the store cannot say is left out");
             Ok(None)
         }
-        Ok(said) => Ok(said),
+        answer => answer,
     }
 }
 

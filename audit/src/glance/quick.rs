@@ -170,6 +170,9 @@ impl<'a> Place<'a> {
             b'"' => self.plain().map(drop),
             b'[' => {
                 self.eat(b'[')?;
+                if self.text.starts_with(']') {
+                    return self.eat(b']');
+                }
                 loop {
                     self.plain()?;
                     match self.next()? {
@@ -239,6 +242,8 @@ mod tests {
     fn lines_as_the_log_writes_them_are_read_here_and_as_any_parser_reads_them() {
         for rest in [
             r#","id":"01935f1c-0000-7000-8000-0000deadbeef","act":"read","sub":"u-1","login":"n.sato","name":"佐藤 花子","role":["nurse","x"],"sid":"a","dev":"d","pst":["os=17.2"],"ip":"10.1.2.3","path":"/fhir/Patient/1","rule":"r","pol":"p1"}"#,
+            // Of a device that told nothing of itself.
+            r#","id":"01935f1c-0000-7000-8000-0000deadbeef","dev":"d","pst":[],"ip":"10.1.2.3"}"#,
             r#","end":"served","st":200,"ms":12.034,"bi":0,"bo":1,"outage":true,"pt":["00012345"],"study":["1.2.3"]}"#,
             "}",
         ] {

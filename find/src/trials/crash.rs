@@ -23,7 +23,7 @@ fn everything() -> Question {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(16))]
     #[test]
-    fn what_was_written_since_the_last_commit_is_written_again(
+    fn what_was_in_the_draft_is_written_again(
         acts in paper::acts(1..80),
         lives in prop::collection::vec((0_usize..40, any::<bool>(), 0_usize..20), 1..6),
     ) {
@@ -31,20 +31,26 @@ proptest! {
         let lines = paper::lines(&acts);
         folder.append(&lines);
         let (index, log) = (Index::open(&folder.index()).unwrap(), reader(&folder));
-        for (before, commits, after) in lives {
+        for (before, seals, after) in lives {
             let mut pen = Pen::take_up(index.core(), &log).unwrap();
             write(&mut pen, &log, before);
-            if commits {
-                pen.commit().unwrap();
+            if seals {
+                pen.seal().unwrap();
             }
             write(&mut pen, &log, after);
         }
         let mut pen = Pen::take_up(index.core(), &log).unwrap();
         write(&mut pen, &log, usize::MAX);
-        pen.commit().unwrap();
+        // Who asks from outside finds the same meanwhile.
+        let outside = Index::open_existing(&folder.index()).unwrap();
+        outside.look_ahead(&log).unwrap();
         // What is open and only just began is shown in a moment; here it is long ago by the log's own clock.
         pen.show_all().unwrap();
-        check(&index, &everything(), &lines);
+        for index in [&index, &outside] {
+            check(index, &everything(), &lines);
+        }
+        pen.put_down().unwrap();
+        check(&Index::open_existing(&folder.index()).unwrap(), &everything(), &lines);
     }
 }
 
@@ -93,5 +99,7 @@ fn killed_at_any_moment_it_goes_on() {
         index.stories() == all
     });
     drop(follower);
-    check(&index, &Question { limit: 500, ..everything() }, &lines);
+    for index in [index, Index::open_existing(&folder.index()).unwrap()] {
+        check(&index, &Question { limit: 500, ..everything() }, &lines);
+    }
 }

@@ -1,5 +1,8 @@
 //! Following a log that grows.
 
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
@@ -8,6 +11,7 @@ use proptest::test_runner::TestRunner;
 use super::answers::{check, deadline, reader};
 use super::paper::{self, Act, Folder};
 use super::scan;
+use crate::shelf::CONTENTS;
 use crate::{FindProblem, Index, Question};
 
 pub(super) fn wait_until(is_so: impl Fn() -> bool) {
@@ -38,7 +42,7 @@ fn what_is_written_is_found_soon_and_what_is_open_is_replaced_when_it_closes() {
     }
     assert_eq!((index.lag().behind, index.trouble()), (0, None));
     // Built anew on demand, while it is followed.
-    index.ask_to_build_anew().unwrap();
+    Index::ask_to_build_anew(&folder.index()).unwrap();
     wait_until(|| !index.core().is_asked_to_begin_anew());
     wait_until(|| index.stories() == scan::stories(&lines).len() as u64);
     check(&index, &Question { limit: 1_000, ..Question::default() }, &lines);
@@ -61,8 +65,11 @@ fn an_index_of_another_log_or_version_or_damaged_is_built_anew() {
     wait_until(|| index.lag().seq == others.len() as u64 && index.stories() == all(&others));
     check(&index, &Question { limit: 1_000, ..Question::default() }, &others);
     drop((follower, index));
-    std::fs::write(folder.index().join("meta.json"), "{}").unwrap();
-    assert!(matches!(Index::open_existing(&folder.index()), Err(FindProblem::Damaged { .. })));
+    for file in [CONTENTS, "meta.json"] {
+        std::fs::write(folder.index().join(file), "{}").unwrap();
+        assert!(matches!(Index::open_existing(&folder.index()), Err(FindProblem::Damaged { .. })));
+        let _removed = std::fs::remove_file(folder.index().join(CONTENTS));
+    }
     let index = Index::open(&folder.index()).unwrap();
     assert_eq!(index.ask(&Question::default(), &deadline()).unwrap().total, 0);
     index.rebuild(&reader(&folder), |_, _| {}).unwrap();
@@ -84,6 +91,110 @@ fn what_the_log_deleted_by_age_leaves_the_index() {
     let follower = index.follow(reader(&folder)).unwrap();
     wait_until(|| index.stories() == newer);
     drop(follower);
+    // Nor does it come back.
+    let again = Index::open(&folder.index()).unwrap();
+    assert_eq!(again.stories(), newer);
+    let left = scan::stories(&lines).into_iter().filter(|story| story.begin.seq >= half as u64);
+    let expected = scan::find(&Question::default(), &left.collect::<Vec<_>>());
+    let found = again.ask(&Question { limit: 1_000, ..Question::default() }, &deadline()).unwrap();
+    assert_eq!(found.seqs, expected);
+}
+
+fn sheet_files(folder: &Folder) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder.index()).unwrap().map(|file| file.unwrap().path());
+    files.filter(|path| path.extension().is_some_and(|end| end == "sheet")).collect()
+}
+
+#[test]
+fn names_of_what_the_log_deleted_stand_in_no_file_of_the_index() {
+    let folder = Folder::new();
+    let begin = |seq: usize, patient: &str| {
+        format!(r#"{{"v":1,"seq":{seq},"ts":"2026-11-22T01:02:03.000004Z","ev":"signed-in","login":"{patient}"}}"#)
+    };
+    folder.append(&[begin(0, "first-to-go"), begin(1, "second-to-go")]);
+    folder.append_segment(2, &[begin(2, "one-who-stays")]);
+    let index = Index::open(&folder.index()).unwrap();
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    let stands = |name: &str| {
+        sheet_files(&folder).iter().any(|file| String::from_utf8_lossy(&std::fs::read(file).unwrap()).contains(name))
+    };
+    assert!(stands("first-to-go") && stands("one-who-stays"));
+    folder.delete_first_segment();
+    let follower = index.follow(reader(&folder)).unwrap();
+    wait_until(|| index.stories() == 1 && !stands("to-go"));
+    assert!(stands("one-who-stays"));
+    drop(follower);
+    assert_eq!(Index::open_existing(&folder.index()).unwrap().stories(), 1);
+}
+
+#[test]
+fn another_writer_waits_its_turn_and_goes_on_from_what_the_first_put_down() {
+    let folder = Folder::new();
+    let lines = paper::lines(&many_acts(60));
+    folder.append(&lines);
+    let (first, second) = (Index::open(&folder.index()).unwrap(), Index::open(&folder.index()).unwrap());
+    let following = first.follow(reader(&folder)).unwrap();
+    let all = scan::stories(&lines).len() as u64;
+    wait_until(|| first.lag().seq == lines.len() as u64 && first.stories() == all);
+    // Who asks from outside is told how far the writer is, and finds the same in the log.
+    wait_until(|| Index::open_existing(&folder.index()).unwrap().lag().seq == lines.len() as u64);
+    let outside = Index::open_existing(&folder.index()).unwrap();
+    outside.look_ahead(&reader(&folder)).unwrap();
+    assert_eq!(outside.lag().seq, lines.len() as u64);
+    let next = second.follow(reader(&folder)).unwrap();
+    wait_until(|| second.trouble().is_some_and(|trouble| trouble.contains("another process writes")));
+    drop(following);
+    wait_until(|| second.trouble().is_none() && second.stories() == all);
+    check(&second, &Question { limit: 1_000, ..Question::default() }, &lines);
+    drop(next);
+}
+
+#[test]
+fn an_index_is_for_its_user_alone_and_has_no_files_of_another_version() {
+    let folder = Folder::new();
+    folder.append(&paper::lines(&many_acts(60)));
+    let index = Index::open(&folder.index()).unwrap();
+    // An older version was here meanwhile.
+    for former in ["meta.json", "0a1b.idx"] {
+        std::fs::write(folder.index().join(former), "00000007").unwrap();
+    }
+    // What is not the index's is left alone.
+    let others = folder.index().join("checkpoint");
+    std::fs::write(&others, "").unwrap();
+    index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+    let mode = |path: &std::path::Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&folder.index()), 0o700);
+    std::fs::remove_file(&others).unwrap();
+    for file in std::fs::read_dir(folder.index()).unwrap() {
+        let path = file.unwrap().path();
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+        assert!(!path.ends_with("meta.json") && !path.ends_with("0a1b.idx"), "{}", path.display());
+    }
+}
+
+#[test]
+fn an_index_whose_contents_are_gone_or_wrong_under_its_writer_is_built_anew_by_it() {
+    let folder = Folder::new();
+    let lines = paper::lines(&many_acts(60));
+    folder.append(&lines);
+    let index = Index::open(&folder.index()).unwrap();
+    let all = scan::stories(&lines).len() as u64;
+    for spoilt in [None, Some("{}")] {
+        index.rebuild(&reader(&folder), |_, _| {}).unwrap();
+        let place = folder.index().join(CONTENTS);
+        match spoilt {
+            Some(text) => std::fs::write(&place, text).unwrap(),
+            None => std::fs::remove_file(&place).unwrap(),
+        }
+        assert!(Index::open_existing(&folder.index()).is_err());
+        let before = index.core().shelf();
+        let follower = index.follow(reader(&folder)).unwrap();
+        wait_until(|| Index::open_existing(&folder.index()).is_ok());
+        wait_until(|| !Arc::ptr_eq(&before, &index.core().shelf()));
+        wait_until(|| index.lag().seq == lines.len() as u64 && index.stories() == all);
+        drop(follower);
+        check(&index, &Question::default(), &lines);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use policy::Timestamp;
 
 use crate::calendar::AtWork;
 use crate::derived::words_of;
-use crate::document::code;
+use crate::story::code;
 use crate::words::{Wanted, wanted};
 use crate::{Bar, By, FoundAt, Order, Question};
 

@@ -68,15 +68,9 @@ impl Whose {
                 if !self.sessions.contains_key(id) =>
             {
                 match self.look_now(store).await {
-                    Err(problem @ StoreProblem::Unavailable(_)) => return Err(problem),
+                    Err(problem) if problem.may_pass() => return Err(problem),
                     // Asking again changes nothing: its id alone is recorded.
-                    Ok(())
-                    | Err(
-                        StoreProblem::Corrupt(_)
-                        | StoreProblem::Exists(_)
-                        | StoreProblem::NotInForce(_)
-                        | StoreProblem::Full,
-                    ) => {}
+                    Ok(()) | Err(_) => {}
                 }
             }
             Change::SessionParked(_)

@@ -117,7 +117,7 @@ impl LogView {
 
     /// The events of the store among what a question asks for.
     fn shared_events(&self, question: &Question) -> Result<Vec<String>, LogTrouble> {
-        let is_shared = |word: &str| Event::OF_THE_STORE.iter().any(|event| event.code() == word);
+        let is_shared = |word: &str| Event::parse(word).is_some_and(Event::is_of_the_store);
         if let Some(event) = &question.event {
             return Ok(Some(event).filter(|event| is_shared(event)).cloned().into_iter().collect());
         }

@@ -271,7 +271,10 @@ impl Args {
         let is_one = self.peers.is_empty();
         let book = |(dir, log): (PathBuf, Reader)| {
             let name = (!is_one).then(|| peers::name_of(&log));
-            Ok(Book { index: Index::open_existing(&dir).map_err(failure)?, log, name })
+            let index = Index::open_existing(&dir).map_err(failure)?;
+            // The gateway has the newest in memory only.
+            index.look_ahead(&log).map_err(failure)?;
+            Ok(Book { index, log, name })
         };
         dirs.into_iter().zip(logs).map(book).collect()
     }

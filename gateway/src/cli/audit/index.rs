@@ -36,9 +36,13 @@ pub fn run(command: &Command) -> Result<(), Failure> {
 fn status(place: &IndexPlace, format: Format) -> Result<(), Failure> {
     let config = place.config()?;
     let index = Index::open_existing(&place.index_dir(&config)?).map_err(failure)?;
-    let lines = place.reader()?.size().map_err(|problem| Failure::unavailable(problem.to_string()))?;
-    let (seq, stories, bytes) = (index.lag().seq, index.stories(), index.bytes());
+    let log = place.reader()?;
+    let lines = log.size().map_err(|problem| Failure::unavailable(problem.to_string()))?;
+    let (seq, filed, bytes) = (index.lag().seq, index.stories(), index.bytes());
     let behind = lines.saturating_sub(seq);
+    // What the gateway has in memory only is counted in the log.
+    index.look_ahead(&log).map_err(failure)?;
+    let stories = index.stories();
     out::say(&match format {
         Format::Json => {
             json!({ "lines": lines, "followed": seq, "behind": behind, "stories": stories, "bytes": bytes }).to_string()
@@ -46,7 +50,7 @@ fn status(place: &IndexPlace, format: Format) -> Result<(), Failure> {
         Format::Text => format!(
             "followed {seq} of {lines} lines, {behind} behind\n{stories} accesses and facts in {} MiB, {} bytes each",
             bytes >> 20,
-            bytes.checked_div(stories).unwrap_or(0)
+            bytes.checked_div(filed).unwrap_or(0)
         ),
     });
     Ok(())
@@ -54,12 +58,13 @@ fn status(place: &IndexPlace, format: Format) -> Result<(), Failure> {
 
 fn rebuild(place: &IndexPlace) -> Result<(), Failure> {
     let config = place.config()?;
-    let index = Index::open(&place.index_dir(&config)?).map_err(failure)?;
+    let dir = place.index_dir(&config)?;
+    let log = place.reader()?;
     let progress = |done: u64, all: u64| out::complain(&format!("{done} of {all} lines"));
-    match index.rebuild(&place.reader()?, progress) {
+    match Index::open(&dir).and_then(|index| index.rebuild(&log, progress)) {
         Ok(()) => Ok(()),
         Err(FindProblem::InUse { .. }) => {
-            index.ask_to_build_anew().map_err(failure)?;
+            Index::ask_to_build_anew(&dir).map_err(failure)?;
             out::say("the gateway builds it anew while it runs; see `sekimori audit index status`");
             Ok(())
         }

@@ -241,6 +241,8 @@ fn facts(desk: &Desk<'_>, file: &Parcel) -> Facts {
         (desk.say("log-export-size"), text(format!("{} B", grouped(file.bytes.len() as u64)))),
         (desk.say("log-export-kept"), vec![Bit::Moment(desk.minute(kept_until(file)))]),
     ];
+    let own = desk.config().nodes.as_ref().map(|nodes| text(nodes.own.to_string()));
+    rows.extend(own.map(|own| (desk.say("log-of-node"), own)));
     if file.damaged > 0 {
         rows.push((desk.say("log-export-damaged"), text(grouped(file.damaged))));
     }
@@ -293,7 +295,9 @@ pub(in super::super) async fn file(desk: &Desk<'_>) -> Shown {
     let job = own(desk).ok_or(Fault::NotFound)?;
     let JobState::Made(Exported::File(file)) = job.state() else { return Err(Fault::NotFound.into()) };
     desk.note_look("export-file", file.stories, None).await?;
-    let name = format!("records-{}.export", desk.day(file.at));
+    // Whoever makes one on each node keeps them apart.
+    let own = desk.config().nodes.as_ref().map(|nodes| format!("{}-", nodes.own)).unwrap_or_default();
+    let name = format!("records-{own}{}.export", desk.day(file.at));
     Ok(attachment("application/octet-stream", &name, file.bytes))
 }
 

@@ -222,10 +222,7 @@ impl Desk<'_> {
         match word {
             "open" => self.say("console-event-open"),
             "refused" => self.say("console-event-refused"),
-            other => Event::ALL
-                .iter()
-                .find(|event| event.code() == other)
-                .map_or_else(|| other.to_owned(), |event| self.event_name(event.code())),
+            other => Event::parse(other).map_or_else(|| other.to_owned(), |event| self.event_name(event.code())),
         }
     }
 }
