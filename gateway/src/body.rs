@@ -6,8 +6,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use audit::{End, Outcome};
+use audit::End;
 use bytes::Bytes;
+use http::StatusCode;
 use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use identity::Session;
@@ -255,7 +256,7 @@ pub struct Record {
     /// The exchange.
     pub exchange: Rc<Exchange>,
     /// The status that was answered.
-    pub status: u16,
+    pub status: StatusCode,
     /// Its place in the book of long exchanges.
     pub in_book: Option<InBook>,
     /// Enters it in the book when it turns out to take long.
@@ -281,20 +282,13 @@ impl Enter {
 
 impl Record {
     fn close(self, end: End) {
-        let outcome = Outcome {
-            status: Some(self.status),
-            end: match self.exchange.ended() {
-                Some(Ended::Judged(reason) | Ended::Gone(reason)) => End::Revoked(reason),
-                Some(Ended::Stalled) => End::ClientGone,
-                Some(Ended::Stopped) => End::Stopped,
-                None => end,
-            },
-            bytes_in: self.exchange.bytes_in.get(),
-            bytes_out: self.exchange.bytes_out.get(),
-            duration: self.exchange.started.elapsed(),
-            patients: None,
-            said: None,
+        let end = match self.exchange.ended() {
+            Some(Ended::Judged(reason) | Ended::Gone(reason)) => End::Revoked(reason),
+            Some(Ended::Stalled) => End::ClientGone,
+            Some(Ended::Stopped) => End::Stopped,
+            None => end,
         };
+        let outcome = self.exchange.outcome(self.status, end);
         self.receipt.close(outcome, &self.exchange);
     }
 }

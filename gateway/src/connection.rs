@@ -145,9 +145,12 @@ impl ConnectionBook {
         self.entries.borrow().len()
     }
 
-    /// Cuts connections whose head takes too long, and closes those that stand idle.
+    /// Cuts connections whose head takes too long, and closes those that stand idle; lets others rest before.
     pub fn sweep(&self, now: Instant, limits: &Limits, metrics: &Metrics) {
         for connection in self.entries.borrow().values() {
+            if connection.vitals.tires(now) {
+                connection.cut.look();
+            }
             match connection.vitals.health(now, limits.head_timeout, limits.keep_alive_timeout) {
                 Health::Fine => {}
                 Health::SlowHead => {

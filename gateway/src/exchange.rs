@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use audit::{End, Outcome};
 use foldhash::HashMap;
+use http::StatusCode;
 use identity::Session;
 use policy::{Access, Device, From, Reason, Timestamp};
 use tokio::sync::Notify;
@@ -38,6 +40,11 @@ impl Cut {
     /// Asks the connection to end.
     pub fn end(&self, how: How) {
         self.how.set(self.how.get().max(Some(how)));
+        self.rung.notify_one();
+    }
+
+    /// Lets the connection look what is asked of it otherwise.
+    pub fn look(&self) {
         self.rung.notify_one();
     }
 
@@ -136,6 +143,19 @@ impl Exchange {
     /// Holds its places until it is gone.
     pub fn hold(&self, held: Option<Held>) {
         self.held.replace(held);
+    }
+
+    /// How it ended, as its record says it: what moved until now, and how long it took.
+    pub fn outcome(&self, status: StatusCode, end: End) -> Outcome {
+        Outcome {
+            status: Some(status.as_u16()),
+            end,
+            bytes_in: self.bytes_in.get(),
+            bytes_out: self.bytes_out.get(),
+            duration: self.started.elapsed(),
+            patients: None,
+            said: None,
+        }
     }
 
     /// Why it was ended, if it was.

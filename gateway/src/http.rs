@@ -2,7 +2,7 @@
 //! when it is asked to.
 
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -50,38 +50,39 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
     }
 }
 
-/// Serves one connection to its end.
-pub async fn serve_connection(
+/// Serves one connection to its end. The stream stands once in memory, and so does whatever drives it: a future that is
+/// handed on by value is kept in both hands.
+pub fn serve_connection(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
     stream: TlsStream<Paced<TcpStream>>,
     is_http2: bool,
-) {
-    let _in_book = worker.connections.enter(Rc::clone(&connection));
-    let limits = worker.gate.snapshot.load().config.limits.clone();
-    if is_http2 {
-        Box::pin(serve_http2(worker, connection, stream, &limits)).await;
-    } else {
-        serve_http1(worker, connection, stream, &limits).await;
+) -> Pin<Box<dyn Future<Output = ()>>> {
+    match is_http2 {
+        true => Box::pin(serve_http2(worker, connection, stream)),
+        false => Box::pin(serve_http1(worker, connection, Line::new(stream))),
     }
 }
 
-async fn serve_http1(
-    worker: Rc<Worker>,
-    connection: Rc<Connection>,
-    stream: TlsStream<Paced<TcpStream>>,
-    limits: &Limits,
-) {
-    let line = Line::new(stream);
-    let bounds = Bounds { bytes_max: limits.head_bytes_max, fields_max: limits.headers_max };
+async fn serve_http1(worker: Rc<Worker>, connection: Rc<Connection>, line: Rc<Line>) {
+    let _in_book = worker.connections.enter(Rc::clone(&connection));
+    let (bounds, end_within) = {
+        let limits = &worker.gate.snapshot.load().config.limits;
+        (Bounds { bytes_max: limits.head_bytes_max, fields_max: limits.headers_max }, end_within(limits))
+    };
     let answers = Door { worker, connection: Rc::clone(&connection) };
-    let serving = http1::serve(&line, &connection.vitals, bounds, &answers);
+    let serving = pin!(http1::serve(&line, &connection.vitals, bounds, &answers));
     let end = |_: Pin<&mut _>, how| match how {
         How::Soon => line.end_soon(),
         How::Gracefully | How::Now => line.end(),
     };
-    until_cut(serving, &connection, limits, end).await;
+    until_cut(serving, &connection, end_within, end).await;
     line.close();
+}
+
+/// How long a connection may take to end when asked to end gracefully.
+fn end_within(limits: &Limits) -> Duration {
+    limits.drain_timeout.max(GRACE_MIN)
 }
 
 /// Answers what comes over HTTP/1.
@@ -108,12 +109,14 @@ impl Answers for Door {
     }
 }
 
-async fn serve_http2(
+fn serve_http2(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
     stream: TlsStream<Paced<TcpStream>>,
-    limits: &Limits,
-) {
+) -> impl Future<Output = ()> {
+    let in_book = worker.connections.enter(Rc::clone(&connection));
+    let snapshot = worker.gate.snapshot.load_full();
+    let limits = &snapshot.config.limits;
     let service = {
         let connection = Rc::clone(&connection);
         service_fn(move |request: Request<Incoming>| {
@@ -129,19 +132,23 @@ async fn serve_http2(
         .max_send_buf_size(STREAM_SEND_BYTES)
         .enable_connect_protocol()
         .serve_connection(TokioIo::new(stream), service);
-    if let Some(Err(error)) = until_cut(serving, &connection, limits, |serving, _| serving.graceful_shutdown()).await {
-        tracing::debug!(%error, address = %connection.address, "connection ended");
+    let (mut serving, end_within) = (Box::pin(serving), end_within(limits));
+    async move {
+        let _in_book = in_book;
+        let end = |serving: Pin<&mut http2::Connection<_, _, _>>, _| serving.graceful_shutdown();
+        if let Some(Err(error)) = until_cut(serving.as_mut(), &connection, end_within, end).await {
+            tracing::debug!(%error, address = %connection.address, "connection ended");
+        }
     }
 }
 
 /// Runs a connection until it ends by itself or is cut.
 async fn until_cut<C: Future>(
-    serving: C,
+    mut serving: Pin<&mut C>,
     connection: &Connection,
-    limits: &Limits,
+    end_within: Duration,
     end_gracefully: impl Fn(Pin<&mut C>, How),
 ) -> Option<C::Output> {
-    let mut serving = std::pin::pin!(serving);
     let mut deadline = None;
     loop {
         let overdue = async {
@@ -157,7 +164,7 @@ async fn until_cut<C: Future>(
                 How::Now => return None,
                 How::Soon | How::Gracefully => {
                     end_gracefully(serving.as_mut(), how);
-                    deadline.get_or_insert_with(|| Instant::now() + limits.drain_timeout.max(GRACE_MIN));
+                    deadline.get_or_insert_with(|| Instant::now() + end_within);
                 }
             },
             () = overdue => return None,
@@ -187,6 +194,12 @@ mod tests {
     /// The size of the future that a function returns, without calling it.
     fn future_bytes<A, B, C, F>(_function: fn(A, B, C) -> F) -> usize {
         size_of::<F>()
+    }
+
+    #[test]
+    fn a_connection_that_is_asked_nothing_takes_little() {
+        let bytes = future_bytes(serve_http1);
+        assert!(bytes <= 1024, "{bytes} bytes are held for every connection");
     }
 
     #[test]

@@ -18,7 +18,7 @@ use crate::drain::{self, Fate, Order};
 use crate::http::serve_connection;
 use crate::proxy_protocol::{self, Origin};
 use crate::slots::{Slot, Slots};
-use crate::tls::{handshake, note_refused};
+use crate::tls::{Shaken, handshake, note_refused};
 use crate::worker::Worker;
 
 /// Connections that wait to be accepted, per socket.
@@ -124,24 +124,40 @@ fn take(worker: &Rc<Worker>, door: &Door, stream: TcpStream, peer: IpAddr) {
     }
     metrics.connections.inc();
     let arriving = Arriving::new(worker);
-    let (worker, door) = (Rc::clone(worker), door.clone());
+    let introducing = Introducing { door: door.clone(), stream, peer, is_balancer, slot };
     // The connection holds its slot; the worker's book knows it until it ends.
-    drop(spawn_local(async move {
-        let mut stream = stream;
-        let (address, slot) = if is_balancer {
-            let Some(client) = behind_balancer(&worker, &door, &mut stream, peer, slot).await else { return };
-            client
-        } else {
-            (peer, slot)
-        };
-        let zone = &door.listener.zone;
-        let shaken = handshake(&worker, &door.acceptor, stream, address, zone, slot).await;
-        // From here on it is in the book of connections.
-        drop(arriving);
-        if let Some(shaken) = shaken {
-            serve_connection(Rc::clone(&worker), shaken.connection, shaken.stream, shaken.is_http2).await;
-        }
-    }));
+    drop(spawn_local(run(Rc::clone(worker), introducing, arriving)));
+}
+
+/// A connection of which only its peer's address is known.
+struct Introducing {
+    door: Door,
+    stream: TcpStream,
+    peer: IpAddr,
+    is_balancer: bool,
+    slot: Slot,
+}
+
+/// A connection from its first byte to its last. Its handshake takes much, its life little: what the one needs is let go
+/// of before the other begins.
+async fn run(worker: Rc<Worker>, introducing: Introducing, arriving: Arriving) {
+    let shaken = Box::pin(shake(&worker, introducing)).await;
+    // From here on it is in the book of connections.
+    drop(arriving);
+    let serving =
+        shaken.map(|Shaken { connection, stream, is_http2 }| serve_connection(worker, connection, stream, is_http2));
+    if let Some(serving) = serving {
+        serving.await;
+    }
+}
+
+async fn shake(worker: &Worker, introducing: Introducing) -> Option<Shaken> {
+    let Introducing { door, mut stream, peer, is_balancer, slot } = introducing;
+    let (address, slot) = match is_balancer {
+        true => behind_balancer(worker, &door, &mut stream, peer, slot).await?,
+        false => (peer, slot),
+    };
+    handshake(worker, &door.acceptor, stream, address, &door.listener.zone, slot).await
 }
 
 /// Hears from a balancer whom a connection is from; a slot of that client's own. Nothing where it is to be closed.
@@ -243,4 +259,20 @@ pub fn wait_for_slow(stream: &TcpStream) -> io::Result<()> {
 /// An IPv4 address that came in by an IPv6 socket, as IPv4.
 fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The size of the future that a function returns, without calling it.
+    fn future_bytes<A, B, C, F>(_function: fn(A, B, C) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn what_a_handshake_needs_is_not_kept_for_the_life_of_its_connection() {
+        let bytes = future_bytes(run);
+        assert!(bytes <= 1024, "{bytes} bytes are held for every connection");
+    }
 }

@@ -138,6 +138,8 @@ pub struct Metrics {
     pub acme_orders_failed: Counter,
     /// Whether the last order of a server certificate failed, 0 or 1; shown as an alarm.
     pub acme_failing: Gauge,
+    /// Hosts that no server certificate serves.
+    pub bare_hosts: Gauge,
     /// Identity providers that are taken as out.
     pub providers_out: Gauge,
     /// Seconds until the first revocation list is too old to be believed.
@@ -270,6 +272,7 @@ impl Metrics {
             acme_orders,
             acme_orders_failed,
             acme_failing: Gauge::default(),
+            bare_hosts: gauge("hosts_without_certificate", "Hosts that no server certificate serves"),
             providers_out: gauge("providers_out", "Identity providers that are taken as out"),
             crl_seconds_left: gauge("crl_seconds_left", "Seconds until the first revocation list is too old"),
             crl_fetches_failed,

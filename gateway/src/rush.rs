@@ -1,10 +1,10 @@
 //! What a worker does when more is asked of it than it can do. How long whoever is ready waits for their turn tells that; not
 //! the number of requests, nor a share of the processor. While that wait has been over `queue_delay_max` for a while,
-//! each round serves strangers for so long and answers the rest of them at once and cheaply (503, Retry-After). Whoever is
-//! signed in is never turned away here, so neither is broken glass; whoever is known by device or cookie comes between. Of
-//! those who show a session that must be looked up first, and of the machines on which others rest, each round serves a
-//! number however long it is. All is as before with the first round that is short again. Nobody who is turned away is recorded: they are counted
-//! (docs/decisions/0012).
+//! each round of this worker serves strangers for so long and answers the rest of them at once and cheaply (503,
+//! Retry-After). Whoever is signed in is never turned away here, so neither is broken glass; whoever is known by device or
+//! cookie comes between. Of those who show a session that must be looked up first, and of the machines on which others
+//! rest, each round serves a number however long it is. All is as before with the first round that is short again. Nobody
+//! who is turned away is recorded: they are counted (docs/decisions/0012).
 //!
 //! Measuring costs next to nothing while there is no rush: a timer a hundred times a second, and only while anybody asks.
 

@@ -4,6 +4,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
+use http_body::SizeHint;
 use memchr::memchr2;
 
 use crate::head;
@@ -65,6 +66,15 @@ impl Framing {
     /// Whether nothing of the body is to come.
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunks::Over))
+    }
+
+    /// How much of the body is to come, as far as that is known.
+    pub fn size_hint(self) -> SizeHint {
+        match self {
+            Self::Length(left) => SizeHint::with_exact(left),
+            Self::Chunked(Chunks::Over) => SizeHint::with_exact(0),
+            Self::Chunked(_) | Self::UntilClosed => SizeHint::default(),
+        }
     }
 
     /// Takes what stands next in the body off the buffer.

@@ -128,6 +128,15 @@ impl Line {
         f(&mut self.wire.borrow_mut().buffer)
     }
 
+    /// Gives back the room that what was read took, where all of it was taken: empty, it may be as large as what it held.
+    pub fn give_back_buffer(&self) {
+        self.with_buffer(|buffer| {
+            if buffer.is_empty() {
+                *buffer = BytesMut::new();
+            }
+        });
+    }
+
     /// Reads what there is behind what was read already; 0 at the end of the stream.
     pub fn poll_fill(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let Wire { io, buffer } = &mut *self.wire.borrow_mut();

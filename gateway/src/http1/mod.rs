@@ -74,6 +74,7 @@ pub enum Source {
 enum Next {
     Request(Head),
     Refused(HeadProblem),
+    Rest,
     Over,
 }
 
@@ -88,11 +89,30 @@ enum Ended {
     Gone,
     /// Another protocol took over.
     Switched,
+    /// It did not: it is asked nothing.
+    Resting,
 }
 
-/// Serves a connection to its end.
+/// Whether anything is asked on a connection that rests.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Asks {
+    Something,
+    Nothing,
+}
+
+/// Serves a connection to its end. While it rests, it holds nothing of what serving needs.
 pub async fn serve(line: &Rc<Line>, vitals: &Vitals, bounds: Bounds, answers: &impl Answers) {
-    match exchanges(line, vitals, bounds, answers).await {
+    let ended = loop {
+        if poll_fn(|cx| poll_asked(line, cx)).await == Asks::Nothing {
+            break Ended::Done { unread: false };
+        }
+        vitals.wakes();
+        match Box::pin(exchanges(line, vitals, bounds, answers)).await {
+            Ended::Resting => line.give_back_buffer(),
+            ended @ (Ended::Done { .. } | Ended::Cut | Ended::Gone | Ended::Switched) => break ended,
+        }
+    };
+    match ended {
         Ended::Done { unread } => {
             // Whoever does not take the end is swept.
             let ended = poll_fn(|cx| line.poll_shutdown(cx)).await;
@@ -101,7 +121,7 @@ pub async fn serve(line: &Rc<Line>, vitals: &Vitals, bounds: Bounds, answers: &i
             }
         }
         Ended::Cut => drop(tokio::time::timeout(GOODBYE, poll_fn(|cx| line.poll_shutdown(cx))).await),
-        Ended::Gone | Ended::Switched => {}
+        Ended::Gone | Ended::Switched | Ended::Resting => {}
     }
 }
 
@@ -111,6 +131,7 @@ async fn exchanges(line: &Rc<Line>, vitals: &Vitals, bounds: Bounds, answers: &i
         let head = match poll_fn(|cx| poll_next(line, vitals, bounds, &mut fields, cx)).await {
             Next::Request(head) => head,
             Next::Refused(problem) => return refuse(line, answers, problem, &mut out).await,
+            Next::Rest => return Ended::Resting,
             Next::Over => return Ended::Done { unread: false },
         };
         let Head { request, framing, hop } = head;
@@ -215,12 +236,28 @@ fn poll_next(line: &Line, vitals: &Vitals, bounds: Bounds, fields: &mut HeaderMa
             vitals.head_begun();
         } else if line.is_ending() {
             return Poll::Ready(Next::Over);
+        } else if vitals.rests() {
+            return Poll::Ready(Next::Rest);
         }
         match ready!(line.poll_fill(cx)) {
             Ok(1..) => {}
             Ok(0) | Err(_) => return Poll::Ready(Next::Over),
         }
     }
+}
+
+/// Waits until something is asked, or nothing will be.
+fn poll_asked(line: &Line, cx: &mut Context<'_>) -> Poll<Asks> {
+    if line.with_buffer(|buffer| !buffer.is_empty()) {
+        return Poll::Ready(Asks::Something);
+    }
+    if line.is_ending() {
+        return Poll::Ready(Asks::Nothing);
+    }
+    Poll::Ready(match ready!(line.poll_fill(cx)) {
+        Ok(1..) => Asks::Something,
+        Ok(0) | Err(_) => Asks::Nothing,
+    })
 }
 
 /// Reads and throws away what a client still sends, for a while.

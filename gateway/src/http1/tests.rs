@@ -22,6 +22,8 @@ const BOUNDS: Bounds = Bounds { bytes_max: 8 << 10, fields_max: 100 };
 #[derive(Default)]
 struct Client {
     pieces: VecDeque<Vec<u8>>,
+    /// What it sends when it has waited.
+    later: Rc<RefCell<VecDeque<Vec<u8>>>>,
     waits: bool,
     /// The most it takes at once.
     takes: usize,
@@ -50,6 +52,7 @@ impl Stream for Client {
 impl AsyncBufRead for Client {
     fn poll_fill_buf(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<&[u8]>> {
         let this = self.get_mut();
+        this.pieces.append(&mut this.later.borrow_mut());
         match this.pieces.front() {
             Some(piece) => Poll::Ready(Ok(piece)),
             None if this.waits => Poll::Pending,
@@ -465,6 +468,64 @@ async fn a_connection_that_is_to_end_ends_between_two_requests() {
     line.end();
     assert!(poll_fn(&mut polled).await);
     assert_eq!((sent.text(), sent.was_closed.get()), (ok("GET /a "), true));
+}
+
+#[tokio::test]
+async fn a_connection_that_is_asked_nothing_rests_and_is_served_when_it_asks_again() {
+    let client = Client { pieces: [get("/a").into_bytes()].into(), waits: true, ..Client::default() };
+    let (sent, later) = (Rc::clone(&client.sent), Rc::clone(&client.later));
+    let (line, echo, vitals) = (Line::new(client), Echo::default(), Vitals::new(Instant::now()));
+    let mut serving = pin!(serve(&line, &vitals, BOUNDS, &echo));
+    let mut polled = |cx: &mut Context<'_>| Poll::Ready(serving.as_mut().poll(cx).is_ready());
+    let idle = Instant::now() + Duration::from_secs(5);
+    assert!(!vitals.tires(idle), "it was asked nothing yet");
+    assert!(!poll_fn(&mut polled).await);
+    assert!(!vitals.tires(Instant::now()), "it was served just now");
+    assert!(vitals.tires(idle));
+    assert!(!poll_fn(&mut polled).await);
+    assert!(!vitals.tires(idle), "it rests");
+    later.borrow_mut().push_back(b"GET /b HTTP/1.1\r\nHo".to_vec());
+    assert!(!poll_fn(&mut polled).await);
+    assert!(!vitals.tires(idle), "it is asked something");
+    later.borrow_mut().push_back(b"st: a\r\n\r\n".to_vec());
+    assert!(!poll_fn(&mut polled).await);
+    assert_eq!(sent.text(), [ok("GET /a "), ok("GET /b ")].concat());
+    assert!(vitals.tires(idle));
+    assert!(!poll_fn(&mut polled).await);
+    line.end();
+    assert!(poll_fn(&mut polled).await, "it ends while it rests");
+    assert!(sent.was_closed.get());
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_keeps_no_room_of_what_it_read() {
+    let chunked = format!(
+        "POST /a HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3e8\r\n{}\r\n0\r\n\r\n",
+        "x".repeat(1_000)
+    );
+    let client = Client { pieces: [chunked.into_bytes()].into(), waits: true, ..Client::default() };
+    let (line, echo, vitals) = (Line::new(client), Echo::default(), Vitals::new(Instant::now()));
+    let mut serving = pin!(serve(&line, &vitals, BOUNDS, &echo));
+    let mut polled = |cx: &mut Context<'_>| Poll::Ready(serving.as_mut().poll(cx).is_ready());
+    assert!(!poll_fn(&mut polled).await);
+    assert!(vitals.tires(Instant::now() + Duration::from_secs(5)));
+    assert!(!poll_fn(&mut polled).await);
+    assert_eq!(line.with_buffer(|buffer| buffer.capacity()), 0);
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_while_its_connection_rests_is_let_go_of() {
+    let client = Client { pieces: [get("/a").into_bytes()].into(), waits: true, ..Client::default() };
+    let later = Rc::clone(&client.later);
+    let (line, echo, vitals) = (Line::new(client), Echo::default(), Vitals::new(Instant::now()));
+    let mut serving = pin!(serve(&line, &vitals, BOUNDS, &echo));
+    let mut polled = |cx: &mut Context<'_>| Poll::Ready(serving.as_mut().poll(cx).is_ready());
+    assert!(!poll_fn(&mut polled).await);
+    assert!(vitals.tires(Instant::now() + Duration::from_secs(5)));
+    assert!(!poll_fn(&mut polled).await);
+    // Nothing came, and no more will.
+    later.borrow_mut().push_back(Vec::new());
+    assert!(poll_fn(&mut polled).await);
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{End, Outcome, Receipt};
+use audit::{End, Receipt};
 use config::IdentityField;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::uri::PathAndQuery;
@@ -25,10 +25,10 @@ use policy::{Access, Path};
 use web::Fault;
 
 use crate::body::{Enter, Record, RequestBody, ResponseBody, UpstreamBody};
-use crate::exchange::{Ended, Exchange};
+use crate::exchange::Exchange;
 use crate::headers::{self, Introduction, Told};
 use crate::inbound::{Inbound, Switch};
-use crate::pages::failed;
+use crate::pages::{ended, failed};
 use crate::patients::{About, Lookout, Watched};
 use crate::refuse::{Asked, Refuser};
 use crate::shield;
@@ -239,18 +239,13 @@ impl Forward<'_> {
             in_book => in_book,
         };
         let enter = if in_book.is_some() { None } else { Some(self.enter()) };
-        let record =
-            Record { status: parts.status.as_u16(), receipt: self.receipt, exchange: self.exchange, in_book, enter };
+        let record = Record { status: parts.status, receipt: self.receipt, exchange: self.exchange, in_book, enter };
         Response::from_parts(parts, ResponseBody::upstream(body, is_event_stream, record))
     }
 
     /// Enters the exchange in the worker's book.
     fn enter(&self) -> Enter {
         Enter { book: Rc::clone(&self.worker.open), session: self.session.clone() }
-    }
-
-    fn refuser(&self) -> Refuser<'_> {
-        Refuser { worker: self.worker, snapshot: self.snapshot }
     }
 
     fn fail(self, fault: Fault, end: End) -> Response<ResponseBody> {
@@ -270,23 +265,8 @@ impl Forward<'_> {
 
     /// Answers an access that was ended before its answer began.
     fn ended(self) -> Response<ResponseBody> {
-        let reason = match self.exchange.ended() {
-            Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
-            Some(Ended::Stopped) => return self.fail(Fault::Stopping, End::Stopped),
-            Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
-        };
-        let response = self.refuser().ended(reason, self.receipt.permit(), self.asked.clone());
-        let outcome = Outcome {
-            status: Some(response.status().as_u16()),
-            end: End::Revoked(reason),
-            bytes_in: self.exchange.bytes_in.get(),
-            bytes_out: 0,
-            duration: self.exchange.started.elapsed(),
-            patients: None,
-            said: None,
-        };
-        self.receipt.close(outcome, &self.exchange);
-        response
+        let refuse = Refuser { worker: self.worker, snapshot: self.snapshot };
+        ended(refuse, self.asked, &self.exchange, self.receipt)
     }
 }
 

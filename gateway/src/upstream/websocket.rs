@@ -7,7 +7,7 @@ use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
-use audit::{End, Outcome};
+use audit::End;
 use aws_lc_rs::digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -248,15 +248,7 @@ impl Tunnel {
         };
         let Self { exchange, receipt, in_book, _connection } = self;
         drop(in_book);
-        let outcome = Outcome {
-            status: Some(StatusCode::SWITCHING_PROTOCOLS.as_u16()),
-            end,
-            bytes_in: exchange.bytes_in.get(),
-            bytes_out: exchange.bytes_out.get(),
-            duration: exchange.started.elapsed(),
-            patients: None,
-            said: None,
-        };
+        let outcome = exchange.outcome(StatusCode::SWITCHING_PROTOCOLS, end);
         receipt.close(outcome, &exchange);
     }
 

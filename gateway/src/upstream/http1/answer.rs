@@ -86,10 +86,6 @@ impl Body for AnswerBody {
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.framing {
-            Framing::Length(left) => SizeHint::with_exact(left),
-            Framing::Chunked(_) if self.framing.is_over() => SizeHint::with_exact(0),
-            Framing::Chunked(_) | Framing::UntilClosed => SizeHint::default(),
-        }
+        self.framing.size_hint()
     }
 }
