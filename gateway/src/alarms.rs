@@ -8,7 +8,7 @@ use audit::ClockState;
 use web::Alarm;
 
 use crate::gate::Gate;
-use crate::resources;
+use crate::{bare_hosts, resources};
 
 /// How often it is looked.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
@@ -26,7 +26,9 @@ const TURNED_AWAY_LATELY: Duration = Duration::from_secs(10);
 /// Looks until the gateway ends.
 pub async fn watch(gate: Arc<Gate>) {
     let (mut pauses, mut turned_away) = (Growing::default(), Growing::default());
+    let mut bare = None;
     loop {
+        tell_bare_hosts(&gate, &mut bare);
         let lately = Lately {
             paused: pauses.has_grown(gate.metrics.accepts_paused.get(), PAUSED_LATELY),
             turned_away: turned_away.has_grown(gate.metrics.turned_away.get(), TURNED_AWAY_LATELY),
@@ -38,6 +40,20 @@ pub async fn watch(gate: Arc<Gate>) {
             gate.metrics.note_alarm(alarm.code(), gate.alarms.is_raised(alarm));
         }
         tokio::time::sleep(LOOK_INTERVAL).await;
+    }
+}
+
+/// Says which hosts no certificate serves, whenever they become others; the alarm is raised by their number.
+fn tell_bare_hosts(gate: &Gate, before: &mut Option<String>) {
+    let config = Arc::clone(&gate.snapshot.load().config);
+    let told = bare_hosts::told(&config, &gate.certificates);
+    let count = bare_hosts::of(&config, &gate.certificates).len();
+    gate.metrics.bare_hosts.set(i64::try_from(count).unwrap_or(i64::MAX));
+    if *before != told {
+        if let Some(told) = &told {
+            tracing::error!(told, "hosts without a server certificate");
+        }
+        *before = told;
     }
 }
 
@@ -80,7 +96,7 @@ pub fn raise(gate: &Gate, alarm: Alarm, is_raised: bool) {
 }
 
 /// What can be seen from here. The others are raised where they come about.
-fn conditions(gate: &Gate, lately: Lately) -> [(Alarm, bool); 13] {
+fn conditions(gate: &Gate, lately: Lately) -> [(Alarm, bool); 14] {
     let (metrics, log, snapshot) = (&gate.metrics, gate.log.health(), gate.snapshot.load());
     let at = gate.clock.now();
     let used = resources::look();
@@ -96,6 +112,7 @@ fn conditions(gate: &Gate, lately: Lately) -> [(Alarm, bool); 13] {
         (Alarm::ConfigRefused, metrics.config_alarm.get() != 0),
         (Alarm::CertificateEnds, certificate_ends),
         (Alarm::CertificateNotOrdered, metrics.acme_failing.get() != 0),
+        (Alarm::CertificateMissing, metrics.bare_hosts.get() != 0),
         (Alarm::UpstreamDown, upstream_down),
         (Alarm::DescriptorsShort, lately.paused || is_short(used.descriptors, used.descriptors_max)),
         (Alarm::MemoryShort, is_short(used.memory_bytes, used.memory_bytes_max)),
@@ -132,9 +149,9 @@ mod tests {
     #[test]
     fn every_alarm_is_raised_somewhere() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-        let raising: String = ["alarms.rs", "assembly.rs", "reload.rs"]
+        let raising: String = ["alarms.rs", "assembly.rs", "assembly/succession.rs", "reload.rs"]
             .into_iter()
-            .filter_map(|file| std::fs::read_to_string(source.join(file)).ok())
+            .map(|file| std::fs::read_to_string(source.join(file)).unwrap())
             .collect();
         for alarm in Alarm::ALL {
             let raises = [format!("(Alarm::{alarm:?}, "), format!("Alarm::{alarm:?}, true)")];

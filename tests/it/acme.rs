@@ -42,13 +42,18 @@ fn kept(hospital: &Hospital, name: &str) -> std::path::PathBuf {
     hospital.folder().join("state/acme").join(name)
 }
 
-/// Waits until it failed, and gives what was kept of that.
-async fn fails(hospital: &Hospital) -> Value {
-    let alarm = "sekimori_alarm{alarm=\"certificate-not-ordered\"} 1";
-    eventually_in(PATIENCE, alarm, async || {
-        crate::operations::operations(hospital, "/metrics").await.text().contains(alarm).then_some(())
+/// Waits until an alarm is raised, or over.
+async fn raises(hospital: &Hospital, alarm: &str, level: u8) {
+    let alarm = format!("sekimori_alarm{{alarm=\"{alarm}\"}} {level}\n");
+    eventually_in(PATIENCE, &alarm, async || {
+        crate::operations::operations(hospital, "/metrics").await.text().contains(&alarm).then_some(())
     })
     .await;
+}
+
+/// Waits until it failed, and gives what was kept of that.
+async fn fails(hospital: &Hospital) -> Value {
+    raises(hospital, "certificate-not-ordered", 1).await;
     let text = std::fs::read_to_string(kept(hospital, "tries.json")).unwrap();
     serde_json::from_str(&text).unwrap()
 }
@@ -96,6 +101,47 @@ async fn a_gateway_without_any_certificate_begins_gets_one_and_keeps_it_where_th
     pebble.stop();
     hospital.start();
     assert_eq!(shown(&caller, "portal").await, Some(certificate));
+}
+
+#[tokio::test]
+async fn hosts_that_no_certificate_serves_are_told_by_name_until_one_is_there() {
+    let emr = Upstream::http1();
+    let mut hospital = Hospital::build(Plan::with_emr(emr.address()));
+    let mut pebble = Pebble::start(&hospital);
+    pebble.stop();
+    let files = hospital.authority().issue(hospital.folder().path(), "emr-alone", &["emr.hospital.test"]);
+    let (certificate, key) = (files.certificate.display(), files.key.display());
+    let table = format!("[[certificate]]\ncertificate = \"{certificate}\"\nkey = \"{key}\"\n");
+    without_files(&hospital, &(table + &pebble.section("")));
+    let names_them = |text: &str| text.contains("`login.hospital.test`") && !text.contains("`emr.hospital.test`");
+    let told = hospital.run(&["check"]);
+    assert_eq!(told.code, Some(0), "it is ordered when the gateway runs: {}", told.err);
+    assert!(names_them(&told.err), "{}", told.err);
+    hospital.start();
+    hospital.stranger().ask(Ask::get("emr", "/a")).await.expect(401);
+    raises(&hospital, "certificate-missing", 1).await;
+    let metrics = crate::operations::operations(&hospital, "/metrics").await.text();
+    assert!(!metrics.contains("sekimori_hosts_without_certificate 0\n"), "{metrics}");
+    let lines = hospital.log_text();
+    let of_log = lines.lines().filter(|line| line.contains("hosts without a server certificate"));
+    assert_eq!(of_log.filter(|line| names_them(line)).count(), 1, "once, with their names: {lines}");
+    for (path, status) in [("/readyz", 200), ("/readyz/balancer", 200), ("/readyz/strict", 503)] {
+        let answer = crate::operations::operations(&hospital, path).await;
+        assert_eq!(answer.status, status, "{path}");
+        assert!(answer.text().starts_with("degraded: certificates: none yet for "), "{path}: {}", answer.text());
+    }
+    let findings = hospital.run(&["doctor", "--format", "json"]).lines();
+    let is_told = |line: &Value| {
+        line["what"] == "certificate" && line["grade"] == "bad" && names_them(line["says"].as_str().unwrap())
+    };
+    assert!(findings.iter().any(is_told), "{findings:?}");
+    fails(&hospital).await;
+    pebble.start_again();
+    std::fs::remove_file(kept(&hospital, "tries.json")).unwrap();
+    comes(&hospital, &trusting(&hospital, &pebble), "login").await;
+    raises(&hospital, "certificate-missing", 0).await;
+    assert_eq!(crate::operations::operations(&hospital, "/readyz/strict").await.status, 200);
+    assert!(!hospital.run(&["check"]).ok().err.contains("no certificate"));
 }
 
 #[tokio::test]
@@ -214,6 +260,66 @@ async fn a_wildcard_is_ordered_by_the_dns_and_what_was_written_there_is_removed(
     let certificate = comes(&hospital, &caller, "login").await;
     assert_eq!(shown(&caller, "emr").await, Some(certificate));
     assert_eq!(std::fs::read_to_string(pebble.removed()).unwrap(), "_acme-challenge.hospital.test\n");
+}
+
+#[tokio::test]
+async fn what_a_stop_left_in_the_dns_is_removed_at_the_next_start_and_the_program_is_ended_with_all_it_began() {
+    let emr = Upstream::http1();
+    let mut hospital = Hospital::build(Plan::with_emr(emr.address()));
+    let pebble = Pebble::start(&hospital);
+    let file = |name: &str| hospital.folder().join(name).display().to_string();
+    let (added, began, removed) = (file("added"), file("began"), file("removed"));
+    // It waits for servers that never show what it wrote.
+    let hook = pebble.program(&format!(
+        "#!/bin/sh\ncase $1 in\n  add) echo \"$2 $3\" > {added}; sleep 600 & echo $! > {began}.new; mv {began}.new {began}; \
+         wait ;;\n  remove) echo \"$2 $3\" >> {removed} ;;\nesac\n"
+    ));
+    let by_dns = format!("{EMR}\nchallenge = \"dns-01\"\nhook = \"{}\"", hook.display());
+    hospital.settle(hospital.plan().clone().block(&pebble.section(&by_dns)));
+    hospital.start();
+    let begun = eventually_in(PATIENCE, "the program", async || std::fs::read_to_string(&began).ok()).await;
+    assert!(hospital.stop().success());
+    assert!(!Path::new(&removed).exists());
+    let stat = format!("/proc/{}/stat", begun.trim());
+    let is_running = || std::fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z "));
+    let is_over = async || (!is_running()).then_some(());
+    eventually_in(PATIENCE, "the end of what it began", is_over).await;
+    hospital.start();
+    let told = eventually_in(PATIENCE, "that it is removed", async || std::fs::read_to_string(&removed).ok()).await;
+    let written = std::fs::read_to_string(&added).unwrap();
+    assert!(written.starts_with("_acme-challenge.emr.hospital.test "), "{written}");
+    assert_eq!(told, written, "that text, and no other");
+    eventually_in(PATIENCE, "nothing to remove", async || (!kept(&hospital, "shown.json").exists()).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_under_the_kept_certificate_keeps_nobody_from_being_served_or_told() {
+    let emr = Upstream::http1();
+    let mut hospital = Hospital::build(Plan::with_emr(emr.address()));
+    let section =
+        format!("[acme]\ndirectory = \"https://localhost:1/\"\nca_file = \"ca.pem\"\nterms_accepted = true\n{EMR}");
+    hospital.settle(hospital.plan().clone().block(&section));
+    hospital.start();
+    fails(&hospital).await;
+    // Whoever reads a pipe waits for whoever writes into it, as for a disk that does not answer.
+    let pipe = kept(&hospital, "certificate.pem");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+    let writing = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK;
+    make_private(&pipe);
+    let holds = eventually_in(PATIENCE, "that it is read", async || {
+        rustix::fs::open(&pipe, writing, rustix::fs::Mode::empty()).ok()
+    })
+    .await;
+    for path in ["/healthz", "/readyz", "/readyz/balancer", "/metrics"] {
+        let asked = crate::operations::operations(&hospital, path);
+        assert_eq!(tokio::time::timeout(PATIENCE, asked).await.expect(path).status, 200, "{path}");
+    }
+    hospital.stranger().ask(Ask::get("emr", "/a")).await.expect(401);
+    // In this order: nobody opens it once more.
+    std::fs::remove_file(&pipe).unwrap();
+    drop(holds);
+    assert!(hospital.stop().success());
 }
 
 #[tokio::test]

@@ -22,6 +22,8 @@ pub enum Alarm {
     CertificateEnds,
     /// A server certificate that is due could not be ordered.
     CertificateNotOrdered,
+    /// Hosts are served by no certificate.
+    CertificateMissing,
     /// A server of an app does not answer.
     UpstreamDown,
     /// There are hardly any descriptors left.
@@ -40,7 +42,7 @@ pub enum Alarm {
 
 impl Alarm {
     /// All there are.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::StoreAway,
         Self::LogUnwritable,
         Self::LogNearlyFull,
@@ -49,6 +51,7 @@ impl Alarm {
         Self::LastGoodConfig,
         Self::CertificateEnds,
         Self::CertificateNotOrdered,
+        Self::CertificateMissing,
         Self::UpstreamDown,
         Self::DescriptorsShort,
         Self::MemoryShort,
@@ -70,6 +73,7 @@ impl Alarm {
             Self::LastGoodConfig => "last-good-config",
             Self::CertificateEnds => "certificate-ends",
             Self::CertificateNotOrdered => "certificate-not-ordered",
+            Self::CertificateMissing => "certificate-missing",
             Self::UpstreamDown => "upstream-down",
             Self::DescriptorsShort => "descriptors-short",
             Self::MemoryShort => "memory-short",

@@ -9,6 +9,7 @@ alarm-config-refused = A changed configuration was refused; the one before is in
 alarm-last-good-config = The configuration cannot be read, so the gateway began with the last good one. `sekimori check` says why.
 alarm-certificate-ends = A server certificate ends within 14 days, or has ended. Put the new one in its place; it is taken without a restart.
 alarm-certificate-not-ordered = The CA gave no new server certificate. The one there is is shown on; `sekimori doctor` says why, and when it is tried again.
+alarm-certificate-missing = No server certificate serves some of the hosts, so browsers get no answer from them. `sekimori doctor` says which, and why none was ordered.
 alarm-upstream-down = A server of an app does not answer. `sekimori doctor` says which.
 alarm-descriptors-short = The gateway has hardly any descriptors left, so connections wait. Raise `LimitNOFILE` of the service.
 alarm-memory-short = The gateway has hardly any memory left of what it may take. Raise `MemoryMax` of the service, or lower `connections_max`.

@@ -1,10 +1,11 @@
 //! What is kept of ordering certificates from one start to the next: the account at the CA, the certificate with its key
-//! in one file, so that they change as one, and how often it failed. Nobody else may read any of it.
+//! in one file, so that they change as one, how often it failed, and what may still stand in the DNS. Nobody else may read any
+//! of it. It is read and written apart from the thread on which health is told: a disk may hang.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use config::{Acme, AcmeProof, CertificateFiles, ExternalAccount};
@@ -16,6 +17,9 @@ use zeroize::Zeroizing;
 const ACCOUNT: &str = "account.json";
 const CERTIFICATE: &str = "certificate.pem";
 const TRIES: &str = "tries.json";
+const SHOWN: &str = "shown.json";
+/// How many texts may stand in the DNS because nobody could remove them; the oldest are forgotten.
+const SHOWN_MAX: usize = 256;
 /// The largest of these files; a chain has some KiB.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 /// How long to wait after the first failure, twice as long after each more.
@@ -130,6 +134,15 @@ fn order(acme: &Acme) -> String {
     format!("{} {proof} {}", acme.directory, names.join(" "))
 }
 
+/// What the hospital's program writes into the DNS for the CA.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Shown {
+    /// The name that is shown to be the gateway's, without its wildcard.
+    pub host: String,
+    /// The text.
+    pub text: String,
+}
+
 impl Kept {
     /// Where a configuration keeps it.
     pub fn of(acme: &Acme) -> Self {
@@ -146,40 +159,42 @@ impl Kept {
     ///
     /// # Errors
     /// [`io::Error`] where it is there and cannot be read.
-    pub fn certificate_text(&self) -> io::Result<Option<Zeroizing<String>>> {
-        self.read(CERTIFICATE)
+    pub async fn certificate_text(&self) -> io::Result<Option<Zeroizing<String>>> {
+        self.apart(|folder| read(folder, CERTIFICATE)).await
     }
 
     /// Writes a certificate beside the one in use, to be looked at before it takes its place.
     ///
     /// # Errors
     /// [`io::Error`] of the disk.
-    pub fn lay_beside(&self, text: &str) -> io::Result<CertificateFiles> {
-        let beside = self.write_beside(CERTIFICATE, text)?;
+    pub async fn lay_beside(&self, text: &str) -> io::Result<CertificateFiles> {
+        let text = Zeroizing::new(text.to_owned());
+        let beside = self.apart(move |folder| write_beside(folder, CERTIFICATE, &text)).await?;
         Ok(CertificateFiles { certificate: beside.clone(), key: beside })
     }
 
     /// Removes what was laid beside and is not wanted: a key lies in one place.
-    pub fn drop_beside(&self, beside: &CertificateFiles) {
+    pub async fn drop_beside(&self, beside: &CertificateFiles) {
+        let beside = beside.certificate.clone();
         // Nobody uses it, and the next one takes its place.
-        drop(std::fs::remove_file(&beside.certificate));
+        drop(self.apart(move |_| std::fs::remove_file(beside)).await);
     }
 
     /// Puts it in place.
     ///
     /// # Errors
     /// [`io::Error`] of the disk; the one before is in place then.
-    pub fn put_in_place(&self, beside: &CertificateFiles) -> io::Result<()> {
-        std::fs::rename(&beside.certificate, self.0.join(CERTIFICATE))?;
-        File::open(&self.0)?.sync_all()
+    pub async fn put_in_place(&self, beside: &CertificateFiles) -> io::Result<()> {
+        let beside = beside.certificate.clone();
+        self.apart(move |folder| put(folder, &beside, CERTIFICATE)).await
     }
 
     /// The account, where there is one that is meant by the configuration.
     ///
     /// # Errors
     /// [`io::Error`] where it cannot be read: it is not replaced by a new one then.
-    pub fn account(&self, acme: &Acme) -> io::Result<Option<KeptAccount>> {
-        let Some(text) = self.read(ACCOUNT)? else { return Ok(None) };
+    pub async fn account(&self, acme: &Acme) -> io::Result<Option<KeptAccount>> {
+        let Some(text) = self.apart(|folder| read(folder, ACCOUNT)).await? else { return Ok(None) };
         let account: KeptAccount = serde_json::from_str(&text)?;
         Ok(account.is_of(acme).then_some(account))
     }
@@ -188,21 +203,23 @@ impl Kept {
     ///
     /// # Errors
     /// [`io::Error`] of the disk.
-    pub fn keep_account(&self, account: &KeptAccount) -> io::Result<()> {
-        self.write(ACCOUNT, &Zeroizing::new(serde_json::to_string(account)?))
+    pub async fn keep_account(&self, account: &KeptAccount) -> io::Result<()> {
+        let text = Zeroizing::new(serde_json::to_string(account)?);
+        self.apart(move |folder| write(folder, ACCOUNT, &text)).await
     }
 
     /// Puts an account aside that the CA does not know any more.
     ///
     /// # Errors
     /// [`io::Error`] of the disk.
-    pub fn put_account_aside(&self) -> io::Result<()> {
-        std::fs::rename(self.0.join(ACCOUNT), self.0.join(format!("{ACCOUNT}.unknown")))
+    pub async fn put_account_aside(&self) -> io::Result<()> {
+        let aside = |folder: &Path| std::fs::rename(folder.join(ACCOUNT), folder.join(format!("{ACCOUNT}.unknown")));
+        self.apart(aside).await
     }
 
     /// How it went lately. What cannot be read counts as nothing: it only makes the gateway wait.
-    pub fn tries(&self) -> Tries {
-        let text = self.read(TRIES).ok().flatten();
+    pub async fn tries(&self) -> Tries {
+        let text = self.apart(|folder| read(folder, TRIES)).await.ok().flatten();
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 
@@ -210,45 +227,113 @@ impl Kept {
     ///
     /// # Errors
     /// [`io::Error`] of the disk.
-    pub fn keep_tries(&self, tries: &Tries) -> io::Result<()> {
-        if *tries != Tries::default() {
-            return self.write(TRIES, &serde_json::to_string(tries)?);
-        }
-        match std::fs::remove_file(self.0.join(TRIES)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        }
+    pub async fn keep_tries(&self, tries: &Tries) -> io::Result<()> {
+        let text = if *tries == Tries::default() { None } else { Some(serde_json::to_string(tries)?) };
+        self.apart(move |folder| write_or_remove(folder, TRIES, text.as_deref())).await
     }
 
-    fn read(&self, name: &str) -> io::Result<Option<Zeroizing<String>>> {
-        let file = match File::open(self.0.join(name)) {
-            Ok(file) => file,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let mut text = Zeroizing::new(String::new());
-        file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
-        Ok(Some(text))
+    /// What was written into the DNS for the CA and was not seen to be removed.
+    ///
+    /// # Errors
+    /// [`io::Error`] where it cannot be read.
+    pub async fn shown(&self) -> io::Result<Vec<Shown>> {
+        self.apart(shown).await
     }
 
-    fn write(&self, name: &str, text: &str) -> io::Result<()> {
-        let beside = self.write_beside(name, text)?;
-        std::fs::rename(beside, self.0.join(name))?;
-        File::open(&self.0)?.sync_all()
+    /// Notes what is to be written into the DNS.
+    ///
+    /// # Errors
+    /// [`io::Error`] of the disk: it must not be written then.
+    pub async fn note_shown(&self, one: Shown) -> io::Result<()> {
+        self.change_shown(move |all| {
+            all.push(one);
+            let forgotten = all.len().saturating_sub(SHOWN_MAX);
+            for one in all.drain(..forgotten) {
+                tracing::warn!(
+                    host = one.host,
+                    text = one.text,
+                    "a text that nobody could remove from the DNS is forgotten"
+                );
+            }
+        })
+        .await
     }
 
-    fn write_beside(&self, name: &str, text: &str) -> io::Result<PathBuf> {
-        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
-        let beside = self.0.join(format!("{name}.new"));
-        match std::fs::remove_file(&beside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            Ok(()) | Err(_) => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        Ok(beside)
+    /// Notes what was removed from there.
+    ///
+    /// # Errors
+    /// [`io::Error`] of the disk: it is removed once more then.
+    pub async fn forget_shown(&self, one: Shown) -> io::Result<()> {
+        self.change_shown(move |all| all.retain(|other| *other != one)).await
     }
+
+    async fn change_shown(&self, change: impl FnOnce(&mut Vec<Shown>) + Send + 'static) -> io::Result<()> {
+        self.apart(move |folder| {
+            let mut all = shown(folder)?;
+            change(&mut all);
+            let text = if all.is_empty() { None } else { Some(serde_json::to_string(&all)?) };
+            write_or_remove(folder, SHOWN, text.as_deref())
+        })
+        .await
+    }
+
+    /// Works on the folder where nobody but whoever asked waits for the disk.
+    async fn apart<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Path) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let folder = self.0.clone();
+        tokio::task::spawn_blocking(move || work(&folder)).await.map_err(io::Error::other)?
+    }
+}
+
+fn shown(folder: &Path) -> io::Result<Vec<Shown>> {
+    Ok(read(folder, SHOWN)?.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
+}
+
+fn read(folder: &Path, name: &str) -> io::Result<Option<Zeroizing<String>>> {
+    let file = match File::open(folder.join(name)) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let mut text = Zeroizing::new(String::new());
+    file.take(FILE_BYTES_MAX).read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+/// Nothing to write is no file.
+fn write_or_remove(folder: &Path, name: &str, text: Option<&str>) -> io::Result<()> {
+    match text {
+        Some(text) => write(folder, name, text),
+        None => remove(&folder.join(name)),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn write(folder: &Path, name: &str, text: &str) -> io::Result<()> {
+    put(folder, &write_beside(folder, name, text)?, name)
+}
+
+fn put(folder: &Path, beside: &Path, name: &str) -> io::Result<()> {
+    std::fs::rename(beside, folder.join(name))?;
+    File::open(folder)?.sync_all()
+}
+
+fn write_beside(folder: &Path, name: &str, text: &str) -> io::Result<PathBuf> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    let beside = folder.join(format!("{name}.new"));
+    remove(&beside)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    Ok(beside)
 }
 
 #[cfg(test)]
@@ -281,6 +366,27 @@ mod tests {
         assert_eq!(waits.get(..4), Some(&[60, 120, 240, 480][..]));
         assert_eq!(waits.last(), Some(&(6 * 3_600)));
         assert!(tries.waits(&acme, NOW) && !tries.waits(&acme, NOW.after(WAIT_DOUBLED_MAX)));
+    }
+
+    #[tokio::test]
+    async fn what_may_stand_in_the_dns_is_kept_until_it_is_removed_and_never_grows_without_bound() {
+        let folder = std::env::temp_dir().join(format!("sekimori-acme-shown-{}", std::process::id()));
+        let kept = Kept(folder.clone());
+        let one = |number: usize| Shown { host: "emr.test".to_owned(), text: number.to_string() };
+        assert_eq!(kept.shown().await.unwrap(), []);
+        for number in 0..2 {
+            kept.note_shown(one(number)).await.unwrap();
+        }
+        kept.forget_shown(one(0)).await.unwrap();
+        assert_eq!(kept.shown().await.unwrap(), [one(1)], "each is of its own");
+        kept.forget_shown(one(1)).await.unwrap();
+        assert!(!folder.join(SHOWN).exists());
+        let all: Vec<Shown> = (0..SHOWN_MAX).map(one).collect();
+        write(&folder, SHOWN, &serde_json::to_string(&all).unwrap()).unwrap();
+        kept.note_shown(one(SHOWN_MAX)).await.unwrap();
+        let all = kept.shown().await.unwrap();
+        assert_eq!((all.len(), all.first(), all.last()), (SHOWN_MAX, Some(&one(1)), Some(&one(SHOWN_MAX))));
+        std::fs::remove_dir_all(folder).unwrap();
     }
 
     #[test]

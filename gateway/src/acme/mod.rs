@@ -31,6 +31,7 @@ use shared::Shared;
 
 use crate::clock;
 use crate::gate::Gate;
+use crate::reload::Stamps;
 
 /// How often it is looked whether something is due.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
@@ -79,8 +80,8 @@ pub fn check(config: &Config) -> Result<(), String> {
 }
 
 /// How ordering went lately, and when it is tried again; nothing where nothing failed.
-pub fn trouble(acme: &Acme) -> Option<Tries> {
-    let tries = Kept::of(acme).tries();
+pub async fn trouble(acme: &Acme) -> Option<Tries> {
+    let tries = Kept::of(acme).tries().await;
     (tries.failures > 0).then_some(tries)
 }
 
@@ -123,6 +124,17 @@ struct Keeper {
     shows: Vec<(Host, [u8; 32])>,
     /// Why what the nodes share cannot be taken, as it was said last.
     deaf: Option<String>,
+    /// The certificate that is kept, as it was read last.
+    seen: Option<Seen>,
+    /// Whether it was looked what a stop left in the DNS.
+    has_tidied: bool,
+}
+
+/// A certificate that was read, and what its file looked like before; for which names.
+struct Seen {
+    stamps: Stamps,
+    names: Vec<AcmeName>,
+    held: Held,
 }
 
 /// What another node gave that could not be taken.
@@ -133,6 +145,7 @@ struct Untaken {
 }
 
 /// The certificate that was ordered last.
+#[derive(Clone)]
 struct Held {
     life: Life,
     fingerprint: Option<Fingerprint>,
@@ -141,8 +154,15 @@ struct Held {
 }
 
 impl Held {
+    /// Reads it where nobody but whoever asked waits for the disk.
+    async fn look(acme: &Acme, files: &CertificateFiles, at: Timestamp) -> Result<Self, String> {
+        let (names, files) = (acme.names.clone(), files.clone());
+        let looked = tokio::task::spawn_blocking(move || Self::read(&names, &files, at)).await;
+        looked.map_err(|error| error.to_string())?
+    }
+
     /// Nothing where it cannot be used.
-    fn look(acme: &Acme, files: &CertificateFiles, at: Timestamp) -> Result<Self, String> {
+    fn read(names: &[AcmeName], files: &CertificateFiles, at: Timestamp) -> Result<Self, String> {
         let loaded = ServerCertificates::load(std::slice::from_ref(files), at)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))?;
         let life = loaded.lives().into_iter().next().ok_or("there is none")?;
@@ -154,7 +174,11 @@ impl Held {
         let own = CertificateDer::from_pem_file(&files.certificate).ok();
         let id = own.and_then(|own| CertificateIdentifier::try_from(&own).ok().map(CertificateIdentifier::into_owned));
         let fingerprint = loaded.shown_from(&files.certificate);
-        Ok(Self { life, fingerprint, is_for_all_names: acme.names.iter().all(is_for), id })
+        Ok(Self { life, fingerprint, is_for_all_names: names.iter().all(is_for), id })
+    }
+
+    fn is_in_force(&self, at: Timestamp) -> bool {
+        (self.life.starts_at..=self.life.ends_at).contains(&at)
     }
 
     /// When it is renewed, as far as the CA suggests nothing else.
@@ -174,6 +198,9 @@ impl Held {
 impl Keeper {
     async fn turn(&mut self, gate: &Gate, store: &dyn Store, config: &Config, acme: &Acme) {
         let (kept, at) = (Kept::of(acme), gate.clock.now());
+        if !std::mem::replace(&mut self.has_tidied, true) {
+            proof::withdraw_left(acme, &kept).await;
+        }
         let mut is_given = true;
         if config.nodes.is_some() {
             match self.hear(gate, store, acme, &kept).await {
@@ -185,20 +212,20 @@ impl Keeper {
                 }
             }
         }
-        let held = Held::look(acme, &kept.certificate(), at).ok();
+        let held = self.held(acme, &kept, at).await;
         if let Some(held) = &held {
-            show_what_is_kept(gate, &kept, held, at);
+            show_what_is_kept(gate, &kept, held, at).await;
         }
         let held = held.filter(|held| held.is_for_all_names);
         let due = match &held {
             Some(held) => at >= held.due_at(self.suggested_for(held)),
             None => true,
         };
-        let mut tries = kept.tries();
+        let mut tries = kept.tries().await;
         if !due && tries.failures > 0 && !tries.waits(acme, at) {
             // What failed is over: another node ordered, the clock was put right, or somebody else mended it.
             tries = Tries::default();
-            if let Err(error) = kept.keep_tries(&tries) {
+            if let Err(error) = kept.keep_tries(&tries).await {
                 tracing::error!(%error, "how ordering went cannot be kept");
             }
         }
@@ -222,6 +249,22 @@ impl Keeper {
         }
     }
 
+    /// The certificate that is kept, if it can be used; its file is read only where it looks another than before.
+    async fn held(&mut self, acme: &Acme, kept: &Kept, at: Timestamp) -> Option<Held> {
+        let (seen, names, files) = (self.seen.take(), acme.names.clone(), kept.certificate());
+        let look = move || {
+            let stamps = Stamps::of(std::slice::from_ref(&files.certificate));
+            let seen = seen.filter(|seen| seen.stamps == stamps && seen.names == names);
+            seen.or_else(|| {
+                let held = Held::read(&names, &files, at).ok()?;
+                Some(Seen { stamps, names, held })
+            })
+        };
+        // What broke off is looked at anew.
+        self.seen = tokio::task::spawn_blocking(look).await.ok().flatten();
+        self.seen.as_ref().map(|seen| &seen.held).filter(|held| held.is_in_force(at)).cloned()
+    }
+
     fn suggested_for(&self, held: &Held) -> Option<Timestamp> {
         let (id, _, chosen) = self.suggested.as_ref()?;
         (Some(id) == held.id.as_ref()).then_some(*chosen)
@@ -237,20 +280,20 @@ impl Keeper {
         kept: &Kept,
         before: Option<Held>,
     ) {
-        let tries = kept.tries();
+        let tries = kept.tries().await;
         // A CA that does not want it said that one takes another's place refuses the order: the next is without.
         let is_first_try = tries.failures == 0;
         let suggested = before.as_ref().and_then(|held| self.suggested_for(held));
         let replaces = before.and_then(|held| held.id).filter(|_| is_first_try && suggested.is_some());
         let client = match Client::new(acme, &config.forbidden_upstreams) {
             Ok(client) => client,
-            Err(reason) => return failed(gate, acme, kept, tries, &reason, None),
+            Err(reason) => return failed(gate, acme, kept, tries, &reason, None).await,
         };
         // Before anything is asked: a service that is started again and again in the midst of it asks less and less.
-        if let Err(error) = kept.keep_tries(&tries.clone().begun(acme, gate.clock.now())) {
-            return failed(gate, acme, kept, tries, &Trouble::from(error).words(), None);
+        if let Err(error) = kept.keep_tries(&tries.clone().begun(acme, gate.clock.now())).await {
+            return failed(gate, acme, kept, tries, &Trouble::from(error).words(), None).await;
         }
-        let mut stage = Stage::new(gate, store, acme);
+        let mut stage = Stage::new(gate, store, acme, kept);
         let ordering = async {
             let account = order::account(acme, kept, &client).await?;
             order::order(&account, acme, replaces, &mut stage).await
@@ -262,7 +305,7 @@ impl Keeper {
         });
         if !is_wanted(gate, acme) {
             tracing::info!(ca = acme.authority(), "[acme] was changed during an order; what came of it is left");
-            if let Err(error) = kept.keep_tries(&tries) {
+            if let Err(error) = kept.keep_tries(&tries).await {
                 tracing::error!(%error, "how ordering went cannot be kept");
             }
             return;
@@ -275,11 +318,11 @@ impl Keeper {
             Ok(held) => held,
             Err(trouble) => {
                 if matches!(trouble, Trouble::UnknownAccount)
-                    && let Err(error) = kept.put_account_aside()
+                    && let Err(error) = kept.put_account_aside().await
                 {
                     tracing::error!(%error, "the account that the CA does not know cannot be put aside");
                 }
-                return failed(gate, acme, kept, tries, &trouble.words(), client.take_wait());
+                return failed(gate, acme, kept, tries, &trouble.words(), client.take_wait()).await;
             }
         };
         (self.ask_at, self.suggested) = (None, None);
@@ -287,9 +330,9 @@ impl Keeper {
         if held.due_at(None) <= gate.clock.now() {
             // It is shown, but not renewed at once again: the CA's clock, or this one's, is wrong.
             let reason = "the certificate that came is to be renewed already; look at the clock";
-            return failed(gate, acme, kept, tries, reason, None);
+            return failed(gate, acme, kept, tries, reason, None).await;
         }
-        if let Err(error) = kept.keep_tries(&Tries::default()) {
+        if let Err(error) = kept.keep_tries(&Tries::default()).await {
             tracing::error!(%error, "how ordering went cannot be kept");
         }
         gate.metrics.acme_failing.set(0);
@@ -390,10 +433,10 @@ impl Keeper {
 async fn take_shared(gate: &Gate, acme: &Acme, kept: &Kept, given: &str) -> Result<(), String> {
     let shared = shared::open(&gate.assertions, given)?;
     let at = gate.clock.now();
-    let own = Held::look(acme, &kept.certificate(), at).ok().filter(|held| held.is_for_all_names);
-    let beside = kept.lay_beside(&shared.certificate).map_err(|error| error.to_string())?;
-    let theirs = Held::look(acme, &beside, at);
-    kept.drop_beside(&beside);
+    let own = Held::look(acme, &kept.certificate(), at).await.ok().filter(|held| held.is_for_all_names);
+    let beside = kept.lay_beside(&shared.certificate).await.map_err(|error| error.to_string())?;
+    let theirs = Held::look(acme, &beside, at).await;
+    kept.drop_beside(&beside).await;
     // Not the one that ends later: a CA that calls a certificate back may give a shorter one for it.
     let age = |held: &Held| (held.life.starts_at, held.life.ends_at);
     let theirs = theirs?;
@@ -401,7 +444,7 @@ async fn take_shared(gate: &Gate, acme: &Acme, kept: &Kept, given: &str) -> Resu
         return Ok(());
     }
     if shared.account.is_of(acme) {
-        kept.keep_account(&shared.account).map_err(|error| error.to_string())?;
+        kept.keep_account(&shared.account).await.map_err(|error| error.to_string())?;
     }
     let taken = take(gate, acme, kept, &shared.certificate).await;
     taken.map(|_| ()).map_err(|trouble| trouble.words())
@@ -413,24 +456,32 @@ fn is_wanted(gate: &Gate, acme: &Acme) -> bool {
 }
 
 /// Shows the certificate that is kept where another is shown: what came may not have been shown at once.
-fn show_what_is_kept(gate: &Gate, kept: &Kept, held: &Held, at: Timestamp) {
+async fn show_what_is_kept(gate: &Gate, kept: &Kept, held: &Held, at: Timestamp) {
     let files = kept.certificate();
     if gate.certificates.shown_from(&files.certificate) == held.fingerprint {
         return;
     }
-    match gate.certificates.replace(&files, at) {
+    match show_alone(gate, files, at).await {
         Ok(()) => tracing::info!(ends_at = %held.life.ends_at, "the certificate that was ordered is shown"),
-        Err(problem) => tracing::warn!(%problem, "the certificate that was ordered cannot be shown"),
+        Err(problem) => tracing::warn!(problem, "the certificate that was ordered cannot be shown"),
     }
+}
+
+/// Shows it from the next handshake on. Alone: neither a configuration nor another certificate that cannot be used just now
+/// keeps it from being shown.
+async fn show_alone(gate: &Gate, files: CertificateFiles, at: Timestamp) -> Result<(), String> {
+    let certificates = Arc::clone(&gate.certificates);
+    let shown = tokio::task::spawn_blocking(move || certificates.replace(&files, at)).await;
+    shown.map_err(|error| error.to_string())?.map_err(|problem| problem.to_string())
 }
 
 /// Gives the other nodes what was ordered.
 async fn give(gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) {
-    let read = || -> std::io::Result<Option<Shared>> {
-        let (account, certificate) = (kept.account(acme)?, kept.certificate_text()?);
+    let read = async || -> std::io::Result<Option<Shared>> {
+        let (account, certificate) = (kept.account(acme).await?, kept.certificate_text().await?);
         Ok(account.zip(certificate).map(|(account, text)| Shared { account, certificate: text.to_string() }))
     };
-    let given = match read() {
+    let given = match read().await {
         Ok(Some(shared)) => shared::give(store, &gate.assertions, &shared).await,
         Ok(None) => Ok(()),
         Err(error) => Err(error.to_string()),
@@ -443,8 +494,8 @@ async fn give(gate: &Gate, store: &dyn Store, acme: &Acme, kept: &Kept) {
 /// Looks at a certificate that came, records it, and shows it from now on.
 async fn take(gate: &Gate, acme: &Acme, kept: &Kept, text: &str) -> Result<Held, Trouble> {
     let at = gate.clock.now();
-    let beside = kept.lay_beside(text)?;
-    let held = Held::look(acme, &beside, at).map_err(|problem| format!("what came cannot be used: {problem}"))?;
+    let beside = kept.lay_beside(text).await?;
+    let held = Held::look(acme, &beside, at).await.map_err(|problem| format!("what came cannot be used: {problem}"))?;
     if !held.is_for_all_names {
         return Err(Trouble::Other("the certificate that came is not for all names that were ordered".to_owned()));
     }
@@ -454,17 +505,16 @@ async fn take(gate: &Gate, acme: &Acme, kept: &Kept, text: &str) -> Result<Held,
     if let Err(problem) = gate.log.recorder().note(note).await {
         tracing::error!(%problem, "a certificate that was ordered could not be recorded");
     }
-    kept.put_in_place(&beside)?;
+    kept.put_in_place(&beside).await?;
     if is_wanted(gate, acme) {
-        // Alone: neither a configuration nor another certificate that cannot be used just now keeps it from being shown.
-        gate.certificates.replace(&kept.certificate(), at).map_err(|problem| problem.to_string())?;
+        show_alone(gate, kept.certificate(), at).await?;
     }
     tracing::info!(ca = acme.authority(), ends_at = %held.life.ends_at, "a certificate that was ordered is shown");
     Ok(held)
 }
 
 /// Notes that it failed; the alarm that says so is raised by whoever looks at the gateway.
-fn failed(gate: &Gate, acme: &Acme, kept: &Kept, before: Tries, reason: &str, asked_to_wait: Option<Duration>) {
+async fn failed(gate: &Gate, acme: &Acme, kept: &Kept, before: Tries, reason: &str, asked_to_wait: Option<Duration>) {
     let tries = before.failed(acme, gate.clock.now(), reason, asked_to_wait);
     gate.metrics.acme_failing.set(1);
     gate.metrics.acme_orders_failed.inc();
@@ -474,7 +524,7 @@ fn failed(gate: &Gate, acme: &Acme, kept: &Kept, before: Tries, reason: &str, as
         again_at = %tries.next_at(),
         "no certificate could be ordered; what there is is shown on"
     );
-    if let Err(error) = kept.keep_tries(&tries) {
+    if let Err(error) = kept.keep_tries(&tries).await {
         tracing::error!(%error, "how ordering went cannot be kept");
     }
 }
@@ -497,6 +547,53 @@ mod tests {
         let starts_at = Timestamp::from_unix_micros(1_800_000_000_000_000);
         let life = Life { file: String::new(), starts_at, ends_at: starts_at.after(DAY * days) };
         Held { life, fingerprint: None, is_for_all_names: true, id: None }
+    }
+
+    /// A folder that is removed however the test ends.
+    struct Folder(std::path::PathBuf);
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            drop(std::fs::remove_dir_all(&self.0));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_kept_certificate_is_read_again_where_its_file_changed_and_counts_in_its_time() {
+        let folder = Folder(std::env::temp_dir().join(format!("sekimori-acme-held-{}", std::process::id())));
+        std::fs::create_dir_all(&folder.0).unwrap();
+        let acme = |name: &str| Acme {
+            directory: "https://acme.test/directory".to_owned(),
+            ca_file: None,
+            contact: Vec::new(),
+            names: vec![AcmeName::parse(name).unwrap()],
+            proof: config::AcmeProof::Tls,
+            external_account: None,
+            folder: folder.0.clone(),
+        };
+        let at = Timestamp::from_unix_micros(1_800_000_000_000_000);
+        let (emr, kept) = (acme("emr.test"), Kept::of(&acme("emr.test")));
+        let issued = certs::ServerCa::create("CA", at).unwrap().issue(&["emr.test"], at, DAY * 90).unwrap();
+        let text = format!("{}{}", issued.certificate_pem, issued.key_pem.expose());
+        let beside = kept.lay_beside(&text).await.unwrap();
+        kept.put_in_place(&beside).await.unwrap();
+        let mut keeper = Keeper::default();
+        let day = |days: u32| at.after(DAY * days);
+        assert!(keeper.held(&emr, &kept, day(1)).await.is_some_and(|held| held.is_for_all_names));
+        assert!(keeper.held(&emr, &kept, day(91)).await.is_none(), "it has ended");
+        assert!(keeper.held(&acme("pacs.test"), &kept, day(1)).await.is_some_and(|held| !held.is_for_all_names));
+        assert!(keeper.held(&emr, &kept, day(1)).await.is_some_and(|held| held.is_for_all_names));
+        // Nobody reads a file that looks as before; one that looks otherwise is read.
+        let file = kept.certificate().certificate;
+        let written = std::fs::metadata(&file).unwrap().modified().unwrap();
+        std::fs::write(&file, "x".repeat(text.len())).unwrap();
+        let set = |time| std::fs::File::options().write(true).open(&file).unwrap().set_modified(time).unwrap();
+        set(written);
+        assert!(keeper.held(&emr, &kept, day(1)).await.is_some());
+        set(written + Duration::from_secs(1));
+        assert!(keeper.held(&emr, &kept, day(1)).await.is_none());
+        std::fs::write(&file, &text).unwrap();
+        assert!(keeper.held(&emr, &kept, day(1)).await.is_some());
     }
 
     #[test]

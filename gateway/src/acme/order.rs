@@ -88,13 +88,13 @@ impl Ordered {
 pub async fn account(acme: &Acme, kept: &Kept, client: &Client) -> Result<Account, Trouble> {
     let builder = Account::builder_with_http(Box::new(client.clone()));
     let contact: Vec<&str> = acme.contact.iter().map(String::as_str).collect();
-    if let Some(found) = kept.account(acme)? {
+    if let Some(found) = kept.account(acme).await? {
         let knows_whom_to_write_to = found.contact == acme.contact;
         let account = builder.from_credentials(found.credentials).await?;
         if !knows_whom_to_write_to {
             account.update_contacts(&contact).await?;
-            if let Some(found) = kept.account(acme)? {
-                kept.keep_account(&found.told(acme))?;
+            if let Some(found) = kept.account(acme).await? {
+                kept.keep_account(&found.told(acme)).await?;
             }
         }
         return Ok(account);
@@ -109,7 +109,7 @@ pub async fn account(acme: &Acme, kept: &Kept, client: &Client) -> Result<Accoun
     };
     let new = NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
     let (account, credentials) = builder.create(&new, acme.directory.clone(), external.as_ref()).await?;
-    kept.keep_account(&KeptAccount::new(acme, credentials))?;
+    kept.keep_account(&KeptAccount::new(acme, credentials)).await?;
     tracing::info!(ca = acme.authority(), "an account was made at the CA");
     Ok(account)
 }

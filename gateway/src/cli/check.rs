@@ -10,7 +10,7 @@ use crate::cli::{ConfigArg, out, policy};
 use crate::failure::Failure;
 use crate::feed::Receivers;
 use crate::notices::Senders;
-use crate::{acme, assembly, clock, shadow};
+use crate::{acme, assembly, bare_hosts, clock, shadow};
 
 /// Checks the file, what it names, and that certificates serve every host.
 pub fn run(args: &ConfigArg) -> Result<(), Failure> {
@@ -47,8 +47,15 @@ fn check_policy(config: &Config) -> Result<(), Failure> {
 }
 
 fn check_certificates(config: &Config) -> Result<(), Failure> {
-    let certificates = ServerCertificates::load(&config.certificates, clock::now())
+    let at = clock::now();
+    let certificates = ServerCertificates::load(&config.certificates, at)
         .map_err(|problems| Failure::input(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?;
     acme::check(config).map_err(Failure::input)?;
-    assembly::uncovered_hosts(config, &certificates)
+    assembly::uncovered_hosts(config, &certificates)?;
+    // No mistake of the configuration: the gateway orders it when it runs.
+    let in_use = ServerCertificates::load(&acme::in_use(config, at), at);
+    if let Some(told) = in_use.ok().and_then(|in_use| bare_hosts::told(config, &in_use)) {
+        out::complain(&told);
+    }
+    Ok(())
 }

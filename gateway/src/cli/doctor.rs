@@ -27,7 +27,7 @@ use crate::last_good;
 use crate::snapshot::{Routes, UpstreamIds};
 use crate::upstream::dial::Dialer;
 use crate::upstream::health::probe_server;
-use crate::{acme, assembly, clock, database, fetch};
+use crate::{acme, assembly, bare_hosts, clock, database, fetch};
 
 /// A certificate that ends within this is worth a warning.
 const CERTIFICATE_WARNING: Duration = Duration::from_secs(21 * 86_400);
@@ -131,6 +131,8 @@ fn look_at_certificates(config: &Config, at: Timestamp, findings: &mut Vec<Findi
     };
     if let Err(failure) = assembly::uncovered_hosts(config, &certificates) {
         add(findings, "certificate", Grade::Bad, failure.to_string());
+    } else if let Some(told) = bare_hosts::told(config, &certificates) {
+        add(findings, "certificate", Grade::Bad, told);
     }
     for life in certificates.lives() {
         let grade = if life.is_short(at, CERTIFICATE_WARNING) { Grade::Warning } else { Grade::Good };

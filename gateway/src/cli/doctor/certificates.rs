@@ -13,7 +13,7 @@ pub(super) async fn look(config: &Config, at: Timestamp, findings: &mut Vec<Find
         Ok(()) => add(findings, what.clone(), Grade::Good, "answers"),
         Err(reason) => add(findings, what.clone(), Grade::Warning, reason),
     }
-    if let Some(tries) = acme::trouble(ordered) {
+    if let Some(tries) = acme::trouble(ordered).await {
         if tries.is_under_way() {
             return add(findings, what, Grade::Good, tries.reason);
         }
