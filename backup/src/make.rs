@@ -404,6 +404,7 @@ impl Run {
             log: named(&sources.log)?,
             store: named(&sources.store)?,
             dumped_at: sources.dumped_at.map(|at| at.rfc3339(UtcOffset::UTC)),
+            dump_begun_at: sources.dump_begun_at.map(|at| at.rfc3339(UtcOffset::UTC)),
             ring: sources.ring.as_deref().map(named).transpose()?,
             recovery: order.recovery.iter().map(ToString::to_string).collect(),
             previous: previous.map(|note| sha256(note.as_bytes())),

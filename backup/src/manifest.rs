@@ -49,9 +49,12 @@ pub struct Manifest {
     pub log: String,
     /// The store, below the root.
     pub store: String,
-    /// When the store was dumped, in UTC, where it is a database's own dump.
+    /// When the store's dump was written to its end, in UTC, where it is a database's own dump.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dumped_at: Option<String>,
+    /// When that dump was begun, in UTC, as far as it says so itself: what is in it is of that moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dump_begun_at: Option<String>,
     /// The key ring of the log, below the root, where it is encrypted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ring: Option<String>,

@@ -29,8 +29,10 @@ pub struct Sources {
     pub store: PathBuf,
     /// The version of the store's tables.
     pub store_schema: u32,
-    /// When the store was dumped, where it is a database's own dump.
+    /// When the store's dump was written to its end, where it is a database's own dump.
     pub dumped_at: Option<Timestamp>,
+    /// When that dump was begun, as far as it says so itself: what is in it is of that moment.
+    pub dump_begun_at: Option<Timestamp>,
     /// The institution: its name, and its code where it has one.
     pub facility: (String, Option<String>),
     /// The key ring of the log, where it is encrypted.
@@ -187,6 +189,7 @@ mod tests {
             store: path("/srv/clinic/state/store.sqlite"),
             store_schema: 6,
             dumped_at: None,
+            dump_begun_at: None,
             facility: ("関守病院".to_owned(), None),
             ring: None,
         };

@@ -126,6 +126,7 @@ impl Node {
             store,
             store_schema: SCHEMA,
             dumped_at: None,
+            dump_begun_at: None,
             facility: ("関守病院".to_owned(), None),
             ring: None,
         }

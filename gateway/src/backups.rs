@@ -21,6 +21,8 @@ use crate::reload;
 
 mod dump;
 
+use dump::Dumped;
+
 /// Where the store keeps which backup was verified last.
 const VERIFIED: &str = "backup-verified";
 /// The view of the store that a backup is made from, while it is made. It ends as what is being written does, so no
@@ -47,7 +49,7 @@ pub struct Snapshot {
     /// The version of its tables.
     schema: u32,
     /// When the dump was made, where it is one.
-    dumped_at: Option<Timestamp>,
+    dumped: Option<Dumped>,
     /// Whether it is to be removed afterwards.
     is_ours: bool,
     /// Keeps others from writing another view over it.
@@ -67,13 +69,13 @@ impl Snapshot {
                 let (path, name) = (config.state_dir.join(SNAPSHOT), store_file(&config.state_dir));
                 let schema = store::snapshot(&name, &path);
                 let schema = schema.map_err(|problem| Failure::unavailable(problem.to_string()))?;
-                Ok(Self { path, name, schema, dumped_at: None, is_ours: true, _turn: turn })
+                Ok(Self { path, name, schema, dumped: None, is_ours: true, _turn: turn })
             }
             (StoreKind::Postgres(_), Some(dump)) => Ok(Self {
                 path: dump.to_owned(),
                 name: config.state_dir.join(DUMP),
                 schema: store::SCHEMA_VERSION,
-                dumped_at: Some(dump::look_at(dump, at)?),
+                dumped: Some(dump::look_at(dump, at)?),
                 is_ours: false,
                 _turn: turn,
             }),
@@ -149,7 +151,8 @@ pub fn sources(config_file: &Path, config: &Config, snapshot: &Snapshot) -> Resu
         log: absolute(&config.audit.directory)?,
         facility: (config.facility.name.clone(), config.facility.code.clone()),
         store_schema: snapshot.schema,
-        dumped_at: snapshot.dumped_at,
+        dumped_at: snapshot.dumped.map(|dumped| dumped.written_at),
+        dump_begun_at: snapshot.dumped.and_then(|dumped| dumped.begun_at),
         store,
         ring,
     })

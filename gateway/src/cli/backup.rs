@@ -162,8 +162,10 @@ fn write(args: &Args) -> Result<(), Failure> {
 
 fn made_text(made: &Made, folder: &Path) -> String {
     let manifest = &made.manifest;
+    let begun = manifest.dump_begun_at.as_ref();
+    let begun = begun.map(|at| format!("\nthe store is as it was at {at}, when `pg_dump` began")).unwrap_or_default();
     format!(
-        "backup {} in {}: {} files, {} bytes, the log up to line {}; {} bytes were written\n\
+        "backup {} in {}: {} files, {} bytes, the log up to line {}; {} bytes were written{begun}\n\
          next: sekimori backup verify --from {1}, and a copy that cannot be reached from the network",
         manifest.number,
         folder.display(),
@@ -181,6 +183,7 @@ fn described(manifest: &Manifest) -> serde_json::Value {
         "program": manifest.program,
         "store_schema": manifest.store_schema,
         "dumped_at": manifest.dumped_at,
+        "dump_begun_at": manifest.dump_begun_at,
         "origin": manifest.origin,
         "lines": manifest.lines,
         "files": manifest.files,

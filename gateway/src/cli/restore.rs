@@ -68,14 +68,18 @@ fn said(manifest: &Manifest, newest: u64, into: &Path) -> String {
         let dump = into.join(&manifest.store);
         said.push_str(&format!("read the store into its database: pg_restore --dbname=DATABASE {}\n", dump.display()));
     }
-    said.push_str(&match &manifest.dumped_at {
-        // The dump shows the moment in which it began, and only its end is known.
-        Some(at) => format!(
+    said.push_str(&match (&manifest.dump_begun_at, &manifest.dumped_at) {
+        (Some(at), _) => format!(
+            "the dump was begun at {at}; revoke again what was revoked since then: people, devices, sessions are as they were then\n\
+             ダンプは {at} に始めたものです。それ以後に失効させた職員・端末・セッションは、もう一度失効させてください"
+        ),
+        // What is in it is of the moment in which it was begun, and only its end is known.
+        (None, Some(at)) => format!(
             "the dump was written to its end at {at}; revoke again what was revoked since it began: people, devices, sessions \
              are as they were then\n\
              ダンプは {at} に書き終わりました。ダンプを始めた時刻以後に失効させた職員・端末・セッションは、もう一度失効させてください"
         ),
-        None => format!(
+        (None, None) => format!(
             "revoke again what was revoked since {at}: people, devices, sessions are as they were then\n\
              {at} 以後に失効させた職員・端末・セッションは、もう一度失効させてください",
             at = manifest.at
