@@ -144,6 +144,49 @@ fn a_pod_has_what_it_names_and_no_right_that_it_does_not_need() {
 }
 
 #[test]
+fn nodes_ask_each_other_by_a_port_and_certificates_that_no_other_pod_has() {
+    for version in VERSIONS {
+        let silent = rendered(&json!({}), version);
+        assert!(!json!(silent).to_string().contains("channel"), "no port is open that nobody uses");
+        let config = format!("{CONFIG}[nodes.channel]\nlisten = \"0.0.0.0:8555\"\n");
+        let channel = json!({ "secretName": "of-nodes", "port": 8555 });
+        let objects = rendered(&json!({ "config": config, "channel": channel, "replicas": 3 }), version);
+        let pod = &only(&objects, "StatefulSet", "sekimori")["spec"]["template"]["spec"];
+        let gateway = &pod["containers"][0];
+        let ports = gateway["ports"].as_array().unwrap();
+        assert!(ports.contains(&json!({ "name": "channel", "containerPort": 8555 })), "{ports:?}");
+        // The names of pods lead there, also before a pod is ready.
+        let named = &only(&objects, "Service", "sekimori-nodes")["spec"];
+        assert_eq!((&named["clusterIP"], &named["publishNotReadyAddresses"]), (&"None".into(), &true.into()));
+        let port = json!({ "name": "channel", "port": 8555, "targetPort": "channel" });
+        assert!(named["ports"].as_array().unwrap().contains(&port), "{named}");
+        assert!(!only(&objects, "Service", "sekimori").to_string().contains("channel"), "people do not reach it");
+        let ways = only(&objects, "NetworkPolicy", "sekimori")["spec"]["ingress"].as_array().unwrap();
+        let way = ways.iter().find(|way| way["ports"] == json!([{ "port": "channel" }])).unwrap();
+        // No namespaceSelector: pods of this namespace, and of this release alone.
+        let nodes = json!({ "app.kubernetes.io/name": "sekimori", "app.kubernetes.io/instance": "sekimori" });
+        assert_eq!(way["from"], json!([{ "podSelector": { "matchLabels": nodes } }]));
+        let kept = pod["volumes"].as_array().unwrap().iter().find(|one| one["name"] == "channel").unwrap();
+        let keys: BTreeSet<_> =
+            kept["secret"]["items"].as_array().unwrap().iter().map(|item| item["key"].as_str().unwrap()).collect();
+        let of_all = ["0.key", "0.pem", "1.key", "1.pem", "2.key", "2.pem"].map(|end| format!("sekimori-{end}"));
+        assert!(
+            keys.iter().copied().eq(["nodes-ca.pem"].into_iter().chain(of_all.iter().map(String::as_str))),
+            "{keys:?}"
+        );
+        let mounts = gateway["volumeMounts"].as_array().unwrap().iter().filter(|one| one["name"] == "channel");
+        let mounted: BTreeSet<_> = mounts
+            .map(|one| (one["mountPath"].as_str().unwrap(), one["subPathExpr"].as_str().unwrap(), &one["readOnly"]))
+            .map(|(at, of, held)| (at.strip_prefix("/run/credentials/sekimori-node/").unwrap(), of, held == true))
+            .collect();
+        let own = [("node.key", "$(NODE).key"), ("node.pem", "$(NODE).pem"), ("nodes-ca.pem", "nodes-ca.pem")];
+        assert!(mounted.into_iter().eq(own.map(|(at, of)| (at, of, true))), "each node sees its own");
+        let name = json!([{ "name": "NODE", "valueFrom": { "fieldRef": { "fieldPath": "metadata.name" } } }]);
+        assert_eq!(gateway["env"], name);
+    }
+}
+
+#[test]
 fn values_that_cannot_be_meant_are_refused_before_anything_is_installed() {
     for (values, word) in [
         (json!({}), "[[listener]]"),
@@ -154,6 +197,10 @@ fn values_that_cannot_be_meant_are_refused_before_anything_is_installed() {
         (json!({ "config": CONFIG, "image": { "digest": "sha256:0a" } }), "digest"),
         (json!({ "config": CONFIG, "service": { "type": "Loadbalancer" } }), "type"),
         (json!({ "config": CONFIG, "files": { "policy/vendors.cedar": "" } }), "vendors.cedar"),
+        (json!({ "config": CONFIG, "channel": { "secretName": "of-nodes" } }), "[nodes.channel]"),
+        (json!({ "config": format!("{CONFIG}\n [nodes.channel]") }), "secretName"),
+        (json!({ "config": CONFIG, "channel": { "port": 8443 } }), "port"),
+        (json!({ "config": CONFIG, "channel": { "secret": "of-nodes" } }), "secret"),
         (json!({ "config": CONFIG, "monitoring": { "podSelector": { "app": 1 } } }), "podSelector"),
     ] {
         let Rendered { problems, .. } = render(&values, VERSIONS[1]);

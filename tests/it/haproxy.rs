@@ -45,6 +45,15 @@ impl Balancer {
         Self::with(pair, |text| replaced(&text, "balance source\n", "balance roundrobin\n"))
     }
 
+    /// One that asks what every version knows, and cuts nothing where a node says that it is not ready: how a node is asked
+    /// that has no word for a balancer (docs/operate/restart.md).
+    pub fn that_asks_readiness(pair: &Pair) -> Self {
+        Self::with(pair, |text| {
+            let text = replaced(&text, "/readyz/balancer", "/readyz");
+            replaced(&text, "on-marked-down shutdown-sessions ", "")
+        })
+    }
+
     fn with(pair: &Pair, change: impl FnOnce(String) -> String) -> Self {
         let address = SocketAddr::new(pair.one.address().ip(), PORT);
         let shipped = std::fs::read_to_string(root().join("deploy/haproxy/haproxy.cfg")).unwrap();
@@ -73,7 +82,9 @@ impl Balancer {
             .expect("haproxy starts");
         let balancer = Self { child, address, folder };
         let begin = Instant::now();
-        while TcpStream::connect(address).is_err() {
+        // The one that is asked, too: it may come a moment later.
+        let answers = || UnixStream::connect(balancer.folder.join("socket")).is_ok();
+        while TcpStream::connect(address).is_err() || !answers() {
             assert!(begin.elapsed() < Duration::from_secs(20), "haproxy does not listen:\n{}", balancer.log());
             std::thread::sleep(Duration::from_millis(10));
         }

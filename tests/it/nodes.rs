@@ -8,17 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
-use hyper::upgrade::Upgraded;
-use hyper_util::rt::TokioIo;
 use rustix::process::Signal;
 use serde_json::Value;
-use tests::{
-    Ask, Caller, Device, Frame, Hospital, Http1, Manner, Person, Session, WebSocket, eventually, eventually_in, within,
-};
+use tests::{Ask, Caller, Device, Hospital, Http1, Manner, Person, Session, eventually, eventually_in};
 
 use crate::haproxy::Balancer;
 use crate::pair::{MINUTE, Pair};
-use crate::stream::handshake;
+use crate::stream::{close_code, open_socket};
 
 const CLIENTS: usize = 8;
 /// How often a revocation is tried.
@@ -147,26 +143,6 @@ async fn when_a_node_is_killed_only_what_was_under_way_on_it_fails_and_sessions_
     assert!(told.contains("the logs are what the others saw"), "{told}");
 }
 
-async fn socket(caller: &Caller, session: &Session) -> WebSocket<TokioIo<Upgraded>> {
-    let mut connection = caller.http1("emr").await;
-    let response = connection.send(handshake(Ask::get("emr", "/socket/ward").signed_in(session))).await.unwrap();
-    assert_eq!(response.status(), 101);
-    WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()))
-}
-
-async fn end_of(mut socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
-    within(ONE_SECOND * 10, "the end of the WebSocket", async {
-        loop {
-            match socket.next().await {
-                Some(Frame::Close(code)) => return code,
-                Some(_) => {}
-                None => panic!("the WebSocket broke off without a close frame"),
-            }
-        }
-    })
-    .await
-}
-
 #[tokio::test]
 async fn a_revocation_reaches_an_open_websocket_on_the_other_node_within_a_second() {
     let pair = Pair::open().await;
@@ -178,7 +154,8 @@ async fn a_revocation_reaches_an_open_websocket_on_the_other_node_within_a_secon
         for number in 0..AT_ONCE {
             let login = format!("d{round}-{number}");
             let session = Session::open_with(&pair.one, &login, &["doctor"], Some(&pair.terminal), &["emr"]).await;
-            open.push((socket(&caller, &session).await, session));
+            let ask = Ask::get("emr", "/socket/ward").signed_in(&session);
+            open.push((open_socket(&caller, ask).await, session));
         }
         // Not all at the same moment of the other node's round.
         tokio::time::sleep(Duration::from_millis(37 * u64::try_from(round % 7).unwrap())).await;
@@ -187,7 +164,7 @@ async fn a_revocation_reaches_an_open_websocket_on_the_other_node_within_a_secon
             assert!(store.end_session(id, tests::now(), "cli:test".to_owned()).await.unwrap());
             let begin = Instant::now();
             took.push(tokio::spawn(async move {
-                let code = end_of(socket).await;
+                let code = close_code(socket, ONE_SECOND * 10).await;
                 (code, begin.elapsed())
             }));
             tokio::time::sleep(Duration::from_millis(11)).await;

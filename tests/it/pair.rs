@@ -44,9 +44,9 @@ impl Pair {
             Surroundings::default()
         });
         database.start_for(&one);
+        prepare(&mut one);
         let terminal = Device::add(&one, "ward-pc-1", "fixed").await;
         let doctor = Session::open(&one, "doctor", Some(&terminal), &["emr"]).await;
-        prepare(&mut one);
         one.start();
         let mut two = one.twin(change(plan), |folder| {
             folder.write("node", "gw02\n");

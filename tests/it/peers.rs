@@ -6,26 +6,11 @@ use std::path::{Path, PathBuf};
 use policy::{AppId, GrantId};
 use store::{GlassTerms, NewGlass, PeopleFilter};
 use tests::{Ask, Hospital, Manner, Person, Session, eventually_in, now, run};
+use url::Url;
 
+use crate::glass::CHARTS_UNDER_GLASS;
 use crate::pair::{MINUTE, Pair};
 
-const RULES: &str = r#"
-[roles]
-nurse = { ja = "看護師", en = "Nurse" }
-doctor = { ja = "医師", en = "Doctor" }
-safety = { ja = "医療安全管理者", en = "Safety officer" }
-administrator = { ja = "管理者", en = "Administrator" }
-help-desk = { ja = "ヘルプデスク", en = "Help desk" }
-auditor = { ja = "監査人", en = "Auditor" }
-
-[[rule]]
-id = "charts-under-glass"
-roles = ["nurse"]
-apps = ["emr"]
-actions = ["read"]
-devices = "known"
-break_glass = true
-"#;
 const CHART: &str = "/patients/4711/chart";
 const PORT: u16 = 8_447;
 
@@ -45,7 +30,8 @@ fn certify(node: &Hospital, name: &str, made: &Path) {
 
 /// Two nodes that ask each other.
 async fn open() -> Pair {
-    let both = |plan: &tests::Plan| plan.clone().rules(RULES).set("break_glass", "reviewers = [\"safety\"]");
+    let both =
+        |plan: &tests::Plan| plan.clone().rules(CHARTS_UNDER_GLASS).set("break_glass", "reviewers = [\"safety\"]");
     let mut pair = Pair::prepared(both, |plan| plan, |_| ()).await;
     let made = make(&pair.one);
     let channel = format!(
@@ -142,6 +128,20 @@ async fn what_was_done_through_one_node_is_reviewed_on_the_other_and_a_node_that
     let broken = until(&mut auditor, &pair.two, "/log?event=glass-broken", "both logs", is_whole).await;
     assert_eq!(broken.matches("/log/records/").count(), 1, "{broken}");
     until(&mut auditor, &pair.two, "/log/charts?days=7", "charts of both logs", is_whole).await;
+
+    // A file with proof is of one log, and says so before and after; its name tells it from that of the other node.
+    let is_of_one =
+        |page: &str| page.contains("(gw02) の記録だけが入ります") || page.contains("this node (gw02) alone");
+    assert!(is_of_one(&page), "{page}");
+    let origin = pair.two.url("console", "");
+    let ask = Url::parse(&format!("{origin}/log/export")).unwrap();
+    auditor.post(&ask, &origin, &[("form", "jsonl"), ("app", "emr")]).await.expect(303);
+    let is_made = |page: &str| page.contains("href=\"/log/export/file\"");
+    let made = until(&mut auditor, &pair.two, "/log/export", "the file", is_made).await;
+    assert!(made.contains("gw02") && !is_whole(&made), "{made}");
+    let file = auditor.open(&format!("{origin}/log/export/file")).await.expect(200);
+    assert!(file.headers["content-disposition"].to_str().unwrap().contains("\"records-gw02-"), "{:?}", file.headers);
+    assert!(!file.text().contains(CHART), "what was done through the other node is in that node's file");
 
     pair.one.stop();
     let lacks_one = |page: &str| lacks(page, "gw01") && !is_whole(page);

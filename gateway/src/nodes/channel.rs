@@ -210,7 +210,10 @@ async fn accept(answering: Arc<Answering>, listener: TcpListener) {
 }
 
 async fn serve(answering: &Arc<Answering>, stream: TcpStream) -> Result<(), String> {
-    let tls = answering.files.tls().map_err(|problem| problem.to_string())?;
+    // On this thread health is told, and the disk that the files are on may hang.
+    let reading = Arc::clone(answering);
+    let tls = tokio::task::spawn_blocking(move || reading.files.tls()).await.map_err(|error| error.to_string())?;
+    let tls = tls.map_err(|problem| problem.to_string())?;
     let shaken = timeout(CONNECT_TIMEOUT, TlsAcceptor::from(tls.server).accept(stream)).await;
     let stream = shaken.map_err(|_| "the TLS handshake took too long".to_owned())?;
     let stream = stream.map_err(|error| format!("the TLS handshake failed: {error}"))?;

@@ -22,10 +22,12 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(3);
 pub struct Sight {
     nodes: Nodes,
     heard: BTreeMap<NodeName, Heard>,
-    /// Since when it is listened.
+    /// Since when it is listened, without the time in which nothing could be heard.
     begun: Instant,
     /// Since when the store has not answered.
     cut_off_since: Option<Instant>,
+    /// When it answered again last, and for how long it had not.
+    back: Option<(Instant, Duration)>,
     /// Since when it has not taken what this node says.
     mute_since: Option<Instant>,
 }
@@ -56,7 +58,7 @@ pub struct Own<'a> {
 impl Sight {
     /// Nothing is known yet.
     pub fn new(nodes: Nodes, tick: Instant) -> Self {
-        Self { nodes, heard: BTreeMap::new(), begun: tick, cut_off_since: None, mute_since: None }
+        Self { nodes, heard: BTreeMap::new(), begun: tick, cut_off_since: None, back: None, mute_since: None }
     }
 
     /// The nodes there are.
@@ -92,6 +94,8 @@ impl Sight {
             // Who could not be heard was not silent.
             let gone = tick.saturating_duration_since(since);
             self.heard.values_mut().for_each(|heard| heard.changed += gone);
+            self.begun += gone;
+            self.back = Some((tick, gone));
         }
         let beat = match said {
             None => return,
@@ -117,10 +121,12 @@ impl Sight {
         let moment = Timestamp::from_unix_micros(beat.at);
         let apart = at.since(moment).max(moment.since(at));
         let is_first = !self.heard.contains_key(name);
+        // Nor who is heard for the first time at this look: it may not have been able to say anything either.
+        let gone = self.back.filter(|(back, _)| *back == tick).map_or(Duration::ZERO, |(_, gone)| gone);
         let heard = self.heard.entry(name.clone()).or_insert_with(|| Heard {
             beat: beat.clone(),
             changed: tick,
-            was_silent: apart > self.nodes.silent_after,
+            was_silent: apart > self.nodes.silent_after.saturating_add(gone),
             differs_since: None,
             is_unreadable: false,
             clock_is_apart: false,
@@ -130,7 +136,7 @@ impl Sight {
             heard.changed = tick;
             heard.was_silent = false;
         }
-        if is_news || (is_first && !heard.was_silent) {
+        if is_news || (is_first && !heard.was_silent && gone.is_zero()) {
             heard.clock_is_apart = apart > CLOCKS_APART_MAX;
         }
         heard.is_unreadable = false;
@@ -344,6 +350,26 @@ mod tests {
         assert_eq!(trial.alarms(101), Vec::<String>::new(), "it may have been cut off as well");
         trial.hear("gw01", beat(1, 0), 120);
         assert_eq!(trial.alarms(120), ["gw01 silent"]);
+    }
+
+    #[test]
+    fn who_is_heard_for_the_first_time_when_the_store_is_back_was_not_silent_meanwhile() {
+        let mut trial = Trial::new("gw02");
+        trial.sight.cut_off(trial.tick(2));
+        trial.hear("gw01", beat(1, 1), 100);
+        assert_eq!(trial.alarms(100), Vec::<String>::new(), "it may have been cut off as well");
+        assert_eq!(trial.alarms(116), ["gw01 silent"]);
+        // Nor who had said nothing before, and does not at once.
+        let mut trial = Trial::new("gw02");
+        trial.sight.cut_off(trial.tick(2));
+        let own = Own { revision: "r1", shared: &trial.shared };
+        trial.sight.hear(&name("gw01"), None, own, at(100), trial.start + SECOND * 100);
+        assert_eq!((trial.alarms(101), trial.alarms(114)), (vec![], vec!["gw01 silent".to_owned()]));
+        // Whoever was silent before that is.
+        let mut trial = Trial::new("gw02");
+        trial.sight.cut_off(trial.tick(90));
+        trial.hear("gw01", beat(1, 1), 100);
+        assert_eq!(trial.alarms(100), ["gw01 silent"]);
     }
 
     #[test]

@@ -164,8 +164,9 @@ async fn a_node_that_hangs_or_talks_nonsense_costs_a_bounded_time() {
                 3 => {
                     let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", ANSWER_BYTES_MAX + 1);
                     stream.write_all(head.as_bytes()).await.unwrap();
-                    // It is hung up on in the midst of it.
+                    // It is hung up on in the midst of it; the byte that is too much may be the last that leaves.
                     drop(stream.write_all(&vec![b' '; ANSWER_BYTES_MAX + 1]).await);
+                    drop(stream.flush().await);
                 }
                 // Takes the question and says nothing.
                 _ => {}
