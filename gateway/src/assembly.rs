@@ -1,29 +1,24 @@
 //! Putting the gateway together: open what must not be lost, bind before anything starts, then workers, control
 //! plane, and the orderly end.
 
-use std::net::TcpListener;
+mod parts;
+mod signals;
+mod succession;
+mod workers;
+
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::thread::JoinHandle;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use audit::{Event, Log, Note, Recovery};
 use certs::{DeviceCa, DeviceRoots, ServerCertificates};
 use config::{Config, Problems};
-use identity::{
-    Assertions, Devices, Grants, HandOffs, Outage, Passkeys, People, PostureDesk, Refresh, RelyingParty, Sessions,
-    Watch,
-};
-use policy::Clock;
+use identity::{Assertions, Devices, Grants, Outage, Refresh, Sessions, Watch};
 use sd_notify::NotifyState;
 use store::Store;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinSet, spawn_local};
-use tokio_rustls::TlsAcceptor;
+use tokio::task::JoinSet;
 use web::Alarm;
 
 use crate::acme;
@@ -31,33 +26,30 @@ use crate::alarms;
 use crate::caps::Counts;
 use crate::clock::RequestIds;
 use crate::denials::Denials;
-use crate::device_issuer::DeviceIssuer;
-use crate::drain::{self, Fate, Leave, Order};
+use crate::drain::{Fate, Leave, Order};
 use crate::failure::Failure;
-use crate::feed::{Feeds, Receivers};
+use crate::feed::Feeds;
 use crate::finding::Finding;
 use crate::gate::Gate;
 use crate::handover::{self, Found, Program, Sockets, Successor, Turn, systemd};
 use crate::last_good::{self, LastGood};
 use crate::limit::Limiter;
-use crate::listen::{self, Door};
-use crate::lists::ListClient;
 use crate::metrics::Metrics;
 use crate::nodes::{self, Nodes};
-use crate::notices::{self, Senders};
 use crate::panics;
 use crate::patients::Desk;
 use crate::pulse::Pulse;
 use crate::reload::{Reloader, Stamps};
 use crate::revisions::{self, Standing, Start};
 use crate::shadow::Shadow;
-use crate::slots::Slots;
-use crate::snapshot::{Snapshot, UpstreamIds};
-use crate::telemetry::{self, Collector, Diagnostics, LogTeller, Traces};
+use crate::snapshot::UpstreamIds;
+use crate::telemetry::{self, Diagnostics, LogTeller, Traces};
 use crate::tunnel::Tunnels;
-use crate::upstream::dial::Dialer;
-use crate::worker::Worker;
-use crate::{clock, continuity, database, lists, operations, record, reload, shadow, upkeep};
+use crate::{clock, continuity, database, lists, notices, operations, record, reload, shadow, upkeep};
+
+pub use parts::{Parts, snapshot};
+use signals::{End, Signals};
+use succession::{Next, hand_over, succeed};
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug)]
@@ -84,39 +76,6 @@ impl Source {
             Self::Text { text, base } => config::parse(text, "demo", base),
         }
     }
-}
-
-/// What snapshots are built from, besides configuration.
-#[derive(Debug)]
-pub struct Parts {
-    /// The store.
-    pub store: Arc<dyn Store>,
-    /// Open sessions.
-    pub sessions: Arc<Sessions>,
-    /// The device ledger.
-    pub devices: Arc<Devices>,
-    /// Which providers are out.
-    pub outage: Arc<Outage>,
-    /// Exceptions that are in force.
-    pub grants: Arc<Grants>,
-    /// The gateway's device CA.
-    pub device_ca: Arc<DeviceCa>,
-    /// Signs who asks.
-    pub assertions: Arc<Assertions>,
-    /// The clock.
-    pub clock: Clock,
-    /// The log.
-    pub log: Log,
-    /// What auditors look at of it.
-    pub log_view: Arc<web::LogView>,
-    /// What is open under grants.
-    pub open_now: Arc<web::OpenNow>,
-    /// What is wrong with the gateway itself.
-    pub alarms: Arc<web::Alarms>,
-    /// How the nodes stand that serve together.
-    pub nodes: Arc<web::NodeBoard>,
-    /// Numbers for upstreams.
-    pub upstream_ids: UpstreamIds,
 }
 
 /// The file of the store in the state directory.
@@ -241,7 +200,7 @@ async fn run(
     let roots = DeviceRoots::load(&device_ca, &config.devices, at).map_err(list)?;
     let metrics = Metrics::new();
     panics::report(metrics.panics.clone());
-    let doors = doors(&config, &certificates, &roots, &metrics)?;
+    let doors = workers::doors(&config, &certificates, &roots, &metrics)?;
     if let Some(turn) = &turn {
         // What can go wrong was tried before the other lets go: from here on nobody serves until this one does.
         turn.come()?;
@@ -329,7 +288,7 @@ async fn run(
 
     let (order, orders) = watch::channel(Order::Serve);
     let (worker_ended, mut a_worker_ended) = mpsc::unbounded_channel();
-    let workers = start_workers(&gate, &doors, &sockets, &orders, &worker_ended)?;
+    let workers = workers::start(&gate, &doors, &sockets, &orders, &worker_ended)?;
     let mut control = JoinSet::new();
     let from = record::recorded_here(&*store, &config).await.map_err(unavailable)?;
     let watch = Watch::new(Arc::clone(&store), Arc::clone(&sessions), Arc::clone(&devices), clock.clone(), from);
@@ -404,7 +363,7 @@ async fn run(
         }
     };
     order.send_replace(Order::Leave(leave));
-    let workers = tokio::task::spawn_blocking(move || workers.into_iter().for_each(join));
+    let workers = tokio::task::spawn_blocking(move || workers.into_iter().for_each(workers::join));
     let (ended, feeds) = match leave.sockets {
         // What these do not tell any more, the next process does; a receiver that hangs keeps nobody waiting.
         Fate::Stay => {
@@ -470,9 +429,6 @@ async fn run(
     ended
 }
 
-/// The number of the process that a container ends with.
-const FIRST_PROCESS: u32 = 1;
-
 /// How it is to end.
 enum Finish {
     Stop,
@@ -481,133 +437,11 @@ enum Finish {
     HandOver(Box<Successor>),
 }
 
-/// Who comes next.
-enum Next {
-    Process(Box<Successor>),
-    /// It was told to stop meanwhile.
-    Nobody,
-}
-
-/// Starts the process that comes next, and waits until it is ready. Everything goes on meanwhile, and where it does not
-/// become ready, nothing has changed.
-async fn succeed(source: &Source, program: &Program, sockets: &Sockets, gate: &Gate, ends: &mut Ends) -> Option<Next> {
-    let Source::File(_) = source else {
-        tracing::warn!("the demo hands over to nobody");
-        return None;
-    };
-    let failed = |reason: String| {
-        gate.metrics.handovers_failed.inc();
-        alarms::raise(gate, Alarm::HandoverFailed, true);
-        tracing::error!(reason, "nobody takes over; this process goes on");
-        None
-    };
-    if std::process::id() == FIRST_PROCESS {
-        // The kernel ends everything in a container with its first process: the next one would go with this one.
-        let reason = "this is process 1 of a container, which ends with it; replace the container instead";
-        return failed(reason.to_owned());
-    }
-    tracing::info!("another process is to take over");
-    let successor = match Successor::start(program, sockets) {
-        Ok(successor) => successor,
-        Err(error) => return failed(format!("the program could not be started: {error}")),
-    };
-    tokio::select! {
-        ready = successor.until_ready() => match ready {
-            Ok(()) => Some(Next::Process(Box::new(successor))),
-            Err(reason) => failed(reason),
-        },
-        () = ends.stop() => Some(Next::Nobody),
-    }
-}
-
-/// Lets the next process begin; where it does not, this one begins again by the configuration that was in force.
-async fn hand_over(
-    mut successor: Successor,
-    sockets: Sockets,
-    config: &Config,
-    store: Arc<dyn Store>,
-) -> Result<Ended, Failure> {
-    match successor.take_over().await {
-        Ok(process) => {
-            systemd::tell(&[NotifyState::MainPid(process), NotifyState::Ready]);
-            tracing::info!(process, "handed over");
-            Ok(Ended::Over)
-        }
-        Err(reason) => {
-            tracing::error!(reason, "nobody took over; this process begins again");
-            // Beginning takes its time, in which nobody else tells it.
-            systemd::tell(&[NotifyState::Watchdog]);
-            // What the files hold is looked at anew: it was not in force.
-            let stamps = Stamps::of(&[]);
-            let (config, found) = (config.clone(), sockets.leave());
-            let store = Some(store);
-            let begin = Begin { stamps, config, fallen_back: None, serves_again: true, store, found, turn: None };
-            Ok(Ended::Again(Box::new(begin)))
-        }
-    }
-}
-
-/// Builds a snapshot of a configuration.
-///
-/// # Errors
-/// What cannot be used, in words.
-pub fn snapshot(config: Arc<Config>, parts: &Parts) -> Result<Snapshot, Vec<String>> {
-    let policy = Arc::clone(&config.loaded);
-    let routes = crate::snapshot::Routes::build(&config, &parts.upstream_ids)?;
-    let fetch =
-        crate::fetch::client(&config.providers, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
-    let oidc = identity::Oidc::new(&config.providers, Arc::clone(&parts.store), fetch, parts.clock.clone());
-    let oidc = Arc::new(oidc.with_outage(Arc::clone(&parts.outage)));
-    let people = Arc::new(People::new(Arc::clone(&parts.store), &config));
-    let site = web::Site::new(web::SiteParts {
-        config: Arc::clone(&config),
-        policy: Arc::clone(&policy),
-        sessions: Arc::clone(&parts.sessions),
-        oidc: Arc::clone(&oidc),
-        hand_offs: Arc::new(HandOffs::new(Arc::clone(&parts.store), Arc::clone(&parts.sessions))),
-        assertions: Arc::clone(&parts.assertions),
-        people: Arc::clone(&people),
-        passkeys: Arc::new(passkeys(&config, parts)?),
-        devices: Arc::clone(&parts.devices),
-        certificates: Arc::new(DeviceIssuer::new(Arc::clone(&parts.device_ca), &config)),
-        posture: Arc::new(PostureDesk::new(Arc::clone(&parts.store), config.posture_sources.clone())),
-        outage: Arc::clone(&parts.outage),
-        grants: Arc::clone(&parts.grants),
-        store: Arc::clone(&parts.store),
-        recorder: parts.log.recorder(),
-        log_view: Arc::clone(&parts.log_view),
-        open_now: Arc::clone(&parts.open_now),
-        alarms: Arc::clone(&parts.alarms),
-        nodes: Arc::clone(&parts.nodes),
-    });
-    let dialer = Dialer::new(config.limits.connect_timeout, &config.forbidden_upstreams);
-    let lists =
-        ListClient::new(&config.devices.crl_fetch, &config.forbidden_upstreams).map_err(|problem| vec![problem])?;
-    acme::check(&config).map_err(|problem| vec![problem])?;
-    let receivers = Receivers::build(&config)?;
-    let senders = Senders::build(&config)?;
-    let collector = Collector::build(&config)?;
-    Ok(Snapshot { config, policy, routes, site, oidc, people, dialer, receivers, senders, lists, collector })
-}
-
-/// Passkeys as a configuration wants them; all ceremonies are on the sign-in host.
-fn passkeys(config: &Config, parts: &Parts) -> Result<Passkeys, Vec<String>> {
-    let party = RelyingParty {
-        host: config.login_host.clone(),
-        origin: config.origin(&config.login_host),
-        name: config.facility.name.clone(),
-    };
-    let made = Passkeys::new(Arc::clone(&parts.store), &party, config.passkeys.clone());
-    made.map_err(|problem| vec![problem.to_string()])
-}
-
 /// Every host must be served by a certificate, or one be ordered for it: else its handshakes would fail for no visible
 /// reason.
 pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Result<(), Failure> {
-    let own = [Some(&config.login_host), Some(&config.portal_host), config.console_host.as_ref()];
-    let hosts = own.into_iter().flatten().chain(config.apps.iter().map(|app| &app.host));
     let is_ordered = |host: &policy::Host| config.acme.as_ref().is_some_and(|acme| acme.covers(host));
-    let uncovered = hosts.filter(|host| !certificates.covers(host) && !is_ordered(host));
+    let uncovered = crate::bare_hosts::of(config, certificates).into_iter().filter(|host| !is_ordered(host));
     let uncovered: Vec<&str> = uncovered.map(policy::Host::as_str).collect();
     if uncovered.is_empty() {
         return Ok(());
@@ -616,24 +450,6 @@ pub fn uncovered_hosts(config: &Config, certificates: &ServerCertificates) -> Re
         "no certificate covers `{}`; add a [[certificate]] whose names include it",
         uncovered.join("`, `")
     )))
-}
-
-fn doors(
-    config: &Config,
-    certificates: &Arc<ServerCertificates>,
-    roots: &Arc<DeviceRoots>,
-    metrics: &Metrics,
-) -> Result<Vec<Door>, Failure> {
-    let limits = &config.limits;
-    let open = metrics.open_connections.clone();
-    let slots = Slots::new(limits.connections_max, limits.connections_per_address_max, open);
-    let door = |listener: &config::Listener| {
-        let tls = certs::server_config(listener, Arc::clone(certificates), Arc::clone(roots))
-            .map_err(|problem| Failure::input(problem.to_string()))?;
-        let acceptor = TlsAcceptor::from(Arc::new(tls));
-        Ok(Door { listener: Arc::new(listener.clone()), acceptor, slots: Arc::clone(&slots) })
-    };
-    config.listeners.iter().map(door).collect()
 }
 
 fn operations_socket(sockets: &Sockets) -> Result<Option<tokio::net::TcpListener>, Failure> {
@@ -658,154 +474,6 @@ async fn note_start(gate: &Gate, recovery: Recovery, store: &dyn Store, standing
     activated.revision = Some(config.revision.clone());
     let came = revisions::came(store, standing, None, &config, gate.clock.now()).await;
     recorder.note(reload::told(activated, came)).await.map_err(unrecorded)
-}
-
-fn start_workers(
-    gate: &Arc<Gate>,
-    doors: &[Door],
-    sockets: &Sockets,
-    orders: &watch::Receiver<Order>,
-    ended: &mpsc::UnboundedSender<usize>,
-) -> Result<Vec<JoinHandle<()>>, Failure> {
-    (0..gate.snapshot.load().config.limits.workers.max(1))
-        .map(|number| {
-            let (gate, orders) = (Arc::clone(gate), orders.clone());
-            let own = sockets.of_worker(number);
-            let own = own.map_err(|error| Failure::unavailable(format!("the system gives no descriptor: {error}")))?;
-            let several = |(door, sockets): (&Door, Vec<TcpListener>)| {
-                sockets.into_iter().map(|socket| (door.clone(), socket)).collect::<Vec<_>>()
-            };
-            let doors = doors.iter().zip(own).flat_map(several).collect();
-            let telling = TellsItsEnd { ended: ended.clone(), pulse: Arc::clone(&gate.pulse), number };
-            std::thread::Builder::new()
-                .name(format!("worker-{number}"))
-                .spawn(move || work(gate, &telling, doors, orders))
-                .map_err(|error| Failure::unavailable(format!("the system gives no thread: {error}")))
-        })
-        .collect()
-}
-
-/// Tells that a worker ended, however it did.
-struct TellsItsEnd {
-    ended: mpsc::UnboundedSender<usize>,
-    pulse: Arc<Pulse>,
-    number: usize,
-}
-
-impl Drop for TellsItsEnd {
-    fn drop(&mut self) {
-        self.pulse.leave(self.number);
-        // Nobody listens once the gateway ends anyway.
-        let _nobody = self.ended.send(self.number);
-    }
-}
-
-/// One worker's thread, from start to end.
-fn work(gate: Arc<Gate>, telling: &TellsItsEnd, doors: Vec<(Door, TcpListener)>, mut orders: watch::Receiver<Order>) {
-    let options = tokio::runtime::LocalOptions::default();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build_local(options) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            tracing::error!(%error, "a worker could not start");
-            return;
-        }
-    };
-    runtime.block_on(async move {
-        let worker = Rc::new(Worker::new(gate, telling.number));
-        let mut accepting = JoinSet::new();
-        for (door, socket) in doors {
-            match tokio::net::TcpListener::from_std(socket) {
-                Ok(socket) => {
-                    accepting.spawn_local(listen::accept(Rc::clone(&worker), door, socket, orders.clone()));
-                }
-                Err(error) => tracing::error!(%error, ?door, "a listener could not start"),
-            }
-        }
-        let mut care = spawn_local(Rc::clone(&worker).look_after());
-        let leave = tokio::select! {
-            leave = drain::told(&mut orders) => leave,
-            // Whoever does not look after what is open, or takes nobody in, is no worker any more.
-            ended = &mut care => return tracing::error!(?ended, "a worker looks after nothing any more"),
-            Some(Err(error)) = accepting.join_next() => return tracing::error!(%error, "a worker accepts no more"),
-        };
-        while accepting.join_next().await.is_some() {}
-        drain::drain(&worker, leave).await;
-        care.abort();
-    });
-}
-
-/// The signals that mean something, listened to before anything is open, so that none takes its default action.
-struct Signals {
-    hang_up: Signal,
-    ends: Ends,
-}
-
-/// Those that end this process in one way or another.
-struct Ends {
-    terminate: Signal,
-    interrupt: Signal,
-    hand_over: Signal,
-}
-
-/// Why it is to end.
-enum End {
-    Stop,
-    HandOver,
-    Fault,
-}
-
-impl Signals {
-    fn listen() -> Result<Self, Failure> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::unavailable(format!("signals cannot be received: {error}")));
-        Ok(Self {
-            hang_up: listen(SignalKind::hangup())?,
-            ends: Ends {
-                terminate: listen(SignalKind::terminate())?,
-                interrupt: listen(SignalKind::interrupt())?,
-                hand_over: listen(SignalKind::user_defined2())?,
-            },
-        })
-    }
-}
-
-impl Ends {
-    /// Waits for SIGTERM, SIGINT, SIGUSR2, or a part that ended, which none does while all is well.
-    async fn wait(&mut self, control: &mut JoinSet<()>, a_worker_ended: &mut mpsc::UnboundedReceiver<usize>) -> End {
-        tokio::select! {
-            _ = self.terminate.recv() => End::Stop,
-            _ = self.interrupt.recv() => End::Stop,
-            _ = self.hand_over.recv() => End::HandOver,
-            ended = control.join_next() => {
-                tracing::error!(?ended, "a part of the control plane ended; stopping");
-                End::Fault
-            }
-            worker = a_worker_ended.recv() => {
-                tracing::error!(worker, "a worker ended; stopping");
-                End::Fault
-            }
-        }
-    }
-
-    /// Waits for SIGTERM or SIGINT.
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
-    }
-
-    /// Waits for so long, or until whoever stops the gateway says it once more.
-    async fn again_or(&mut self, within: Duration) {
-        // Either way the wait is over.
-        drop(tokio::time::timeout(within, self.stop()).await);
-    }
-}
-
-fn join(worker: JoinHandle<()>) {
-    if worker.join().is_err() {
-        tracing::error!("a worker panicked");
-    }
 }
 
 fn list(problems: Vec<certs::CertProblem>) -> Failure {

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::bare_hosts;
 use crate::gate::Gate;
 
 /// Connections served at once; a scraper needs one.
@@ -99,6 +100,7 @@ struct Lack {
     log: Option<String>,
     certificates: bool,
     first_certificate: bool,
+    hosts_without: usize,
     store: bool,
 }
 
@@ -111,6 +113,7 @@ impl Lack {
             log: (!log.writable).then(unwritable),
             certificates: ends.iter().all(|(_, ends_at)| *ends_at < now) && !ends.is_empty(),
             first_certificate: ends.is_empty(),
+            hosts_without: bare_hosts::of(&gate.snapshot.load().config, &gate.certificates).len(),
             store: gate.metrics.store_alarm.get() != 0,
         }
     }
@@ -126,10 +129,14 @@ fn readiness(lack: &Lack, asked: Asked) -> Response<Full<Bytes>> {
     let status = match asked {
         Asked::Stay if only_stops => StatusCode::NOT_FOUND,
         Asked::Serve | Asked::Stay if missing.is_empty() => StatusCode::OK,
-        Asked::ServeWell if missing.is_empty() && !lack.store && !lack.first_certificate => StatusCode::OK,
+        Asked::ServeWell if missing.is_empty() && !lack.store && lack.hosts_without == 0 => StatusCode::OK,
         Asked::Serve | Asked::ServeWell | Asked::Stay => StatusCode::SERVICE_UNAVAILABLE,
     };
-    missing.extend(lack.first_certificate.then(|| "degraded: certificates: none yet".to_owned()));
+    missing.extend(match (lack.first_certificate, lack.hosts_without) {
+        (true, _) => Some("degraded: certificates: none yet".to_owned()),
+        (false, 0) => None,
+        (false, hosts) => Some(format!("degraded: certificates: none yet for {hosts} of the hosts")),
+    });
     missing.extend(lack.store.then(|| "degraded: store: it does not answer".to_owned()));
     if missing.is_empty() {
         missing.push("ready".to_owned());
@@ -187,7 +194,8 @@ mod tests {
     async fn readiness_says_everything_that_is_missing() {
         assert_eq!(said(&Lack::default(), Asked::Serve).await, (200, "ready\n".to_owned()));
         let log = Some("full".to_owned());
-        let all = Lack { stopping: true, log, certificates: true, first_certificate: false, store: true };
+        let all =
+            Lack { stopping: true, log, certificates: true, first_certificate: false, hosts_without: 0, store: true };
         let (status, text) = said(&all, Asked::Serve).await;
         assert_eq!((status, text.lines().count()), (503, 4), "{text}");
         for lack in [
@@ -218,7 +226,11 @@ mod tests {
     async fn what_others_may_have_ends_readiness_only_where_they_are_to_serve_first() {
         for (lack, words) in [
             (Lack { store: true, ..Lack::default() }, "degraded: store: it does not answer\n"),
-            (Lack { first_certificate: true, ..Lack::default() }, "degraded: certificates: none yet\n"),
+            (
+                Lack { first_certificate: true, hosts_without: 3, ..Lack::default() },
+                "degraded: certificates: none yet\n",
+            ),
+            (Lack { hosts_without: 2, ..Lack::default() }, "degraded: certificates: none yet for 2 of the hosts\n"),
         ] {
             for asked in [Asked::Serve, Asked::Stay] {
                 assert_eq!(said(&lack, asked).await, (200, words.to_owned()), "{asked:?}");

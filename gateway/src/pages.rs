@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{End, Outcome, Receipt};
+use audit::{End, Receipt};
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest::{SHA256, digest};
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,7 @@ use policy::{Access, Action, AppId, Method, Verdict};
 use web::{ConsolePage, Fault, MaintenancePage, Page, PageRequest, Why};
 
 use crate::body::{Record, ResponseBody};
-use crate::exchange::Exchange;
+use crate::exchange::{Ended, Exchange};
 use crate::glass;
 use crate::inbound::Inbound;
 use crate::limit::{Account, Limiter};
@@ -304,7 +304,7 @@ fn may_open(worker: &Worker, snapshot: &Snapshot, access: &Access, app: &config:
 
 /// Ties an answer made here to its record.
 pub fn recorded(response: Response<ResponseBody>, exchange: Rc<Exchange>, receipt: Receipt) -> Response<ResponseBody> {
-    let status = response.status().as_u16();
+    let status = response.status();
     let (parts, body) = response.into_parts();
     let bytes = body.into_own().unwrap_or_else(Bytes::new);
     let record = Record { receipt: receipt.into(), exchange, status, in_book: None, enter: None };
@@ -321,17 +321,29 @@ pub fn failed(
     receipt: impl Into<Watched>,
 ) -> Response<ResponseBody> {
     refuse.worker.gate.metrics.failed.inc();
-    let outcome = Outcome {
-        status: Some(fault.status().as_u16()),
-        end,
-        bytes_in: exchange.bytes_in.get(),
-        bytes_out: 0,
-        duration: exchange.started.elapsed(),
-        patients: None,
-        said: None,
-    };
+    let outcome = exchange.outcome(fault.status(), end);
     receipt.into().close(outcome, exchange);
     refuse.page(Why::Fault(fault), asked)
+}
+
+/// Closes the record of an access that was ended before it came about, and answers why.
+pub fn ended(
+    refuse: Refuser<'_>,
+    asked: Asked,
+    exchange: &Exchange,
+    receipt: impl Into<Watched>,
+) -> Response<ResponseBody> {
+    let reason = match exchange.ended() {
+        Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
+        Some(Ended::Stopped) => return failed(refuse, Fault::Stopping, End::Stopped, asked, exchange, receipt),
+        Some(Ended::Stalled) | None => {
+            return failed(refuse, Fault::RequestTimeout, End::ClientGone, asked, exchange, receipt);
+        }
+    };
+    let receipt = receipt.into();
+    let response = refuse.ended(reason, receipt.permit(), asked);
+    receipt.close(exchange.outcome(response.status(), End::Revoked(reason)), exchange);
+    response
 }
 
 #[cfg(test)]

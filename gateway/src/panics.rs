@@ -1,5 +1,5 @@
 //! What happens when a part of the gateway panics, which is our own fault: that part ends, it is counted and told, and the
-//! rest goes on. A worker that ends so takes the gateway with it, to be started anew (see `assembly.rs`).
+//! rest goes on. A worker that ends so takes the gateway with it, to be started anew (see `assembly/workers.rs`).
 
 use prometheus_client::metrics::counter::Counter;
 

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use policy::{Host, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Store, StoreProblem, TokenHash};
+use store::{Store, StoreProblem};
 
-use crate::secret::{could_be_name, could_be_secret, hash, hash_all, hex, random_name};
+use crate::secret::{could_be_name, could_be_secret, digest, hash_all, random_name};
+use crate::steps::{keep, take};
 use crate::{BrowserSecret, Session, SessionToken, Sessions};
 
 /// From the first request to the end of the sign-in.
@@ -106,7 +107,8 @@ impl HandOffs {
             target: stays_on_host(target).to_owned(),
             browser: digest(started.browser_secret.expose()),
         };
-        self.keep(hash_all(STARTED, &[&started.id]), STARTED, &state, at.after(SIGN_IN_SPAN)).await?;
+        let key = hash_all(STARTED, &[&started.id]);
+        keep(&*self.store, STARTED, key, &state, at.after(SIGN_IN_SPAN)).await?;
         Ok(started)
     }
 
@@ -121,12 +123,13 @@ impl HandOffs {
         if !self.sessions.is_open(session, at) {
             return Err(HandOffProblem::SessionOver);
         }
-        let start: Start = self.take(hash_all(STARTED, &[id]), STARTED, at).await?;
+        let start: Option<Start> = take(&*self.store, STARTED, hash_all(STARTED, &[id]), at).await?;
+        let start = start.ok_or(HandOffProblem::Void)?;
         let host = Host::parse(&start.host).map_err(|problem| StoreProblem::Corrupt(problem.to_string()))?;
         let code = BrowserSecret::random();
         let key = hash_all(APPROVED, &[host.as_str(), id, code.expose(), &start.browser]);
         let state = Approval { session: session.id().to_string(), target: start.target };
-        self.keep(key, APPROVED, &state, at.after(ARRIVAL_SPAN)).await?;
+        keep(&*self.store, APPROVED, key, &state, at.after(ARRIVAL_SPAN)).await?;
         Ok(Approved { host, code })
     }
 
@@ -147,38 +150,13 @@ impl HandOffs {
             return Err(HandOffProblem::Void);
         }
         let key = hash_all(APPROVED, &[host.as_str(), id, code, &digest(browser_secret)]);
-        let approval: Approval = self.take(key, APPROVED, at).await?;
+        let approval: Option<Approval> = take(&*self.store, APPROVED, key, at).await?;
+        let approval = approval.ok_or(HandOffProblem::Void)?;
         let session = SessionId::parse(&approval.session)
             .ok_or_else(|| StoreProblem::Corrupt("a hand-off without a session".to_owned()))?;
         let token = self.sessions.add_token(session, host).await?.ok_or(HandOffProblem::SessionOver)?;
         Ok(Arrived { token, session, target: approval.target })
     }
-
-    async fn keep(
-        &self,
-        key: TokenHash,
-        kind: &'static str,
-        state: &impl Serialize,
-        expires_at: Timestamp,
-    ) -> Result<(), StoreProblem> {
-        let state = serde_json::to_string(state).map_err(|problem| StoreProblem::Corrupt(problem.to_string()))?;
-        self.store.start_ceremony(key, Ceremony { kind, state, expires_at }).await
-    }
-
-    async fn take<T: for<'de> Deserialize<'de>>(
-        &self,
-        key: TokenHash,
-        kind: &'static str,
-        at: Timestamp,
-    ) -> Result<T, HandOffProblem> {
-        let state = self.store.take_ceremony(key, kind, at).await?.ok_or(HandOffProblem::Void)?;
-        Ok(serde_json::from_str(&state).map_err(|problem| StoreProblem::Corrupt(problem.to_string()))?)
-    }
-}
-
-/// What the store knows of the browser's secret.
-fn digest(browser_secret: &str) -> String {
-    hex(&hash(browser_secret).0)
 }
 
 /// The target if no browser could read it as another host's address or as more than one header line, else `/`.

@@ -25,6 +25,7 @@ mod secret;
 mod session;
 mod sessions;
 mod shelf;
+mod steps;
 #[cfg(test)]
 mod testing;
 mod together;

@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use policy::{DeviceId, Host, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Store, StoreProblem, TokenHash};
+use store::{Store, StoreProblem};
 
-use crate::secret::{could_be_secret, hash, hash_all, hex, random};
+use crate::secret::{could_be_secret, digest, hash_all, random};
+use crate::steps::{keep, take};
 use crate::{BrowserSecret, Session, SessionToken, Sessions};
 
 /// From the program's first question to its person's word.
@@ -119,7 +120,7 @@ impl Programs {
         let begun = BegunProgram { code: ProgramCode::random(), secret: BrowserSecret::random(), span: BEGUN_SPAN };
         let key = hash_all(BEGUN, &[host.as_str(), device.as_str(), &begun.code.0]);
         let state = Asked { program: digest(begun.secret.expose()) };
-        self.keep(key, BEGUN, &state, at.after(BEGUN_SPAN)).await?;
+        keep(&*self.store, BEGUN, key, &state, at.after(BEGUN_SPAN)).await?;
         Ok(begun)
     }
 
@@ -139,10 +140,12 @@ impl Programs {
             return Err(ProgramProblem::SessionOver);
         }
         let device = session.who.bound_to.as_ref().ok_or(ProgramProblem::Void)?;
-        let asked: Asked = self.take(hash_all(BEGUN, &[host.as_str(), device.as_str(), &code.0]), BEGUN, at).await?;
+        let key = hash_all(BEGUN, &[host.as_str(), device.as_str(), &code.0]);
+        let asked: Option<Asked> = take(&*self.store, BEGUN, key, at).await?;
+        let asked = asked.ok_or(ProgramProblem::Void)?;
         let key = hash_all(ALLOWED, &[host.as_str(), device.as_str(), &asked.program]);
         let state = Allowed { session: session.id().to_string() };
-        Ok(self.keep(key, ALLOWED, &state, at.after(ALLOWED_SPAN)).await?)
+        Ok(keep(&*self.store, ALLOWED, key, &state, at.after(ALLOWED_SPAN)).await?)
     }
 
     /// The program takes its token for this host, once its person let it in.
@@ -160,37 +163,12 @@ impl Programs {
             return Err(ProgramProblem::Void);
         }
         let key = hash_all(ALLOWED, &[host.as_str(), device.as_str(), &digest(secret)]);
-        let allowed: Allowed = self.take(key, ALLOWED, at).await?;
+        let allowed: Option<Allowed> = take(&*self.store, ALLOWED, key, at).await?;
+        let allowed = allowed.ok_or(ProgramProblem::Void)?;
         let session = SessionId::parse(&allowed.session)
             .ok_or_else(|| StoreProblem::Corrupt("a program that was let in without a session".to_owned()))?;
         self.sessions.add_token(session, host).await?.ok_or(ProgramProblem::SessionOver)
     }
-
-    async fn keep(
-        &self,
-        key: TokenHash,
-        kind: &'static str,
-        state: &impl Serialize,
-        expires_at: Timestamp,
-    ) -> Result<(), StoreProblem> {
-        let state = serde_json::to_string(state).map_err(|problem| StoreProblem::Corrupt(problem.to_string()))?;
-        self.store.start_ceremony(key, Ceremony { kind, state, expires_at }).await
-    }
-
-    async fn take<T: for<'de> Deserialize<'de>>(
-        &self,
-        key: TokenHash,
-        kind: &'static str,
-        at: Timestamp,
-    ) -> Result<T, ProgramProblem> {
-        let state = self.store.take_ceremony(key, kind, at).await?.ok_or(ProgramProblem::Void)?;
-        Ok(serde_json::from_str(&state).map_err(|problem| StoreProblem::Corrupt(problem.to_string()))?)
-    }
-}
-
-/// What the store knows of the program's secret.
-fn digest(secret: &str) -> String {
-    hex(&hash(secret).0)
 }
 
 impl fmt::Debug for Programs {

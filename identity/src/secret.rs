@@ -103,6 +103,11 @@ pub(crate) fn hash(text: &str) -> TokenHash {
     TokenHash(sha256(&[text]))
 }
 
+/// The digest of a secret as text, for a state that the store keeps.
+pub(crate) fn digest(secret: &str) -> String {
+    hex(&hash(secret).0)
+}
+
 /// The digest of a ceremony's secrets, each ended by a zero byte so that no two lists read the same.
 pub(crate) fn hash_all(kind: &str, parts: &[&str]) -> TokenHash {
     let mut context = digest::Context::new(&digest::SHA256);

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use policy::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Store, StoreProblem, TokenHash};
+use store::{Store, StoreProblem, TokenHash};
 
-use crate::BrowserSecret;
 use crate::secret::{could_be_name, could_be_secret, hash_all, random_name};
+use crate::{BrowserSecret, steps};
 
 /// Where things wait for their browser.
 pub struct Shelf {
@@ -99,19 +99,12 @@ impl Shelf {
             return Ok(None);
         }
         let key = hash_all(kind, &[id, browser_secret]);
-        let Some(state) = self.store.take_ceremony(key, kind, at).await? else { return Ok(None) };
-        Ok(Some((key, serde_json::from_str(&state).map_err(|problem| unreadable(&problem))?)))
+        Ok(steps::take(&*self.store, kind, key, at).await?.map(|kept| (key, kept)))
     }
 
     async fn keep(&self, kind: &'static str, key: TokenHash, kept: &Kept) -> Result<(), StoreProblem> {
-        let state = serde_json::to_string(kept).map_err(|problem| unreadable(&problem))?;
-        let expires_at = Timestamp::from_unix_micros(kept.until);
-        self.store.start_ceremony(key, Ceremony { kind, state, expires_at }).await
+        steps::keep(&*self.store, kind, key, kept, Timestamp::from_unix_micros(kept.until)).await
     }
-}
-
-fn unreadable(problem: &serde_json::Error) -> StoreProblem {
-    StoreProblem::Corrupt(format!("something that waits for its browser: {problem}"))
 }
 
 impl fmt::Debug for Shelf {

@@ -424,7 +424,7 @@ impl<S: Relational> Store for S {
     }
 
     fn ask_grant(&self, new: NewMaintenance, terms: AskTerms) -> Answer<'_, Result<(), GrantRefusal>> {
-        self.write(move |c| grants::ask(c, &new, &terms))
+        self.write(move |c| grants::answer(grants::ask(c, &new, &terms)))
     }
 
     fn approve_grant<'a>(
@@ -435,7 +435,7 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::approve(c, &id, &by, &words, at))
+        self.write(move |c| grants::answer(grants::approve(c, &id, &by, &words, at)))
     }
 
     fn admit_grant<'a>(
@@ -447,7 +447,7 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::admit(c, &id, &by, &words, due_at, at))
+        self.write(move |c| grants::answer(grants::admit(c, &id, &by, &words, due_at, at)))
     }
 
     fn refuse_grant<'a>(
@@ -458,7 +458,7 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::refuse(c, &id, &by, &words, at))
+        self.write(move |c| grants::answer(grants::refuse(c, &id, &by, &words, at)))
     }
 
     fn withdraw_grant<'a>(
@@ -469,7 +469,7 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::withdraw(c, &id, &actor, &words, at))
+        self.write(move |c| grants::answer(grants::withdraw(c, &id, &actor, &words, at)))
     }
 
     fn end_grant<'a>(
@@ -480,12 +480,12 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::end(c, &id, &by, &why, at))
+        self.write(move |c| grants::answer(grants::end(c, &id, &by, &why, at)))
     }
 
     fn report_grant<'a>(&'a self, id: &'a GrantId, report: GrantReport) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::report(c, &id, &report))
+        self.write(move |c| grants::answer(grants::report(c, &id, &report)))
     }
 
     fn confirm_grant<'a>(
@@ -496,11 +496,11 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::confirm(c, &id, &by, &confirmation, at))
+        self.write(move |c| grants::answer(grants::confirm(c, &id, &by, &confirmation, at)))
     }
 
     fn break_glass(&self, new: NewGlass, terms: GlassTerms) -> Answer<'_, Result<(), GrantRefusal>> {
-        self.write(move |c| grants::break_glass(c, &new, &terms))
+        self.write(move |c| grants::answer(grants::break_glass(c, &new, &terms)))
     }
 
     fn review_glass<'a>(
@@ -512,7 +512,7 @@ impl<S: Relational> Store for S {
         at: Timestamp,
     ) -> Answer<'a, Result<(), GrantRefusal>> {
         let id = id.clone();
-        self.write(move |c| grants::review(c, &id, &by, verdict, &words, at))
+        self.write(move |c| grants::answer(grants::review(c, &id, &by, verdict, &words, at)))
     }
 
     fn forget_glass_patients(&self, reviewed_before: Timestamp) -> Answer<'_, u64> {

@@ -5,6 +5,7 @@
 //! any judgment about what a row means (identity).
 
 mod answers;
+mod conditions;
 #[expect(clippy::indexing_slicing, reason = "whatever goes wrong in the suite ends it")]
 pub mod conformance;
 mod lane;

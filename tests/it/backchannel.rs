@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::{Answer, Ask, Caller, Frame, Hospital, Idp, Person, Plan, Upstream, WebSocket, eventually, within};
 use url::Url;
 
-use crate::stream::handshake;
+use crate::stream::open_socket;
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -69,11 +69,7 @@ fn header() -> Value {
 
 async fn socket(lobby: &Lobby, clerk: &Person) -> WebSocket<hyper_util::rt::TokioIo<hyper::upgrade::Upgraded>> {
     let cookie = clerk.jar().field("emr.hospital.test");
-    let ask = handshake(Ask::get("emr", "/socket/ward").header("cookie", &cookie));
-    let mut connection = lobby.caller.http1("emr").await;
-    let response = connection.send(ask).await.unwrap();
-    assert_eq!(response.status(), 101);
-    WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()))
+    open_socket(&lobby.caller, Ask::get("emr", "/socket/ward").header("cookie", &cookie)).await
 }
 
 #[tokio::test]

@@ -7,13 +7,14 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use hyper::ext::Protocol;
-use policy::Timestamp;
 use rustix::process::Signal;
 use serde_json::Value;
 use tests::connector::{BadLine, Connector, Postgres, SshServer, beside, output};
-use tests::{Ask, Caller, Device, Hospital, Pacs, Plan, Session, eventually, within};
+use tests::{Ask, Caller, Device, Hospital, Pacs, Plan, Session, eventually, now, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+
+use crate::stream_facts::hours_that_end_after;
 
 /// What is promised, and what a busy test machine and the command itself may add to it.
 const IN_TIME: Duration = Duration::from_millis(1_000 + 2_000);
@@ -200,11 +201,6 @@ async fn ends(mut open: Open, change: impl AsyncFnOnce(&Open), why: &str, words:
     assert_eq!((closing["bi"].as_u64(), closing["bo"].as_u64()), (Some(5), Some(5)), "{closing}");
 }
 
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
-}
-
 #[tokio::test]
 async fn what_a_server_said_before_it_broke_off_arrives_over_the_next_line() {
     let said: Vec<u8> = (0..20_000_u32).map(|n| (n % 251) as u8).collect();
@@ -235,15 +231,7 @@ async fn what_a_server_said_before_it_broke_off_arrives_over_the_next_line() {
 
 #[tokio::test]
 async fn the_hours_end_ends_what_is_open() {
-    // The first whole minute that leaves time to start, in a zone where it is about noon.
-    let micros = now().after(Duration::from_secs(30)).unix_micros();
-    let minute = 60 * 1_000_000;
-    let boundary = Timestamp::from_unix_micros((micros / minute + 1) * minute);
-    let hour = boundary.unix_seconds().rem_euclid(86_400) / 3_600;
-    let offset = 12 - hour;
-    let offset = format!("{}{:02}:00", if offset < 0 { '-' } else { '+' }, offset.abs());
-    let hours = format!("hours = \"09:00-12:{:02}\"", boundary.unix_seconds().rem_euclid(3_600) / 60);
-    let zone = format!("utc_offset = \"{offset}\"");
+    let (boundary, hours, zone) = hours_that_end_after(Duration::from_secs(30));
     let open = open(&hours, |plan| plan.set("gateway", &zone)).await;
     let over = async |_: &Open| tokio::time::sleep(boundary.since(now())).await;
     ends(open, over, "outside-hours", "hours").await;

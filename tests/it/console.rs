@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{
-    Ask, Authenticator, Browser, Device, Frame, Hospital, Manner, Person, Plan, Upstream, WebSocket, eventually, within,
-};
+use tests::{Ask, Authenticator, Browser, Device, Frame, Hospital, Manner, Person, Plan, Upstream, eventually, within};
 use url::Url;
 
-use crate::stream::handshake;
+use crate::stream::open_socket;
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
 
@@ -101,10 +99,8 @@ async fn a_lost_device_is_out_at_once_and_what_was_seen_from_it_is_listed() {
     sato.enrol(&code, &key, &Manner::default()).await.expect(200);
     sato.open(&desk.hospital.url("emr", "/patients/4711")).await.expect(200);
     let cookie = sato.jar().field("emr.hospital.test");
-    let mut connection = desk.hospital.caller(&tablet).http1("emr").await;
-    let response = connection.send(handshake(Ask::get("emr", "/socket/ward").header("cookie", &cookie))).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let mut socket = WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let ask = Ask::get("emr", "/socket/ward").header("cookie", &cookie);
+    let mut socket = open_socket(&desk.hospital.caller(&tablet), ask).await;
 
     let chief = desk.browser("kanri", "管理 太郎", "administrator", "ja").await;
     chief.go(&desk.console("/devices/tablet-1/lost")).await;

@@ -14,6 +14,7 @@ use rustls::pki_types::ServerName;
 use tests::{Answer, Ask, Caller, Hospital, Plan, Upstream, eventually, eventually_in};
 use tokio::task::JoinSet;
 
+use crate::glass::CHARTS_UNDER_GLASS;
 use crate::operations::operations;
 use crate::ward::Ward;
 
@@ -235,16 +236,8 @@ async fn whoever_has_too_much_open_at_once_is_told_so_and_nobody_else_is() {
     drop((first, one));
 }
 
-/// Nurses read what is no chart; under broken glass charts too.
-const GLASS: &str = r#"
-[roles]
-nurse = { ja = "看護師", en = "Nurse" }
-doctor = { ja = "医師", en = "Doctor" }
-safety = { ja = "医療安全管理者", en = "Safety officer" }
-administrator = { ja = "管理者", en = "Administrator" }
-help-desk = { ja = "ヘルプデスク", en = "Help desk" }
-auditor = { ja = "監査人", en = "Auditor" }
-
+/// What is no chart.
+const NURSES_READ: &str = r#"
 [[rule]]
 id = "nurses-read"
 roles = ["nurse", "doctor"]
@@ -252,14 +245,6 @@ apps = ["emr"]
 actions = ["read"]
 paths = ["/trickle/*"]
 devices = "known"
-
-[[rule]]
-id = "charts-under-glass"
-roles = ["nurse"]
-apps = ["emr"]
-actions = ["read"]
-devices = "known"
-break_glass = true
 "#;
 
 #[tokio::test]
@@ -269,7 +254,7 @@ async fn the_door_to_break_the_glass_is_shown_however_much_is_open() {
     let plan = Plan::new()
         .app("emr", emr.address(), routes)
         .with_console()
-        .rules(GLASS)
+        .rules(&format!("{CHARTS_UNDER_GLASS}{NURSES_READ}"))
         .set("break_glass", "reviewers = [\"safety\"]")
         .set("limits", "requests_open_max_account = 2");
     let ward = Ward::around(emr, plan).await;

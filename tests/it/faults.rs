@@ -99,7 +99,8 @@ async fn without_descriptors_who_is_there_goes_on_and_who_comes_waits() {
 
 #[tokio::test]
 async fn a_gateway_that_gets_no_more_memory_ends_and_begins_again_with_every_record() {
-    let mut ward = Ward::open().await;
+    // Else what it was given at its start would be enough for all connections that one address may have.
+    let mut ward = Ward::surrounded(Surroundings::with_small_pieces()).await;
     let (sent, stop) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let clients: Vec<_> = (0..4)
         .map(|_| {
@@ -119,6 +120,7 @@ async fn a_gateway_that_gets_no_more_memory_ends_and_begins_again_with_every_rec
             }
         }
     }
+    assert!(!ward.hospital.is_ready(), "it goes on with {} connections", lines.len());
     let status = ward.hospital.wait();
     assert!(!status.success(), "it does not pretend to have stopped in order: {status}");
     drop(lines);

@@ -4,12 +4,31 @@
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::{Browser, Device, Frame, Hospital, Inbox, Plan, Upstream, WebSocket, eventually, within};
+use tests::{Browser, Device, Frame, Hospital, Inbox, Plan, Upstream, eventually, within};
 use url::Url;
 
 use crate::axe::Gallery;
 use crate::console::Desk;
-use crate::stream::handshake;
+use crate::stream::open_socket;
+
+/// Nurses read charts under glass, and nothing else.
+pub const CHARTS_UNDER_GLASS: &str = r#"
+[roles]
+nurse = { ja = "看護師", en = "Nurse" }
+doctor = { ja = "医師", en = "Doctor" }
+safety = { ja = "医療安全管理者", en = "Safety officer" }
+administrator = { ja = "管理者", en = "Administrator" }
+help-desk = { ja = "ヘルプデスク", en = "Help desk" }
+auditor = { ja = "監査人", en = "Auditor" }
+
+[[rule]]
+id = "charts-under-glass"
+roles = ["nurse"]
+apps = ["emr"]
+actions = ["read"]
+devices = "known"
+break_glass = true
+"#;
 
 /// Nurses see their own ward; under glass every chart, and vendors nothing of it.
 const RULES: &str = r#"
@@ -286,11 +305,8 @@ async fn what_is_open_ends_with_the_glass() {
     let form = [("reason", "emergency"), ("words", "急変"), ("method", "GET"), ("path", "/socket/ward"), ("query", "")];
     assert_eq!(nurse.post(&Url::parse(&place).unwrap(), &origin, &form).await.status, 303);
     let cookie = nurse.jar().field("emr.hospital.test");
-    let mut connection = desk.hospital.caller(&desk.terminal).http1("emr").await;
-    let asked = handshake(tests::Ask::get("emr", "/socket/ward").header("cookie", &cookie));
-    let response = connection.send(asked).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let mut socket = WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let ask = tests::Ask::get("emr", "/socket/ward").header("cookie", &cookie);
+    let mut socket = open_socket(&desk.hospital.caller(&desk.terminal), ask).await;
     let id = desk.hospital.records().with("ev", "glass-broken").only()["vs"].as_str().unwrap().to_owned();
     let end = Url::parse(&desk.hospital.url("emr", "/.sekimori/glass/end")).unwrap();
     let (mut other, _) = desk.person("ito", "nurse").await;

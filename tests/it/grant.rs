@@ -12,7 +12,7 @@ use store::{
 use tests::{Answer, Ask, Plan, Run, Session, Upstream, eventually, now, sekimori, within};
 
 use crate::revocation::end_of;
-use crate::stream::handshake;
+use crate::stream::{close_code, open_socket};
 use crate::ward::Ward;
 
 const ROLES: &str = "[roles]\ndoctor = \"医師\"\nvendor = \"業者\"\nchief = \"責任者\"\nadministrator = \"管理者\"\n\
@@ -81,11 +81,7 @@ async fn a_window_lets_in_what_it_reaches_and_ends_what_is_open_when_it_is_ended
     look(&ward, &vendor, "/b").await.expect_problem(403, "grant-reach");
     look(&ward, &ward.doctor, "/a").await.expect_problem(403, "break-glass-required");
 
-    let mut connection = ward.caller.http1("emr").await;
-    let ask = Ask::get("emr", "/socket/ward").signed_in(&vendor);
-    let response = connection.send(handshake(ask)).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let socket = tests::WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let socket = open_socket(&ward.caller, Ask::get("emr", "/socket/ward").signed_in(&vendor)).await;
     grant(&ward, "ito", &["end", &id, "--words", "済"]).ok();
     assert_eq!(end_of(socket).await, Some(1008));
     look(&ward, &vendor, "/a").await.expect_problem(403, "grant-required");
@@ -109,20 +105,8 @@ async fn a_window_ends_by_itself_to_the_second_with_all_that_is_open() {
     let id = asked(&ward, "8s", &[]);
     grant(&ward, "ito", &["approve", &id]).ok();
     until_let_in(&ward, &vendor).await;
-    let mut connection = ward.caller.http1("emr").await;
-    let response = connection.send(handshake(Ask::get("emr", "/socket/ward").signed_in(&vendor))).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let mut socket =
-        tests::WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
-    let ended = within(Duration::from_secs(20), "the end of the window", async {
-        loop {
-            match socket.next().await {
-                Some(tests::Frame::Close(code)) => return code,
-                Some(_) => {}
-                None => panic!("the WebSocket broke off without a close frame"),
-            }
-        }
-    });
+    let ask = Ask::get("emr", "/socket/ward").signed_in(&vendor);
+    let ended = close_code(open_socket(&ward.caller, ask).await, Duration::from_secs(20));
     assert_eq!(ended.await, Some(1008));
     look(&ward, &vendor, "/a").await.expect_problem(403, "grant-required");
     let kept = grant(&ward, "ito", &["show", &id, "--format", "json"]).ok().lines().remove(0);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::{Timestamp, UtcOffset};
 use rustls::pki_types::CertificateDer;
-use tests::{Ask, Device, Folder, Hospital, Plan, Session, Upstream, eventually, eventually_in};
+use tests::{Ask, Device, Folder, Hospital, Plan, Session, Upstream, eventually, eventually_in, now};
 
 use crate::est::knock;
 use crate::operations::operations;
@@ -122,11 +122,6 @@ impl Drop for Pki {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
 }
 
 /// A hospital that believes this CA, with devices of it in its ledger.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use policy::{AppId, GrantId, ProviderId, RoleId, Timestamp, UtcOffset};
 use rustix::process::Signal;
 use store::{AskTerms, GrantReach, NewMaintenance, PersonChange, Ruler, Sqlite, Store};
-use tests::{Ask, Browser, Device, Hospital, Manner, Person, Plan, Upstream, eventually};
+use tests::{Ask, Browser, Device, Hospital, Manner, Person, Plan, Upstream, eventually, now};
 use url::Url;
 
 use crate::revocation::{end_of, socket};
@@ -18,7 +18,8 @@ const IN_TIME: Duration = Duration::from_millis(1_000 + 500);
 /// What the page of a refusal says without a window.
 const REFUSED: &str = "承認が必要です";
 
-const HOUSE: &str = r#"
+/// Whose the vendors are, and who lets them in.
+pub const OFFICE: &str = r#"
 [roles]
 administrator = { ja = "管理者", en = "Administrator" }
 approver = { ja = "承認者", en = "Approver" }
@@ -28,7 +29,9 @@ vendor = { ja = "保守業者", en = "Vendor" }
 vendor_roles = ["vendor"]
 approvers = ["approver"]
 emergency_approvers = ["approver"]
+"#;
 
+const RULE: &str = r#"
 [[rule]]
 id = "vendors"
 effect = "permit"
@@ -39,9 +42,8 @@ devices = ["vendor"]
 grant = true
 "#;
 
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
+fn office() -> String {
+    format!("{OFFICE}{RULE}")
 }
 
 /// A moment of the future, to the second, as a form takes it.
@@ -79,7 +81,7 @@ pub async fn enters(
 pub fn hour_house() -> (Hospital, Upstream) {
     let emr = Upstream::http1();
     let plan = Plan::with_emr(emr.address())
-        .rules(HOUSE)
+        .rules(&office())
         .with_directory()
         .set("gateway", "console_host = \"console.hospital.test\"")
         .set("console", "administrators = [\"administrator\"]");
@@ -192,7 +194,7 @@ struct Window {
 }
 
 fn rules(more: &str) -> String {
-    HOUSE
+    office()
         .replace("vendor_roles = [\"vendor\"]", "vendor_roles = [\"doctor\"]")
         .replace("roles = [\"vendor\"]", "roles = [\"doctor\"]")
         .replace("devices = [\"vendor\"]", "devices = \"known\"")

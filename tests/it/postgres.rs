@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use policy::Timestamp;
 use serde_json::Value;
 use tests::{Ask, Caller, Database, Device, Hospital, Plan, Session, Upstream, eventually, run};
 
@@ -239,7 +240,10 @@ async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
     house.database.dump(&file("store.dump"));
     let whole = std::fs::read(file("store.dump")).unwrap();
     let made = back_up("store.dump").ok().json();
-    assert!(made["dumped_at"].as_str().unwrap().starts_with("20"), "{made}");
+    let moment = |name: &str| Timestamp::parse_rfc3339(made[name].as_str().unwrap()).unwrap();
+    let (begun, written) = (moment("dump_begun_at"), moment("dumped_at"));
+    // It states whole seconds.
+    assert!(begun <= written && written.since(begun) < Duration::from_secs(60), "{made}");
 
     let yesterday = std::time::SystemTime::now() - Duration::from_secs(86_400);
     std::fs::write(file("old.dump"), &whole).unwrap();
@@ -249,7 +253,13 @@ async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
     let tomorrow = std::time::SystemTime::now() + Duration::from_secs(86_400);
     std::fs::write(file("next.dump"), &whole).unwrap();
     std::fs::File::options().write(true).open(file("next.dump")).unwrap().set_modified(tomorrow).unwrap();
+    // Its file is new, and what is in it is not: it says so itself, as `pg_restore --list` shows.
+    let mut copied = whole.clone();
+    let year = &mut copied[if whole[6] < 15 { 42 } else { 38 }];
+    *year = year.strict_sub(1);
+    std::fs::write(file("copied.dump"), &copied).unwrap();
     for (dump, code, said) in [
+        ("copied.dump", 1, "says itself that it was begun at 20"),
         ("old.dump", 1, "do not belong together"),
         ("next.dump", 1, "still to come"),
         ("cut.dump", 1, "cannot be read to its end"),
@@ -264,5 +274,9 @@ async fn a_dump_of_another_day_or_a_cut_one_makes_no_backup() {
     assert_eq!(list.lines().count(), 1, "{list}");
     let words = ["restore", "--from", "backups", "--into", "again", "--recovery-key", "safe/recovery"];
     let restored = run(&folder, &words).ok().out;
-    assert!(restored.contains("pg_restore") && restored.contains("written to its end at 20"), "{restored}");
+    assert!(
+        restored.contains("pg_restore")
+            && restored.contains(&format!("begun at {}", made["dump_begun_at"].as_str().unwrap())),
+        "{restored}"
+    );
 }

@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use audit::TapeHeader;
-use policy::{Access, Action, AppId, Clock, From, Grant, GrantId, Host, Method, Path, RequestId, Timestamp, ZoneId};
-use tests::{Browser, Device, Hospital, eventually};
+use policy::{Access, Action, AppId, Clock, From, Grant, GrantId, Host, Method, Path, RequestId, ZoneId};
+use tests::{Browser, Device, Hospital, eventually, now};
 
 use crate::axe::Gallery;
 use crate::maintenance::{enters, hour_house, in_seconds, sets};
@@ -15,11 +15,6 @@ use crate::maintenance::{enters, hour_house, in_seconds, sets};
 /// What attacks whoever watches.
 const HARM: &[u8] = b"\x1b]52;c;cm0gLXJm\x07\x1b]0;owned\x07\x1b]8;;https://evil.example/\x1b\\click\x1b]8;;\x1b\\\r\n\
     \x1b[?1049h<script>document.title='owned'</script>\x1b[?1049l\xff\xfe\x1b]2;\x9c\x07<img src=x onerror=alert(1)>\r\n";
-
-fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
-}
 
 /// A hospital in which terminals were recorded under an approved window.
 struct Watch {

@@ -4,11 +4,11 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tests::{Ask, Frame, Person, WebSocket, eventually_in, within};
+use tests::{Ask, Frame, Person, eventually_in, within};
 use url::Url;
 
 use crate::house::House;
-use crate::stream::handshake;
+use crate::stream::open_socket;
 
 const CONNECT: &str = "[[rule]]\nid = \"clerks-listen\"\neffect = \"permit\"\nroles = [\"clerk\"]\napps = \"all\"\n\
                        actions = [\"connect\"]\npaths = [\"/socket/*\"]\ndevices = \"any\"";
@@ -43,10 +43,8 @@ async fn who_leaves_at_the_provider_is_out_and_who_moves_has_other_roles() {
     assert_eq!(answer(&house, &mut clerk, "/reception/form").await, 200);
     assert_eq!(answer(&house, &mut nurse, "/patients/1").await, 200);
     let cookie = clerk.jar().field("emr.hospital.test");
-    let mut connection = house.hospital.caller(&house.terminal).http1("emr").await;
-    let response = connection.send(handshake(Ask::get("emr", "/socket/ward").header("cookie", &cookie))).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let mut socket = WebSocket::client(hyper_util::rt::TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let ask = Ask::get("emr", "/socket/ward").header("cookie", &cookie);
+    let mut socket = open_socket(&house.hospital.caller(&house.terminal), ask).await;
 
     // The clerk is disabled; the nurse becomes a clerk, who sees no chart.
     let stranger = house.hospital.stranger();

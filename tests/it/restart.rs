@@ -4,15 +4,12 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use hyper_util::rt::TokioIo;
 use rustix::process::{Pid, Signal, kill_process};
-use tests::{
-    Answer, Device, Frame, Hospital, Plan, Session, Surroundings, Upstream, WebSocket, eventually, eventually_in,
-};
+use tests::{Answer, Device, Hospital, Plan, Session, Surroundings, Upstream, eventually, eventually_in};
 
 use crate::crowd::{Crowd, Kind, WAIT_MAX, is_whole};
 use crate::operations::operations;
-use crate::stream::handshake;
+use crate::stream::{close_code, open_socket};
 use crate::ward::Ward;
 
 const HANDOVERS: usize = 20;
@@ -44,9 +41,7 @@ async fn twenty_handovers_under_load_fail_no_request_and_lose_no_record() {
 #[tokio::test(flavor = "multi_thread")]
 async fn streams_are_told_to_come_again_downloads_finish_and_who_comes_meanwhile_waits() {
     let mut ward = Ward::open_with(|plan| plan.set("limits", "handover_timeout = \"30s\"")).await;
-    let mut connection = ward.caller.http1("emr").await;
-    let response = connection.send(handshake(ward.get("/socket/ward"))).await.unwrap();
-    let mut socket = WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let socket = open_socket(&ward.caller, ward.get("/socket/ward")).await;
     let mut events = ward.caller.http1("emr").await;
     let events = events.send(ward.get("/events")).await.unwrap();
     let mut download = ward.caller.http1("emr").await;
@@ -61,13 +56,7 @@ async fn streams_are_told_to_come_again_downloads_finish_and_who_comes_meanwhile
         (Answer::read(download).await.unwrap(), asked.await.unwrap())
     });
     let told = tokio::spawn(async move {
-        let close = loop {
-            match socket.next().await {
-                Some(Frame::Close(code)) => break code,
-                Some(_) => {}
-                None => panic!("the WebSocket broke off without a word"),
-            }
-        };
+        let close = close_code(socket, Duration::from_secs(300)).await;
         (close, Answer::read(events).await.is_ok())
     });
     tokio::task::block_in_place(|| ward.hospital.hand_over());

@@ -8,7 +8,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tests::{Ask, Frame, WebSocket, eventually, within};
 
-use crate::stream::handshake;
+use crate::stream::{close_code, open_socket};
 use crate::ward::Ward;
 
 const ONE_SECOND: Duration = Duration::from_secs(1);
@@ -17,10 +17,7 @@ const COMMAND: Duration = Duration::from_millis(500);
 
 /// An open WebSocket of the doctor.
 pub async fn socket(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
-    let mut connection = ward.caller.http1("emr").await;
-    let response = connection.send(handshake(ward.get("/socket/ward"))).await.unwrap();
-    assert_eq!(response.status(), 101);
-    let mut socket = WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()));
+    let mut socket = open_socket(&ward.caller, ward.get("/socket/ward")).await;
     socket.send("still here").await.unwrap();
     assert_eq!(socket.next().await, Some(Frame::Text("still here".to_owned())));
     socket
@@ -37,17 +34,8 @@ async fn socket_over_http_2(ward: &Ward) -> WebSocket<TokioIo<Upgraded>> {
 }
 
 /// The code of the close frame that ends a WebSocket, in time.
-pub async fn end_of(mut socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
-    let end = async {
-        loop {
-            match socket.next().await {
-                Some(Frame::Close(code)) => return code,
-                Some(_) => {}
-                None => panic!("the WebSocket broke off without a close frame"),
-            }
-        }
-    };
-    within(ONE_SECOND + COMMAND, "the end of the WebSocket", end).await
+pub async fn end_of(socket: WebSocket<TokioIo<Upgraded>>) -> Option<u16> {
+    close_code(socket, ONE_SECOND + COMMAND).await
 }
 
 /// Opens WebSockets and a download, revokes, and sees all of them end in time.

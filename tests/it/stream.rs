@@ -6,8 +6,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 use http_body::Frame as BodyFrame;
 use http_body_util::BodyExt;
+use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use tests::{Ask, Frame, Plan, Upstream, WebSocket, accept_key, empty, fed, within};
+use tests::{Ask, Caller, Frame, Plan, Upstream, WebSocket, accept_key, empty, fed, within};
 
 use crate::ward::Ward;
 
@@ -21,6 +22,27 @@ pub fn handshake(ask: Ask) -> Ask {
         .header("sec-websocket-version", "13")
         .header("sec-websocket-key", KEY)
         .header("origin", "https://emr.hospital.test:8443")
+}
+
+/// Opens a WebSocket over HTTP/1.1.
+pub async fn open_socket(caller: &Caller, ask: Ask) -> WebSocket<TokioIo<Upgraded>> {
+    let response = caller.http1("emr").await.send(handshake(ask)).await.unwrap();
+    assert_eq!(response.status(), 101);
+    WebSocket::client(TokioIo::new(hyper::upgrade::on(response).await.unwrap()))
+}
+
+/// The code of the close frame that ends a WebSocket, in time.
+pub async fn close_code(mut socket: WebSocket<TokioIo<Upgraded>>, time: Duration) -> Option<u16> {
+    within(time, "the end of the WebSocket", async {
+        loop {
+            match socket.next().await {
+                Some(Frame::Close(code)) => return code,
+                Some(_) => {}
+                None => panic!("the WebSocket broke off without a close frame"),
+            }
+        }
+    })
+    .await
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -14,7 +14,7 @@ use policy::{ProviderId, RoleId, Timestamp};
 use rustix::process::Signal;
 use serde_json::json;
 use store::{PersonChange, Sqlite, Store};
-use tests::{Ask, Plan, Upstream, WebSocket, eventually, within};
+use tests::{Ask, Plan, Upstream, WebSocket, eventually, now, within};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 
@@ -133,9 +133,17 @@ async fn ends_what_is_open(ward: &Ward, change: impl AsyncFnOnce(&Ward), why: &[
     }
 }
 
-fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    Timestamp::from_unix_micros(i64::try_from(since.as_micros()).unwrap())
+/// The first whole minute that leaves so much time to start; working hours that end with it, and a zone where it is about
+/// noon.
+pub fn hours_that_end_after(time: Duration) -> (Timestamp, String, String) {
+    let micros = now().after(time).unix_micros();
+    let minute = 60 * 1_000_000;
+    let boundary = Timestamp::from_unix_micros((micros / minute + 1) * minute);
+    let hour = boundary.unix_seconds().rem_euclid(86_400) / 3_600;
+    let offset = 12 - hour;
+    let offset = format!("{}{:02}:00", if offset < 0 { '-' } else { '+' }, offset.abs());
+    let hours = format!("hours = \"09:00-12:{:02}\"", boundary.unix_seconds().rem_euclid(3_600) / 60);
+    (boundary, hours, format!("utc_offset = \"{offset}\""))
 }
 
 async fn until(moment: Timestamp) {
@@ -144,15 +152,7 @@ async fn until(moment: Timestamp) {
 
 #[tokio::test]
 async fn an_hour_that_passes_ends_what_is_open() {
-    // The first whole minute that leaves time to start, in a zone where it is about noon.
-    let micros = now().after(Duration::from_secs(15)).unix_micros();
-    let minute = 60 * 1_000_000;
-    let boundary = Timestamp::from_unix_micros((micros / minute + 1) * minute);
-    let hour = boundary.unix_seconds().rem_euclid(86_400) / 3_600;
-    let offset = 12 - hour;
-    let offset = format!("{}{:02}:00", if offset < 0 { '-' } else { '+' }, offset.abs());
-    let hours = format!("hours = \"09:00-12:{:02}\"", boundary.unix_seconds().rem_euclid(3_600) / 60);
-    let zone = format!("utc_offset = \"{offset}\"");
+    let (boundary, hours, zone) = hours_that_end_after(Duration::from_secs(15));
     let ward = ward(&hours, |plan| plan.set("gateway", &zone)).await;
     ends_what_is_open(&ward, async |_: &Ward| until(boundary).await, &["outside-hours"]).await;
 }

@@ -1,6 +1,6 @@
 //! Where most tests begin: an open hospital with one app, a device of the ledger, and a person who has signed in on it.
 
-use tests::{Ask, Caller, Device, Hospital, Plan, Session, Upstream};
+use tests::{Ask, Caller, Device, Hospital, Plan, Session, Surroundings, Upstream};
 
 /// A hospital with the app `emr`, a ward terminal, and a doctor signed in on it.
 pub struct Ward {
@@ -30,8 +30,19 @@ impl Ward {
 
     /// One whose folder holds more than else.
     pub async fn prepared(emr: Upstream, plan: Plan, prepare: impl FnOnce(&tests::Folder)) -> Self {
-        let mut hospital = Hospital::build(plan);
+        let hospital = Hospital::build(plan);
         prepare(hospital.folder());
+        Self::of(emr, hospital).await
+    }
+
+    /// One in surroundings of its own.
+    pub async fn surrounded(surroundings: Surroundings) -> Self {
+        let emr = Upstream::http1();
+        let hospital = Hospital::build_in(Plan::with_emr(emr.address()), |_| surroundings);
+        Self::of(emr, hospital).await
+    }
+
+    async fn of(emr: Upstream, mut hospital: Hospital) -> Self {
         let terminal = Device::add(&hospital, "ward-pc-1", "fixed").await;
         let doctor = Session::open(&hospital, "doctor", Some(&terminal), &["emr"]).await;
         hospital.start();

@@ -64,7 +64,7 @@ pub use pacs::Pacs;
 pub use pebble::{ACCOUNT_KEY, Pebble};
 pub use person::Person;
 pub use plan::Plan;
-pub use program::{Run, run, sekimori};
+pub use program::{Run, run, sekimori, sekimori_before};
 pub use raw::RawUpstream;
 pub use receiver::Receiver;
 pub use record::Records;

@@ -40,12 +40,26 @@ impl Run {
 /// Names another program file than the one beside the test: one that was built for handing out, say.
 const PROGRAM_VARIABLE: &str = "SEKIMORI_PROGRAM";
 
+/// Names the program file of the version before, from which it is upgraded and to which it goes back.
+const BEFORE_VARIABLE: &str = "SEKIMORI_PROGRAM_BEFORE";
+
+/// The program that a variable of the environment names.
+fn named(variable: &str) -> Option<PathBuf> {
+    let program = PathBuf::from(std::env::var_os(variable)?);
+    assert!(program.is_absolute() && program.is_file(), "{variable} names no file by its whole path");
+    Some(program)
+}
+
+/// The program of the version before, where somebody named one; the tests themselves have none.
+#[must_use]
+pub fn sekimori_before() -> Option<PathBuf> {
+    named(BEFORE_VARIABLE)
+}
+
 /// Where the program lies: beside the folder of the test's own executable, unless [`PROGRAM_VARIABLE`] says otherwise.
 #[must_use]
 pub fn sekimori() -> PathBuf {
-    if let Some(named) = std::env::var_os(PROGRAM_VARIABLE) {
-        let program = PathBuf::from(named);
-        assert!(program.is_absolute() && program.is_file(), "{PROGRAM_VARIABLE} names no file by its whole path");
+    if let Some(program) = named(PROGRAM_VARIABLE) {
         return program;
     }
     let own = std::env::current_exe().expect("a test knows its own file");

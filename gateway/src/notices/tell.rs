@@ -6,6 +6,8 @@ use policy::{GrantId, GrantKind, Timestamp, UserId};
 use store::{Change, Event, GrantAbout, GrantDuty, GrantRecord, Store, StoreProblem};
 use web::{By, Told, ToldFact};
 
+use crate::record::answered;
+
 /// What is told of an event; nothing where it is none that is told.
 ///
 /// # Errors
@@ -148,21 +150,4 @@ async fn names(id: &UserId, store: &dyn Store) -> Result<(String, String), Store
         Some(person) => (person.name, person.login),
         None => (id.to_string(), id.to_string()),
     })
-}
-
-/// What the store says; nothing where what it keeps cannot be read, which asking again does not change.
-fn answered<T>(answer: Result<Option<T>, StoreProblem>) -> Result<Option<T>, StoreProblem> {
-    match answer {
-        Err(problem @ StoreProblem::Unavailable(_)) => Err(problem),
-        Err(
-            problem @ (StoreProblem::Corrupt(_)
-            | StoreProblem::Exists(_)
-            | StoreProblem::NotInForce(_)
-            | StoreProblem::Full),
-        ) => {
-            tracing::error!(%problem, "a notice leaves out what the store cannot say");
-            Ok(None)
-        }
-        Ok(found) => Ok(found),
-    }
 }

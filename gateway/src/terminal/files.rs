@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{End, Event, Note, Recorder};
+use audit::{End, Event, Note, Outcome, Recorder};
 use aws_lc_rs::digest::{Context, SHA256};
 use bytes::Bytes;
 use config::Terminal;
@@ -22,7 +22,7 @@ use web::{FOLDER, Fault, FileKind, GET_FILE, ListedFile, Listing, PUT_FILE, Page
 
 use super::sftp::{About, Handle, PIECE_BYTES, Sftp, SftpProblem};
 use super::ssh::{FileChannel, Ssh};
-use super::{Begun, CHANGED, NoSsh, outcome, sign_in, until_changed};
+use super::{Begun, CHANGED, NoSsh, sign_in, until_changed};
 use crate::body::{FileBody, Record, ResponseBody, UpstreamBody};
 use crate::client_body::ClientBody;
 use crate::connection::Connection;
@@ -211,7 +211,7 @@ impl Begun<'_> {
         let record = Record {
             receipt: self.receipt.into(),
             exchange: self.exchange,
-            status: StatusCode::OK.as_u16(),
+            status: StatusCode::OK,
             in_book: Some(in_book),
             enter: None,
         };
@@ -358,7 +358,8 @@ impl Begun<'_> {
     fn refused(self, parts: &Parts, refused: Refused) -> Response<ResponseBody> {
         self.worker.gate.metrics.failed.inc();
         let answer = self.snapshot.site.terminal_refusal(&parts.page, refused.code);
-        self.receipt.close(outcome(&self.exchange, Some(answer.status()), refused.end, Some(refused.said)));
+        let outcome = self.exchange.outcome(answer.status(), refused.end);
+        self.receipt.close(Outcome { said: Some(refused.said.into()), ..outcome });
         answer.map(ResponseBody::own)
     }
 }

@@ -13,10 +13,10 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use audit::{End, Outcome, Receipt};
+use audit::{End, Receipt};
 use config::Terminal;
 use http::header::{HeaderMap, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderValue, Response};
 use identity::Session;
 use policy::AppId;
 use tokio::task::spawn_local;
@@ -24,10 +24,10 @@ use tokio::time::sleep;
 use web::{Fault, TerminalPage};
 
 use crate::body::ResponseBody;
-use crate::exchange::{Ended, Exchange, InBook};
+use crate::exchange::{Exchange, InBook};
 use crate::gate::Gate;
 use crate::inbound::{Inbound, Switch};
-use crate::pages::failed;
+use crate::pages::{ended, failed};
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::{AppRoute, Snapshot};
 use crate::switch::Switching;
@@ -137,15 +137,8 @@ impl Begun<'_> {
 
     /// Answers an access that was ended before it began.
     fn ended(self) -> Response<ResponseBody> {
-        let reason = match self.exchange.ended() {
-            Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
-            Some(Ended::Stopped) => return self.fail(Fault::Stopping, End::Stopped),
-            Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
-        };
         let refuse = Refuser { worker: self.worker, snapshot: self.snapshot };
-        let response = refuse.ended(reason, self.receipt.permit(), self.asked);
-        self.receipt.close(outcome(&self.exchange, Some(response.status()), End::Revoked(reason), None));
-        response
+        ended(refuse, self.asked, &self.exchange, self.receipt)
     }
 }
 
@@ -218,18 +211,6 @@ fn size_of(query: Option<&str>) -> Size {
         pairs.find(|(key, _)| *key == name).and_then(|(_, value)| value.parse().ok())
     };
     Size::bounded(number("columns").unwrap_or(80), number("rows").unwrap_or(24))
-}
-
-fn outcome(exchange: &Exchange, status: Option<StatusCode>, end: End, said: Option<String>) -> Outcome {
-    Outcome {
-        status: status.map(|status| status.as_u16()),
-        end,
-        bytes_in: exchange.bytes_in.get(),
-        bytes_out: exchange.bytes_out.get(),
-        duration: exchange.started.elapsed(),
-        patients: None,
-        said: said.map(Into::into),
-    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use audit::{End, PatientsIn, Receipt, Tape, TapeHeader, TapeProblem};
+use audit::{End, Outcome, PatientsIn, Receipt, Tape, TapeHeader, TapeProblem};
 use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -18,7 +18,7 @@ use web::Language;
 
 use super::socket::{Ear, Heard, MESSAGE_BYTES_MAX, Mouth};
 use super::ssh::{ShellInput, ShellOutput, Size, SshProblem};
-use super::{CHANGED, outcome, replies, sign_in, until_changed};
+use super::{CHANGED, replies, sign_in, until_changed};
 use crate::connection::Connection;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::gate::Gate;
@@ -127,7 +127,8 @@ impl Carried {
         };
         let Self { exchange, receipt, in_book, place, _connection, .. } = self;
         drop((in_book, place));
-        receipt.close(outcome(&exchange, Some(StatusCode::SWITCHING_PROTOCOLS), over.end, over.said));
+        let outcome = exchange.outcome(StatusCode::SWITCHING_PROTOCOLS, over.end);
+        receipt.close(Outcome { said: over.said.map(Into::into), ..outcome });
     }
 
     async fn talk(&self, client: Switched) -> Over {

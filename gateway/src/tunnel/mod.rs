@@ -33,7 +33,7 @@ use crate::body::ResponseBody;
 use crate::exchange::{Ended, Exchange, InBook};
 use crate::inbound::Inbound;
 use crate::listen;
-use crate::pages::failed;
+use crate::pages::{ended, failed};
 use crate::refuse::{Asked, Refuser};
 use crate::snapshot::{AppRoute, Snapshot};
 use crate::worker::Worker;
@@ -176,7 +176,7 @@ impl Begun<'_> {
                 let _given = give.send(line);
             }
         }));
-        self.receipt.close(outcome(&self.exchange, Some(StatusCode::OK), End::Upgraded));
+        self.receipt.close(self.exchange.outcome(StatusCode::OK, End::Upgraded));
         agreed([(RECEIVED, accepted.to_string())])
     }
 
@@ -187,15 +187,8 @@ impl Begun<'_> {
 
     /// Answers an access that was ended before its stream began.
     fn ended(self) -> Response<ResponseBody> {
-        let reason = match self.exchange.ended() {
-            Some(Ended::Judged(reason) | Ended::Gone(reason)) => reason,
-            Some(Ended::Stopped) => return self.fail(Fault::Stopping, End::Stopped),
-            Some(Ended::Stalled) | None => return self.fail(Fault::RequestTimeout, End::ClientGone),
-        };
         let refuse = Refuser { worker: self.worker, snapshot: self.snapshot };
-        let response = refuse.ended(reason, self.receipt.permit(), self.asked);
-        self.receipt.close(outcome(&self.exchange, Some(response.status()), End::Revoked(reason)));
-        response
+        ended(refuse, self.asked, &self.exchange, self.receipt)
     }
 }
 
@@ -265,18 +258,6 @@ fn value<'a>(fields: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     match (values.next(), values.next()) {
         (Some(value), None) => value.to_str().ok(),
         (Some(_), Some(_)) | (None, _) => None,
-    }
-}
-
-fn outcome(exchange: &Exchange, status: Option<StatusCode>, end: End) -> Outcome {
-    Outcome {
-        status: status.map(|status| status.as_u16()),
-        end,
-        bytes_in: exchange.bytes_in.get(),
-        bytes_out: exchange.bytes_out.get(),
-        duration: exchange.started.elapsed(),
-        patients: None,
-        said: None,
     }
 }
 
@@ -356,7 +337,7 @@ impl Tunnel {
         drop((in_book, place));
         exchange.bytes_out.set(channel.gone_bytes());
         let said = names.borrow().found();
-        receipt.close(Outcome { said, ..outcome(&exchange, Some(StatusCode::OK), end) });
+        receipt.close(Outcome { said, ..exchange.outcome(StatusCode::OK, end) });
     }
 }
 

@@ -23,7 +23,7 @@ use openidconnect::core::CoreAuthPrompt;
 use openidconnect::{AuthenticationContextClass, CsrfToken, LoginHint, Nonce, PkceCodeChallenge, RedirectUrl, Scope};
 use policy::{Assurance, Clock, Methods, ProviderId, SignInMethod, Timestamp, UserId};
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Person, Secret, Store, StoreProblem, TokenHash};
+use store::{Person, Secret, Store, TokenHash};
 
 pub use choice::{Place, offered};
 pub(crate) use logout::ACTOR as PROVIDER_ACTOR;
@@ -32,7 +32,7 @@ pub use problem::{Rejection, SignInProblem};
 
 use crate::secret::{could_be_name, could_be_secret, hash_all, hex, random_name, sha256};
 use crate::together::{Work, together};
-use crate::{BrowserSecret, Fetch, Outage};
+use crate::{BrowserSecret, Fetch, Outage, steps};
 use provider::Provider;
 pub(crate) use token::Confirmed;
 
@@ -209,10 +209,8 @@ impl Oidc {
             began_at: now.unix_micros(),
             return_to: Some(begin.return_to).filter(|text| text.len() <= RETURN_TO_BYTES_MAX).unwrap_or_default(),
         };
-        let state = serde_json::to_string(&pending).map_err(unreadable)?;
         let key = ceremony_key(&started.state, started.browser_secret.expose());
-        let ceremony = Ceremony { kind: KIND, state, expires_at: now.after(SIGN_IN_SPAN) };
-        self.store.start_ceremony(key, ceremony).await?;
+        steps::keep(&*self.store, KIND, key, &pending, now.after(SIGN_IN_SPAN)).await?;
         Ok(StartedSignIn { url: url.into(), ..started })
     }
 
@@ -366,8 +364,8 @@ impl Oidc {
         if !(could_be_name(state) && could_be_secret(browser)) {
             return Err(SignInProblem::Void);
         }
-        let kept = self.store.take_ceremony(ceremony_key(state, browser), KIND, now).await?;
-        serde_json::from_str(&kept.ok_or(SignInProblem::Void)?).map_err(unreadable)
+        let pending = steps::take(&*self.store, KIND, ceremony_key(state, browser), now).await?;
+        pending.ok_or(SignInProblem::Void)
     }
 
     /// The provider of a sign-in that began, unless the configuration has changed under it.
@@ -406,10 +404,6 @@ fn methods(assurance: Assurance) -> Methods {
 /// Microseconds of the moment so much earlier.
 fn seconds_before(at: Timestamp, span: Duration) -> i64 {
     at.unix_micros().saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX))
-}
-
-fn unreadable(problem: serde_json::Error) -> SignInProblem {
-    StoreProblem::Corrupt(format!("a sign-in that began: {problem}")).into()
 }
 
 impl fmt::Debug for Oidc {

@@ -1,13 +1,13 @@
 //! What is kept between the beginning of a ceremony and its answer.
 
 use serde::{Deserialize, Serialize};
-use store::{Ceremony, Store, StoreProblem, TokenHash};
+use store::{Store, StoreProblem, TokenHash};
 
 use policy::Timestamp;
 
 use super::{CEREMONY_SPAN, PasskeyProblem, PasskeyRefusal};
-use crate::BrowserSecret;
 use crate::secret::{could_be_name, could_be_secret, hash_all, random_name};
+use crate::{BrowserSecret, steps};
 
 /// A ceremony that has begun.
 #[derive(Debug)]
@@ -46,10 +46,9 @@ pub(super) async fn keep(
     options: String,
     at: Timestamp,
 ) -> Result<Begun, StoreProblem> {
-    let state = serde_json::to_string(state).map_err(|problem| unreadable(&problem))?;
     let begun = Begun { options, ceremony: random_name(), browser_secret: BrowserSecret::random() };
     let key = key(kind, &begun.ceremony, begun.browser_secret.expose());
-    store.start_ceremony(key, Ceremony { kind, state, expires_at: at.after(CEREMONY_SPAN) }).await?;
+    steps::keep(store, kind, key, state, at.after(CEREMONY_SPAN)).await?;
     Ok(begun)
 }
 
@@ -64,9 +63,8 @@ pub(super) async fn take<T: for<'de> Deserialize<'de>>(
     if !(could_be_name(ceremony) && could_be_secret(browser_secret)) {
         return Err(PasskeyRefusal::Void.into());
     }
-    let state = store.take_ceremony(key(kind, ceremony, browser_secret), kind, at).await?;
-    let state = state.ok_or(PasskeyRefusal::Void)?;
-    Ok(serde_json::from_str(&state).map_err(|problem| unreadable(&problem))?)
+    let state = steps::take(store, kind, key(kind, ceremony, browser_secret), at).await?;
+    Ok(state.ok_or(PasskeyRefusal::Void)?)
 }
 
 fn key(kind: &str, ceremony: &str, browser_secret: &str) -> TokenHash {
@@ -74,5 +72,5 @@ fn key(kind: &str, ceremony: &str, browser_secret: &str) -> TokenHash {
 }
 
 pub(super) fn unreadable(problem: &serde_json::Error) -> StoreProblem {
-    StoreProblem::Corrupt(format!("a passkey, or a ceremony with one: {problem}"))
+    StoreProblem::Corrupt(format!("a passkey: {problem}"))
 }

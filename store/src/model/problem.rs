@@ -24,6 +24,17 @@ pub enum StoreProblem {
     NotInForce(Lapsed),
 }
 
+impl StoreProblem {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Unavailable(_) => true,
+            Self::Corrupt(_) | Self::Exists(_) | Self::Full | Self::NotInForce(_) => false,
+        }
+    }
+}
+
 /// What is not, or no longer, in force.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Lapsed {

@@ -13,29 +13,20 @@ use super::people;
 use crate::sql::{Connection, params};
 use crate::{
     Change, GRANT_ADMITTED_AHEAD_MAX, GRANT_TEXT_CHARS_MAX, GRANT_WORDS_CHARS_MAX, GrantConfirmation, GrantRefusal,
-    GrantReport, GrantState, Ruler, Ruling, StoreProblem,
+    GrantReport, GrantState, Ruler, Ruling,
 };
 pub(crate) use ask::ask;
 pub(crate) use glass::{break_glass, forget_patients, review};
 pub(crate) use overdue::note_overdue;
 use read::rulings;
 pub(crate) use read::{file, list, one};
+pub(crate) use rules::answer;
 use rules::{
-    Stop, answer, in_role, is_same_person, is_their_own, maintenance, not_in_force, not_their_own, refuse_if, there,
+    Stop, in_role, is_same_person, is_their_own, maintenance, not_in_force, not_their_own, refuse_if, requested, there,
     words_fit, words_there,
 };
 
-pub(crate) fn approve(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    words: &str,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(approve_inside(c, id, by, words, at))
-}
-
-fn approve_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Timestamp) -> Result<(), Stop> {
+pub(crate) fn approve(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Timestamp) -> Result<(), Stop> {
     words_fit(words, GRANT_WORDS_CHARS_MAX)?;
     let grant = there(c, id)?;
     let (state, one) = (grant.state(at), maintenance(&grant)?);
@@ -70,23 +61,9 @@ pub(crate) fn admit(
     words: &str,
     due_at: Timestamp,
     at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(admit_inside(c, id, by, words, due_at, at))
-}
-
-fn admit_inside(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    words: &str,
-    due_at: Timestamp,
-    at: Timestamp,
 ) -> Result<(), Stop> {
     words_fit(words, GRANT_WORDS_CHARS_MAX)?;
-    let grant = there(c, id)?;
-    let state = grant.state(at);
-    maintenance(&grant)?;
-    refuse_if(state != GrantState::Requested, GrantRefusal::NotNow(state))?;
+    let grant = requested(c, id, at)?;
     let is_far = grant.begin > at.after(GRANT_ADMITTED_AHEAD_MAX);
     refuse_if(is_far, GrantRefusal::TooFarAhead(GRANT_ADMITTED_AHEAD_MAX))?;
     in_role(c, by)?;
@@ -100,22 +77,9 @@ fn admit_inside(
     Ok(())
 }
 
-pub(crate) fn refuse(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    words: &str,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(refuse_inside(c, id, by, words, at))
-}
-
-fn refuse_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Timestamp) -> Result<(), Stop> {
+pub(crate) fn refuse(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Timestamp) -> Result<(), Stop> {
     words_there(words, GRANT_WORDS_CHARS_MAX)?;
-    let grant = there(c, id)?;
-    let state = grant.state(at);
-    maintenance(&grant)?;
-    refuse_if(state != GrantState::Requested, GrantRefusal::NotNow(state))?;
+    let grant = requested(c, id, at)?;
     in_role(c, by)?;
     not_their_own(c, &grant, &by.actor)?;
     c.prepare_cached("update grants set refused_at = ?2, refused_by = ?3, refused_words = ?4 where id = ?1")?
@@ -124,22 +88,9 @@ fn refuse_inside(c: &Connection, id: &GrantId, by: &Ruler, words: &str, at: Time
     Ok(())
 }
 
-pub(crate) fn withdraw(
-    c: &Connection,
-    id: &GrantId,
-    actor: &str,
-    words: &str,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(withdraw_inside(c, id, actor, words, at))
-}
-
-fn withdraw_inside(c: &Connection, id: &GrantId, actor: &str, words: &str, at: Timestamp) -> Result<(), Stop> {
+pub(crate) fn withdraw(c: &Connection, id: &GrantId, actor: &str, words: &str, at: Timestamp) -> Result<(), Stop> {
     words_fit(words, GRANT_WORDS_CHARS_MAX)?;
-    let grant = there(c, id)?;
-    let state = grant.state(at);
-    maintenance(&grant)?;
-    refuse_if(state != GrantState::Requested, GrantRefusal::NotNow(state))?;
+    let grant = requested(c, id, at)?;
     refuse_if(!is_their_own(c, &grant, actor)?, GrantRefusal::NotInRole)?;
     c.prepare_cached("update grants set withdrawn_at = ?2, withdrawn_by = ?3, withdrawn_words = ?4 where id = ?1")?
         .execute(params![id.as_str(), at.unix_micros(), actor, words])?;
@@ -147,17 +98,7 @@ fn withdraw_inside(c: &Connection, id: &GrantId, actor: &str, words: &str, at: T
     Ok(())
 }
 
-pub(crate) fn end(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    why: &str,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(end_inside(c, id, by, why, at))
-}
-
-fn end_inside(c: &Connection, id: &GrantId, by: &Ruler, why: &str, at: Timestamp) -> Result<(), Stop> {
+pub(crate) fn end(c: &Connection, id: &GrantId, by: &Ruler, why: &str, at: Timestamp) -> Result<(), Stop> {
     words_fit(why, GRANT_WORDS_CHARS_MAX)?;
     let grant = there(c, id)?;
     match grant.state(at) {
@@ -179,15 +120,7 @@ fn end_inside(c: &Connection, id: &GrantId, by: &Ruler, why: &str, at: Timestamp
     Ok(())
 }
 
-pub(crate) fn report(
-    c: &Connection,
-    id: &GrantId,
-    report: &GrantReport,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(report_inside(c, id, report))
-}
-
-fn report_inside(c: &Connection, id: &GrantId, report: &GrantReport) -> Result<(), Stop> {
+pub(crate) fn report(c: &Connection, id: &GrantId, report: &GrantReport) -> Result<(), Stop> {
     words_there(&report.text, GRANT_TEXT_CHARS_MAX)?;
     words_fit(&report.draft, GRANT_TEXT_CHARS_MAX)?;
     let grant = there(c, id)?;
@@ -202,16 +135,6 @@ fn report_inside(c: &Connection, id: &GrantId, report: &GrantReport) -> Result<(
 }
 
 pub(crate) fn confirm(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    confirmation: &GrantConfirmation,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(confirm_inside(c, id, by, confirmation, at))
-}
-
-fn confirm_inside(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,

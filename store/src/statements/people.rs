@@ -4,6 +4,7 @@ use policy::{ProviderId, RoleId, Timestamp, UserId};
 
 use super::events::tell;
 use super::{invitations, sessions};
+use crate::conditions::Conditions;
 use crate::rows;
 use crate::sql::{Connection, Row, Value, named_params, params};
 use crate::{
@@ -142,40 +143,33 @@ pub(crate) fn list(
     after: Option<&UserId>,
     most: usize,
 ) -> Result<Vec<Person>, StoreProblem> {
-    let mut conditions = vec!["true".to_owned()];
-    let mut values: Vec<Value> = Vec::new();
-    let mut also = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("?{}", values.len())));
-    };
+    let mut conditions = Conditions::default();
     if let Some(text) = &filter.text {
         let like = format!(r"{} ? escape '\'", c.like());
-        also(&format!("(p.login {like} or p.name {like} or p.unit {like})"), contains(text));
+        conditions.also(&format!("(p.login {like} or p.name {like} or p.unit {like})"), contains(text));
     }
     if let Some(role) = &filter.role {
         let has = format!("exists (select 1 from {} r where r.value = ?)", c.members("p.roles"));
-        also(&has, role.as_str().to_owned().into());
+        conditions.also(&has, role.as_str().to_owned());
     }
     if let Some(provider) = &filter.provider {
-        also("p.provider = ?", provider.as_str().to_owned().into());
+        conditions.also("p.provider = ?", provider.as_str().to_owned());
     }
     if let Some(disabled) = filter.disabled {
-        also("(p.disabled_at is not null) = ?", i64::from(disabled).into());
+        conditions.also("(p.disabled_at is not null) = ?", i64::from(disabled));
     }
     if let Some(since) = filter.unused_since {
-        also("p.seen_at < ?", since.unix_micros().into());
+        conditions.also("p.seen_at < ?", since.unix_micros());
     }
     if let Some(after) = after {
         let (here, there) = (c.folded("p.login"), c.folded("a.login"));
         let follows = format!("({here} > {there} or ({here} = {there} and p.id > a.id))");
-        also(
-            &format!("exists (select 1 from people a where a.id = ? and {follows})"),
-            after.as_str().to_owned().into(),
-        );
+        conditions
+            .also(&format!("exists (select 1 from people a where a.id = ? and {follows})"), after.as_str().to_owned());
     }
+    let (asked, values) = conditions.into_parts();
     let statement = c.prepare_cached(&format!(
-        "select {COLUMNS} from people p where {} order by {}, p.id limit {}",
-        conditions.join(" and "),
+        "select {COLUMNS} from people p where {asked} order by {}, p.id limit {}",
         c.folded("p.login"),
         most.min(PEOPLE_READ_MAX)
     ))?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use policy::{GrantKind, Method, PathPattern, Timestamp, UserId};
 
 use super::read::{GRANT, read, texts};
-use super::rules::{Stop, answer, has_one_of, not_in_force, refuse_if, words_fit, words_there};
+use super::rules::{Stop, has_one_of, not_in_force, refuse_if, words_fit, words_there};
 use crate::rows;
 use crate::sql::{Connection, named_params, params};
 use crate::statements::events::tell;
@@ -18,15 +18,7 @@ use crate::{
 /// How long ago a window may begin when it is asked for: whoever fills in a form for now needs some minutes.
 const BEGUN_MAX: Duration = Duration::from_secs(15 * 60);
 
-pub(crate) fn ask(
-    c: &Connection,
-    new: &NewMaintenance,
-    terms: &AskTerms,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(ask_inside(c, new, terms))
-}
-
-fn ask_inside(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<(), Stop> {
+pub(crate) fn ask(c: &Connection, new: &NewMaintenance, terms: &AskTerms) -> Result<(), Stop> {
     words_there(&new.purpose, GRANT_WORDS_CHARS_MAX)?;
     words_fit(&new.ticket, GRANT_WORDS_CHARS_MAX)?;
     words_fit(&new.plan, GRANT_TEXT_CHARS_MAX)?;

@@ -3,9 +3,7 @@
 use policy::{GrantId, GrantKind, Timestamp, Unit};
 
 use super::read::list;
-use super::rules::{
-    Stop, answer, has_one_of, in_role, not_in_force, not_their_own, refuse_if, there, words_fit, words_there,
-};
+use super::rules::{Stop, has_one_of, in_role, not_in_force, not_their_own, refuse_if, there, words_fit, words_there};
 use crate::sql::{Connection, params};
 use crate::statements::events::tell;
 use crate::statements::people;
@@ -14,15 +12,7 @@ use crate::{
     NewGlass, Ruler, StoreProblem,
 };
 
-pub(crate) fn break_glass(
-    c: &Connection,
-    new: &NewGlass,
-    terms: &GlassTerms,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(break_inside(c, new, terms))
-}
-
-fn break_inside(c: &Connection, new: &NewGlass, terms: &GlassTerms) -> Result<(), Stop> {
+pub(crate) fn break_glass(c: &Connection, new: &NewGlass, terms: &GlassTerms) -> Result<(), Stop> {
     words_there(&new.reason, GRANT_WORDS_CHARS_MAX)?;
     words_there(&new.words, GRANT_WORDS_CHARS_MAX)?;
     words_fit(new.patient.as_deref().unwrap_or_default(), GRANT_WORDS_CHARS_MAX)?;
@@ -75,17 +65,6 @@ fn break_inside(c: &Connection, new: &NewGlass, terms: &GlassTerms) -> Result<()
 }
 
 pub(crate) fn review(
-    c: &Connection,
-    id: &GrantId,
-    by: &Ruler,
-    verdict: GlassVerdict,
-    words: &str,
-    at: Timestamp,
-) -> Result<Result<(), GrantRefusal>, StoreProblem> {
-    answer(review_inside(c, id, by, verdict, words, at))
-}
-
-fn review_inside(
     c: &Connection,
     id: &GrantId,
     by: &Ruler,

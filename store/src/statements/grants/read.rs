@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use policy::{AppId, GrantId, GrantKind, Method, PathPattern, Timestamp, Unit, UserId};
 
+use crate::conditions::Conditions;
 use crate::rows;
-use crate::sql::{Connection, Row, Value};
+use crate::sql::{Connection, Row};
 use crate::{
     Admission, GRANTS_READ_MAX, Glass, GlassReview, GlassVerdict, GrantAbout, GrantFilter, GrantReach, GrantRecord,
     GrantReport, Maintenance, PlanFile, Ruling, StoreProblem,
@@ -26,43 +27,39 @@ pub(crate) fn list(
     after: Option<&GrantId>,
     most: usize,
 ) -> Result<Vec<GrantRecord>, StoreProblem> {
-    let mut conditions = vec!["true".to_owned()];
-    let mut values: Vec<Value> = Vec::new();
-    let mut also = |condition: &str, value: Value| {
-        values.push(value);
-        conditions.push(condition.replace('?', &format!("?{}", values.len())));
-    };
+    let mut conditions = Conditions::default();
     if let Some(kind) = filter.kind {
-        also("g.kind = ?", kind.as_str().to_owned().into());
+        conditions.also("g.kind = ?", kind.as_str().to_owned());
     }
     if let Some(person) = &filter.person {
-        also("g.person = ?", person.as_str().to_owned().into());
+        conditions.also("g.person = ?", person.as_str().to_owned());
     }
     if let Some(app) = &filter.app {
-        also("g.app = ?", app.as_str().to_owned().into());
+        conditions.also("g.app = ?", app.as_str().to_owned());
     }
     if let Some(at) = filter.not_over_at {
-        also("g.\"end\" > ?", at.unix_micros().into());
-        also("(g.ended_at is null or g.ended_at > ?)", at.unix_micros().into());
-        also(
+        conditions.also("g.\"end\" > ?", at.unix_micros());
+        conditions.also("(g.ended_at is null or g.ended_at > ?)", at.unix_micros());
+        conditions.also(
             "(g.kind = ? or (g.refused_at is null and g.withdrawn_at is null
                  and (g.admitted_at is not null or g.approvals_given >= g.approvals_needed)))",
-            GrantKind::Glass.as_str().to_owned().into(),
+            GrantKind::Glass.as_str().to_owned(),
         );
     }
     if let Some(at) = filter.unfinished_at {
-        also(
+        conditions.also(
             "(g.refused_at is null and g.withdrawn_at is null and g.confirmed_at is null and g.reviewed_at is null
                  and (g.kind <> 'maintenance' or ((g.ended_at is null or g.ended_at > g.begin)
                      and (g.\"end\" > ? or g.admitted_at is not null or g.approvals_given >= g.approvals_needed))))",
-            at.unix_micros().into(),
+            at.unix_micros(),
         );
     }
     if let Some(after) = after {
-        also("g.number < (select number from grants where id = ?)", after.as_str().to_owned().into());
+        conditions.also("g.number < (select number from grants where id = ?)", after.as_str().to_owned());
     }
     let most = i64::try_from(most.min(GRANTS_READ_MAX)).unwrap_or(i64::MAX);
-    let query = format!("{GRANT} where {} order by g.number desc limit {most}", conditions.join(" and "));
+    let (asked, values) = conditions.into_parts();
+    let query = format!("{GRANT} where {asked} order by g.number desc limit {most}");
     rows::all(c.prepare_cached(&query)?, values, read)
 }
 

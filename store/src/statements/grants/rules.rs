@@ -1,15 +1,15 @@
 //! What every change of an exception asks first: words that fit, people in force, roles that are theirs at that moment,
 //! and never their own.
 
-use policy::{GrantId, RoleId, UserId};
+use policy::{GrantId, RoleId, Timestamp, UserId};
 
 use super::read::one;
 use crate::sql::Connection;
 use crate::statements::people;
-use crate::{GrantRecord, GrantRefusal, Maintenance, Ruler, StoreProblem, is_one_person};
+use crate::{GrantRecord, GrantRefusal, GrantState, Maintenance, Ruler, StoreProblem, is_one_person};
 
 /// Why it stopped.
-pub(super) enum Stop {
+pub(crate) enum Stop {
     Problem(StoreProblem),
     Refusal(GrantRefusal),
 }
@@ -27,7 +27,7 @@ impl From<GrantRefusal> for Stop {
 }
 
 /// A refusal is an answer: nothing was written before it.
-pub(super) fn answer<T>(done: Result<T, Stop>) -> Result<Result<T, GrantRefusal>, StoreProblem> {
+pub(crate) fn answer<T>(done: Result<T, Stop>) -> Result<Result<T, GrantRefusal>, StoreProblem> {
     match done {
         Ok(done) => Ok(Ok(done)),
         Err(Stop::Refusal(refusal)) => Ok(Err(refusal)),
@@ -65,6 +65,15 @@ pub(super) fn not_in_force(problem: StoreProblem, refusal: GrantRefusal) -> Stop
 
 pub(super) fn there(c: &Connection, id: &GrantId) -> Result<GrantRecord, Stop> {
     one(c, id)?.ok_or_else(|| GrantRefusal::NotThere.into())
+}
+
+/// A vendor's window that waits for its approval.
+pub(super) fn requested(c: &Connection, id: &GrantId, at: Timestamp) -> Result<GrantRecord, Stop> {
+    let grant = there(c, id)?;
+    let state = grant.state(at);
+    maintenance(&grant)?;
+    refuse_if(state != GrantState::Requested, GrantRefusal::NotNow(state))?;
+    Ok(grant)
 }
 
 pub(super) fn maintenance(grant: &GrantRecord) -> Result<&Maintenance, GrantRefusal> {
