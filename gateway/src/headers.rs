@@ -341,8 +341,10 @@ fn begins(text: &str, prefix: &str) -> bool {
 }
 
 fn remove_own_cookies(headers: &mut HeaderMap) {
-    let pairs = || headers.get_all(header::COOKIE).iter().flat_map(|value| pairs_of(value.as_bytes()));
-    let is_split = headers.get_all(header::COOKIE).iter().nth(1).is_some();
+    // Looked up once, and taken out or put back where it is.
+    let header::Entry::Occupied(mut cookies) = headers.entry(header::COOKIE) else { return };
+    let pairs = || cookies.iter().flat_map(|value| pairs_of(value.as_bytes()));
+    let is_split = cookies.iter().nth(1).is_some();
     // HTTP/2 may split the field; towards HTTP/1 it is one again (RFC 9113 section 8.2.3).
     if !is_split && !pairs().any(is_own_cookie) {
         return;
@@ -354,11 +356,9 @@ fn remove_own_cookies(headers: &mut HeaderMap) {
         }
         kept.extend_from_slice(pair);
     }
-    headers.remove(header::COOKIE);
-    if let Ok(value) = HeaderValue::from_bytes(&kept)
-        && !kept.is_empty()
-    {
-        headers.insert(header::COOKIE, value);
+    match HeaderValue::from_maybe_shared(bytes::Bytes::from(kept)) {
+        Ok(value) if !value.is_empty() => drop(cookies.insert(value)),
+        Ok(_) | Err(_) => drop(cookies.remove()),
     }
 }
 

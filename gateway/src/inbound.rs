@@ -104,10 +104,11 @@ impl Inbound {
         if connection.server_name != host {
             return Err(bad(Fault::Misdirected, "host-not-of-this-connection"));
         }
-        if request.headers().get_all(header::CONTENT_LENGTH).iter().nth(1).is_some() {
+        let mut lengths = request.headers().get_all(header::CONTENT_LENGTH).iter().map(http::HeaderValue::as_bytes);
+        let (length, second) = (lengths.next(), lengths.next());
+        if second.is_some() {
             return Err(bad(Fault::BadRequest, "content-length-repeated"));
         }
-        let length = request.headers().get(header::CONTENT_LENGTH).map(http::HeaderValue::as_bytes);
         if length.is_some_and(|digits| digits.is_empty() || !digits.iter().all(u8::is_ascii_digit)) {
             return Err(bad(Fault::BadRequest, "content-length-unreadable"));
         }
@@ -205,11 +206,10 @@ fn read_switch(request: &Request<ClientBody>) -> Result<Switch, &'static str> {
         && headers.contains_key(header::UPGRADE)
         && names(header::UPGRADE, "websocket")
         && names(header::CONNECTION, "upgrade");
+    if !upgrades {
+        return Ok(Switch::No);
+    }
     let has_body = headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get(header::CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0");
-    match (upgrades, has_body) {
-        (true, true) => Err("websocket-with-body"),
-        (true, false) => Ok(Switch::WebSocket),
-        (false, _) => Ok(Switch::No),
-    }
+    if has_body { Err("websocket-with-body") } else { Ok(Switch::WebSocket) }
 }

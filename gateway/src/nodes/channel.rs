@@ -21,7 +21,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::pki_types::ServerName;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 use web::{LogPeers, LogView};
@@ -201,18 +201,18 @@ async fn accept(answering: Arc<Answering>, listener: TcpListener) {
         let answering = Arc::clone(&answering);
         // Owned by its slot and its deadline.
         drop(tokio::spawn(async move {
-            let _slot = slot;
-            if let Ok(Err(problem)) = timeout(CONNECTION_TIMEOUT, serve(&answering, stream)).await {
+            if let Ok(Err(problem)) = timeout(CONNECTION_TIMEOUT, serve(&answering, stream, slot)).await {
                 tracing::warn!(%from, problem, "somebody who is no other node, or hung up, was not answered");
             }
         }));
     }
 }
 
-async fn serve(answering: &Arc<Answering>, stream: TcpStream) -> Result<(), String> {
-    // On this thread health is told, and the disk that the files are on may hang.
+async fn serve(answering: &Arc<Answering>, stream: TcpStream, slot: OwnedSemaphorePermit) -> Result<(), String> {
+    // On this thread health is told, and the disk that the files are on may hang: then the slot is taken until it answers.
     let reading = Arc::clone(answering);
-    let tls = tokio::task::spawn_blocking(move || reading.files.tls()).await.map_err(|error| error.to_string())?;
+    let read = tokio::task::spawn_blocking(move || (reading.files.tls(), slot)).await;
+    let (tls, _slot) = read.map_err(|error| error.to_string())?;
     let tls = tls.map_err(|problem| problem.to_string())?;
     let shaken = timeout(CONNECT_TIMEOUT, TlsAcceptor::from(tls.server).accept(stream)).await;
     let stream = shaken.map_err(|_| "the TLS handshake took too long".to_owned())?;

@@ -38,8 +38,9 @@ fn status(place: &IndexPlace, format: Format) -> Result<(), Failure> {
     let index = Index::open_existing(&place.index_dir(&config)?).map_err(failure)?;
     let log = place.reader()?;
     let lines = log.size().map_err(|problem| Failure::unavailable(problem.to_string()))?;
-    let (seq, filed, bytes) = (index.lag().seq, index.stories(), index.bytes());
-    let behind = lines.saturating_sub(seq);
+    // A log that was put back from a copy may be shorter than what was followed.
+    let (seq, filed, bytes) = (index.lag().seq.min(lines), index.stories(), index.bytes());
+    let behind = lines - seq;
     // What the gateway has in memory only is counted in the log.
     index.look_ahead(&log).map_err(failure)?;
     let stories = index.stories();

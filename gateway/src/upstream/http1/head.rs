@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::{Bytes, BytesMut};
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, WWW_AUTHENTICATE};
+use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HeaderName, TRANSFER_ENCODING, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body::Body;
 use httparse::{Header, ParserConfig, Status};
@@ -27,14 +27,36 @@ pub enum Length {
     Chunked,
 }
 
-/// Writes a request's head as it goes to the upstream, with what the gateway tells of it, and says how its body is framed.
+/// What a written head comes to.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// How its body is framed.
+    pub length: Length,
+    /// Whether its credentials count for the connection, which then serves nobody else.
+    pub used_once: bool,
+}
+
+/// Writes a request's head as it goes to the upstream, with what the gateway tells of it.
 ///
 /// # Errors
 /// What contradicts itself; nothing was sent then.
-pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>, told: &Told) -> Result<Length, &'static str> {
-    let headers = request.headers();
-    let announced = headers.get(CONTENT_LENGTH).map(|value| digits(value.as_bytes()));
-    let is_chunked = headers.contains_key(TRANSFER_ENCODING);
+pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>, told: &Told) -> Result<Written, &'static str> {
+    out.clear();
+    out.extend_from_slice(request.method().as_str().as_bytes());
+    out.push(b' ');
+    out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+    out.extend_from_slice(b" HTTP/1.1\r\n");
+    let (mut announced, mut is_chunked, mut used_once) = (None, false, false);
+    for (name, value) in request.headers() {
+        // The first letter decides nearly always.
+        match name.as_str().as_bytes().first() {
+            Some(b'a') if *name == AUTHORIZATION => used_once |= authenticates_connection(value.as_bytes()),
+            Some(b'c') if *name == CONTENT_LENGTH => announced = announced.or(Some(digits(value.as_bytes()))),
+            Some(b't') => is_chunked |= *name == TRANSFER_ENCODING,
+            Some(_) | None => {}
+        }
+        push_field(out, name, value);
+    }
     let length = match (announced, is_chunked) {
         (Some(Some(bytes)), false) => Length::Bytes(bytes),
         (None, true) => Length::Chunked,
@@ -46,19 +68,13 @@ pub fn write(out: &mut Vec<u8>, request: &Request<RequestBody>, told: &Told) -> 
     if (is_empty && length != Length::Bytes(0)) || (!is_empty && !is_announced) {
         return Err("the request's body is not as long as the request says");
     }
-    out.clear();
-    out.extend_from_slice(request.method().as_str().as_bytes());
-    out.push(b' ');
-    out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    headers.iter().for_each(|(name, value)| push_field(out, name, value));
     told.write(out);
     // Servers expect a length with methods that usually have a body (RFC 9110 section 8.6).
     if announced.is_none() && !is_chunked && matches!(*request.method(), Method::POST | Method::PUT | Method::PATCH) {
         out.extend_from_slice(b"content-length: 0\r\n");
     }
     out.extend_from_slice(b"\r\n");
-    Ok(length)
+    Ok(Written { length, used_once })
 }
 
 /// The head of an answer.

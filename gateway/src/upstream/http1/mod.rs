@@ -18,7 +18,6 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::BytesMut;
-use http::header::AUTHORIZATION;
 use http::{HeaderMap, Method, Request, Response, StatusCode};
 use http_body::Body;
 
@@ -93,13 +92,11 @@ impl Connection {
         let Some(asked) = request.as_ref() else { return Err(Problem::NotSent("nothing to send".to_owned())) };
         let method = asked.method().clone();
         let has_body = !asked.body().is_end_stream();
-        let asked_alone =
-            asked.headers().get(AUTHORIZATION).is_some_and(|value| head::authenticates_connection(value.as_bytes()));
-        let framing =
+        let written =
             head::write(&mut self.scratch, asked, told).map_err(|reason| Problem::NotSent(reason.to_owned()))?;
         self.write_head().await?;
         let upload = match request.take_if(|_| has_body) {
-            Some(request) => Some(Upload::start(Rc::clone(&self.io), request.into_body(), framing)),
+            Some(request) => Some(Upload::start(Rc::clone(&self.io), request.into_body(), written.length)),
             None => None,
         };
         let may_repeat = self.used && upload.is_none() && is_idempotent(&method);
@@ -108,7 +105,7 @@ impl Connection {
         // The request's map is not needed any more: its memory serves the answer.
         let map = request.take().map_or_else(HeaderMap::new, |request| request.into_parts().0.headers);
         parsed
-            .into_response(map, &method, asked_alone, self, upload)
+            .into_response(map, &method, written.used_once, self, upload)
             .map_err(|reason| Problem::Broken(reason.to_owned()))
     }
 
