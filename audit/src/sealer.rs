@@ -15,8 +15,10 @@ use crate::tail::Tail;
 use crate::tree::{FullTile, Tree, leaf_hash};
 use crate::{LogProblem, disk, tile};
 
-/// How often it looks for new lines.
+/// How often it looks for new lines while there are none, and while there are: what is hashed at once is a time for
+/// which requests wait where there is one processor.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+const BUSY_LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How often the newest checkpoint is replaced, at most.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a checkpoint goes to the history, beside those at rotation and stop.
@@ -106,12 +108,14 @@ impl Sealer {
             // Read before following: what is written until `is_over` is sealed.
             let over = is_over();
             let occasion = if over { Occasion::End } else { Occasion::Due };
+            let before = self.tree.size();
             let outcome = self.follow().and_then(|()| self.seal(occasion));
             self.core.set_seal_problem(outcome.err());
             if over {
                 return;
             }
-            std::thread::park_timeout(LOOK_INTERVAL);
+            let is_busy = self.tree.size() > before;
+            std::thread::park_timeout(if is_busy { BUSY_LOOK_INTERVAL } else { LOOK_INTERVAL });
         }
     }
 

@@ -20,8 +20,12 @@ use crate::pen::{Passes, Pen};
 const ROUND: Duration = Duration::from_millis(250);
 /// What is open for long is shown as open about so often, and told how far this has come.
 const COMMIT_INTERVAL: Duration = Duration::from_secs(1);
-/// Lines that are read before the clock is looked at.
-const LINES_PER_LOOK: usize = 256;
+/// Lines that are read before the clock is looked at, and how long to rest then while it is not far behind: what is read at
+/// once is a time for which requests wait where there is one processor.
+const LINES_PER_LOOK: usize = 64;
+const BREATH: Duration = Duration::from_millis(1);
+/// More lines than this behind, it reads on without a rest.
+const FAR_BEHIND: u64 = 10_000;
 /// How often it is looked whether the log's beginning was deleted.
 const TIDY_INTERVAL: Duration = Duration::from_secs(600);
 /// Rests after problems, shortest and longest.
@@ -143,6 +147,8 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
             let size = log.size()?;
             stop.rest(ROUND);
             safe = size;
+        } else if behind < FAR_BEHIND {
+            stop.rest(BREATH);
         }
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use audit::{Event, Note};
 use certs::{Refusal, Shown};
-use config::Limits;
 use foldhash::HashMap;
 use identity::{DeviceState, Devices};
 use policy::{Device, Fingerprint, Host, Timestamp, ZoneId};
@@ -146,12 +145,12 @@ impl ConnectionBook {
     }
 
     /// Cuts connections whose head takes too long, and closes those that stand idle; lets others rest before.
-    pub fn sweep(&self, now: Instant, limits: &Limits, metrics: &Metrics) {
+    pub fn sweep(&self, now: Instant, head_timeout: Duration, keep_alive_timeout: Duration, metrics: &Metrics) {
         for connection in self.entries.borrow().values() {
             if connection.vitals.tires(now) {
                 connection.cut.look();
             }
-            match connection.vitals.health(now, limits.head_timeout, limits.keep_alive_timeout) {
+            match connection.vitals.health(now, head_timeout, keep_alive_timeout) {
                 Health::Fine => {}
                 Health::SlowHead => {
                     metrics.connections_swept.inc();
@@ -200,5 +199,73 @@ impl ConnectionBook {
         for connection in self.entries.borrow().values() {
             connection.cut.end(how);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future as _;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Wake};
+
+    use prometheus_client::metrics::gauge::Gauge;
+
+    use super::*;
+    use crate::slots::Slots;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn connection() -> Rc<Connection> {
+        let (address, server_name) = ([192, 0, 2, 1].into(), Host::parse("emr.example.jp").unwrap());
+        Rc::new(Connection {
+            address,
+            zone: ZoneId::parse("inside").unwrap(),
+            origin: "https://emr.example.jp".to_owned(),
+            introduction: Rc::new(Introduction::new(address, &server_name, 443).unwrap()),
+            server_name,
+            certificate: None,
+            shown: None,
+            is_disbelief_noted: Cell::new(false),
+            seen_noted_at: Cell::new(Timestamp::from_unix_micros(0)),
+            handshake: Cell::new(None),
+            _slot: Slots::new(1, 1, Gauge::default()).take(address).unwrap(),
+            vitals: Vitals::new(Instant::now()),
+            cut: Rc::new(Cut::default()),
+        })
+    }
+
+    /// How often whoever drives a connection was woken.
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn the_sweeper_wakes_a_connection_that_is_asked_nothing_so_that_it_rests_and_once() {
+        let (book, metrics, connection) = (Rc::new(ConnectionBook::default()), Metrics::new(), connection());
+        let _entered = book.enter(Rc::clone(&connection));
+        let woken = Arc::new(Woken::default());
+        let waker = Arc::clone(&woken).into();
+        let mut cx = Context::from_waker(&waker);
+        let mut asked = pin!(connection.cut.asked());
+        let later = Instant::now() + MINUTE / 2;
+        let mut sweep = |times| {
+            assert!(asked.as_mut().poll(&mut cx).is_pending(), "it is not asked to end");
+            book.sweep(later, MINUTE, MINUTE, &metrics);
+            assert_eq!(woken.0.load(Ordering::Relaxed), times);
+        };
+        sweep(0);
+        connection.vitals.wakes();
+        sweep(1);
+        sweep(1);
+        assert!(connection.vitals.rests());
+        sweep(1);
+        book.sweep(later + MINUTE, MINUTE, MINUTE, &metrics);
+        assert!(asked.poll(&mut cx).is_ready(), "then it is closed");
     }
 }

@@ -236,7 +236,7 @@ impl Worker {
         self.open.note_use(|session, device| self.gate.sessions.note_used(session, device, at));
         self.late.sweep(now, TAKES_LONG);
         self.open.sweep(now, limits.body_idle_timeout);
-        self.connections.sweep(now, limits, &self.gate.metrics);
+        self.connections.sweep(now, limits.head_timeout, limits.keep_alive_timeout, &self.gate.metrics);
         let in_force = |id| snapshot.routes.apps().any(|route| route.servers.iter().any(|server| server.id == id));
         self.pool.sweep(in_force, now);
         if all {

@@ -148,6 +148,8 @@ fn nodes_ask_each_other_by_a_port_and_certificates_that_no_other_pod_has() {
     for version in VERSIONS {
         let silent = rendered(&json!({}), version);
         assert!(!json!(silent).to_string().contains("channel"), "no port is open that nobody uses");
+        // As an upgrade that keeps the values of a chart from before them.
+        assert_eq!(rendered(&json!({ "channel": null }), version), silent);
         let config = format!("{CONFIG}[nodes.channel]\nlisten = \"0.0.0.0:8555\"\n");
         let channel = json!({ "secretName": "of-nodes", "port": 8555 });
         let objects = rendered(&json!({ "config": config, "channel": channel, "replicas": 3 }), version);

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use config::{Acme, AcmeProof};
 use instant_acme::{ChallengeType, KeyAuthorization};
