@@ -67,9 +67,9 @@ pub(crate) fn private_key_in(file: &Path, bytes: &[u8]) -> Result<PrivateKeyDer<
     })
 }
 
-/// Whether others than the owner may read a file; a file that cannot be looked at is somebody else's question.
+/// Whether others than whom it is for may read a file; a file that cannot be looked at is somebody else's question.
 pub(crate) fn is_open_to_others(file: &Path) -> bool {
-    fs::metadata(file).is_ok_and(|found| found.permissions().mode() & 0o077 != 0)
+    fs::metadata(file).is_ok_and(|found| config::is_open_to_others(file, found.permissions().mode()))
 }
 
 /// Makes a folder (and those above it) that only its owner may enter, and that is there after a power cut.

@@ -14,8 +14,16 @@ use crate::{Secret, SourceText};
 pub(crate) const TEXT_BYTES_MAX: u64 = 4 << 20;
 /// The largest file with one secret in it.
 const SECRET_BYTES_MAX: u64 = 16 << 10;
-/// Where systemd hands credentials over, readable by the unit's user through an ACL, which shows as group bits.
+/// Where systemd hands credentials over, readable by the unit's user through an ACL, which shows as group bits; and where
+/// the chart lays them, for a group that is the gateway's own.
 const CREDENTIALS: &str = "/run/credentials/";
+
+/// Whether a secret in a file with these permissions may be read by others than whom it is for.
+#[must_use]
+pub fn is_open_to_others(path: &Path, mode: u32) -> bool {
+    let others = if path.starts_with(CREDENTIALS) { 0o007 } else { 0o077 };
+    mode & others != 0
+}
 
 /// Where relative paths start, and every file named so far.
 pub(crate) struct Files<'b> {
@@ -200,8 +208,7 @@ fn refuse_if_others_can_read(value: &Value<'_>, path: &Path, file: &File) -> Opt
                 .wrong(format!("`{}` cannot be read: {error}", path.display()), "see whether its disk is well");
         }
     };
-    let others = if path.starts_with(CREDENTIALS) { 0o007 } else { 0o077 };
-    if mode & others == 0 {
+    if !is_open_to_others(path, mode) {
         return Some(());
     }
     value.wrong(

@@ -17,6 +17,7 @@ mod template;
 mod tests;
 mod walk;
 
+pub use files::is_open_to_others;
 pub use load::{STATE_DIR, parse, parse_with, read, state_dir_of};
 pub use model::*;
 pub use problem::{Problem, Problems};

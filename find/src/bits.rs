@@ -31,8 +31,8 @@ pub(crate) fn pack(numbers: impl ExactSizeIterator<Item = u64>, out: &mut Vec<u8
     }
 }
 
-/// Reads what [`pack`] wrote; nothing where that is not what it is.
-pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<u64>> {
+/// Reads what [`pack`] wrote, each made into what is wanted of it; nothing where that is not what it is.
+pub(crate) fn unpack<N>(bytes: &[u8], make: impl Fn(u64) -> N) -> Option<Vec<N>> {
     let (count, mut rest) = bytes.split_first_chunk::<4>()?;
     let mut left = usize::try_from(u32::from_le_bytes(*count)).ok()?;
     // Nothing is taken for granted of a number that may be damaged: nine bytes hold a block at least.
@@ -45,7 +45,7 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<u64>> {
             return None;
         }
         let (packed, after) = after.split_at_checked((of_block * bits as usize).div_ceil(8))?;
-        spread(packed, least, bits, of_block, &mut numbers);
+        spread(packed, (least, bits, of_block), &make, &mut numbers);
         rest = after;
         left -= of_block;
     }
@@ -53,9 +53,9 @@ pub(crate) fn unpack(bytes: &[u8]) -> Option<Vec<u64>> {
 }
 
 /// Adds the numbers of a block.
-fn spread(packed: &[u8], least: u64, bits: u32, count: usize, numbers: &mut Vec<u64>) {
+fn spread<N>(packed: &[u8], (least, bits, count): (u64, u32, usize), make: &impl Fn(u64) -> N, numbers: &mut Vec<N>) {
     if bits == 0 {
-        numbers.resize(numbers.len() + count, least);
+        numbers.extend((0..count).map(|_| make(least)));
         return;
     }
     let mask = u64::MAX >> (u64::BITS - bits);
@@ -69,7 +69,7 @@ fn spread(packed: &[u8], least: u64, bits: u32, count: usize, numbers: &mut Vec<
         let held = here.iter().take(9).rev().fold(0_u128, |held, byte| (held << 8) | u128::from(*byte));
         low(held >> shift) & mask
     };
-    numbers.extend((0..count).map(|number| least.wrapping_add(at(number))));
+    numbers.extend((0..count).map(|number| make(least.wrapping_add(at(number)))));
 }
 
 /// The lower half.
@@ -94,10 +94,10 @@ mod tests {
             for numbers in [wide, narrow] {
                 let mut bytes = Vec::new();
                 pack(numbers.iter().copied(), &mut bytes);
-                prop_assert_eq!(unpack(&bytes), Some(numbers));
+                prop_assert_eq!(unpack(&bytes, |number| number), Some(numbers));
                 for end in [bytes.len().saturating_sub(1), bytes.len() / 2, 3] {
                     if end < bytes.len() {
-                        prop_assert_eq!(unpack(&bytes[..end]), None);
+                        prop_assert_eq!(unpack(&bytes[..end], |number| number), None);
                     }
                 }
             }
@@ -105,7 +105,7 @@ mod tests {
 
         #[test]
         fn whatever_it_reads_it_ends(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-            let _numbers = unpack(&bytes);
+            let _numbers = unpack(&bytes, |number| number);
         }
     }
 

@@ -92,31 +92,43 @@ impl<'q> Clauses<'q> {
                 return Ok(None);
             }
         }
-        for texts in &self.of_words {
-            let mut having = Vec::new();
-            deadline.check()?;
-            for field in Field::WORDS {
-                let marks = leaf.marks(field, texts)?;
-                if marks.is_any() {
-                    having.push((field.part(), leaf.lists(field)?.rows_with(&marks)));
-                }
-            }
-            if having.is_empty() {
-                return Ok(None);
-            }
-            rows.words.push(having);
+        if !self.words_on(leaf, deadline, &mut rows)? {
+            return Ok(None);
         }
         Ok(Some(rows))
+    }
+
+    /// Adds for each word the rows that have it; false where one stands nowhere. Names are looked at before rows, and both
+    /// once for all words: rows are most of what is read.
+    fn words_on(&self, leaf: &dyn Leaf, deadline: &Deadline, rows: &mut Rows) -> Result<bool, FindProblem> {
+        if self.of_words.is_empty() {
+            return Ok(true);
+        }
+        let mut marked = Vec::new();
+        for field in Field::WORDS {
+            marked.push((field, leaf.marks(field, &self.of_words)?));
+        }
+        let stands = |word: usize| marked.iter().any(|(_, marks)| marks.get(word).is_some_and(Marks::is_any));
+        if !(0..self.of_words.len()).all(stands) {
+            return Ok(false);
+        }
+        rows.words = vec![Vec::new(); self.of_words.len()];
+        for (field, marks) in marked.iter().filter(|(_, marks)| marks.iter().any(Marks::is_any)) {
+            deadline.check()?;
+            let lists = leaf.lists(*field)?;
+            for (having, marks) in rows.words.iter_mut().zip(marks).filter(|(_, marks)| marks.is_any()) {
+                having.push((field.part(), lists.rows_with(marks)));
+            }
+        }
+        Ok(true)
     }
 }
 
 impl Rows {
     /// Keeps the rows that have one of these; false where none is left.
     fn must(&mut self, leaf: &dyn Leaf, field: Field, texts: &Texts<'_>) -> Result<bool, FindProblem> {
-        let marks = leaf.marks(field, texts)?;
-        if !marks.is_any() {
-            return Ok(false);
-        }
+        let marks = leaf.marks(field, std::slice::from_ref(texts))?.pop();
+        let Some(marks) = marks.filter(Marks::is_any) else { return Ok(false) };
         let mut having = leaf.lists(field)?.rows_with(&marks);
         let part = field.part();
         if let Some(place) = self.parts.iter().position(|(known, _)| *known == part) {

@@ -298,20 +298,26 @@ impl Leaf for Draft {
         Ok(self.held(field).map_or_else(Cow::default, |held| Cow::Borrowed(&held.lists)))
     }
 
-    fn marks(&self, field: Field, wanted: &Texts<'_>) -> Result<Marks, FindProblem> {
-        let Some(Held { names, .. }) = self.held(field) else { return Ok(Marks::none(0)) };
-        let mut marks = Marks::none(names.len());
-        let mut mark = |is_it: &dyn Fn(&str) -> bool| {
-            names.iter().enumerate().filter(|(_, name)| is_it(name)).for_each(|(place, _)| marks.set(place));
-        };
-        match wanted {
-            Texts::These(texts) => {
-                texts.iter().filter_map(|text| names.get_index_of(text.as_ref())).for_each(|place| marks.set(place));
+    fn marks(&self, field: Field, wanted: &[Texts<'_>]) -> Result<Vec<Marks>, FindProblem> {
+        let Some(Held { names, .. }) = self.held(field) else { return Ok(vec![Marks::none(0); wanted.len()]) };
+        let marked = wanted.iter().map(|wanted| {
+            let mut marks = Marks::none(names.len());
+            let mut mark = |is_it: &dyn Fn(&str) -> bool| {
+                names.iter().enumerate().filter(|(_, name)| is_it(name)).for_each(|(place, _)| marks.set(place));
+            };
+            match wanted {
+                Texts::These(texts) => {
+                    texts
+                        .iter()
+                        .filter_map(|text| names.get_index_of(text.as_ref()))
+                        .for_each(|place| marks.set(place));
+                }
+                Texts::Beginning(start) => mark(&|name| name.starts_with(start.as_str())),
+                Texts::Where(holds) => mark(holds),
             }
-            Texts::Beginning(start) => mark(&|name| name.starts_with(start.as_str())),
-            Texts::Where(holds) => mark(holds),
-        }
-        Ok(marks)
+            marks
+        });
+        Ok(marked.collect())
     }
 
     fn beginning(&self, field: Field, start: &str, each: &mut dyn FnMut(&str) -> bool) -> Result<(), FindProblem> {

@@ -41,12 +41,23 @@ pub struct Follower {
     thread: Option<JoinHandle<()>>,
 }
 
+impl Follower {
+    /// Stops following without putting on the disk what is in memory: whoever follows next reads it in the log again.
+    pub fn leave(self) {
+        self.stop.leaves.store(true, Ordering::Relaxed);
+    }
+}
+
 #[derive(Debug, Default)]
-struct Stop(AtomicBool);
+struct Stop {
+    is_asked: AtomicBool,
+    /// Whether what is in memory is left for whoever follows next.
+    leaves: AtomicBool,
+}
 
 impl Stop {
     fn is_asked(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_asked.load(Ordering::Relaxed)
     }
 
     /// Rests, unless it is to stop.
@@ -72,7 +83,7 @@ impl Follower {
 
 impl Drop for Follower {
     fn drop(&mut self) {
-        self.stop.0.store(true, Ordering::Relaxed);
+        self.stop.is_asked.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
             thread.thread().unpark();
             if thread.join().is_err() {
@@ -138,7 +149,9 @@ fn follow(core: &Core, log: &Reader, stop: &Stop) -> Result<(), FindProblem> {
             committed = Instant::now();
         }
         if stop.is_asked() {
-            pen.put_down()?;
+            if !stop.leaves.load(Ordering::Relaxed) {
+                pen.put_down()?;
+            }
             core.tell_place(next, behind);
             return Ok(());
         }

@@ -53,6 +53,8 @@ pub(crate) struct Core {
     seq: AtomicU64,
     behind: AtomicU64,
     trouble: Mutex<Option<String>>,
+    /// What a question could not be answered from, until the index is built anew.
+    damage: Mutex<Option<String>>,
 }
 
 impl Index {
@@ -89,7 +91,9 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where there is none, or it cannot be read.
     pub fn open_existing(dir: &Path) -> Result<Self, FindProblem> {
-        let index = Self::of(dir, Shelf::open(dir)?);
+        let shelf = Shelf::open(dir)?;
+        shelf.hold_last();
+        let index = Self::of(dir, shelf);
         let followed = std::fs::read_to_string(dir.join(FOLLOWED)).ok().and_then(|text| text.trim().parse().ok());
         index.core.seq.fetch_max(followed.unwrap_or(0), Ordering::Relaxed);
         Ok(index)
@@ -104,6 +108,7 @@ impl Index {
             seq: AtomicU64::new(seq),
             behind: AtomicU64::default(),
             trouble: Mutex::default(),
+            damage: Mutex::default(),
         };
         Self { core: Arc::new(core) }
     }
@@ -123,7 +128,14 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where index or log cannot be read.
     pub fn look_ahead(&self, log: &Reader) -> Result<(), FindProblem> {
-        let size = log.size()?;
+        self.look_ahead_to(log.size()?, log)
+    }
+
+    /// The same, up to a line.
+    ///
+    /// # Errors
+    /// As [`Index::look_ahead`].
+    pub fn look_ahead_to(&self, size: u64, log: &Reader) -> Result<(), FindProblem> {
         let mut pen = Pen::take_up_reading(&self.core, log)?;
         let mut lines = log.from(pen.next().max(log.first()?));
         let mut passes = Passes::default();
@@ -202,13 +214,14 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where it cannot be answered, not in time, or was withdrawn.
     pub fn ask(&self, question: &Question, deadline: &Deadline) -> Result<Answer, FindProblem> {
-        let sieve = self.prepare(question, deadline)?;
-        let pages = self.core.each(|leaf| {
-            let mut page = Page::new(question);
-            page.look(leaf, &sieve, deadline).map(|()| page)
-        })?;
+        let pages = self.prepare(question, deadline).and_then(|sieve| {
+            self.core.each(|leaf| {
+                let mut page = Page::new(question);
+                page.look(leaf, &sieve, deadline).map(|()| page)
+            })
+        });
         let mut whole = Page::new(question);
-        pages.into_iter().for_each(|page| whole.join(page));
+        self.core.answered(pages)?.into_iter().for_each(|page| whole.join(page));
         Ok(whole.answer())
     }
 
@@ -218,9 +231,11 @@ impl Index {
     /// # Errors
     /// [`FindProblem`] where it cannot be answered, not in time, or was withdrawn.
     pub fn count(&self, question: &Question, by: By, top: usize, deadline: &Deadline) -> Result<Vec<Bar>, FindProblem> {
-        let sieve = self.prepare(question, deadline)?;
-        let counted = self.core.each(|leaf| count(leaf, &sieve, question, by, deadline))?;
-        bars(counted, by, top, deadline)
+        let counted = self.prepare(question, deadline).and_then(|sieve| {
+            let counted = self.core.each(|leaf| count(leaf, &sieve, question, by, deadline))?;
+            bars(counted, by, top, deadline)
+        });
+        self.core.answered(counted)
     }
 
     /// How far the index has followed the log.
@@ -229,10 +244,11 @@ impl Index {
         Lag { seq: self.core.seq.load(Ordering::Relaxed), behind: self.core.behind.load(Ordering::Relaxed) }
     }
 
-    /// What keeps the index from following the log, if anything does.
+    /// What keeps the index from following the log or from answering, if anything does.
     #[must_use]
     pub fn trouble(&self) -> Option<String> {
-        self.core.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let told = |of: &Mutex<Option<String>>| of.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        told(&self.core.trouble).or_else(|| told(&self.core.damage))
     }
 
     /// How many stories it holds.
@@ -320,6 +336,19 @@ impl Core {
     /// Becomes the one writer, for as long as the file lives.
     pub(crate) fn lock(&self) -> Result<File, FindProblem> {
         lock(&self.dir)
+    }
+
+    /// Passes on what a question came to. That something is damaged stays known: others would ask in vain, and nothing
+    /// heals it but to build the index anew.
+    fn answered<T>(&self, answer: Result<T, FindProblem>) -> Result<T, FindProblem> {
+        if let Err(problem @ FindProblem::Damaged { .. }) = &answer {
+            self.note_damage(Some(problem.to_string()));
+        }
+        answer
+    }
+
+    pub(crate) fn note_damage(&self, damage: Option<String>) {
+        *self.damage.lock().unwrap_or_else(PoisonError::into_inner) = damage;
     }
 
     pub(crate) fn damaged(&self, reason: &str) -> FindProblem {

@@ -23,8 +23,8 @@ pub(crate) trait Leaf {
     /// The texts that each row has of a field.
     fn lists(&self, field: Field) -> Result<Cow<'_, Lists>, FindProblem>;
 
-    /// Which texts of a field are asked for.
-    fn marks(&self, field: Field, wanted: &Texts<'_>) -> Result<Marks, FindProblem>;
+    /// Which texts of a field are asked for, by each of these.
+    fn marks(&self, field: Field, wanted: &[Texts<'_>]) -> Result<Vec<Marks>, FindProblem>;
 
     /// Hands over the texts of a field that begin so, until it says that these were enough.
     fn beginning(&self, field: Field, start: &str, each: &mut dyn FnMut(&str) -> bool) -> Result<(), FindProblem>;

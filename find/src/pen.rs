@@ -70,11 +70,12 @@ impl<'a> Pen<'a> {
                 tracing::warn!(%problem, "the index cannot be used and is built anew");
                 let emptied = core.shelf().emptied();
                 emptied.keep(&core.dir)?;
+                core.note_damage(None);
                 emptied
             }
             shelf => shelf?,
         };
-        shelf.tidy(&core.dir);
+        shelf.tidy(&core.dir, &core.shelf());
         Ok((Self::at(core, Some(lock), shelf.cursor), shelf))
     }
 
@@ -122,7 +123,8 @@ impl<'a> Pen<'a> {
     pub(crate) fn begin_anew(&mut self) -> Result<(), FindProblem> {
         let emptied = self.core.shelf().emptied();
         emptied.keep(&self.core.dir)?;
-        emptied.tidy(&self.core.dir);
+        emptied.tidy(&self.core.dir, &self.core.shelf());
+        self.core.note_damage(None);
         self.waiting = Waiting::default();
         self.cursor = emptied.cursor;
         self.last.clear();
@@ -286,7 +288,7 @@ impl<'a> Pen<'a> {
             shelf.forget_before(first)?;
             shelf.write_pruned_again(&self.core.dir)?;
             shelf.keep(&self.core.dir)?;
-            shelf.tidy(&self.core.dir);
+            shelf.tidy(&self.core.dir, &self.core.shelf());
             self.core.change(|draft, known| {
                 draft.forget_before(first);
                 *known = Arc::new(shelf);

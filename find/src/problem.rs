@@ -37,6 +37,12 @@ pub enum FindProblem {
         /// What does not fit.
         reason: String,
     },
+    /// A file of the index was taken away while it was read.
+    #[error("`{place}`: it was taken away meanwhile, as whoever writes the index puts files together; ask again")]
+    Gone {
+        /// The file.
+        place: String,
+    },
     /// The log cannot be read.
     #[error(transparent)]
     Log(#[from] LogProblem),

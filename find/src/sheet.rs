@@ -8,7 +8,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,11 +45,13 @@ struct Contents {
     sections: Vec<(u64, usize, u32)>,
 }
 
-/// A file of the index that is open.
+/// A file of the index. It is opened whenever something in it is read: a large log has more of them than a process may
+/// have files open.
 #[derive(Debug)]
 pub(crate) struct Sheet {
     path: PathBuf,
-    file: File,
+    /// The file itself, where its name may be gone.
+    held: OnceLock<File>,
     contents: Contents,
 }
 
@@ -59,16 +61,15 @@ impl Sheet {
         let (bytes, contents) = written(draft)?;
         let write = || {
             let mut options = File::options();
-            let mut file = options.read(true).write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
+            let mut file = options.write(true).create(true).truncate(true).mode(FILE_MODE).open(path)?;
             file.write_all(&bytes)?;
-            file.sync_all()?;
-            Ok(file)
+            file.sync_all()
         };
-        let file = write().map_err(|error| FindProblem::disk(path, &error))?;
-        Ok(Self { path: path.to_owned(), file, contents })
+        write().map_err(|error: std::io::Error| FindProblem::disk(path, &error))?;
+        Ok(Self { path: path.to_owned(), held: OnceLock::new(), contents })
     }
 
-    /// Opens a file.
+    /// Looks what is in a file.
     pub(crate) fn open(path: &Path) -> Result<Self, FindProblem> {
         let disk = |error: std::io::Error| FindProblem::disk(path, &error);
         let damaged = || FindProblem::damaged(path, "it is no file of an index, or not whole");
@@ -91,7 +92,15 @@ impl Sheet {
         file.read_exact_at(&mut text, at).map_err(unread)?;
         let is_whole = crc32fast::hash(&text) == u32::from_le_bytes([c0, c1, c2, c3]);
         let contents = is_whole.then(|| serde_json::from_slice(&text).ok()).flatten().ok_or_else(damaged)?;
-        Ok(Self { path: path.to_owned(), file, contents })
+        Ok(Self { path: path.to_owned(), held: OnceLock::new(), contents })
+    }
+
+    /// Holds the file: its name is about to go, or may go, and somebody reads in it.
+    pub(crate) fn hold(&self) {
+        // Where that cannot be, whoever reads is told that it is gone.
+        if let Ok(file) = File::open(&self.path) {
+            drop(self.held.set(file));
+        }
     }
 
     /// How large it is without what says what is in it, in bytes.
@@ -122,13 +131,31 @@ impl Sheet {
     fn section(&self, number: usize) -> Result<Vec<u8>, FindProblem> {
         let (at, length, sum) = *self.contents.sections.get(number).ok_or_else(|| self.damaged())?;
         let mut bytes = vec![0; length];
-        let read = self.file.read_exact_at(&mut bytes, at);
-        read.map_err(|error| FindProblem::damaged(&self.path, &error.to_string()))?;
+        self.read(&mut bytes, at).map_err(|error| {
+            if error.kind() == ErrorKind::NotFound {
+                return FindProblem::Gone { place: self.path.display().to_string() };
+            }
+            FindProblem::damaged(&self.path, &error.to_string())
+        })?;
         if crc32fast::hash(&bytes) == sum { Ok(bytes) } else { Err(self.damaged()) }
     }
 
-    fn numbers(&self, section: usize) -> Result<Vec<u64>, FindProblem> {
-        unpack(&self.section(section)?).ok_or_else(|| self.damaged())
+    fn read(&self, bytes: &mut [u8], at: u64) -> std::io::Result<()> {
+        if let Some(file) = self.held.get() {
+            return file.read_exact_at(bytes, at);
+        }
+        match File::open(&self.path) {
+            // Before its name went, it was held.
+            Err(error) if error.kind() == ErrorKind::NotFound => match self.held.get() {
+                Some(file) => file.read_exact_at(bytes, at),
+                None => Err(error),
+            },
+            opened => opened?.read_exact_at(bytes, at),
+        }
+    }
+
+    fn numbers<N>(&self, section: usize, make: impl Fn(u64) -> N) -> Result<Vec<N>, FindProblem> {
+        unpack(&self.section(section)?, make).ok_or_else(|| self.damaged())
     }
 
     /// The names of a field.
@@ -145,7 +172,7 @@ impl Sheet {
     }
 
     pub(crate) fn column(&self, column: Column) -> Result<Vec<u64>, FindProblem> {
-        let values = self.numbers(column.number())?;
+        let values = self.numbers(column.number(), |value| value)?;
         if values.len() == self.stories() { Ok(values) } else { Err(self.damaged()) }
     }
 }
@@ -282,36 +309,38 @@ impl Leaf for Shelved {
     fn lists(&self, field: Field) -> Result<Cow<'_, Lists>, FindProblem> {
         let first = first_section(field);
         let mut end = 0;
-        let counts = self.sheet.numbers(first + 1)?;
-        let ends = counts.into_iter().map(|count| {
-            end += count;
-            u32::try_from(end).unwrap_or(u32::MAX)
-        });
-        let ends = ends.collect();
-        let values = self.sheet.numbers(first + 2)?;
-        let values = values.into_iter().map(|value| u32::try_from(value).unwrap_or(u32::MAX)).collect();
+        let short = |value| u32::try_from(value).unwrap_or(u32::MAX);
+        let mut ends = self.sheet.numbers(first + 1, short)?;
+        for count in &mut ends {
+            end = u32::saturating_add(end, *count);
+            *count = end;
+        }
+        let values = self.sheet.numbers(first + 2, short)?;
         Ok(Cow::Owned(Lists { ends, values }))
     }
 
-    fn marks(&self, field: Field, wanted: &Texts<'_>) -> Result<Marks, FindProblem> {
+    fn marks(&self, field: Field, wanted: &[Texts<'_>]) -> Result<Vec<Marks>, FindProblem> {
         let names = self.sheet.names(field)?;
-        let mut marks = Marks::none(names.count());
-        match wanted {
-            Texts::These(texts) => {
-                texts.iter().filter_map(|text| names.find(text)).for_each(|place| marks.set(place as usize));
+        let marked = wanted.iter().map(|wanted| {
+            let mut marks = Marks::none(names.count());
+            match wanted {
+                Texts::These(texts) => {
+                    texts.iter().filter_map(|text| names.find(text)).for_each(|place| marks.set(place as usize));
+                }
+                Texts::Beginning(start) => names.beginning(start).for_each(|place| marks.set(place as usize)),
+                Texts::Where(holds) => {
+                    let mut place = 0;
+                    names.each(0..u32::try_from(names.count()).unwrap_or(u32::MAX), |name| {
+                        if holds(name) {
+                            marks.set(place);
+                        }
+                        place += 1;
+                    });
+                }
             }
-            Texts::Beginning(start) => names.beginning(start).for_each(|place| marks.set(place as usize)),
-            Texts::Where(holds) => {
-                let mut place = 0;
-                names.each(0..u32::try_from(names.count()).unwrap_or(u32::MAX), |name| {
-                    if holds(name) {
-                        marks.set(place);
-                    }
-                    place += 1;
-                });
-            }
-        }
-        Ok(marks)
+            marks
+        });
+        Ok(marked.collect())
     }
 
     fn beginning(&self, field: Field, start: &str, each: &mut dyn FnMut(&str) -> bool) -> Result<(), FindProblem> {

@@ -29,6 +29,8 @@ const SHEET_END: &str = "sheet";
 const FORM: u32 = 1;
 /// Files are put together up to this size, in bytes: all of what is in them is in memory meanwhile.
 const TOGETHER_BYTES_MAX: u64 = if cfg!(test) { 64 * 1024 } else { 8 * 1024 * 1024 };
+/// So many files at most are held open for those who read in them while their names go; who reads in others asks again.
+const HELD_MAX: usize = 256;
 /// How often it is tried to open files that a writer puts together meanwhile.
 const TRIES: usize = 5;
 
@@ -152,7 +154,7 @@ impl Shelf {
         shelf.sheets.push(Shelved { sheet: Arc::new(sheet), dead: Arc::default() });
         shelf.drop_empty();
         shelf.keep(dir)?;
-        shelf.tidy(dir);
+        shelf.tidy(dir, self);
         Ok(shelf)
     }
 
@@ -228,10 +230,17 @@ impl Shelf {
         Self { next: self.next, ..Self::default() }
     }
 
+    /// Holds the last files: those that a writer in another process may put together.
+    pub(crate) fn hold_last(&self) {
+        self.sheets.iter().rev().take(HELD_MAX).for_each(|shelved| shelved.sheet.hold());
+    }
+
     /// Removes files of the index that do not belong to it, also those of another version's. What else lies in the folder is
-    /// not ours. One that stays is taken away the next time.
-    pub(crate) fn tidy(&self, dir: &Path) {
+    /// not ours. One that stays is taken away the next time. Whoever still reads in those of `before` goes on.
+    pub(crate) fn tidy(&self, dir: &Path, before: &Self) {
         let sheets: HashSet<&Path> = self.sheets.iter().map(|shelved| shelved.sheet.path()).collect();
+        let gone = before.sheets.iter().filter(|shelved| !sheets.contains(shelved.sheet.path()));
+        gone.take(HELD_MAX).for_each(|shelved| shelved.sheet.hold());
         let former = files_of(dir, &FORMER_ENDS).filter(|_| dir.join(FORMER).exists());
         for path in files_of(dir, &[SHEET_END]).filter(|path| !sheets.contains(path.as_path())).chain(former) {
             let _removed = std::fs::remove_file(&path);

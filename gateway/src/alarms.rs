@@ -46,9 +46,9 @@ pub async fn watch(gate: Arc<Gate>) {
 /// Says which hosts no certificate serves, whenever they become others; the alarm is raised by their number.
 fn tell_bare_hosts(gate: &Gate, before: &mut Option<String>) {
     let config = Arc::clone(&gate.snapshot.load().config);
-    let told = bare_hosts::told(&config, &gate.certificates);
-    let count = bare_hosts::of(&config, &gate.certificates).len();
-    gate.metrics.bare_hosts.set(i64::try_from(count).unwrap_or(i64::MAX));
+    let bare = bare_hosts::of(&config, &gate.certificates);
+    let told = bare_hosts::in_words(&bare);
+    gate.metrics.bare_hosts.set(i64::try_from(bare.len()).unwrap_or(i64::MAX));
     if *before != told {
         if let Some(told) = &told {
             tracing::error!(told, "hosts without a server certificate");

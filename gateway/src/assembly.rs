@@ -407,7 +407,8 @@ async fn run(
         tracing::error!(%error, "the log did not end in order");
     }
     continuity::keep(&*store, &config).await;
-    if let Err(error) = tokio::task::spawn_blocking(move || drop(finding)).await {
+    let is_handed_over = matches!(end, Finish::HandOver(_));
+    if let Err(error) = tokio::task::spawn_blocking(move || finding.end(is_handed_over)).await {
         tracing::error!(%error, "the index did not end in order");
     }
     if let Some(feeds) = feeds {

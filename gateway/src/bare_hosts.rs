@@ -16,7 +16,12 @@ pub fn of<'c>(config: &'c Config, certificates: &ServerCertificates) -> BTreeSet
 
 /// The same, in words; nothing where there is none.
 pub fn told(config: &Config, certificates: &ServerCertificates) -> Option<String> {
-    let bare: Vec<&str> = of(config, certificates).into_iter().map(Host::as_str).collect();
+    in_words(&of(config, certificates))
+}
+
+/// These hosts in words; nothing where there is none.
+pub fn in_words(bare: &BTreeSet<&Host>) -> Option<String> {
+    let bare: Vec<&str> = bare.iter().map(|host| host.as_str()).collect();
     let bare = (!bare.is_empty()).then(|| bare.join("`, `"))?;
     Some(format!("no certificate serves `{bare}` yet: whoever asks for it gets no answer until one is ordered"))
 }

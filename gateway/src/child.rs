@@ -23,6 +23,9 @@ pub enum ChildProblem {
     /// There is none, or it cannot be begun.
     #[error("cannot be run: {0}")]
     NotRun(#[source] io::Error),
+    /// How it ends cannot be seen; it was ended.
+    #[error("cannot be watched: {0}")]
+    NotWatched(#[source] io::Error),
     /// It was ended.
     #[error("did not end within {} s", .0.as_secs())]
     Late(Duration),
@@ -46,12 +49,16 @@ pub fn run(mut command: Command, within: Duration, is_unwanted: impl Fn() -> boo
     let said = listen(&mut child);
     let begun = Instant::now();
     let status = loop {
-        match child.try_wait().map_err(ChildProblem::NotRun)? {
-            Some(status) => break status,
-            None if begun.elapsed() < within && !is_unwanted() => std::thread::sleep(LOOK),
-            None => {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if begun.elapsed() < within && !is_unwanted() => std::thread::sleep(LOOK),
+            Ok(None) => {
                 end(&mut child);
                 return Err(ChildProblem::Late(within));
+            }
+            Err(error) => {
+                end(&mut child);
+                return Err(ChildProblem::NotWatched(error));
             }
         }
     };

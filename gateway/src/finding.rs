@@ -21,7 +21,7 @@ pub struct Finding {
     pub view: Arc<LogView>,
     /// The index, where there is one.
     pub index: Option<Index>,
-    _follower: Option<Follower>,
+    follower: Option<Follower>,
 }
 
 /// The folder of the index in the state directory.
@@ -38,12 +38,20 @@ impl Finding {
             Ok((index, reader, follower)) => Self {
                 view: Arc::new(Self::view(config, Some((index.clone(), reader)))),
                 index: Some(index),
-                _follower: Some(follower),
+                follower: Some(follower),
             },
             Err(problem) => {
                 error!(%problem, "nothing can be found in the log: its index cannot be used");
-                Self { view: Arc::new(Self::view(config, None)), index: None, _follower: None }
+                Self { view: Arc::new(Self::view(config, None)), index: None, follower: None }
             }
+        }
+    }
+
+    /// Ends following. Where another process waits to go on with this one's sockets, what the index has in memory only is
+    /// not written first: that process reads it in the log while it serves.
+    pub fn end(self, is_handed_over: bool) {
+        if is_handed_over && let Some(follower) = self.follower {
+            follower.leave();
         }
     }
 

@@ -30,7 +30,7 @@ const ARROWS: [(&str, &[&str]); 13] = [
 ];
 
 /// Crates of others that only some of ours may name, and those that may. Tests may name anything.
-const FENCES: [(&str, &[&str]); 24] = [
+const FENCES: [(&str, &[&str]); 23] = [
     ("hyper", &["gateway"]),
     ("hyper-util", &["gateway"]),
     ("governor", &["gateway"]),
@@ -49,7 +49,6 @@ const FENCES: [(&str, &[&str]); 24] = [
     ("cedar-policy-symcc", &["prove"]),
     ("rusqlite", &["store", "audit"]),
     ("tokio-postgres", &["store"]),
-    ("tantivy", &["find"]),
     ("quick-xml", &["patient"]),
     ("flate2", &["patient"]),
     ("regex", &["policy"]),

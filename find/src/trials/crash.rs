@@ -6,8 +6,10 @@ use std::time::Duration;
 use audit::Reader;
 use proptest::prelude::*;
 
-use super::answers::{check, reader};
+use super::answers::{check, deadline, reader};
+use super::follower::many_acts;
 use super::paper::{self, Folder};
+use crate::fields::Column;
 use crate::index::Index;
 use crate::pen::Pen;
 use crate::{Order, Question};
@@ -52,6 +54,26 @@ proptest! {
         pen.put_down().unwrap();
         check(&Index::open_existing(&folder.index()).unwrap(), &everything(), &lines);
     }
+}
+
+#[test]
+fn who_reads_in_files_that_are_put_together_meanwhile_goes_on() {
+    let folder = Folder::new();
+    folder.append(&paper::lines(&many_acts(40)));
+    let (index, log) = (Index::open(&folder.index()).unwrap(), reader(&folder));
+    let mut pen = Pen::take_up(index.core(), &log).unwrap();
+    write(&mut pen, &log, 10);
+    pen.seal().unwrap();
+    let before = index.core().shelf();
+    let outside = Index::open_existing(&folder.index()).unwrap();
+    let all = outside.ask(&everything(), &deadline()).unwrap();
+    write(&mut pen, &log, 40);
+    pen.seal().unwrap();
+    assert!(!before.sheets.is_empty() && before.sheets.iter().all(|shelved| !shelved.sheet.path().exists()));
+    for shelved in &before.sheets {
+        shelved.sheet.column(Column::At).unwrap();
+    }
+    assert_eq!(outside.ask(&everything(), &deadline()).unwrap(), all);
 }
 
 fn write(pen: &mut Pen<'_>, log: &Reader, count: usize) {

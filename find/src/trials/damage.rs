@@ -41,6 +41,7 @@ fn a_changed_byte_is_told_and_never_a_wrong_answer_and_the_index_is_built_anew_o
         }
     }
     assert!(told > 0, "no question came to the changed bytes");
+    assert!(index.trouble().is_some_and(|trouble| trouble.contains("index rebuild")), "others would ask in vain");
     let follower = index.follow(reader(&folder)).unwrap();
     Index::ask_to_build_anew(&folder.index()).unwrap();
     wait_until(|| !index.core().is_asked_to_begin_anew() && index.trouble().is_none() && index.stories() == all);

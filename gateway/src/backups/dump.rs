@@ -163,7 +163,7 @@ fn read_through(mut program: Command, path: &Path, within: Duration) -> Result<(
             }
             Err(Failure::no(format!("`{}` cannot be read to its end ({said}); {MAKE}", path.display())))
         }
-        Err(problem @ ChildProblem::Late(_)) => Err(Failure::unavailable(format!(
+        Err(problem @ (ChildProblem::Late(_) | ChildProblem::NotWatched(_))) => Err(Failure::unavailable(format!(
             "`pg_restore`, which reads `{}` through, {problem}, and no backup was made: see whether the disk or the share that it \
              lies on hangs, lay the dump on a disk of this machine, and run it again",
             path.display()

@@ -60,14 +60,9 @@ fn own_time(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-/// Names of the threads that keep the search index: a follower of the log that no request waits for.
-const INDEX: [&str; 5] = ["log-index", "thrd-tantivy-in", "segment_updater", "merge_thread", "docstore-compre"];
-
-/// CPU time of the threads of a process that keep the gateway's search index: what the others, which live as long as the
-/// process, did not use. The engine's threads end at each commit.
+/// CPU time of the thread that keeps the gateway's search index: a follower of the log that no request waits for.
 pub fn index_time(pid: u32) -> Duration {
-    let others = threads(pid, |name| !INDEX.iter().any(|one| name.starts_with(one)));
-    own_time(pid).saturating_sub(others)
+    threads(pid, |name| name == "log-index")
 }
 
 /// CPU time of a process's living threads with such names.

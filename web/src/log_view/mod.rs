@@ -96,6 +96,7 @@ impl From<FindProblem> for LogTrouble {
             FindProblem::InUse { .. }
             | FindProblem::Disk { .. }
             | FindProblem::Damaged { .. }
+            | FindProblem::Gone { .. }
             | FindProblem::Log(_) => {
                 tracing::warn!(%problem, "the index of the log could not be asked");
                 Self::Failed

@@ -515,6 +515,7 @@ pub(super) fn failure(problem: FindProblem) -> Failure {
         | FindProblem::InUse { .. }
         | FindProblem::Disk { .. }
         | FindProblem::Damaged { .. }
+        | FindProblem::Gone { .. }
         | FindProblem::Log(_)
         | FindProblem::TooLong
         | FindProblem::Cancelled => Failure::unavailable(text),

@@ -42,7 +42,7 @@ fn status(place: &IndexPlace, format: Format) -> Result<(), Failure> {
     let (seq, filed, bytes) = (index.lag().seq.min(lines), index.stories(), index.bytes());
     let behind = lines - seq;
     // What the gateway has in memory only is counted in the log.
-    index.look_ahead(&log).map_err(failure)?;
+    index.look_ahead_to(seq, &log).map_err(failure)?;
     let stories = index.stories();
     out::say(&match format {
         Format::Json => {
