@@ -13,10 +13,8 @@ use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio::time::Instant;
-use tokio_rustls::server::TlsStream;
 
 use crate::body::ResponseBody;
 use crate::client_body::ClientBody;
@@ -24,8 +22,8 @@ use crate::connection::Connection;
 use crate::exchange::How;
 use crate::head::HeadProblem;
 use crate::http1::{self, Answers, Bounds, LINE_BYTES, Line, Source};
-use crate::pace::Paced;
 use crate::serve::{serve, unreadable};
+use crate::tls::ClientStream;
 use crate::worker::Worker;
 
 /// Flow-control window of one HTTP/2 stream, in bytes: enough for a fast local network, bounded for memory.
@@ -55,7 +53,7 @@ impl<F: Future + 'static> hyper::rt::Executor<F> for OnThisThread {
 pub fn serve_connection(
     worker: Rc<Worker>,
     connection: Rc<Connection>,
-    stream: TlsStream<Paced<TcpStream>>,
+    stream: ClientStream,
     is_http2: bool,
 ) -> Pin<Box<dyn Future<Output = ()>>> {
     match is_http2 {
@@ -109,11 +107,7 @@ impl Answers for Door {
     }
 }
 
-fn serve_http2(
-    worker: Rc<Worker>,
-    connection: Rc<Connection>,
-    stream: TlsStream<Paced<TcpStream>>,
-) -> impl Future<Output = ()> {
+fn serve_http2(worker: Rc<Worker>, connection: Rc<Connection>, stream: ClientStream) -> impl Future<Output = ()> {
     let in_book = worker.connections.enter(Rc::clone(&connection));
     let snapshot = worker.gate.snapshot.load_full();
     let limits = &snapshot.config.limits;

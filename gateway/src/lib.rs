@@ -4,6 +4,7 @@
 //! (policy), who is asking (identity), what is kept of it (audit), what people see (web).
 
 mod acme;
+mod ahead;
 mod alarms;
 mod assembly;
 mod backups;

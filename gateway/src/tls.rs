@@ -12,6 +12,7 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::connection::Connection;
 use crate::exchange::Cut;
 use crate::headers::Introduction;
@@ -21,13 +22,16 @@ use crate::telemetry::Handshake;
 use crate::vitals::Vitals;
 use crate::worker::Worker;
 
+/// A client's stream: TLS over a socket that is read ahead, and whose bytes count against the turn of its task.
+pub type ClientStream = TlsStream<Paced<Ahead<TcpStream>>>;
+
 /// A connection whose handshake is done.
 #[derive(Debug)]
 pub struct Shaken {
     /// Who is at the other end.
     pub connection: Rc<Connection>,
     /// The decrypted stream.
-    pub stream: TlsStream<Paced<TcpStream>>,
+    pub stream: ClientStream,
     /// Whether HTTP/2 was agreed on.
     pub is_http2: bool,
 }
@@ -48,7 +52,7 @@ pub async fn handshake(
     let shaking = async {
         // Whoever says nothing takes nobody's turn.
         stream.readable().await?;
-        worker.turns.take(acceptor.accept(Paced::new(stream))).await
+        worker.turns.take(acceptor.accept(Paced::new(Ahead::new(stream)))).await
     };
     let stream = match tokio::time::timeout(within, shaking).await {
         Ok(Ok(stream)) => stream,

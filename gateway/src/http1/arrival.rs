@@ -20,12 +20,14 @@ const GATHER_BYTES_MAX: usize = 64 * 1024;
 pub struct Arrival {
     line: Rc<Line>,
     framing: Framing,
+    /// Whether the last time much came at once: then room is taken for as much again, and not bit by bit.
+    comes_much: bool,
 }
 
 impl Arrival {
     /// What arrives by this line, up to the end that `framing` tells.
     pub fn new(line: Rc<Line>, framing: Framing) -> Self {
-        Self { line, framing }
+        Self { line, framing, comes_much: false }
     }
 
     /// Asks for the stream itself, once the protocol is switched.
@@ -43,8 +45,16 @@ impl Arrival {
     }
 
     /// Reads what came, up to a bound; 0 at the end of the stream.
-    fn poll_gather(&self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut gathered = ready!(self.line.poll_fill(cx))?;
+    fn poll_gather(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.comes_much {
+            self.line.with_buffer(|buffer| buffer.reserve(GATHER_BYTES_MAX));
+        }
+        let Poll::Ready(first) = self.line.poll_fill(cx) else {
+            self.comes_much = false;
+            self.line.give_back_buffer();
+            return Poll::Pending;
+        };
+        let mut gathered = first?;
         while gathered > 0 && gathered < GATHER_BYTES_MAX {
             match self.line.poll_fill(cx) {
                 Poll::Ready(Ok(more @ 1..)) => gathered += more,
@@ -52,6 +62,7 @@ impl Arrival {
                 Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
             }
         }
+        self.comes_much = gathered >= GATHER_BYTES_MAX / 2;
         Poll::Ready(Ok(gathered))
     }
 }

@@ -12,9 +12,8 @@ use bytes::BytesMut;
 use tokio::io::{AsyncBufRead, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio_rustls::server::TlsStream;
 
-use crate::pace::Paced;
+use crate::tls::ClientStream;
 
 /// What tells a client that waits to be told to send its body (RFC 9110 section 15.2.1).
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -61,9 +60,9 @@ pub trait Stream: AsyncBufRead + AsyncWrite + Unpin + 'static {
     fn socket(&mut self) -> Option<&mut TcpStream>;
 }
 
-impl Stream for TlsStream<Paced<TcpStream>> {
+impl Stream for ClientStream {
     fn socket(&mut self) -> Option<&mut TcpStream> {
-        Some(self.get_mut().0.get_mut())
+        Some(self.get_mut().0.get_mut().get_mut())
     }
 }
 

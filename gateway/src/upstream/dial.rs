@@ -12,6 +12,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_rustls::TlsConnector;
 
+use crate::ahead::Ahead;
 use crate::listen;
 use crate::upstream::http1::Transport;
 
@@ -146,7 +147,7 @@ impl Dialer {
         let plain = self.tcp(host, port).await?;
         let Some(tls) = tls else { return Ok(Transport::Plain(plain)) };
         let to = || format!("{host}:{port}");
-        match timeout(self.within, tls.connector.connect(tls.name.clone(), plain)).await {
+        match timeout(self.within, tls.connector.connect(tls.name.clone(), Ahead::new(plain))).await {
             Ok(Ok(stream)) => Ok(Transport::Tls(Box::new(stream))),
             Ok(Err(reason)) => Err(DialProblem::Tls { to: to(), reason }),
             Err(_) => Err(DialProblem::TimedOut { to: to(), within: self.within }),

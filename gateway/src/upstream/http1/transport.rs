@@ -9,12 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
+
 /// A byte stream to an upstream. Told apart here, so that the plain way pays for no indirection.
 pub enum Transport {
     /// Plain TCP.
     Plain(TcpStream),
     /// TLS.
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<Ahead<TcpStream>>>),
 }
 
 impl fmt::Debug for Transport {
