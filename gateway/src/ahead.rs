@@ -29,6 +29,11 @@ impl<S> Ahead<S> {
     }
 
     /// The stream itself, behind what was read ahead of it.
+    pub fn get_ref(&self) -> &S {
+        &self.stream
+    }
+
+    /// The same, to be changed.
     pub fn get_mut(&mut self) -> &mut S {
         &mut self.stream
     }

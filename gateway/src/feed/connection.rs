@@ -11,6 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::client::TlsStream;
 
+use crate::ahead::Ahead;
 use crate::feed::receiver::Receiver;
 use crate::upstream::dial::Dialer;
 use crate::upstream::http1::Transport;
@@ -22,7 +23,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// How long the receiver may take to close in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
-type Tls = TlsStream<TcpStream>;
+type Tls = TlsStream<Ahead<TcpStream>>;
 
 /// An open connection.
 pub struct Connection {
@@ -48,7 +49,7 @@ impl Connection {
             Transport::Tls(stream) => *stream,
             Transport::Plain(_) => return Err("the connection is not encrypted".to_owned()),
         };
-        bound(stream.get_ref().0, feed.settle).map_err(|error| error.to_string())?;
+        bound(stream.get_ref().0.get_ref(), feed.settle).map_err(|error| error.to_string())?;
         let (reader, writer) = split(stream);
         Ok(Self { writer, end: Box::pin(end(reader)) })
     }

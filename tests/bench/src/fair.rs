@@ -1,14 +1,14 @@
 //! What clicks wait while large downloads, or handshakes, go through the same worker: the wait of the slowest of a hundred,
 //! against what it is without. The same for nginx, to compare.
 
-use std::cell::Cell;
-use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustls::ClientConfig;
 use rustls::client::Resumption;
-use tokio::task::{JoinHandle, spawn_local};
+use tokio::task::LocalSet;
 
 use crate::half_load::{paced, requests};
 use crate::load::{Aim, Protocol, connect, connect_http1, percentile, read, request};
@@ -19,6 +19,9 @@ use crate::stage::Stage;
 const CLICKS_PER_SECOND: f64 = 500.0;
 /// Downloads, or clients that shake hands again and again, at once.
 const AT_ONCE: usize = 2;
+
+/// The least that a thread can matter.
+const NICE_MAX: i32 = 19;
 
 /// What goes on beside the clicks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +49,7 @@ pub async fn run(stage: &mut Stage) {
                 // Until all of them are under way.
                 tokio::time::sleep(Duration::from_millis(300)).await;
                 ratios.push(clicks().await / alone);
-                downloaded += others.end().await;
+                downloaded += others.end();
             }
             if is_ours {
                 gateway.note_allowed(allowed + downloaded);
@@ -62,39 +65,43 @@ pub async fn run(stage: &mut Stage) {
     report.add("the same at nginx bare, handshakes", "x", Wanted::Nothing, handshakes);
 }
 
-/// What goes on until it is ended.
+/// What goes on until it is ended: each client on a thread of its own, which gives way to the clicks' clients. On one
+/// thread with them, or as important as they, it would show how long the load generator makes a click wait.
 struct Others {
-    is_over: Rc<Cell<bool>>,
-    tasks: Vec<JoinHandle<u64>>,
+    is_over: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<u64>>,
 }
 
 impl Others {
     fn begin(beside: Beside, aim: &Aim) -> Self {
-        let is_over = Rc::new(Cell::new(false));
-        let tasks = (0..AT_ONCE)
-            .map(|_| match beside {
-                Beside::Downloads => spawn_local(download(aim.clone(), Rc::clone(&is_over))),
-                Beside::Handshakes => spawn_local(shake(aim.clone(), Rc::clone(&is_over))),
+        let is_over = Arc::new(AtomicBool::new(false));
+        let clients = (0..AT_ONCE).map(|_| {
+            let (aim, is_over) = (aim.clone(), Arc::clone(&is_over));
+            std::thread::spawn(move || {
+                rustix::process::nice(NICE_MAX).expect("whoever gives way may");
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                LocalSet::new().block_on(&runtime, async {
+                    match beside {
+                        Beside::Downloads => download(aim, &is_over).await,
+                        Beside::Handshakes => shake(aim, &is_over).await,
+                    }
+                })
             })
-            .collect();
-        Self { is_over, tasks }
+        });
+        Self { clients: clients.collect(), is_over }
     }
 
     /// Ends it; how many requests were answered.
-    async fn end(self) -> u64 {
-        self.is_over.set(true);
-        let mut answered = 0;
-        for task in self.tasks {
-            answered += task.await.unwrap();
-        }
-        answered
+    fn end(self) -> u64 {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.clients.into_iter().map(|client| client.join().unwrap()).sum()
     }
 }
 
-async fn download(aim: Aim, is_over: Rc<Cell<bool>>) -> u64 {
+async fn download(aim: Aim, is_over: &AtomicBool) -> u64 {
     let mut answered = 0;
     let mut sender = connect_http1(&aim).await;
-    while !is_over.get() {
+    while !is_over.load(Ordering::Relaxed) {
         sender.ready().await.unwrap();
         let answer = sender.send_request(request(&aim, "/large", Protocol::Http1)).await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
@@ -104,11 +111,11 @@ async fn download(aim: Aim, is_over: Rc<Cell<bool>>) -> u64 {
     answered
 }
 
-async fn shake(aim: Aim, is_over: Rc<Cell<bool>>) -> u64 {
+async fn shake(aim: Aim, is_over: &AtomicBool) -> u64 {
     let mut tls = ClientConfig::clone(&aim.tls);
     tls.resumption = Resumption::disabled();
     let aim = Aim { tls: Arc::new(tls), ..aim };
-    while !is_over.get() {
+    while !is_over.load(Ordering::Relaxed) {
         drop(connect(&aim, b"http/1.1").await);
     }
     0
