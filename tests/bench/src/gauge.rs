@@ -62,7 +62,7 @@ fn own_time(pid: u32) -> Duration {
 
 /// CPU time of the thread that keeps the gateway's search index: a follower of the log that no request waits for.
 pub fn index_time(pid: u32) -> Duration {
-    threads(pid, |name| name == "log-index")
+    threads(pid, |name| name.trim_end() == "log-index")
 }
 
 /// CPU time of a process's living threads with such names.

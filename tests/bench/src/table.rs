@@ -114,5 +114,7 @@ fn ratios(one: &Row, other: &Row, figure: impl Fn(&Measured) -> f64) -> Vec<f64>
 /// The middle of the figures; not a number where there are none.
 pub fn median(figures: &mut [f64]) -> f64 {
     figures.sort_by(f64::total_cmp);
-    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+    // Of an even number of figures the middle of two: neither the better nor the worse one.
+    let at = |place: usize| figures.get(place).copied().unwrap_or(f64::NAN);
+    f64::midpoint(at(figures.len().saturating_sub(1) / 2), at(figures.len() / 2))
 }
