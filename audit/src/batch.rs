@@ -2,18 +2,21 @@
 //! ready requests add their lines, then writes them all with one write and wakes them. No other thread is asked.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use crate::LogProblem;
 use crate::bundle::{Bundle, Closing, Kind, Opened};
 use crate::core::Core;
 use crate::people::People;
 use crate::round::{Place, Round, one_turn};
+use crate::together::Together;
 
 /// One worker's lines on their way to the log.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) core: Arc<Core>,
     pending: Mutex<Pending>,
+    together: Together,
 }
 
 #[derive(Debug, Default)]
@@ -34,7 +37,8 @@ pub(crate) struct Ticket<'a> {
 
 impl Batch {
     pub(crate) fn new(core: Arc<Core>) -> Arc<Self> {
-        let batch = Arc::new(Self { core: Arc::clone(&core), pending: Mutex::default() });
+        let batch =
+            Arc::new(Self { core: Arc::clone(&core), pending: Mutex::default(), together: Together::default() });
         core.register(&batch);
         batch
     }
@@ -83,6 +87,22 @@ impl Batch {
         if awaited {
             round.finish(outcome);
         }
+    }
+
+    /// Waits until all lines before `end` are on disk.
+    pub(crate) async fn synced(&self, end: u64) -> Result<(), LogProblem> {
+        self.together.wait(&self.core.gate, end).await
+    }
+
+    /// Writes what lies here, and lets those look who have waited for the disk for long.
+    pub(crate) fn look_after(&self, now: Instant) {
+        self.flush();
+        self.together.nudge(now);
+    }
+
+    /// Lets all look who wait for the disk.
+    pub(crate) fn wake(&self) {
+        self.together.wake();
     }
 
     /// After a failed write: closing lines go to the spool, or wait for the next try. One whose opening failed with it

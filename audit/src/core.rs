@@ -7,9 +7,7 @@ use std::fs::File;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
-#[cfg(not(test))]
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policy::Clock;
 
@@ -167,7 +165,7 @@ impl Core {
             let problem = LogProblem::disk(&self.directory, &error);
             tracing::error!(%problem, "the audit log cannot be synced; nothing is recorded in it until a restart");
             self.appender().fail(problem.clone());
-            self.gate.fail(problem.clone());
+            self.fail_gate(problem.clone());
             return Err(problem);
         }
         self.gate.advance(end);
@@ -259,14 +257,22 @@ impl Core {
         lock(&self.batches).push(Arc::downgrade(batch));
     }
 
-    /// Writes whatever lies in batches.
-    pub(crate) fn flush_batches(&self) {
-        let batches: Vec<Arc<Batch>> = {
-            let mut batches = lock(&self.batches);
-            batches.retain(|batch| batch.strong_count() > 0);
-            batches.iter().filter_map(Weak::upgrade).collect()
-        };
-        batches.iter().for_each(|batch| batch.flush());
+    /// Writes whatever lies in batches, and lets those look who wait there.
+    pub(crate) fn look_after_batches(&self) {
+        let now = Instant::now();
+        self.batches().iter().for_each(|batch| batch.look_after(now));
+    }
+
+    /// Nothing will be synced any more: tells everybody who waits for it.
+    pub(crate) fn fail_gate(&self, problem: LogProblem) {
+        self.gate.fail(problem);
+        self.batches().iter().for_each(|batch| batch.wake());
+    }
+
+    fn batches(&self) -> Vec<Arc<Batch>> {
+        let mut batches = lock(&self.batches);
+        batches.retain(|batch| batch.strong_count() > 0);
+        batches.iter().filter_map(Weak::upgrade).collect()
     }
 
     /// Merges waiting lines of the emergency spool, up to one megabyte, and says how many. `wanted` may leave out lines

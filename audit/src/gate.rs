@@ -1,9 +1,8 @@
 //! Waiting for the disk: which lines are synced, who waits for more, and the bell that wakes the keeper.
 
-use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::task::{Poll, Waker};
+use std::task::{Context, Poll, Waker};
 use std::thread::Thread;
 
 use crate::LogProblem;
@@ -83,30 +82,27 @@ impl Gate {
         self.lock().failed.clone().map(Err)
     }
 
-    /// Waits until all lines before `end` are on disk.
-    pub(crate) async fn wait(&self, end: u64) -> Result<(), LogProblem> {
-        poll_fn(|context| {
+    /// Whether all lines before `end` are on disk; else it asks for a sync, and wakes whoever asks when they are.
+    pub(crate) fn poll_wait(&self, end: u64, context: &Context<'_>) -> Poll<Result<(), LogProblem>> {
+        if self.synced() >= end {
+            return Poll::Ready(Ok(()));
+        }
+        {
+            let mut state = self.lock();
+            if let Some(problem) = &state.failed {
+                return Poll::Ready(Err(problem.clone()));
+            }
+            // Checked again under the lock: `advance` may have come between.
             if self.synced() >= end {
                 return Poll::Ready(Ok(()));
             }
-            {
-                let mut state = self.lock();
-                if let Some(problem) = &state.failed {
-                    return Poll::Ready(Err(problem.clone()));
-                }
-                // Checked again under the lock: `advance` may have come between.
-                if self.synced() >= end {
-                    return Poll::Ready(Ok(()));
-                }
-                let waker = context.waker();
-                match state.waiting.iter_mut().find(|(_, waiting)| waiting.will_wake(waker)) {
-                    Some((wanted, _)) => *wanted = end.min(*wanted),
-                    None => state.waiting.push((end, waker.clone())),
-                }
+            let waker = context.waker();
+            match state.waiting.iter_mut().find(|(_, waiting)| waiting.will_wake(waker)) {
+                Some((wanted, _)) => *wanted = end.min(*wanted),
+                None => state.waiting.push((end, waker.clone())),
             }
-            self.wish();
-            Poll::Pending
-        })
-        .await
+        }
+        self.wish();
+        Poll::Pending
     }
 }

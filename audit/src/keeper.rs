@@ -24,7 +24,7 @@ pub(crate) fn run(core: &Core, sync_interval: Duration) {
         let now = Instant::now();
         if now >= next_tick {
             next_tick = now + tick;
-            core.flush_batches();
+            core.look_after_batches();
             let looks = now >= next_look;
             if looks {
                 next_look = now + LOOK_INTERVAL;

@@ -103,6 +103,7 @@ mod tape;
 #[cfg(test)]
 mod testing;
 mod tile;
+mod together;
 mod tree;
 #[cfg(test)]
 mod trials;

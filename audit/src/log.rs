@@ -132,11 +132,11 @@ impl Running {
         join(&self.archiver);
         self.core.folds.end_all();
         self.core.tapes.end_all();
-        self.core.flush_batches();
+        self.core.look_after_batches();
         self.core.appender().fail(LogProblem::Stopped);
         // A failure is with the gate, and the sealer will not sign over it.
         drop(self.core.sync());
-        self.core.gate.fail(LogProblem::Stopped);
+        self.core.fail_gate(LogProblem::Stopped);
         self.sealing_is_over.store(true, Ordering::Release);
         join(&self.sealer);
         self.core.let_go();

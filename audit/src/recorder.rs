@@ -134,7 +134,7 @@ impl Recorder {
     async fn kept(&self, durability: Durability, end: u64) -> Result<(), LogProblem> {
         match durability {
             Durability::Written => Ok(()),
-            Durability::Synced => self.worker.core().gate.wait(end).await,
+            Durability::Synced => self.worker.batch.synced(end).await,
         }
     }
 

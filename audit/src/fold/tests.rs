@@ -62,7 +62,7 @@ impl Viewer {
     /// The closing lines.
     fn closed(&self, log: &Log) -> Vec<Value> {
         log.core().folds.end_all();
-        log.core().flush_batches();
+        log.core().look_after_batches();
         self.ward.events("close")
     }
 }
@@ -270,7 +270,7 @@ async fn records_that_wait_for_others_leave_room_for_everybody_else() {
         viewer.look(&log, 0, &format!("1.{study}")).await.close(served());
     }
     assert_eq!(log.core().folds.count(), viewer.ward.config.open_accesses_max / FOLDS_SHARE);
-    log.core().flush_batches();
+    log.core().look_after_batches();
     assert_eq!(log.health().open_accesses, viewer.ward.config.open_accesses_max / FOLDS_SHARE);
     assert_eq!(viewer.ward.events("close").len(), 24, "the rest have records of their own");
 }

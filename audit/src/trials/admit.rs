@@ -75,7 +75,7 @@ async fn as_many_accesses_as_are_allowed_start_together_again_and_again() {
         assert_eq!(ninth.problem, LogProblem::TooManyOpen { max: 8 });
         assert_eq!(ninth.act % 9, 0);
         admitted.into_iter().for_each(|admitted| admitted.open().1.close(served()));
-        log.core().flush_batches();
+        log.core().look_after_batches();
         assert_eq!(log.health().open_accesses, 0);
     }
     log.stop();
