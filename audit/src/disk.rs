@@ -18,28 +18,31 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Puts a file in place whole and for the owner alone, for all who read it now. After a power cut it may be missing or
-/// hold anything, until [`sync_file_system`] returned.
+/// Writes a file where it belongs, for the owner alone; makes its folder where there is none. Whoever reads it meanwhile may
+/// find it short; after a power cut it may be missing or hold anything, until [`sync_file_system`] returned.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let (beside, _file) = write_beside(path, bytes)?;
-    std::fs::rename(&beside, path)
+    write(path, bytes).map(drop)
 }
 
-/// Writes a file under a name beside the one it will have; makes its folder where there is none.
+/// Writes a file under a name beside the one it will have.
 fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<(PathBuf, File)> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     let beside = PathBuf::from(beside);
-    let open = || OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside);
-    let mut file = match (open(), path.parent()) {
+    let file = write(&beside, bytes)?;
+    Ok((beside, file))
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<File> {
+    let mut file = match (create(path), path.parent()) {
         (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
             make_directory(folder)?;
-            open()?
+            create(path)?
         }
         (opened, _) => opened?,
     };
     file.write_all(bytes)?;
-    Ok((beside, file))
+    Ok(file)
 }
 
 /// Makes everything that was written to a file system survive a power cut, by any file of it. Tells of each failed

@@ -4,8 +4,9 @@
 //! lines. What holds after a power cut:
 //! - Tiles that a checkpoint covers, partial ones too, are on disk: the sealer syncs the file system once before it puts
 //!   the checkpoint in place, and removes partial tiles only after that. So `verify` may be strict about them.
-//! - Later ones may be missing, short or wrong. Nobody reads them: `verify` looks below the checkpoint, and opening the
-//!   log makes them again from the lines, whatever is there.
+//! - Later ones may be missing, short or wrong, also for whoever looks while they are written. Nobody needs them: whoever
+//!   reads takes the narrowest tile that is wide enough, and opening the log makes them again from the lines, whatever is
+//!   there.
 //! - Where that sync fails nobody knows which tiles were lost: the sealer goes back to the last checkpoint, and makes
 //!   the tiles after it again.
 //! - Against disks that forget what they said was synced, opening the log compares all tiles of the newest segment with
@@ -51,7 +52,8 @@ pub(crate) fn read_wide(directory: &Path, level: u8, index: u64, width: usize) -
         let folder = directory.join(path(level, index, TILE_WIDTH)).with_extension("p");
         let widths = std::fs::read_dir(folder).ok()?.flatten();
         let widths = widths.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
-        let wider = widths.filter(|wide| *wide >= width).max()?;
+        // The narrowest: wider ones may be beyond the checkpoint, and being written.
+        let wider = widths.filter(|wide| *wide >= width).min()?;
         let mut hashes = read(directory, level, index, wider)?;
         hashes.truncate(width);
         Some(hashes)
