@@ -1,5 +1,5 @@
 //! A client's stream whose task gives way. The runtime lets a task go on for so many reads and writes, however large they
-//! are; here each also counts by its bytes. So a study of two gigabytes moves a quarter of a mebibyte, then whoever else is
+//! are; here each also counts by its bytes. So a study of two gigabytes moves 64 kibibytes, then whoever else is
 //! ready has their turn, and it is asked who is ready by now. Beneath TLS, so that all that clients are sent counts: answers,
 //! uploads, WebSockets, tunnels.
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::coop;
 
 /// So many bytes count as one of the 128 steps that a task does in one turn.
-const STEP_BYTES: usize = 2 * 1024;
+const STEP_BYTES: usize = 512;
 
 /// A stream whose bytes count against the turn of its task.
 #[derive(Debug)]
@@ -43,6 +43,10 @@ fn pay(cx: &mut Context<'_>, bytes: usize) {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !coop::has_budget_remaining() {
+            // What was read ahead counts too: it waits for the next turn, and so does this.
+            ready!(coop::poll_proceed(cx)).made_progress();
+        }
         let before = into.filled().len();
         ready!(Pin::new(&mut self.0).poll_read(cx, into))?;
         pay(cx, into.filled().len().saturating_sub(before));

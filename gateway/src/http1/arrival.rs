@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::oneshot;
+use tokio::task::coop;
 
 use super::framing::{Framing, Step};
 use super::line::{Freed, Line};
@@ -50,8 +51,11 @@ impl Arrival {
             self.line.with_buffer(|buffer| buffer.reserve(GATHER_BYTES_MAX));
         }
         let Poll::Ready(first) = self.line.poll_fill(cx) else {
-            self.comes_much = false;
-            self.line.give_back_buffer();
+            // Where the task's turn is over, that says nothing of what comes.
+            if coop::has_budget_remaining() {
+                self.comes_much = false;
+                self.line.give_back_buffer();
+            }
             return Poll::Pending;
         };
         let mut gathered = first?;
