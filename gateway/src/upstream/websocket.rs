@@ -354,14 +354,17 @@ async fn pump(
     count: impl Fn(u64),
 ) -> Stopped {
     let mut chunk = vec![0; CHUNK_BYTES];
+    // One for all frames: each that waits anew would enter its name anew.
+    let mut ending = std::pin::pin!(exchange.until_ended());
     loop {
         let ended = exchange.ended().is_some();
         if ended && frames.borrow().at_boundary() {
             return Stopped::Ended;
         }
         let read = tokio::select! {
+            biased;
             read = from.read(&mut chunk) => read,
-            _why = exchange.until_ended(), if !ended => continue,
+            _why = &mut ending, if !ended => continue,
         };
         let Ok(length @ 1..) = read else { return Stopped::Closed };
         let bytes = chunk.get(..length).unwrap_or_default();
