@@ -178,7 +178,12 @@ async fn the_whole_loop_by_two_browsers_over_an_app_with_a_websocket() {
         chief.says(words).await;
     }
     let events = ["grant-requested", "grant-approved", "grant-reported", "grant-confirmed"];
-    let records = hospital.records();
+    // What the store changed is told to the log a moment after the page is there.
+    let records = eventually("each step is on record", async || {
+        let records = hospital.records();
+        events.iter().all(|event| !records.with("ev", event).is_empty()).then_some(records)
+    })
+    .await;
     for event in events {
         assert_eq!(records.with("ev", event).len(), 1, "{event}");
     }
