@@ -34,6 +34,7 @@ enum Beside {
 pub async fn run(stage: &mut Stage) {
     let (gateway, nginx, span) = (&stage.gateway, &stage.nginx, &stage.span);
     let (mut ours, mut theirs) = ([const { Vec::new() }; 2], [const { Vec::new() }; 2]);
+    let mut without = [const { Vec::new() }; 2];
     for _ in 0..span.rounds {
         for (aim, is_ours, ratios) in [(nginx.aim(gateway), false, &mut theirs), (gateway.aim(), true, &mut ours)] {
             let mut allowed = 0;
@@ -43,6 +44,9 @@ pub async fn run(stage: &mut Stage) {
                 percentile(&waits, 99).as_secs_f64()
             };
             let alone = clicks().await;
+            if let Some(without) = without.get_mut(usize::from(is_ours)) {
+                without.push(alone * 1e6);
+            }
             let mut downloaded = 0;
             for (beside, ratios) in [Beside::Downloads, Beside::Handshakes].into_iter().zip(ratios) {
                 let others = Others::begin(beside, &aim);
@@ -53,6 +57,7 @@ pub async fn run(stage: &mut Stage) {
             }
             if is_ours {
                 gateway.note_allowed(allowed + downloaded);
+                gateway.settle().await;
             }
         }
     }
@@ -63,6 +68,9 @@ pub async fn run(stage: &mut Stage) {
     let [downloads, handshakes] = theirs;
     report.add("the same at nginx bare, downloads", "x", Wanted::Nothing, downloads);
     report.add("the same at nginx bare, handshakes", "x", Wanted::Nothing, handshakes);
+    let [theirs, ours] = without;
+    report.add("clicks without either: p99", "us", Wanted::Nothing, ours);
+    report.add("the same at nginx bare", "us", Wanted::Nothing, theirs);
 }
 
 /// What goes on until it is ended: each client on a thread of its own, which gives way to the clicks' clients. On one

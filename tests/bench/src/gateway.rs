@@ -15,6 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use rustls::ClientConfig;
 use tests::{Device, Hospital, Plan, Session};
 
+use crate::client::{self, Offers};
 use crate::gauge::{self, PROXY_CPU};
 use crate::load::{Aim, Load, Measured};
 
@@ -24,6 +25,9 @@ const WRITTEN: &str = "emr";
 const SYNCED: &str = "lab";
 /// The app with a WebSocket.
 const SOCKETS: &str = "ward";
+/// Lets nurses send large bodies to it.
+const UPLOADS: &str = "[[rule]]\nid = \"nurses-send\"\nroles = [\"nurse\"]\napps = [\"ward\"]\nactions = [\"write\"]\n\
+                       paths = [\"/sink/*\"]\ndevices = \"known\"\n";
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
 const MORE_RULES: usize = 295;
 
@@ -78,6 +82,7 @@ impl Gateway {
             .set("limits", "connections_max = 100000")
             .set("limits", "keep_alive_timeout = \"3600s\"")
             .set("limits", "requests_open_max_account = 100000")
+            .block(UPLOADS)
             .block(&more_rules());
         let rate = match rates {
             Rates::Endless => 1_000_000,
@@ -95,8 +100,7 @@ impl Gateway {
         assert!(pinned.status.success(), "the gateway could not be pinned");
         let device = Device::add(&hospital, "tablet-1", "tablet").await;
         let session = Session::open(&hospital, "nurse", Some(&device), &[WRITTEN, SYNCED, SOCKETS]).await;
-        let tls = ClientConfig::builder()
-            .with_root_certificates(hospital.authority().roots())
+        let tls = client::tls(hospital.authority().roots(), Offers::MlKem)
             .with_client_auth_cert(device.chain(), device.key())
             .expect("the device's certificate can be used");
         let (address, tls) = (hospital.address(), Arc::new(tls));
@@ -140,8 +144,8 @@ impl Gateway {
     }
 
     /// TLS of a client that shows no certificate.
-    pub fn without_certificate(&self) -> ClientConfig {
-        ClientConfig::builder().with_root_certificates(self.hospital.authority().roots()).with_no_client_auth()
+    pub fn without_certificate(&self, offers: Offers) -> ClientConfig {
+        client::tls(self.hospital.authority().roots(), offers).with_no_client_auth()
     }
 
     /// Its process id.
@@ -187,22 +191,24 @@ impl Gateway {
         self.metric(&format!("sekimori_requests_total{{result=\"{result}\"}}"))
     }
 
-    /// Puts a load on it. What the search index does for it afterwards counts too.
+    /// Puts a load on it. What those who follow the log do for it afterwards counts too.
     pub async fn measure(&self, load: Load, aim: &Aim) -> Measured {
         self.settle().await;
-        let before = gauge::index_time(self.pid());
+        let used = || (gauge::followers_time(self.pid()), gauge::index_time(self.pid()));
+        let before = used();
         let measured = load.run(aim, self.pid()).await;
         self.settle().await;
-        measured.with_index(gauge::index_time(self.pid()).saturating_sub(before))
+        let after = used();
+        measured.with_followers(after.0.saturating_sub(before.0), after.1.saturating_sub(before.1))
     }
 
-    /// Waits until the search index has followed the log and rests: its work is not to fall into the next measurement.
+    /// Waits until all have followed the log and rest: their work is not to fall into the next measurement.
     pub async fn settle(&self) {
         // How far it is behind is told when it commits; so it must have nothing to do for a while, too.
         let rests = async || {
-            let used = gauge::index_time(self.pid());
+            let used = gauge::followers_time(self.pid());
             tokio::time::sleep(INDEX_REST).await;
-            let more = gauge::index_time(self.pid()).saturating_sub(used);
+            let more = gauge::followers_time(self.pid()).saturating_sub(used);
             (self.metric("sekimori_index_behind") == 0 && more < INDEX_REST / 20).then_some(())
         };
         tests::eventually_in(INDEX_PATIENCE, "the index has followed the log", rests).await;
@@ -244,11 +250,9 @@ impl Counted {
     }
 }
 
-/// Rules that could decide about other people, which the index must pass by, and one for uploads.
+/// Rules that could decide about other people, which the index must pass by.
 pub fn more_rules() -> String {
-    let mut text = "[[rule]]\nid = \"nurses-send\"\nroles = [\"nurse\"]\napps = [\"emr\"]\nactions = [\"write\"]\n\
-                    paths = [\"/taken/*\"]\ndevices = \"known\"\n"
-        .to_owned();
+    let mut text = String::new();
     for number in 0..MORE_RULES {
         let role = ["doctor", "clerk", "vendor"][number % 3];
         let from = 6 + number % 6;

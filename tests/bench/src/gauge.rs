@@ -65,6 +65,12 @@ pub fn index_time(pid: u32) -> Duration {
     threads(pid, |name| name.trim_end() == "log-index")
 }
 
+/// CPU time of all threads that follow the gateway's log, of which some may go on after the last answer: the index's, and the
+/// one that seals.
+pub fn followers_time(pid: u32) -> Duration {
+    threads(pid, |name| ["log-index", "audit-sealer"].contains(&name.trim_end()))
+}
+
 /// CPU time of a process's living threads with such names.
 fn threads(pid: u32, is_wanted: impl Fn(&str) -> bool) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).map(|tasks| tasks.flatten().collect()).unwrap_or_default();

@@ -37,7 +37,7 @@ pub async fn run(stage: &mut Stage) {
     gateway.note_allowed(peak_ours.requests);
     let rate = peak_ours.per_second().min(peak_theirs.per_second()) / 2.0;
     eprintln!("half load: {rate:.0} requests a second");
-    let (mut p50, mut p99) = (Vec::new(), Vec::new());
+    let (mut p50, mut p95, mut p99, mut alone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     for _ in 0..stage.span.rounds {
         let theirs = paced(&theirs, rate, stage.span.seconds).await;
         let ours = paced(&ours, rate, stage.span.seconds).await;
@@ -45,10 +45,14 @@ pub async fn run(stage: &mut Stage) {
         gateway.settle().await;
         let more = |percent| micros(percentile(&ours, percent)) - micros(percentile(&theirs, percent));
         p50.push(more(50));
+        p95.push(more(95));
         p99.push(more(99));
+        alone.push(micros(percentile(&theirs, 99)));
     }
     stage.report.add("half load: added to nginx bare, p50", "us", Wanted::AtMost(60.0), p50);
+    stage.report.add("half load: added to nginx bare, p95", "us", Wanted::Nothing, p95);
     stage.report.add("half load: added to nginx bare, p99", "us", Wanted::AtMost(300.0), p99);
+    stage.report.add("half load: what nginx bare itself has, p99", "us", Wanted::Nothing, alone);
 }
 
 /// How many requests these are with the first of each connection, which are not measured.

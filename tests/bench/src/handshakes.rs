@@ -1,4 +1,5 @@
-//! Full handshakes: how many each proxy makes for a second of its CPU, with and without the device's certificate.
+//! Full handshakes: how many each proxy makes for a second of its CPU, with and without the device's certificate; and where
+//! the client offers what both know.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use rustls::ClientConfig;
 use rustls::client::Resumption;
 use tokio::task::spawn_local;
 
-use crate::gateway::Gateway;
+use crate::client::Offers;
 use crate::gauge;
 use crate::load::{Aim, connect};
 use crate::nginx::{self, Kind};
@@ -21,21 +22,28 @@ const CLIENTS: usize = 16;
 pub async fn run(stage: &mut Stage) {
     let (gateway, nginx, span) = (&stage.gateway, &stage.nginx, &stage.span);
     let verifying = nginx::proxy(Kind::VerifyClient, gateway);
-    let (mut without, mut with) = (Vec::new(), Vec::new());
+    let (mut without, mut alike, mut with) = (Vec::new(), Vec::new(), Vec::new());
+    let without_certificate = |offers| Some(gateway.without_certificate(offers));
     for _ in 0..span.rounds {
-        for (peer, with_certificate, ratios) in [(nginx, false, &mut without), (&verifying, true, &mut with)] {
-            let theirs = shake(&aim(peer.aim(gateway), with_certificate, gateway), peer.pid(), span.seconds).await;
-            let ours = shake(&aim(gateway.aim(), with_certificate, gateway), gateway.pid(), span.seconds).await;
+        for (peer, tls, ratios) in [
+            (nginx, without_certificate(Offers::MlKem), &mut without),
+            (nginx, without_certificate(Offers::X25519), &mut alike),
+            (&verifying, None, &mut with),
+        ] {
+            let theirs = shake(&aim(peer.aim(gateway), tls.clone()), peer.pid(), span.seconds).await;
+            let ours = shake(&aim(gateway.aim(), tls), gateway.pid(), span.seconds).await;
             ratios.push(ours / theirs);
         }
     }
     stage.report.add("full handshakes: x nginx, per CPU second", "x", Wanted::AtLeast(2.0), without);
+    stage.report.add("full handshakes by X25519 alone: x nginx", "x", Wanted::Nothing, alike);
     let name = "full handshakes with device certificate: x nginx verifying";
     stage.report.add(name, "x", Wanted::AtLeast(3.0), with);
 }
 
-fn aim(aim: Aim, with_certificate: bool, gateway: &Gateway) -> Aim {
-    let mut tls = if with_certificate { ClientConfig::clone(&aim.tls) } else { gateway.without_certificate() };
+/// Every handshake a full one; as ever, with the device's certificate, where no other TLS is named.
+fn aim(aim: Aim, tls: Option<ClientConfig>) -> Aim {
+    let mut tls = tls.unwrap_or_else(|| ClientConfig::clone(&aim.tls));
     tls.resumption = Resumption::disabled();
     Aim { tls: Arc::new(tls), ..aim }
 }

@@ -15,7 +15,7 @@ pub fn proxy(gateway: &Gateway) -> Peer {
     let both = [certificate, key].map(|file| std::fs::read_to_string(file).unwrap()).concat();
     let pem = folder.write("both.pem", both);
     let configuration = format!(
-        "global\n  nbthread 1\n  maxconn 4000\n  ssl-default-bind-options ssl-min-ver TLSv1.3\n\
+        "global\n  nbthread 1\n  maxconn 4000\n  ssl-default-bind-options ssl-min-ver TLSv1.3 prefer-client-ciphers\n\
          \x20 tune.h2.max-concurrent-streams 256\n\
          defaults\n  mode http\n  timeout connect 5s\n  timeout client 3600s\n  timeout server 3600s\n\
          \x20 timeout http-keep-alive 3600s\n  timeout tunnel 3600s\n  http-reuse always\n\

@@ -14,8 +14,8 @@ use http_body_util::{BodyExt, Empty};
 use hyper::body::Incoming;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::TokioIo;
-use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls::{CipherSuite, ClientConfig};
 use tokio::net::TcpStream;
 use tokio::task::spawn_local;
 use tokio_rustls::TlsConnector;
@@ -93,8 +93,10 @@ pub struct Measured {
     pub elapsed: Duration,
     /// CPU time of the proxy in it.
     pub cpu: Duration,
-    /// Of this, the search index's: it follows the log, and no request waits for it.
-    pub index: Duration,
+    /// Of this, that of the threads that follow the log.
+    followers: Duration,
+    /// Of this, the search index's: no request waits for it.
+    index: Duration,
     /// Latency at the 50th and 99th per cent.
     pub p50: Duration,
     /// See `p50`.
@@ -112,11 +114,12 @@ impl Measured {
         self.measured as f64 / self.cpu.saturating_sub(self.index).as_secs_f64()
     }
 
-    /// The same, where the search index used so much for all requests, also after the last was answered: of this, the
-    /// part of those that were measured.
-    pub fn with_index(self, of_all: Duration) -> Self {
-        let index = of_all.mul_f64(self.measured as f64 / self.requests.max(1) as f64);
-        Self { cpu: self.cpu.saturating_sub(self.index) + index, index, ..self }
+    /// The same, where those who follow the log used so much for all requests, also after the last was answered, and the
+    /// search index so much of it: of this, the part of the requests that are measured.
+    pub fn with_followers(self, of_all: Duration, of_index: Duration) -> Self {
+        let part = self.measured as f64 / self.requests.max(1) as f64;
+        let (followers, index) = (of_all.mul_f64(part), of_index.mul_f64(part));
+        Self { cpu: self.cpu.saturating_sub(self.followers) + followers, followers, index, ..self }
     }
 
     /// Requests a second.
@@ -164,11 +167,12 @@ impl Load {
             }
         }
         tokio::time::sleep(WARM_UP).await;
-        let (cpu, index) = (gauge::cpu_time(pid), gauge::index_time(pid));
+        let (cpu, index, followers) = (gauge::cpu_time(pid), gauge::index_time(pid), gauge::followers_time(pid));
         let (begin, before) = (Instant::now(), tally.total.get());
         tally.measuring.set(true);
         tokio::time::sleep(Duration::from_secs_f64(self.seconds)).await;
         let (cpu, index) = (gauge::cpu_time(pid) - cpu, gauge::index_time(pid).saturating_sub(index));
+        let followers = gauge::followers_time(pid).saturating_sub(followers);
         let (elapsed, measured) = (begin.elapsed(), tally.total.get() - before);
         tally.over.set(true);
         for one in asking {
@@ -178,7 +182,7 @@ impl Load {
         latencies.sort_unstable();
         let at = |part: usize| percentile(&latencies, part);
         let (requests, limited) = (tally.total.get(), tally.limited.get());
-        Measured { requests, limited, measured, elapsed, cpu, index, p50: at(50), p99: at(99) }
+        Measured { requests, limited, measured, elapsed, cpu, followers, index, p50: at(50), p99: at(99) }
     }
 }
 
@@ -210,7 +214,11 @@ pub async fn connect(aim: &Aim, protocol: &[u8]) -> TlsStream<TcpStream> {
     let stream = TcpStream::connect(aim.address).await.unwrap();
     stream.set_nodelay(true).unwrap();
     let name = ServerName::try_from(aim.host.clone()).unwrap();
-    TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap()
+    let stream = TlsConnector::from(Arc::new(tls)).connect(name, stream).await.unwrap();
+    // Else some would be measured with one cipher and others with another.
+    let agreed = stream.get_ref().1.negotiated_cipher_suite().map(|suite| suite.suite());
+    assert_eq!(agreed, Some(CipherSuite::TLS13_AES_128_GCM_SHA256), "what the client names first");
+    stream
 }
 
 /// A connection for requests, one at a time.

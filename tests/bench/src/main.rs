@@ -14,6 +14,7 @@
 mod apache;
 mod bulk;
 mod chart;
+mod client;
 mod connect;
 mod envoy;
 mod fair;

@@ -33,15 +33,14 @@ impl Upstream {
     pub fn start(megabytes: u64) -> Self {
         let (folder, address) = (Folder::new(), free_address());
         let root = folder.join("files");
-        fs::create_dir_all(root.join("taken")).unwrap();
+        fs::create_dir_all(&root).unwrap();
         for (name, bytes) in [("200", 200), ("1k", 1024), ("16k", 16 * 1024)] {
             fs::write(root.join(name), vec![b'x'; bytes]).unwrap();
         }
         File::create(root.join("large")).unwrap().set_len(megabytes * 1024 * 1024).unwrap();
         let configuration = format!(
             "{}http {{ access_log off; sendfile on; keepalive_requests 1000000000; open_file_cache max=10;\n\
-             client_max_body_size 0; server {{ listen {address}; root {root}; location = /allow {{ return 204; }}\n\
-             location /taken/ {{ dav_methods PUT; client_body_temp_path {root}/taking; }} }} }}\n",
+             server {{ listen {address}; root {root}; location = /allow {{ return 204; }} }} }}\n",
             head(folder.path()),
             root = root.display()
         );
@@ -115,6 +114,7 @@ pub fn proxy(kind: Kind, gateway: &Gateway) -> Peer {
          ssl_protocols TLSv1.3; {verify} http2_max_concurrent_streams 256;\n\
          location /socket {{ proxy_pass http://sockets; proxy_http_version 1.1; proxy_set_header Host $host;\n\
          proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; }}\n\
+         location /sink {{ proxy_pass http://sockets; proxy_http_version 1.1; proxy_set_header Host $host; }}\n\
          location / {{ {ask} proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection \"\"; \
          proxy_set_header Host $host; }} {location} }} }}\n",
         head(folder.path()),

@@ -14,9 +14,9 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
 use tests::{Database, Device, Hospital, Plan, Session, Surroundings};
 
+use crate::client::{self, Offers};
 use crate::gateway::more_rules;
 use crate::gauge::{self, LOAD_CPU, PROXY_CPU};
 use crate::load::{ALLOWED, Aim, Load, Measured, Protocol};
@@ -253,8 +253,7 @@ async fn open(database: &mut Database, upstream: &nginx::Upstream, quota: &Quota
     database.start_for(&one);
     let device = Device::add(&one, "tablet-1", "tablet").await;
     let session = Session::open(&one, "nurse", Some(&device), &["emr"]).await;
-    let tls = ClientConfig::builder()
-        .with_root_certificates(one.authority().roots())
+    let tls = client::tls(one.authority().roots(), Offers::MlKem)
         .with_client_auth_cert(device.chain(), device.key())
         .expect("the device's certificate can be used");
     let (tls, cookie) = (Arc::new(tls), session.cookie("emr"));
