@@ -19,11 +19,6 @@ use crate::{LogProblem, disk, tile};
 /// which requests wait where there is one processor.
 const LOOK_INTERVAL: Duration = Duration::from_millis(50);
 const BUSY_LOOK_INTERVAL: Duration = Duration::from_millis(10);
-/// After so many lines whoever is ready goes first: where there is one processor, requests wait for what is hashed without
-/// a break. Not where more than this waits to be hashed: whoever gives way again and again where all others are busy gets
-/// nowhere.
-const LINES_BEFORE_YIELD: usize = 16;
-const GIVES_WAY_BELOW_BYTES: usize = 256 * 1024;
 /// How often the newest checkpoint is replaced, at most.
 const CHECKPOINT_INTERVAL: Duration = Duration::from_secs(1);
 /// How often a checkpoint goes to the history, beside those at rotation and stop.
@@ -139,12 +134,8 @@ impl Sealer {
             self.go_back()?;
         }
         self.catch_up(tail.first)?;
-        let gives_way = tail.text.len() < GIVES_WAY_BELOW_BYTES;
-        for (number, line) in tail.text.split_inclusive(|byte| *byte == b'\n').enumerate() {
+        for line in tail.text.split_inclusive(|byte| *byte == b'\n') {
             self.push(line.strip_suffix(b"\n").unwrap_or(line));
-            if gives_way && number % LINES_BEFORE_YIELD == LINES_BEFORE_YIELD - 1 {
-                std::thread::yield_now();
-            }
         }
         self.write_full_tiles()
     }
