@@ -18,8 +18,15 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
-/// Writes a file where it belongs, for the owner alone; makes its folder where there is none. Whoever reads it meanwhile may
-/// find it short; after a power cut it may be missing or hold anything, until [`sync_file_system`] returned.
+/// Puts a file in place whole and for the owner alone, for whoever reads it meanwhile and should the writing break off; makes
+/// its folder where there is none. After a power cut it may be missing or hold anything, until [`sync_file_system`] returned.
+pub(crate) fn put_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let (beside, _) = write_beside(path, bytes)?;
+    std::fs::rename(&beside, path)
+}
+
+/// The same where it belongs and not beside it, which takes half as long: whoever reads it meanwhile, or after the writing
+/// broke off, finds it short.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write(path, bytes).map(drop)
 }

@@ -1,5 +1,5 @@
 //! The thread that keeps what is written: syncs for those who wait, and every so often for the rest; writes batches
-//! that nobody leads; watches the disk and the clock; empties the emergency spool.
+//! that nobody leads; wakes who has waited long; watches the disk and the clock; empties the emergency spool.
 
 use std::time::{Duration, Instant};
 

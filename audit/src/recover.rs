@@ -24,7 +24,7 @@ use crate::sealer::Sealer;
 use crate::segment::{self, Form, Segment};
 use crate::signed_note::{Signer, name_fits};
 use crate::spool::Spool;
-use crate::{KeyRing, LogProblem, Reader, Recovery, RecoveryKey, deleted, disk, keys, regrow, search, upkeep};
+use crate::{KeyRing, LogProblem, Reader, Recovery, RecoveryKey, deleted, disk, keys, regrow, search, tile, upkeep};
 
 /// Opens the log up to the point where its threads can start.
 pub(crate) fn open(
@@ -55,6 +55,8 @@ pub(crate) fn open(
     let torn_bytes = cut_torn(directory, &end)?;
     let disk = File::open(directory).map_err(|error| LogProblem::disk(directory, &error))?;
     let grown = regrow::regrow(&reader, &disk, &segments, &end, signed.as_ref())?;
+    tile::remove_partial_after(directory, signed_size, end.next)
+        .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
 
     let void = Void { lines: signed_size..end.next, count: unsigned_records(&reader, signed_size)? };
     let doubt = Doubt::open(directory, end.last.as_deref().and_then(moment), clock.now())?;

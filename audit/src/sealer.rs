@@ -151,7 +151,10 @@ impl Sealer {
 
     /// Tiles may be lost: goes back to where none are, to make the later ones again from the files.
     fn go_back(&mut self) -> Result<(), LogProblem> {
-        let segments = segment::list(&self.core.directory)?;
+        let directory = &self.core.directory;
+        let segments = segment::list(directory)?;
+        tile::remove_partial_after(directory, self.checkpointed, self.tree.size())
+            .map_err(|error| LogProblem::disk(&directory.join("tile"), &error))?;
         (self.tree, self.cursor) = self.safe.clone();
         self.full.clear();
         self.rotations.clear();

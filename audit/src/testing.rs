@@ -59,7 +59,7 @@ pub(crate) struct Faults {
     pub(crate) clock_moves: bool,
     /// Whether nothing keeps the clock at true time.
     pub(crate) clock_is_free: bool,
-    /// The next syncs of tiles fail, and what is in this folder is lost.
+    /// The next syncs of tiles fail, and what is in this folder is lost, or left short.
     pub(crate) tile_sync_loses: Option<PathBuf>,
     /// What somebody does meanwhile when an archive was written, once.
     pub(crate) at_written_archive: Option<Meanwhile>,
@@ -97,6 +97,8 @@ impl Faults {
     pub(crate) fn before_tile_sync(&self) -> std::io::Result<()> {
         let Some(folder) = &self.tile_sync_loses else { return Ok(()) };
         std::fs::remove_dir_all(folder)?;
+        std::fs::create_dir_all(folder.join("001.p"))?;
+        std::fs::write(folder.join("001.p/7"), "")?;
         Err(std::io::Error::other("input/output error"))
     }
 }

@@ -4,14 +4,14 @@
 //! lines. What holds after a power cut:
 //! - Tiles that a checkpoint covers, partial ones too, are on disk: the sealer syncs the file system once before it puts
 //!   the checkpoint in place, and removes partial tiles only after that. So `verify` may be strict about them.
-//! - Later ones may be missing, short or wrong, also for whoever looks while they are written. Nobody needs them: whoever
-//!   reads takes the narrowest tile that is wide enough, and opening the log makes them again from the lines, whatever is
-//!   there.
-//! - Where that sync fails nobody knows which tiles were lost: the sealer goes back to the last checkpoint, and makes
-//!   the tiles after it again.
+//! - Later ones may be missing, short or wrong, full ones also for whoever looks while they are written. Nobody needs them:
+//!   whoever reads takes the narrowest tile that is wide enough. Opening the log makes full ones again from the lines, whatever
+//!   is there, and removes partial ones: the next checkpoint has others, and would vouch for these.
+//! - Where that sync fails nobody knows which tiles were lost: the sealer goes back to the last checkpoint, and does the same.
 //! - Against disks that forget what they said was synced, opening the log compares all tiles of the newest segment with
 //!   its lines, and mends them once the lines are known to be those that were signed.
 
+use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -51,13 +51,19 @@ pub(crate) fn read_wide(directory: &Path, level: u8, index: u64, width: usize) -
     read_at_least(directory, level, index, width).or_else(|| {
         let folder = directory.join(path(level, index, TILE_WIDTH)).with_extension("p");
         let widths = std::fs::read_dir(folder).ok()?.flatten();
-        let widths = widths.filter_map(|entry| entry.file_name().to_str()?.parse::<usize>().ok());
-        // The narrowest: wider ones may be beyond the checkpoint, and being written.
-        let wider = widths.filter(|wide| *wide >= width).min()?;
-        let mut hashes = read(directory, level, index, wider)?;
+        let widths = widths.filter_map(|entry| width_of(&entry.file_name()));
+        let mut wider: Vec<usize> = widths.filter(|wide| *wide >= width).collect();
+        // The narrowest first: wider ones may be beyond the checkpoint.
+        wider.sort_unstable();
+        let mut hashes = wider.into_iter().find_map(|wide| read(directory, level, index, wide))?;
         hashes.truncate(width);
         Some(hashes)
     })
+}
+
+/// How wide a partial tile is, by its name.
+pub(crate) fn width_of(name: &OsStr) -> Option<usize> {
+    name.to_str()?.parse().ok()
 }
 
 /// Removes a full tile of the lowest level.
@@ -86,9 +92,36 @@ pub(crate) fn remove_partial(directory: &Path, level: u8, index: u64) -> io::Res
     }
 }
 
-/// Writes a partial tile.
+/// Removes the partial tiles that trees of more than `signed` and at most `size` leaves may have left.
+pub(crate) fn remove_partial_after(directory: &Path, signed: u64, size: u64) -> io::Result<()> {
+    let full = TILE_WIDTH as u64;
+    let rows = std::iter::successors(Some((signed, size)), move |(signed, size)| Some((signed / full, size / full)));
+    for (level, (signed, size)) in (0_u8..).zip(rows.take_while(|(_, size)| *size > 0)) {
+        let (edge, kept) = (signed / full, signed % full);
+        remove_wider(&directory.join(path(level, edge, TILE_WIDTH)).with_extension("p"), kept)?;
+        (edge + 1..=size / full).try_for_each(|index| remove_partial(directory, level, index))?;
+    }
+    Ok(())
+}
+
+/// Removes from a folder of partial tiles those wider than `kept`, and what was to become one.
+fn remove_wider(folder: &Path, kept: u64) -> io::Result<()> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let name = entry?.file_name();
+        if width_of(&name).is_none_or(|width| width as u64 > kept) {
+            disk::remove(&folder.join(name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Writes a partial tile. It is whole or not there: it may be the last of its width.
 pub(crate) fn write_partial(directory: &Path, level: u8, index: u64, hashes: &[Hash]) -> io::Result<()> {
-    disk::put(&directory.join(path(level, index, hashes.len())), hashes.as_flattened())
+    disk::put_whole(&directory.join(path(level, index, hashes.len())), hashes.as_flattened())
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Waiting for the disk together: of those of one worker who wait, one asks the gate, and lets the others look when the disk
 //! has moved on. The keeper, on a thread of its own, so wakes each worker once for a sync and not once for each who waits:
 //! to wake a task of another thread is a call to the system. Should the one not come to look, because whoever holds it waits
-//! for something else first, the keeper wakes the others after a moment.
+//! for something else first, the keeper wakes the others after a moment, and one of them takes its place. Whoever waits for an
+//! earlier line than the one at the gate waits as long as that one, at most a sync more.
 
 use std::future::poll_fn;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,9 +53,9 @@ impl Together {
         poll_fn(|context| waiting.poll(gate, end, context)).await
     }
 
-    /// Lets those look who were seen waiting long ago.
+    /// Lets those look who were seen waiting long ago, and somebody else lead.
     pub(crate) fn nudge(&self, now: Instant) {
-        {
+        let waiting = {
             let mut state = self.lock();
             if state.waiting.is_empty() {
                 state.seen = None;
@@ -64,8 +65,10 @@ impl Together {
             if now.saturating_duration_since(since) < PATIENCE {
                 return;
             }
-        }
-        self.wake();
+            state.is_led = false;
+            state.take()
+        };
+        waiting.into_iter().for_each(Waker::wake);
     }
 
     /// Lets all look.
@@ -194,6 +197,10 @@ mod tests {
         assert!(matches!(look(&mut second, &gate, end, &bell), Poll::Ready(Ok(()))));
         all.nudge(now + PATIENCE * 3);
         assert_eq!(bell.rings(), 0, "nobody waits any more");
+        let (mut third, end, bell) = wait_for(&all, &gate, &[5]).remove(0);
+        assert!(look(&mut third, &gate, end, &bell).is_pending());
+        gate.advance(5);
+        assert_eq!(bell.rings(), 1, "nor does whoever comes later wait for that one");
     }
 
     #[test]

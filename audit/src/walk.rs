@@ -297,7 +297,7 @@ impl Walker<'_> {
         let full = self.directory.join(tile::path(level, index, TILE_WIDTH));
         let Ok(entries) = std::fs::read_dir(full.with_extension("p")) else { return };
         for entry in entries.flatten() {
-            let width = entry.file_name().to_str().and_then(|name| name.parse::<usize>().ok());
+            let width = tile::width_of(&entry.file_name());
             let narrower = width.filter(|width| *width < hashes.len()).and_then(|width| hashes.get(..width));
             let Some(expected) = narrower else { continue };
             match tile::read(self.directory, level, index, expected.len()) {

@@ -36,6 +36,13 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Leaves of a file that was being written what a cut leaves.
+fn leave_cut(file: &Path, cut: fn(&Path)) {
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(file, "whole").unwrap();
+    cut(file);
+}
+
 fn full_tiles(directory: &Path, level: u8) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory.join(format!("tile/{level}"))).unwrap();
     let files = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
@@ -63,6 +70,7 @@ async fn tiles_that_no_checkpoint_covered_are_made_again_after_a_power_cut() {
         let log = ward.open();
         accesses(&mut ward, &log, 400).await;
         log.stop();
+        let lines = verify(ward.directory(), None).unwrap().lines;
         for cut in CUTS {
             // The lines are there; checkpoints, and tiles that are whole, are those of the moment before.
             let after = Folder::new();
@@ -73,8 +81,13 @@ async fn tiles_that_no_checkpoint_covered_are_made_again_after_a_power_cut() {
             for tile in full_tiles(ward.directory(), 0).iter().map(|tile| tile.strip_prefix(ward.directory()).unwrap())
             {
                 if !at_checkpoint.path().join(tile).exists() {
-                    std::fs::write(directory.join(tile), "whole").unwrap();
-                    cut(&directory.join(tile));
+                    leave_cut(&directory.join(tile), cut);
+                }
+            }
+            for (level, index, width) in (signed + 1..=lines).flat_map(tile::edge) {
+                let tile = tile::path(level, index, width);
+                if !at_checkpoint.path().join(&tile).exists() {
+                    leave_cut(&directory.join(tile), cut);
                 }
             }
             let key = "audit-signing.key";
