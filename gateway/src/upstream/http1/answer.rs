@@ -12,7 +12,8 @@ use super::{Connection, poll_fill};
 use crate::body::BodyProblem;
 use crate::http1::framing::{Framing, Step};
 
-/// The least and the most that is read at once. More would be faster by itself, and what others' clicks wait for.
+/// The least and the most that is read at once. With more a download is faster, and a click beside it waits longer for each
+/// of its pieces (docs/decisions/0062).
 const READ_BYTES_MIN: usize = 16 * 1024;
 const READ_BYTES_MAX: usize = 32 * 1024;
 
