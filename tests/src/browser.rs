@@ -24,6 +24,7 @@ use crate::{Answer, Device, Folder, Hospital, eventually, full, within};
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 /// How long one command may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+const DRIVER_STARTS_MAX: usize = 5;
 /// For a closed network, as root, without anything the test did not ask for.
 const FLAGS: [&str; 10] = [
     "--headless",
@@ -292,7 +293,13 @@ impl Drop for Browser {
     }
 }
 
+/// Starts ChromeDriver on a free port. Where another program takes that port first, it ends, and is started again.
 fn start_driver(profile: &Folder) -> (Child, SocketAddr) {
+    let started = (0..DRIVER_STARTS_MAX).find_map(|_| try_start_driver(profile));
+    started.expect("ChromeDriver says its port")
+}
+
+fn try_start_driver(profile: &Folder) -> Option<(Child, SocketAddr)> {
     let mut driver = Command::new("chromedriver")
         .arg("--port=0")
         .env("TMPDIR", profile.path())
@@ -305,9 +312,12 @@ fn start_driver(profile: &Folder) -> (Child, SocketAddr) {
     let port = BufReader::new(output)
         .lines()
         .map_while(Result::ok)
-        .find_map(|line| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse().ok());
-    let port: u16 = port.expect("ChromeDriver says its port");
-    (driver, SocketAddr::from(([127, 0, 0, 1], port)))
+        .find_map(|line| line.split("started successfully on port ").nth(1)?.trim_end_matches('.').parse::<u16>().ok());
+    if port.is_none() {
+        driver.kill().ok();
+        driver.wait().ok();
+    }
+    Some((driver, SocketAddr::from(([127, 0, 0, 1], port?))))
 }
 
 /// SHA-256 of the public key of a certificate, as Chromium names keys.

@@ -31,9 +31,9 @@ const UPLOADS: &str = "[[rule]]\nid = \"nurses-send\"\nroles = [\"nurse\"]\napps
 /// Rules beside the ordinary hospital's, so that there are 300 in all.
 const MORE_RULES: usize = 295;
 
-const INDEX_PATIENCE: Duration = Duration::from_secs(120);
-/// As long as it must do nothing to be taken for done: longer than it waits between two commits.
-const INDEX_REST: Duration = Duration::from_millis(1_500);
+const FOLLOWERS_PATIENCE: Duration = Duration::from_secs(120);
+/// As long as they must do nothing to be taken for done: longer than the index waits between two commits.
+const FOLLOWERS_REST: Duration = Duration::from_millis(1_500);
 
 /// How much one address may ask.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -207,11 +207,11 @@ impl Gateway {
         // How far it is behind is told when it commits; so it must have nothing to do for a while, too.
         let rests = async || {
             let used = gauge::followers_time(self.pid());
-            tokio::time::sleep(INDEX_REST).await;
+            tokio::time::sleep(FOLLOWERS_REST).await;
             let more = gauge::followers_time(self.pid()).saturating_sub(used);
-            (self.metric("sekimori_index_behind") == 0 && more < INDEX_REST / 20).then_some(())
+            (self.metric("sekimori_index_behind") == 0 && more < FOLLOWERS_REST / 20).then_some(())
         };
-        tests::eventually_in(INDEX_PATIENCE, "the index has followed the log", rests).await;
+        tests::eventually_in(FOLLOWERS_PATIENCE, "the log's followers have come to its end", rests).await;
     }
 
     fn metric(&self, name: &str) -> u64 {
